@@ -1,0 +1,61 @@
+"""How long a post is, as X counts it: twitter-text v3. https://docs.x.com/fundamentals/counting-characters"""
+
+import unicodedata
+from functools import cache
+
+import regex
+
+LIMIT, URL_LENGTH = 280, 23
+LIGHT = ((0, 4351), (8192, 8205), (8208, 8223), (8242, 8247))
+URL = regex.compile(
+    r"https?://[^\s<>\"]+[^\s<>\".,;:!?')\]}]|(?<![@\w.-])(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+"
+    r"(?:com|org|net|it|eu|io|dev|app|shop|info|biz|co|me|ai|uk|de|fr|es|ch|at|edu|gov)(?![\w.-]*@)\b(?:/[^\s<>\"]*[^\s<>\".,;:!?')\]}])?",
+    regex.IGNORECASE,
+)
+EMOJI = regex.compile(r"(?=\p{Extended_Pictographic}|\p{Regional_Indicator}|[0-9#*]\uFE0F?\u20E3)\X")
+
+
+def weighted(text: str) -> int:
+    text = unicodedata.normalize("NFC", text)
+    urls = len(URL.findall(text))
+    return urls * URL_LENGTH + _weight(URL.sub("", text))
+
+
+def _weight(text: str) -> int:
+    emoji = [found for found in EMOJI.findall(text) if not _plain_sign(found)]
+    rest = EMOJI.sub(lambda found: found[0] if _plain_sign(found[0]) else "", text)
+    return 2 * len(emoji) + sum(_sign(sign) for sign in rest)
+
+
+def _plain_sign(found: str) -> bool:
+    """© and ® are pictographs to Unicode and letters to X, unless an emoji selector follows."""
+    return ord(found[0]) < 0x2000 and "\ufe0f" not in found and "\u20e3" not in found
+
+
+@cache
+def _sign(sign: str) -> int:
+    return 1 if any(low <= ord(sign) <= high for low, high in LIGHT) else 2
+
+
+def thread(text: str) -> list[str]:
+    """One post where it fits; else parts of whole paragraphs, then sentences, then words."""
+    parts: list[str] = []
+    for paragraph in regex.split(r"\n{2,}", text.strip()):
+        _append(parts, paragraph.strip(), "\n\n")
+    return parts
+
+
+def _append(parts: list[str], piece: str, joint: str) -> None:
+    if parts and weighted(parts[-1] + joint + piece) <= LIMIT:
+        parts[-1] += joint + piece
+        return
+    if weighted(piece) <= LIMIT:
+        parts.append(piece)
+        return
+    smaller = regex.split(r"(?<=[.!?…])\s+", piece)
+    if len(smaller) == 1:
+        smaller = piece.split()
+    if len(smaller) == 1:
+        smaller = [piece[:140], piece[140:]]
+    for number, one in enumerate(smaller):
+        _append(parts, one, " " if number else joint)

@@ -1,0 +1,139 @@
+"""The vocabulary that channels share: what is handed to one, what it answers, and what it must be able to do.
+
+A channel is one file here. It declares its settings, the medium that it speaks, its limits and prices, and how a
+dispatch is sent; `errors.ChannelError` draws the tree of what it may raise instead of an answer.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Part:
+    """One text of a content, cut at its holes: `statics` has one piece more than `order` has holes.
+
+    `order` says which of a message's values fills each hole, so a value used twice is computed and sent once.
+    """
+
+    statics: tuple[str, ...]
+    order: tuple[int, ...] = ()
+
+    def fill(self, values: Sequence[str]) -> str:
+        pieces = [self.statics[0]]
+        for place, static in zip(self.order, self.statics[1:], strict=True):
+            pieces.append(values[place])
+            pieces.append(static)
+        return "".join(pieces)
+
+
+@dataclass(frozen=True)
+class Media:
+    """A picture that goes with a post; `alt` says what it shows to those who do not see it."""
+
+    path: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """What all messages of a dispatch have in common. Email has subject, html and text; a post has text only."""
+
+    parts: Mapping[str, Part]
+    media: tuple[Media, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message: our id of it, where it goes (empty: to the public), and what fills the holes."""
+
+    id: str
+    to: str
+    name: str
+    values: tuple[str, ...]
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Sender:
+    name: str
+    email: str
+    reply_to: str = ""
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """What one attempt hands to a channel: a skeleton and up to a request's worth of messages.
+
+    `since` is when the launch was prepared: evidence that is older is not of it.
+    """
+
+    attempt: int
+    medium: str
+    campaign: str
+    skeleton: Skeleton
+    sender: Sender
+    since: datetime
+    messages: tuple[Outgoing, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a dispatch that was answered. Whoever is named in none of the three was accepted.
+
+    refused: never to be tried again · deferred: not accepted, try later · uncertain: may have been accepted.
+    """
+
+    receipt: str = ""
+    receipts: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    deferred: Mapping[str, str] = field(default_factory=dict)
+    uncertain: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a look-up proved: `accepted` maps message ids to receipts; `absent` were certainly never accepted."""
+
+    accepted: Mapping[str, str] = field(default_factory=dict)
+    absent: frozenset[str] = frozenset()
+
+
+class Channel(ABC):
+    """A way to speak. Made inside a running event loop and closed with it."""
+
+    name: ClassVar[str]
+    medium: ClassVar[str]
+    public: ClassVar[bool] = False
+    batch: ClassVar[int] = 1
+    timeout: ClassVar[float] = 30.0  # seconds after which nobody waits for an answer any more
+
+    @abstractmethod
+    async def send(self, dispatch: Dispatch) -> Answer:
+        """Make one call. Raises Refused, TooLarge, Unavailable, Unauthorised or Uncertain."""
+
+    async def look_up(self, dispatch: Dispatch) -> Evidence:
+        """What the provider knows of a dispatch whose answer never came. Default: nothing is ever proved."""
+        return Evidence()
+
+    @classmethod
+    def must_go_alone(cls, dispatch: Dispatch) -> set[str]:
+        """The ids of messages that can't share a request with others."""
+        return set()
+
+    @classmethod
+    def problems(cls, skeleton: Skeleton) -> list[str]:
+        """What the network would refuse in this content, in a marketer's words; asked before anyone sends."""
+        return []
+
+    @classmethod
+    def price(cls, skeleton: Skeleton) -> Decimal:
+        """What one message costs, in US dollars, where the provider charges by the message."""
+        return Decimal(0)
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        return None

@@ -1,0 +1,87 @@
+"""The local preview of every medium: mail as real MIME in a Maildir, posts as JSON. Nothing leaves the machine.
+
+It is a channel like any other, with an evidence of its own: what lies in the box was accepted, what does not was not.
+"""
+
+import json
+import os
+import shutil
+from asyncio import to_thread
+from datetime import UTC, datetime
+from pathlib import Path
+
+from channels._mime import Letter
+from channels.base import Answer, Channel, Dispatch, Evidence, Outgoing
+from errors import Unavailable
+from failpoints import failpoint
+from settings import settings
+
+
+class Mailbox(Channel):
+    name = "mailbox"
+    medium = "email"
+    batch = 500
+
+    def __init__(self) -> None:
+        self.root = settings().var / "mailbox"
+
+    async def send(self, dispatch: Dispatch) -> Answer:
+        return await to_thread(self._keep, dispatch)
+
+    def _keep(self, dispatch: Dispatch) -> Answer:
+        """The name of a file is the message's id and the attempt's, so a second copy would be seen."""
+        room = _room(self.root, dispatch.medium)
+        letter = Letter(dispatch) if dispatch.medium == "email" else None
+        refused: dict[str, str] = {}
+        for place, message in enumerate(dispatch.messages):
+            if place == len(dispatch.messages) // 2:
+                failpoint("half_written")
+            try:
+                body = letter.build(message) if letter else _post(dispatch, message)
+            except ValueError as error:
+                refused[message.id] = str(error)
+                continue
+            try:
+                self._deliver(room, f"{message.id},{dispatch.attempt}", body)
+            except OSError as error:
+                uncertain = {late.id: f"the mailbox: {error.strerror}" for late in dispatch.messages[place:]}
+                if place == 0:
+                    raise Unavailable(f"The mailbox cannot be written: {error.strerror}") from error
+                return Answer(refused=refused, deferred=uncertain)
+        failpoint("accepted")
+        return Answer(receipt=f"mailbox:{dispatch.attempt}", refused=refused)
+
+    def _deliver(self, room: Path, name: str, body: bytes) -> None:
+        """As Maildir wants it: written aside, then moved in whole. https://cr.yp.to/proto/maildir.html"""
+        aside = room / "tmp" / name
+        aside.write_bytes(body)
+        os.replace(aside, room / "new" / name)
+
+    async def look_up(self, dispatch: Dispatch) -> Evidence:
+        room = _room(self.root, dispatch.medium)
+        there = {entry.name.partition(",")[0] for folder in ("new", "cur") for entry in os.scandir(room / folder)}
+        ids = {message.id for message in dispatch.messages}
+        return Evidence(accepted=dict.fromkeys(ids & there, "mailbox"), absent=frozenset(ids - there))
+
+
+def _room(root: Path, medium: str) -> Path:
+    room = root / medium
+    for folder in ("tmp", "new", "cur"):
+        (room / folder).mkdir(parents=True, exist_ok=True)
+    return room
+
+
+def _post(dispatch: Dispatch, message: Outgoing) -> bytes:
+    post = {
+        "medium": dispatch.medium,
+        "campaign": dispatch.campaign,
+        "text": dispatch.skeleton.parts["text"].fill(message.values),
+        "media": [{"path": media.path, "alt": media.alt} for media in dispatch.skeleton.media],
+        "at": datetime.now(UTC).isoformat(),
+    }
+    return json.dumps(post, ensure_ascii=False, indent=1).encode()
+
+
+def empty(root: Path) -> None:
+    """Throw away what lies in the box; the demo begins with an empty one."""
+    shutil.rmtree(root, ignore_errors=True)

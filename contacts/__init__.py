@@ -1,0 +1,1 @@
+"""The memory: who they are, what they allow, what happened."""

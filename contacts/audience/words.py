@@ -1,0 +1,48 @@
+"""The words that the language knows: traits, events, topics, media. What a store adds to them is in its catalogue."""
+
+from dataclasses import dataclass, field
+
+TRAITS = {
+    "first_name": "text",
+    "last_name": "text",
+    "language": "text",
+    "country": "text",
+    "city": "text",
+    "time_zone": "text",
+}
+
+# Past tense, after the Segment spec: https://segment.com/docs/connections/spec/ecommerce/v2/
+EVENTS = (
+    "order_completed", "order_refunded", "order_cancelled", "order_updated", "order_fulfilled",
+    "checkout_started", "product_viewed", "product_added", "product_reviewed", "cart_viewed",
+    "coupon_applied", "survey_answered", "signed_up", "store_visited",
+    "delivered", "opened", "clicked", "replied", "mentioned", "liked", "shared", "complained", "unsubscribed",
+)  # fmt: skip
+
+VERBS = {
+    "ordered": "order_completed",
+    "bought": "order_completed",
+    "refunded": "order_refunded",
+    "reviewed": "product_reviewed",
+    "answered": "survey_answered",
+}
+
+MEDIA = ("email", "phone", "sms", "twitter", "facebook", "instagram", "linkedin", "mastodon", "bluesky", "telegram")
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What may be asked of one store: its custom traits and event kinds, and the audiences beside it."""
+
+    currency: str = "EUR"
+    traits: dict[str, str] = field(default_factory=dict)
+    events: frozenset[str] = frozenset()
+    audiences: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def known_traits(self) -> dict[str, str]:
+        return {**self.traits, **TRAITS}
+
+    @property
+    def known_events(self) -> set[str]:
+        return {*EVENTS, *self.events}

@@ -1,0 +1,53 @@
+"""What contacts allow: consents are appended, suppressions outlive everything."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from contacts.audience.compile import latest_consent
+from contacts.models import Address, Consent, Suppression
+from contacts.store import audit
+
+BASES = ("consent", "soft_opt_in", "transactional")
+
+
+def may_be_written_to(session: Session, contact_id: int, medium: str, topic: str) -> bool:
+    return bool(session.execute(select(latest_consent(contact_id, medium, topic))).scalar())
+
+
+def record(
+    session: Session,
+    contact_id: int,
+    medium: str,
+    topic: str,
+    granted: bool,
+    *,
+    at: datetime,
+    source: str,
+    basis: str = "consent",
+    proof: dict[str, Any] | None = None,
+) -> bool:
+    """Append a yes or a no; False when the same already stands. Topic `*` is every topic."""
+    standing = session.execute(select(latest_consent(contact_id, medium, topic))).scalar()
+    if standing is granted or (standing is None and not granted and topic != "*"):
+        return False
+    session.add(
+        Consent(
+            contact_id=contact_id, medium=medium, topic=topic, granted=granted, basis=basis, source=source,
+            proof=proof or {}, at=at,
+        )  # fmt: skip
+    )
+    audit(session, at, source, "said yes" if granted else "said no", f"contact:{contact_id}", topic=topic, medium=medium)
+    return True
+
+
+def suppress(session: Session, medium: str, key: str, reason: str, *, at: datetime, source: str) -> bool:
+    """Never write to this address again; False when it already is suppressed."""
+    if session.get(Suppression, key):
+        return False
+    session.add(Suppression(key=key, medium=medium, reason=reason, source=source, at=at))
+    contact = session.execute(select(Address.contact_id).where(col(Address.key) == key)).scalar()
+    audit(session, at, source, "suppressed", f"contact:{contact}" if contact else "address", reason=reason, medium=medium)
+    return True

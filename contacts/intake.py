@@ -1,0 +1,276 @@
+"""Files into the store: a chunk is a transaction, so an import that dies is finished by starting it again."""
+
+import csv
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlmodel import Session, col
+
+from contacts import activity
+from contacts.audience.words import MEDIA, TRAITS
+from contacts.identity import address_key
+from contacts.mapping import Mapping
+from contacts.models import Address, Consent, Contact, Event, Trait
+from contacts.people import Person, Reader, kind_of
+from contacts.store import Store, audit
+from contacts.tables import Row, neutral, opened
+from settings import Settings
+
+CHUNK = 2_000
+NAMED = (*TRAITS, "birthday")
+
+
+@dataclass
+class Tally:
+    """What an import did. `rows` is always new + changed + unchanged + rejected."""
+
+    rows: int = 0
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    consents: int = 0
+    purchases: int = 0
+    rejects: str = ""
+
+
+@dataclass(frozen=True)
+class Import:
+    """One file's way in. `topics` are those that every row consents to, by `source`."""
+
+    store: Store
+    settings: Settings
+    path: Path
+    mapping: Mapping
+    topics: tuple[str, ...] = ()
+    source: str = ""
+    seen: dict[str, str] = field(default_factory=dict)
+
+    def run(self, now: datetime, progress: Callable[[int, int], None] = lambda rows, at: None) -> Tally:
+        tally = Tally()
+        rejects = self.path.with_name(f"{self.path.stem}.rejects.csv")
+        with opened(self.path) as table, _Rejects(rejects, table.header) as bad:
+            rows = iter(table.rows)
+            while chunk := list(islice(rows, CHUNK)):
+                people = list(self._understood(chunk, self._reader(table.header, chunk), bad))
+                with self.store.write() as session:
+                    _Chunk(self, session, now, tally).keep(people)
+                tally.rows += len(chunk)
+                tally.rejected = bad.count
+                progress(tally.rows, table.bytes_read())
+        tally.rejects = str(rejects) if bad.count else ""
+        with self.store.write() as session:
+            audit(session, now, "import", "imported", f"file:{self.path.name}", rows=tally.rows, new=tally.new)
+        return tally
+
+    def _reader(self, header: list[str], chunk: list[Row]) -> Reader:
+        """What a custom trait is was decided when it was first seen, in this file or in an earlier one."""
+        custom = {role for role in self.mapping.columns.values() if role not in {*NAMED, *MEDIA, "ignore"}}
+        custom = {role for role in custom if not role.startswith(("order_", "consent"))}
+        if unknown := custom - self.seen.keys():
+            with self.store.write() as session:
+                kept = session.execute(select(Trait.name, Trait.kind).where(col(Trait.name).in_(unknown))).tuples()
+                self.seen.update(dict(kept.all()))
+                for place, name in enumerate(header):
+                    role = self.mapping.columns.get(name, "ignore")
+                    cells = [row.cells[place] for row in chunk if place < len(row.cells) and row.cells[place].strip()]
+                    if role in unknown and role not in self.seen and cells:
+                        self.seen[role] = kind_of(cells)
+                        session.add(Trait(name=role, kind=self.seen[role]))
+        return Reader(header, self.mapping, self.seen, self.settings.time_zone, self.settings.currency)
+
+    def _understood(self, chunk: Iterable[Row], reader: Reader, bad: "_Rejects") -> Iterator[Person]:
+        for row in chunk:
+            try:
+                yield reader.person(row)
+            except ValueError as reason:
+                bad.add(row, str(reason))
+
+
+class _Rejects:
+    """`people.rejects.csv`: what was not taken, with line and reason; made only when there is something in it."""
+
+    def __init__(self, path: Path, header: list[str]) -> None:
+        self.path, self.header, self.count = path, header, 0
+        self.file: Any = None
+
+    def __enter__(self) -> "_Rejects":
+        self.path.unlink(missing_ok=True)
+        return self
+
+    def add(self, row: Row, reason: str) -> None:
+        if self.file is None:
+            self.file = self.path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+            csv.writer(self.file).writerow(["line", "reason", *map(neutral, self.header)])
+        csv.writer(self.file).writerow([row.line, reason, *(neutral(cell[:1000]) for cell in row.cells)])
+        self.count += 1
+
+    def __exit__(self, *error: object) -> None:
+        if self.file:
+            self.file.close()
+
+
+class _Chunk:
+    """A few thousand people into the store with a handful of statements."""
+
+    def __init__(self, plan: Import, session: Session, now: datetime, tally: Tally) -> None:
+        self.plan, self.session, self.now, self.tally = plan, session, now, tally
+        self.touched: set[int] = set()
+
+    def keep(self, people: list[Person]) -> None:
+        owners = self._found(people)
+        self._add_new(people, owners)
+        self._update(people, owners)
+        self._reach(people, owners)
+        self._allow(people, owners)
+        self._bought(people, owners)
+        self.tally.unchanged += len(people) - len(self.touched)
+        self.tally.changed += len(self.touched) - self._new_rows
+
+    def _found(self, people: list[Person]) -> dict[tuple[str, str], int]:
+        wanted = {pair for person in people for pair in person.addresses.items()}
+        found: dict[tuple[str, str], int] = {}
+        for medium in {medium for medium, _ in wanted}:
+            values = [value for of, value in wanted if of == medium]
+            chosen = select(Address.value, Address.contact_id)
+            rows = self.session.execute(chosen.where(col(Address.medium) == medium, col(Address.value).in_(values)))
+            found |= {(medium, value): contact for value, contact in rows}
+        return found
+
+    def _owner(self, person: Person, owners: dict[tuple[str, str], int]) -> int | None:
+        return next((owners[pair] for pair in person.addresses.items() if pair in owners), None)
+
+    def _add_new(self, people: list[Person], owners: dict[tuple[str, str], int]) -> None:
+        """Rows of one file that share an address are one person, whichever comes first."""
+        groups: dict[tuple[str, str], int] = {}
+        fresh: list[Person] = []
+        for person in people:
+            pairs = list(person.addresses.items())
+            if self._owner(person, owners) is not None or any(pair in groups for pair in pairs):
+                known = next((groups[pair] for pair in pairs if pair in groups), None)
+                if known is not None:
+                    groups |= {pair: known for pair in pairs if pair not in groups and pair not in owners}
+                continue
+            groups |= dict.fromkeys(pairs, len(fresh))
+            fresh.append(person)
+        rows = [
+            {**dict.fromkeys(NAMED), **person.traits, "traits": person.custom, "created_at": self.now, "updated_at": self.now}
+            for person in fresh
+        ]
+        ids: list[int] = []
+        if rows:
+            made = insert(Contact).returning(col(Contact.id), sort_by_parameter_order=True)
+            ids = list(self.session.execute(made, rows).scalars())
+        self.made = {pair: ids[place] for pair, place in groups.items()}
+        self.ids_made = set(ids)
+        self.touched |= {person.line for person in fresh}
+        self._new_rows = len(fresh)
+        self.tally.new += len(fresh)
+
+    def _contact(self, person: Person, owners: dict[tuple[str, str], int]) -> int:
+        owner = self._owner(person, owners)
+        return owner if owner is not None else next(self.made[pair] for pair in person.addresses.items() if pair in self.made)
+
+    def _update(self, people: list[Person], owners: dict[tuple[str, str], int]) -> None:
+        """An empty cell says nothing; a filled one replaces what was there."""
+        ids = {self._contact(person, owners) for person in people}
+        columns = [col(Contact.id), *(col(getattr(Contact, name)) for name in NAMED), col(Contact.traits)]
+        stood = {row[0]: row for row in self.session.execute(select(*columns).where(col(Contact.id).in_(ids)))}
+        changes: dict[int, dict[str, Any]] = {}
+        for person in people:
+            contact = self._contact(person, owners)
+            row = stood[contact]
+            standing = {**dict(zip(NAMED, row[1:], strict=False)), "traits": row[-1]} | changes.get(contact, {})
+            wanted = {**{name: standing[name] for name in NAMED}, **person.traits}
+            wanted["traits"] = {**standing["traits"], **person.custom}
+            if wanted != {name: standing[name] for name in wanted}:
+                changes[contact] = wanted
+                self.touched.add(person.line)
+        if changes:
+            rows = [{"id": contact, "updated_at": self.now, **wanted} for contact, wanted in changes.items()]
+            self.session.execute(update(Contact), rows)
+
+    def _reach(self, people: list[Person], owners: dict[tuple[str, str], int]) -> None:
+        """An address that is somebody else's already stays theirs."""
+        secret = self.plan.settings.secret
+        wanted: dict[tuple[str, str], tuple[int, int]] = {}
+        for person in people:
+            contact = self._contact(person, owners)
+            for pair in person.addresses.items():
+                if pair not in owners and pair not in wanted:
+                    wanted[pair] = (contact, person.line)
+                    self.touched.add(person.line)
+        if not wanted:
+            return
+        old = {contact for contact, _ in wanted.values()} - self.ids_made
+        ranks: dict[tuple[int, str], int] = {}
+        taken = select(Address.contact_id, Address.medium).where(col(Address.contact_id).in_(old))
+        for contact, medium in self.session.execute(taken):
+            ranks[contact, medium] = ranks.get((contact, medium), 0) + 1
+        rows = []
+        for (medium, value), (contact, _) in wanted.items():
+            rank = ranks.get((contact, medium), 0)
+            ranks[contact, medium] = rank + 1
+            rows.append(
+                {"medium": medium, "value": value, "contact_id": contact, "rank": rank, "key": address_key(secret, medium, value)}
+            )
+        self.session.execute(insert(Address), rows)
+
+    def _allow(self, people: list[Person], owners: dict[tuple[str, str], int]) -> None:
+        """A yes in a file is written where nothing was said before, or where it is dated later than what was."""
+        wanted: dict[tuple[int, str, str], Person] = {}
+        for person in people:
+            contact = self._contact(person, owners)
+            for topic, medium in [*person.topics, *((topic, "email") for topic in self.plan.topics)]:
+                if medium in person.addresses:
+                    wanted.setdefault((contact, topic, medium), person)
+        if not wanted:
+            return
+        said: dict[tuple[int, str], dict[str, datetime]] = {}
+        chosen = select(Consent.contact_id, Consent.medium, Consent.topic, Consent.at)
+        ids = {contact for contact, _, _ in wanted}
+        for contact, medium, topic, at in self.session.execute(chosen.where(col(Consent.contact_id).in_(ids))):
+            spoken = said.setdefault((contact, medium), {})
+            spoken[topic] = max(at, spoken.get(topic, at))
+        rows = []
+        for (contact, topic, medium), person in wanted.items():
+            spoken = said.get((contact, medium), {})
+            last = max((at for name, at in spoken.items() if name in (topic, "*")), default=None)
+            at = person.consent_at or self.now
+            if last is None or (person.consent_at and person.consent_at > last):
+                source = person.consent_source or self.plan.source or f"import of {self.plan.path.name}"
+                proof = {"file": self.plan.path.name, "line": person.line}
+                rows.append(
+                    {"contact_id": contact, "medium": medium, "topic": topic, "granted": True, "basis": "consent",
+                     "source": source, "proof": proof, "at": at}
+                )  # fmt: skip
+                self.touched.add(person.line)
+        if rows:
+            self.session.execute(insert(Consent), rows)
+            self.tally.consents += len(rows)
+            audit(self.session, self.now, "import", "consents recorded", f"file:{self.plan.path.name}", count=len(rows))
+
+    def _bought(self, people: list[Person], owners: dict[tuple[str, str], int]) -> None:
+        rows = [
+            {"contact_id": self._contact(person, owners), "kind": "order_completed", "at": bought.at, "source": "import",
+             "source_id": bought.id, "amount": bought.amount, "currency": bought.currency,
+             "properties": {"order_id": bought.id} | ({"items": bought.items} if bought.items else {})}
+            for person in people if (bought := person.purchase)
+        ]  # fmt: skip
+        if not rows:
+            return
+        ids = [row["source_id"] for row in rows]
+        known = set(self.session.execute(
+            select(Event.source_id).where(col(Event.source) == "import", col(Event.source_id).in_(ids))
+        ).scalars())  # fmt: skip
+        fresh = {row["source_id"]: row for row in rows if row["source_id"] not in known}
+        if fresh:
+            self.session.execute(insert(Event), list(fresh.values()))
+            activity.refresh(self.session, self.plan.settings.currency, {row["contact_id"] for row in fresh.values()})
+            self.tally.purchases += len(fresh)
+            self.touched |= {p.line for p in people if p.purchase and p.purchase.id in fresh}

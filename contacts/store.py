@@ -1,0 +1,132 @@
+"""The one database: SQLite to begin with, PostgreSQL to grow; one transaction per `with`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlmodel import Session
+
+from contacts.models import Audit
+from errors import Misconfigured, NotMigrated
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+PATIENCE = 30  # seconds a writer waits for another one
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Store:
+    """`with store.write() as session:` is one transaction: committed at the end, undone by any error."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    @cached_property
+    def engine(self) -> Engine:
+        try:
+            url = make_url(self.url)
+        except ArgumentError:
+            raise Misconfigured(f"PASSAPAROLA_DATABASE_URL is not a database address: {self.url.split('@')[-1]}") from None
+        if url.get_backend_name() not in ("sqlite", "postgresql"):
+            raise Misconfigured("PASSAPAROLA_DATABASE_URL must begin with sqlite:/// or postgresql+psycopg://")
+        if url.get_backend_name() == "sqlite" and url.database:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            engine = create_engine(url, pool_pre_ping=url.get_backend_name() == "postgresql", pool_size=10, max_overflow=20)
+        except (NoSuchModuleError, ModuleNotFoundError):
+            raise Misconfigured("For PostgreSQL, PASSAPAROLA_DATABASE_URL begins with postgresql+psycopg://") from None
+        if engine.dialect.name == "sqlite":
+            _teach_sqlite(engine)
+        return engine
+
+    @property
+    def on_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        with Session(self.engine.execution_options(writes=True), expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def open(self) -> "Store":
+        """Make a new database ready; refuse one of another version.
+
+        Raises:
+            Misconfigured: it cannot be reached.
+            NotMigrated: its tables are not those of this version.
+        """
+        try:
+            with self.engine.connect() as connection:
+                if not inspect(connection).get_table_names():
+                    self.upgrade()
+                    return self
+                at = MigrationContext.configure(connection).get_current_revision()
+        except OperationalError as error:
+            reason = str(error.orig).strip().splitlines()[0]
+            raise Misconfigured(f"The database cannot be opened ({reason}). Check PASSAPAROLA_DATABASE_URL.") from error
+        if at != ScriptDirectory(str(MIGRATIONS)).get_current_head():
+            raise NotMigrated(
+                "The database was made by another version of Passaparola. Run `passaparola db upgrade` first."
+            )
+        return self
+
+    def upgrade(self) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        with self.engine.execution_options(writes=True).begin() as connection:
+            _one_at_a_time(connection)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def audit(session: Session, at: datetime, actor: str, action: str, subject: str, **detail: Any) -> None:
+    session.add(Audit(at=at, actor=actor, action=action, subject=subject, detail=detail))
+
+
+def _one_at_a_time(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(20260417)"))
+
+
+def _teach_sqlite(engine: Engine) -> None:
+    """WAL, durable commits, foreign keys, and BEGIN IMMEDIATE for writers, so that two of them queue and never deadlock.
+
+    https://docs.sqlalchemy.org/en/21/dialects/sqlite.html#pysqlite-serializable
+    """
+
+    @event.listens_for(engine, "connect")
+    def on_connect(dbapi: Any, record: Any) -> None:
+        dbapi.isolation_level = None
+        for pragma in (
+            f"busy_timeout={PATIENCE * 1000}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "cache_size=-65536",
+        ):
+            dbapi.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

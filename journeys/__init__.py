@@ -1,0 +1,1 @@
+"""Deciding: who is in, what is next, and when."""

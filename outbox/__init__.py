@@ -1,0 +1,1 @@
+"""Doing: from a decision to a message at rest."""

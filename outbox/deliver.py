@@ -1,0 +1,218 @@
+"""Draining the outbox: reserve, call once, record; any number of workers may do it at once."""
+
+import asyncio
+import os
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select, update
+from sqlmodel import Session, col
+
+from channels import get
+from channels.base import Answer, Channel
+from contacts.models import Attempt, Batch, Launch
+from contacts.store import Store, audit, utc_now
+from errors import ChannelError, Misconfigured, Refused, TooLarge, Unauthorised, Unavailable, Uncertain
+from failpoints import failpoint
+from outbox.queue import Reserved, enrolment_of, move, reserve, set_receipts, set_states
+from settings import Settings
+
+LANES = 4
+LONGEST_PAUSE = 600.0
+
+
+def worker_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+@dataclass
+class Drain:
+    """One worker's share of the outbox, in a few lanes, each with one batch in hand at a time."""
+
+    store: Store
+    settings: Settings
+    launch: int | None = None
+    lanes: int = LANES
+    patience: float = 0.0  # seconds for which a batch that is not due yet is waited for
+    clock: Callable[[], datetime] = utc_now
+
+    def __post_init__(self) -> None:
+        self.channels: dict[str, Channel] = {}
+        self.outcomes: Counter[str] = Counter()
+        self.stopping = False
+
+    async def run(self, progress: Callable[[str, int], None] = lambda outcome, size: None) -> Counter[str]:
+        """Until nothing is due. Returns how many messages met which outcome."""
+        self.progress = progress
+        try:
+            await asyncio.gather(*(self._lane() for _ in range(self.lanes)))
+        finally:
+            for channel in self.channels.values():
+                await channel.close()
+            await asyncio.to_thread(finish_launches, self.store, self.clock())
+        return self.outcomes
+
+    def stop(self) -> None:
+        """Finish what is in hand, take nothing new."""
+        self.stopping = True
+
+    async def _lane(self) -> None:
+        while not self.stopping:
+            if await self.one():
+                continue
+            if not await self._worth_waiting():
+                return
+
+    async def one(self) -> bool:
+        """One batch, from reservation to record; False when none is due."""
+        started = time.monotonic()
+        reserved = await asyncio.to_thread(
+            reserve, self.store, self.settings, worker=worker_name(), now=self.clock(), launch=self.launch
+        )
+        if reserved is None:
+            return False
+        outcome = await self._call(reserved, started)
+        failpoint("answered")
+        said = await asyncio.to_thread(record, self.store, reserved, outcome, self.clock())
+        failpoint("audited")
+        self.outcomes[said] += len(reserved.dispatch.messages)
+        self.progress(said, len(reserved.dispatch.messages))
+        return True
+
+    async def _call(self, reserved: Reserved, started: float) -> Answer | ChannelError:
+        try:
+            channel = self.channels.get(reserved.channel) or get(reserved.channel)()
+        except Misconfigured as error:
+            return Unauthorised(str(error))
+        self.channels[reserved.channel] = channel
+        if time.monotonic() - started > channel.timeout:
+            # Frozen between the reservation and here, we may already have been given up; nothing was sent.
+            return Unavailable("the worker was held up before the call", after=0)
+        try:
+            return await asyncio.wait_for(channel.send(reserved.dispatch), channel.timeout + 5)
+        except ChannelError as error:
+            return error
+        except TimeoutError:
+            return Uncertain(f"{reserved.channel} did not answer within {channel.timeout:.0f} seconds")
+        except Exception as error:  # a fault of ours after the call began proves nothing about the provider
+            return Uncertain(f"{type(error).__name__} in the channel {reserved.channel}")
+
+    async def _worth_waiting(self) -> bool:
+        until = await asyncio.to_thread(_next_due, self.store, self.launch)
+        if until is None or self.stopping:
+            return False
+        wait = (until - self.clock()).total_seconds()
+        if wait > self.patience:
+            return False
+        await asyncio.sleep(min(max(wait, 0.05), 1.0))
+        self.patience -= min(max(wait, 0.05), 1.0) / self.lanes
+        return True
+
+
+def _next_due(store: Store, launch: int | None) -> datetime | None:
+    with store.read() as session:
+        due = (
+            select(func.min(col(Batch.due_at)))
+            .join(Launch, col(Launch.id) == col(Batch.launch_id))
+            .where(col(Batch.state) == "queued", col(Launch.state) == "running")
+        )
+        return session.execute(due.where(col(Batch.launch_id) == launch) if launch else due).scalar()
+
+
+def record(store: Store, reserved: Reserved, outcome: Answer | ChannelError, now: datetime) -> str:
+    """Write what became of a reserved batch. A worker whose batch was given up meanwhile writes it to the attempt only."""
+    with store.write() as session:
+        batch = session.execute(select(Batch).where(col(Batch.id) == reserved.batch).with_for_update()).scalar_one()
+        attempt = session.get(Attempt, reserved.attempt)
+        assert attempt is not None
+        attempt.finished_at, attempt.detail = now, str(outcome)[:500] if isinstance(outcome, ChannelError) else ""
+        ours = batch.fence == reserved.fence and batch.state in ("sending", "unknown")
+        attempt.outcome = _Recording(session, reserved, batch, now).write(outcome) if ours else f"late: {_said(outcome)}"
+        audit(session, now, batch.claimed_by, attempt.outcome, f"batch:{batch.id}", attempt=attempt.id, detail=attempt.detail)
+        failpoint("recorded")
+        return attempt.outcome
+
+
+def _said(outcome: Answer | ChannelError) -> str:
+    return {Refused: "refused", TooLarge: "refused", Uncertain: "unknown", Answer: "accepted"}.get(type(outcome), "unavailable")
+
+
+class _Recording:
+    """What each kind of outcome means for a batch and its messages."""
+
+    def __init__(self, session: Session, reserved: Reserved, batch: Batch, now: datetime) -> None:
+        self.session, self.reserved, self.batch, self.now = session, reserved, batch, now
+        self.ids = [message.id for message in reserved.dispatch.messages]
+
+    def write(self, outcome: Answer | ChannelError) -> str:
+        match outcome:
+            case Answer():
+                self._accepted(outcome)
+            case Refused(messages=named) if named:
+                set_states(self.session, self.batch, "failed", named)
+                self._again(0)
+            case Refused() | TooLarge():
+                self._halve(str(outcome))
+            case Unavailable(after=after):
+                self._again(max(after, self._backoff()) if after else 0)
+            case Unauthorised():
+                self._again(0)
+                self._pause(str(outcome))
+            case _:
+                self.batch.state, self.batch.finished_at = "unknown", self.now
+        return _said(outcome)
+
+    def _accepted(self, answer: Answer) -> None:
+        attempt = self.session.get(Attempt, self.reserved.attempt)
+        assert attempt is not None
+        attempt.receipt = answer.receipt or None
+        set_states(self.session, self.batch, "failed", answer.refused)
+        set_states(self.session, self.batch, "unknown", answer.uncertain)
+        set_receipts(self.session, self.batch, answer.receipts)
+        if answer.deferred:
+            due = self.now + timedelta(seconds=self._backoff())
+            move(self.session, self.batch, [enrolment_of(id_) for id_ in answer.deferred], due_at=due)
+        self.batch.state, self.batch.finished_at = "sent", self.now
+
+    def _again(self, after: float) -> None:
+        self.batch.state, self.batch.due_at = "queued", self.now + timedelta(seconds=after)
+
+    def _backoff(self) -> float:
+        """Doubling from two seconds: 2, 4, 8 … ten minutes."""
+        tried = self.session.execute(
+            select(func.count()).where(col(Attempt.batch_id) == self.batch.id, col(Attempt.outcome) == "unavailable")
+        ).scalar_one()
+        return float(min(2.0 ** min(tried + 1, 10), LONGEST_PAUSE))
+
+    def _halve(self, reason: str) -> None:
+        """Refused as a whole with nobody named: smaller requests find who it is."""
+        if len(self.ids) == 1:
+            set_states(self.session, self.batch, "failed", {self.ids[0]: reason})
+            self.batch.state, self.batch.finished_at = "sent", self.now
+            return
+        second = self.ids[len(self.ids) // 2 :]
+        move(self.session, self.batch, [enrolment_of(id_) for id_ in second], due_at=self.now)
+        self._again(0)
+
+    def _pause(self, reason: str) -> None:
+        change = update(Launch).where(col(Launch.id) == self.batch.launch_id, col(Launch.state) == "running")
+        self.session.execute(change.values(state="paused", note=reason[:300]))
+        audit(self.session, self.now, "outbox", "paused", f"launch:{self.batch.launch_id}", because=reason[:300])
+
+
+def finish_launches(store: Store, now: datetime) -> None:
+    """A running launch whose batches are all at rest is finished; what is unknown in it may still be resolved."""
+    open_ = select(Batch.id).where(
+        col(Batch.launch_id) == col(Launch.id), col(Batch.state).in_(["queued", "sending"])
+    )
+    with store.read() as session:
+        done = select(Launch.id).where(col(Launch.state) == "running", ~open_.exists())
+        if not (ids := list(session.execute(done).scalars())):
+            return
+    with store.write() as session:
+        change = update(Launch).where(col(Launch.id).in_(ids), col(Launch.state) == "running", ~open_.exists())
+        session.execute(change.values(state="finished", finished_at=now), execution_options={"synchronize_session": False})

@@ -1,0 +1,125 @@
+"""The reasons not to send, in order; the first one is written to the message in a marketer's words.
+
+They are one SQL expression over (enrolment, contact, address), so that a preview, a plan and a reservation ask the
+very same question, the last of them in the transaction that reserves.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, null, select
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col
+from whenever import Date, Time
+
+from contacts.audience.compile import latest_consent
+from contacts.models import Address, Batch, Contact, Enrolment, Launch, Message, Suppression
+from settings import Settings
+
+
+@dataclass(frozen=True)
+class Cap:
+    """The most marketing messages one contact gets in a span, over all campaigns and media."""
+
+    most: int
+    days: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Cap | None":
+        if not settings.frequency_cap:
+            return None
+        most, _, days, _ = settings.frequency_cap.split()
+        return cls(int(most), int(days))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is about to be said: on a medium, about a topic, after earlier launches of the very same wording."""
+
+    medium: str
+    topic: str
+    twins: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, session: Session, launch: Launch, medium: str) -> "Asked":
+        same = select(Launch.id).where(col(Launch.wording) == launch.wording, col(Launch.id) != launch.id)
+        twins = tuple(id_ for id_ in session.execute(same).scalars() if id_ is not None)
+        return cls(medium, launch.content["topic"], twins)
+
+
+def reason(asked: Asked, cap: Cap | None, now: datetime) -> ColumnElement[Any]:
+    """NULL for whoever may be written to."""
+    medium, topic = asked.medium, asked.topic
+    consent = latest_consent(col(Contact.id), medium, literal(topic))
+    suppressed = select(Suppression.reason).where(col(Suppression.key) == col(Address.key)).scalar_subquery()
+    checks = [
+        (col(Address.value).is_(None), literal(f"no {medium} address")),
+        (col(Contact.erased_at).is_not(None), literal("asked to be forgotten")),
+        (suppressed.is_not(None), literal("suppressed: ") + suppressed),
+        (consent.is_(None), literal(f"never said yes to {topic} by {medium}")),
+        (consent.is_(False), literal(f"said no to {topic} by {medium}")),
+    ]
+    if asked.twins:
+        checks.append((_had(asked), literal("already had this very message")))
+    if cap:
+        checks.append((_recent(now - timedelta(days=cap.days)) >= cap.most, literal(f"had {cap.most} messages in {cap.days} days")))
+    return case(*checks, else_=null())
+
+
+def _had(asked: Asked) -> ColumnElement[bool]:
+    """Whoever runs the same send twice writes to nobody twice."""
+    other, message, batch = aliased(Enrolment), aliased(Message), aliased(Batch)
+    return (
+        _to_this_contact(select(literal(1)), other, message, batch)
+        .where(
+            other.launch_id.in_(asked.twins),  # type: ignore[attr-defined]
+            message.medium == asked.medium,  # type: ignore[arg-type]
+            func.coalesce(message.state, batch.state).in_(["queued", "sending", "sent", "unknown"]),
+        )
+        .correlate(Contact)
+        .exists()
+    )
+
+
+def _recent(since: datetime) -> ColumnElement[int]:
+    """Messages that went out, are going out or may have gone out to this contact, whatever the campaign."""
+    other, message, batch = aliased(Enrolment), aliased(Message), aliased(Batch)
+    return (
+        _to_this_contact(select(func.count()), other, message, batch)
+        .where(
+            func.coalesce(message.state, batch.state).in_(["sending", "sent", "unknown"]),
+            func.coalesce(batch.finished_at, batch.claimed_at) >= since,
+        )
+        .correlate(Contact)
+        .scalar_subquery()
+    )
+
+
+def _to_this_contact(chosen: Select[Any], other: Any, message: Any, batch: Any) -> Select[Any]:
+    return (
+        chosen.select_from(other)
+        .join(message, message.enrolment_id == other.id)
+        .join(batch, batch.id == message.batch_id)
+        .where(other.contact_id == col(Contact.id))
+    )
+
+
+def reachable(medium: str) -> ColumnElement[bool]:
+    """The join condition of the address that is written to."""
+    return and_(col(Address.contact_id) == col(Contact.id), col(Address.medium) == medium, col(Address.rank) == 0)
+
+
+def quiet_until(hours: str, zone: str, now: datetime) -> datetime | None:
+    """When the quiet hours end that a clock is in; None where they are not on. `hours` is like 21:00-08:30."""
+    if not hours:
+        return None
+    start, end = (time.fromisoformat(edge) for edge in hours.split("-"))
+    local = now.astimezone(ZoneInfo(zone))
+    within = start <= local.time() < end if start < end else not end <= local.time() < start
+    if not within:
+        return None
+    day = local.date() if local.time() < end else local.date() + timedelta(days=1)
+    wake = Date(day.year, day.month, day.day).at(Time(end.hour, end.minute))
+    return datetime.fromtimestamp(wake.assume_tz(zone).timestamp(), tz=now.tzinfo)

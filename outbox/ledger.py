@@ -1,0 +1,157 @@
+"""What became of a launch: counted, told for one contact, stopped and taken up again."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlmodel import Session, col
+
+from contacts.models import Approval, Attempt, Batch, Enrolment, Launch, Message, message_state
+from contacts.store import Store, audit
+from errors import NotAllowed, Unknown
+
+AT_REST = ("sent", "held", "failed", "unknown")
+
+
+@dataclass
+class Tally:
+    """The ledger of one launch. For every addressed medium: audience = sent + held + failed + unknown + waiting."""
+
+    launch: int
+    campaign: str
+    state: str
+    note: str
+    audience: int
+    media: dict[str, dict[str, int]] = field(default_factory=dict)
+    posts: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    def total(self, state: str) -> int:
+        return sum(counts.get(state, 0) for counts in self.media.values())
+
+    def as_json(self) -> dict[str, Any]:
+        totals = {state: self.total(state) for state in AT_REST}
+        waiting = self.total("queued") + self.total("sending")
+        return {
+            "launch": self.launch, "campaign": self.campaign, "state": self.state, "note": self.note,
+            "audience": self.audience, **totals, "waiting": waiting, "media": self.media, "posts": self.posts,
+            "reasons": self.reasons,
+        }  # fmt: skip
+
+
+def tally(session: Session, launch_id: int) -> Tally:
+    """Raises Unknown."""
+    launch = _launch(session, launch_id)
+    mine = col(Enrolment.launch_id) == launch_id
+    addressed = col(Enrolment.contact_id).is_not(None)
+    audience = session.execute(select(func.count()).where(mine, addressed)).scalar_one()
+    found = Tally(launch_id, launch.campaign, launch.state, launch.note, audience)
+    state = message_state().label("state")
+    counted = (
+        select(col(Message.medium), addressed.label("addressed"), state, col(Message.reason), func.count())
+        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
+        .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
+        .where(mine)
+        .group_by(col(Message.medium), addressed, state, col(Message.reason))
+    )
+    for medium, to_a_contact, at, reason, count in session.execute(counted):
+        if not to_a_contact:
+            found.posts[medium] = at if not reason else f"{at}: {reason}"
+            continue
+        counts = found.media.setdefault(medium, {})
+        counts[at] = counts.get(at, 0) + count
+        if reason:
+            found.reasons[f"{at}: {reason}"] = found.reasons.get(f"{at}: {reason}", 0) + count
+    return found
+
+
+def latest(session: Session, campaign: str) -> int:
+    """The newest launch of a campaign. Raises Unknown."""
+    newest = session.execute(
+        select(Launch.id).where(col(Launch.campaign) == campaign).order_by(col(Launch.id).desc()).limit(1)
+    ).scalar()
+    if newest is None:
+        raise Unknown(f"“{campaign}” has not been launched yet.")
+    return newest
+
+
+def _launch(session: Session, launch_id: int) -> Launch:
+    launch = session.get(Launch, launch_id)
+    if launch is None:
+        raise Unknown(f"There is no launch {launch_id}.")
+    return launch
+
+
+def pause(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
+    """Nothing more of it is claimed; what is in the air lands."""
+    _change(store, launch_id, ("running", "approved"), "paused", actor, now, f"paused by {actor}")
+
+
+def resume(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
+    _change(store, launch_id, ("paused",), "running", actor, now, "")
+
+
+def recall(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
+    """What has not left is held for good."""
+    _change(store, launch_id, ("prepared", "approved", "running", "paused"), "recalled", actor, now, f"recalled by {actor}")
+    with store.write() as session:
+        waiting = select(Batch.id).where(col(Batch.launch_id) == launch_id, col(Batch.state) == "queued")
+        own = (col(Message.batch_id).in_(waiting), col(Message.state).is_(None))
+        quietly = {"synchronize_session": False}
+        session.execute(update(Message).where(*own).values(state="held", reason="the launch was recalled"), execution_options=quietly)
+        session.execute(
+            update(Batch).where(col(Batch.launch_id) == launch_id, col(Batch.state) == "queued").values(state="recalled"),
+            execution_options=quietly,
+        )
+
+
+def _change(store: Store, launch_id: int, allowed: Iterable[str], state: str, actor: str, now: datetime, note: str) -> None:
+    with store.write() as session:
+        _launch(session, launch_id)
+        change = update(Launch).where(col(Launch.id) == launch_id, col(Launch.state).in_(list(allowed)))
+        changed = session.execute(change.values(state=state, note=note), execution_options={"synchronize_session": False})
+        if changed.rowcount != 1:  # type: ignore[attr-defined]
+            at = session.execute(select(Launch.state).where(col(Launch.id) == launch_id)).scalar_one()
+            raise NotAllowed(f"Launch {launch_id} is {at}; only {' or '.join(allowed)} ones can be {state}.")
+        audit(session, now, actor, state, f"launch:{launch_id}")
+
+
+@dataclass(frozen=True)
+class Story:
+    """What happened to one contact's messages of one launch: a list of dated sentences."""
+
+    launch: int
+    sentences: list[tuple[datetime | None, str]]
+
+
+def story(session: Session, launch_id: int, contact_id: int) -> Story:
+    launch = _launch(session, launch_id)
+    told: list[tuple[datetime | None, str]] = []
+    own = (col(Enrolment.launch_id) == launch_id, col(Enrolment.contact_id) == contact_id)
+    enrolment = session.execute(select(Enrolment).where(*own)).scalar()
+    if enrolment is None:
+        return Story(launch_id, [(launch.created_at, "was not in the audience when the launch was prepared")])
+    told.append((launch.created_at, f"was in the audience “{launch.content['audience']}” and enrolled"))
+    for approval in session.execute(select(Approval).where(col(Approval.launch_id) == launch_id)).scalars():
+        told.append((approval.at, f"the launch was approved by {approval.approver}"))
+    messages = select(Message, Batch).outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
+    for message, batch in session.execute(messages.where(col(Message.enrolment_id) == enrolment.id)).tuples():
+        told += _of_message(session, message, batch)
+    return Story(launch_id, told)
+
+
+def _of_message(session: Session, message: Message, batch: Batch | None) -> list[tuple[datetime | None, str]]:
+    state = message.state or (batch.state if batch else "queued")
+    told: list[tuple[datetime | None, str]] = []
+    if batch and state != "held":
+        attempts = select(Attempt).where(col(Attempt.batch_id) == batch.id).order_by(col(Attempt.id))
+        for attempt in session.execute(attempts).scalars():
+            told.append((attempt.started_at, f"{message.medium}: attempt {attempt.id} by {attempt.channel}, with {attempt.size - 1} others"))
+            if attempt.outcome:
+                detail = f": {attempt.detail}" if attempt.detail else ""
+                told.append((attempt.finished_at, f"{message.medium}: attempt {attempt.id} was {attempt.outcome}{detail}"))
+    because = f" because: {message.reason}" if message.reason else ""
+    told.append((batch.finished_at if batch else None, f"{message.medium}: {state}{because}"))
+    return told

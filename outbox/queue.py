@@ -1,0 +1,289 @@
+"""Claiming and recording, one transaction each: what is guarded is what is called, and nothing stands between.
+
+    reserve   choose a due batch, ask every guard again, render, write the attempt, commit
+    (call)    once; see outbox/deliver.py
+    record    write what became of it, if the batch is still ours
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from jinja2 import TemplateError
+from sqlalchemy import Row, bindparam, func, null, select, text, update
+from sqlmodel import Session, col
+
+from channels import get
+from channels.base import Dispatch, Outgoing, Sender
+from contacts.audience.compile import latest_consent
+from contacts.models import Address, Attempt, Batch, Contact, Enrolment, Launch, Message
+from contacts.store import Store, audit
+from errors import BadContent
+from failpoints import failpoint
+from outbox import guards
+from outbox.guards import Asked, Cap
+from outbox.links import Links, message_id
+from outbox.render.frozen import Frozen, Ready, constants, ready
+from settings import Settings
+
+TRAITS = ("first_name", "last_name", "language", "country", "city", "time_zone", "birthday")
+CLAIM_LOCK = 20260418
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """A batch that is ours to call once: `fence` proves it when the answer is recorded."""
+
+    batch: int
+    fence: int
+    attempt: int
+    launch: int
+    channel: str
+    dispatch: Dispatch
+
+
+def reserve(
+    store: Store, settings: Settings, *, worker: str, now: datetime, launch: int | None = None
+) -> Reserved | None:
+    """The next due batch that has anything left to send, ready to be called; None when nothing is due."""
+    while True:
+        with store.write() as session:
+            batch = _next(session, now, launch)
+            if batch is None:
+                return None
+            failpoint("claimed")
+            reserved = _Reservation(session, settings, batch, worker, now).made()
+        if reserved is None:
+            continue
+        failpoint("reserved")
+        return reserved
+
+
+def _next(session: Session, now: datetime, launch: int | None) -> Batch | None:
+    due = (
+        select(Batch)
+        .join(Launch, col(Launch.id) == col(Batch.launch_id))
+        .where(col(Batch.state) == "queued", col(Batch.due_at) <= now, col(Launch.state) == "running")
+        .order_by(col(Batch.due_at), col(Batch.id))
+        .limit(1)
+        .with_for_update(skip_locked=True, of=Batch)
+    )
+    return session.execute(due.where(col(Batch.launch_id) == launch) if launch else due).scalar()
+
+
+class _Reservation:
+    """One batch on its way from queued to sending, inside one transaction."""
+
+    def __init__(self, session: Session, settings: Settings, batch: Batch, worker: str, now: datetime) -> None:
+        self.session, self.settings, self.batch, self.worker, self.now = session, settings, batch, worker, now
+        launch = session.get(Launch, batch.launch_id)
+        assert launch is not None and batch.id is not None
+        self.launch, self.content, self.id = launch, launch.content, batch.id
+        self.public = batch.medium in self.content["public"]
+
+    def made(self) -> Reserved | None:
+        if self._too_late():
+            return None
+        if self.settings.frequency_cap and self.session.get_bind().dialect.name == "postgresql":
+            # Two batches of two campaigns must not both see a contact below the cap.
+            self.session.execute(text(f"SELECT pg_advisory_xact_lock({CLAIM_LOCK})"))
+        rows = self._guarded()
+        failpoint("guarded")
+        messages = self._rendered(rows)
+        failpoint("rendered")
+        if not messages:
+            self.batch.state, self.batch.finished_at = "sent", self.now
+            return None
+        return self._attempt(messages)
+
+    def _too_late(self) -> bool:
+        if self.launch.late_after is None or self.now <= self.launch.due_at + timedelta(seconds=self.launch.late_after):
+            return False
+        hours = round(self.launch.late_after / 3600, 1)
+        own = (col(Message.batch_id) == self.id, col(Message.state).is_(None))
+        self.session.execute(update(Message).where(*own).values(state="held", reason=f"too late: more than {hours:g} hours"))
+        self.batch.state, self.batch.finished_at = "sent", self.now
+        return True
+
+    def _guarded(self) -> Sequence[Row[Any]]:
+        """The batch's people whom nothing speaks against; the others are held, the sleeping ones wait."""
+        rows = self.session.execute(self._people()).all()
+        held = [{"e": row.enrolment_id, "why": row.reason} for row in rows if row.reason]
+        if held:
+            _set_state(self.session, self.batch, "held", held)
+        rows = [row for row in rows if not row.reason]
+        if not self.settings.quiet_hours or self.public:
+            return rows
+        return self._awake(rows)
+
+    def _people(self) -> Any:
+        """Everything that rendering and the guards need of a batch's messages, in one statement."""
+        own = (col(Message.batch_id) == self.id, col(Message.state).is_(None))
+        if self.public:
+            return select(col(Message.enrolment_id), null().label("reason")).where(*own)
+        medium = self.batch.medium
+        asked = Asked.of(self.session, self.launch, medium)
+        return (
+            select(
+                col(Message.enrolment_id),
+                guards.reason(asked, Cap.of(self.settings), self.now).label("reason"),
+                col(Address.value).label("address"),
+                latest_consent(col(Contact.id), medium, "tracking").label("tracking"),
+                *(col(getattr(Contact, name)) for name in TRAITS),
+                col(Contact.traits),
+            )
+            .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
+            .join(Contact, col(Contact.id) == col(Enrolment.contact_id))
+            .outerjoin(Address, guards.reachable(medium))
+            .where(*own)
+            .order_by(col(Message.enrolment_id))
+        )
+
+    def _awake(self, rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
+        ends = {
+            zone: guards.quiet_until(self.settings.quiet_hours, zone, self.now)
+            for zone in {row.time_zone or self.settings.time_zone for row in rows}
+        }
+        for until in sorted({end for end in ends.values() if end}):
+            asleep = [row.enrolment_id for row in rows if ends[row.time_zone or self.settings.time_zone] == until]
+            move(self.session, self.batch, asleep, due_at=until)
+        return [row for row in rows if ends[row.time_zone or self.settings.time_zone] is None]
+
+    def _rendered(self, rows: Sequence[Row[Any]]) -> list[Outgoing]:
+        """One contact who can't be rendered fails alone."""
+        self.ready = prepared(self.content, self.batch)
+        personal = Personal(self.content, self.batch, self.settings, self.ready)
+        messages, failed = [], []
+        for row in rows:
+            try:
+                messages.append(personal.message(row))
+            except (TemplateError, ValueError, TypeError, KeyError, BadContent) as error:
+                reason = str(error.args[0]) if error.args else type(error).__name__
+                failed.append({"e": row.enrolment_id, "why": f"could not be rendered: {reason[:300]}"})
+        if failed:
+            _set_state(self.session, self.batch, "failed", failed)
+        return messages
+
+    def _attempt(self, messages: list[Outgoing]) -> Reserved:
+        channel = get(self.content["channels"][self.batch.medium])
+        alone = channel.must_go_alone(self._dispatch(0, messages)) if len(messages) > 1 else set()
+        together = [message for message in messages if message.id not in alone] or messages[:1]
+        for message in messages:
+            if message not in together:
+                move(self.session, self.batch, [enrolment_of(message.id)], due_at=self.now)
+        messages = together
+        self.batch.state, self.batch.fence = "sending", self.batch.fence + 1
+        self.batch.claimed_by, self.batch.claimed_at, self.batch.size = self.worker, self.now, len(messages)
+        attempt = Attempt(
+            batch_id=self.id, fence=self.batch.fence, channel=channel.name, size=len(messages), started_at=self.now
+        )
+        self.session.add(attempt)
+        self.session.flush()
+        assert attempt.id is not None
+        audit(self.session, self.now, self.worker, "reserved", f"batch:{self.id}", attempt=attempt.id, messages=len(messages))
+        failpoint("attempt_written")
+        dispatch = self._dispatch(attempt.id, messages)
+        return Reserved(self.id, self.batch.fence, attempt.id, self.batch.launch_id, channel.name, dispatch)
+
+    def _dispatch(self, attempt: int, messages: list[Outgoing]) -> Dispatch:
+        return dispatch_of(self.launch, self.batch, self.ready, attempt, messages)
+
+
+def prepared(content: Mapping[str, Any], batch: Batch) -> Ready:
+    said = content["steps"][batch.step]["say"]
+    wording = Frozen.model_validate(content["messages"][f"{said}/{batch.medium}"][batch.locale])
+    return ready(wording, batch.locale, constants(content))
+
+
+def dispatch_of(
+    launch: Launch, batch: Batch, ready_: Ready, attempt: int, messages: Sequence[Outgoing]
+) -> Dispatch:
+    content = launch.content
+    sender = Sender(content["sender"]["name"], content["sender"]["email"], content["sender"]["reply_to"])
+    return Dispatch(attempt, batch.medium, content["campaign"], ready_.skeleton, sender, launch.created_at, tuple(messages))
+
+
+class Personal:
+    """What one contact's message is made of: plain values only, never a live object."""
+
+    def __init__(self, content: Mapping[str, Any], batch: Batch, settings: Settings, ready_: Ready) -> None:
+        self.ready, self.batch, self.settings = ready_, batch, settings
+        self.links = Links(settings.secret, settings.public_url)
+        self.constants = constants(content)
+        self.public = batch.medium in content["public"]
+        self.plain_links = list(ready_.links)
+        self.mailto = content["sender"]["reply_to"] or content["sender"]["email"]
+
+    def message(self, row: Any) -> Outgoing:
+        """Raises TemplateError, ValueError."""
+        id_ = message_id(row.enrolment_id, self.batch.step, self.batch.medium)
+        if self.public:
+            return Outgoing(id_, "", "", self.ready.values(self.constants), {})
+        unsubscribe = self.links.unsubscribe(id_)
+        contact = {name: value for name in TRAITS if (value := getattr(row, name)) is not None}
+        given = {
+            **self.constants,
+            "contact": {**row.traits, **contact},
+            "links": self.links.clicks(id_, len(self.plain_links)) if row.tracking else self.plain_links,
+            "unsubscribe_url": unsubscribe,
+            "preferences_url": self.links.preferences(id_),
+        }
+        headers = {
+            "List-Unsubscribe": f"<{unsubscribe}>, <mailto:{self.mailto}?subject=unsubscribe%20{id_}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        }
+        name = " ".join(part for part in (row.first_name, row.last_name) if part)
+        return Outgoing(id_, row.address, name, self.ready.values(given), headers)
+
+
+def move(session: Session, batch: Batch, enrolments: Sequence[int], *, due_at: datetime) -> None:
+    """Some of a batch's messages into a batch of their own."""
+    mine = (Batch.launch_id, Batch.step, Batch.medium, Batch.locale)
+    same = [col(column) == getattr(batch, column.key) for column in mine]  # type: ignore[attr-defined]
+    number = session.execute(select(func.max(col(Batch.number)) + 1).where(*same)).scalar_one()
+    new = Batch(
+        launch_id=batch.launch_id, step=batch.step, medium=batch.medium, locale=batch.locale, number=number,
+        size=len(enrolments), due_at=due_at,
+    )  # fmt: skip
+    session.add(new)
+    session.flush()
+    table = Message.__table__  # type: ignore[attr-defined]
+    moved = (
+        update(table)
+        .where(table.c.enrolment_id == bindparam("e"), table.c.step == batch.step, table.c.medium == batch.medium)
+        .values(batch_id=new.id, state=None, reason=None)
+    )
+    session.connection().execute(moved, [{"e": enrolment} for enrolment in enrolments])
+
+
+def _set_state(session: Session, batch: Batch, state: str, rows: list[dict[str, Any]]) -> None:
+    table = Message.__table__  # type: ignore[attr-defined]
+    change = (
+        update(table)
+        .where(table.c.enrolment_id == bindparam("e"), table.c.step == batch.step, table.c.medium == batch.medium)
+        .values(state=state, reason=bindparam("why"))
+    )
+    session.connection().execute(change, rows)
+
+
+def set_states(session: Session, batch: Batch, state: str, reasons: Mapping[str, str]) -> None:
+    """`reasons` by message id."""
+    if reasons:
+        _set_state(session, batch, state, [{"e": enrolment_of(id_), "why": why[:500]} for id_, why in reasons.items()])
+
+
+def set_receipts(session: Session, batch: Batch, receipts: Mapping[str, str]) -> None:
+    table = Message.__table__  # type: ignore[attr-defined]
+    change = (
+        update(table)
+        .where(table.c.enrolment_id == bindparam("e"), table.c.step == batch.step, table.c.medium == batch.medium)
+        .values(receipt=bindparam("its"))
+    )
+    if receipts:
+        rows = [{"e": enrolment_of(id_), "its": receipt} for id_, receipt in receipts.items()]
+        session.connection().execute(change, rows)
+
+
+def enrolment_of(id_: str) -> int:
+    return int(id_.partition("-")[0])

@@ -1,0 +1,132 @@
+"""The honest remainder: what may or may not have been accepted, parked until evidence decides. Never a blind resend."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import or_, select
+from sqlmodel import Session, col
+
+from channels import get
+from channels.base import Dispatch, Evidence, Outgoing
+from contacts.models import Attempt, Batch, Launch, Message
+from contacts.store import Store, audit
+from errors import ChannelError
+from failpoints import failpoint
+from outbox.deliver import finish_launches
+from outbox.links import message_id
+from outbox.queue import dispatch_of, enrolment_of, move, prepared, set_receipts, set_states
+
+
+@dataclass
+class Found:
+    """Batches given up on, and messages that evidence decided."""
+
+    stale: int = 0
+    accepted: int = 0
+    absent: int = 0
+    still_unknown: int = 0
+
+
+def quarantine(channel: str) -> timedelta:
+    """Longer than any call can still be running: twice the time-out, and the margin of the call's own deadline."""
+    return timedelta(seconds=2 * get(channel).timeout + 10)
+
+
+async def reconcile(store: Store, now: datetime) -> Found:
+    found = Found(stale=await asyncio.to_thread(_give_up, store, now))
+    for batch_id in await asyncio.to_thread(_parked, store, now):
+        looked = await asyncio.to_thread(_question, store, batch_id)
+        if looked is None:
+            continue
+        attempt, dispatch = looked
+        channel = get(attempt.channel)()
+        try:
+            evidence = await channel.look_up(dispatch)
+        except ChannelError:
+            evidence = Evidence()
+        finally:
+            await channel.close()
+        failpoint("reconciled")
+        await asyncio.to_thread(_apply, store, batch_id, attempt, dispatch, evidence, now, found)
+    await asyncio.to_thread(finish_launches, store, now)
+    return found
+
+
+def _give_up(store: Store, now: datetime) -> int:
+    """A batch that has been sending for longer than its quarantine is unknown: its worker is gone."""
+    given_up = 0
+    with store.write() as session:
+        chosen = select(Batch, Attempt).join(Attempt, (col(Attempt.batch_id) == col(Batch.id)) & (col(Attempt.fence) == col(Batch.fence)))
+        for batch, attempt in session.execute(chosen.where(col(Batch.state) == "sending")).tuples():
+            if attempt.started_at + quarantine(attempt.channel) <= now:
+                batch.state, batch.finished_at = "unknown", now
+                attempt.outcome, attempt.finished_at = "unknown", now
+                attempt.detail = "the worker ended before it could record an answer"
+                audit(session, now, "reconcile", "unknown", f"batch:{batch.id}", attempt=attempt.id)
+                given_up += 1
+    return given_up
+
+
+def _parked(store: Store, now: datetime) -> list[int]:
+    with store.read() as session:
+        alone = select(Message.batch_id).where(col(Message.state) == "unknown")
+        chosen = select(Batch.id, Attempt.channel, Attempt.started_at).join(
+            Attempt, (col(Attempt.batch_id) == col(Batch.id)) & (col(Attempt.fence) == col(Batch.fence))
+        )
+        rows = session.execute(chosen.where(or_(col(Batch.state) == "unknown", col(Batch.id).in_(alone)))).tuples()
+        return [id_ for id_, channel, at in rows if id_ is not None and at + quarantine(channel) <= now]
+
+
+def _question(store: Store, batch_id: int) -> tuple[Attempt, Dispatch] | None:
+    with store.read() as session:
+        batch = session.get(Batch, batch_id)
+        assert batch is not None
+        launch = session.get(Launch, batch.launch_id)
+        assert launch is not None
+        attempt = session.execute(
+            select(Attempt).where(col(Attempt.batch_id) == batch_id, col(Attempt.fence) == batch.fence)
+        ).scalar_one()
+        ready = prepared(launch.content, batch)
+        ids = _unknown(session, batch)
+        asked = [Outgoing(message_id(id_, batch.step, batch.medium), "", "", (), {}) for id_ in ids]
+        return (attempt, dispatch_of(launch, batch, ready, attempt.id or 0, asked)) if asked else None
+
+
+def _unknown(session: Session, batch: Batch) -> list[int]:
+    parked = col(Message.state) == "unknown"
+    if batch.state == "unknown":
+        parked = or_(parked, col(Message.state).is_(None))  # type: ignore[assignment]
+    return list(session.execute(select(Message.enrolment_id).where(col(Message.batch_id) == batch.id, parked)).scalars())
+
+
+def _apply(
+    store: Store, batch_id: int, attempt: Attempt, dispatch: Dispatch, evidence: Evidence, now: datetime, found: Found
+) -> None:
+    asked = {message.id for message in dispatch.messages}
+    accepted = {id_: receipt for id_, receipt in evidence.accepted.items() if id_ in asked}
+    absent = sorted((evidence.absent & asked) - accepted.keys())
+    found.accepted += len(accepted)
+    found.absent += len(absent)
+    found.still_unknown += len(asked) - len(accepted) - len(absent)
+    if not accepted and not absent:
+        return
+    with store.write() as session:
+        batch = session.execute(select(Batch).where(col(Batch.id) == batch_id).with_for_update()).scalar_one()
+        if batch.fence != attempt.fence or batch.state not in ("unknown", "sent"):
+            return
+        set_states(session, batch, "sent", dict.fromkeys(accepted, ""))
+        set_receipts(session, batch, accepted)
+        if absent:
+            move(session, batch, [enrolment_of(id_) for id_ in absent], due_at=now)
+            _reopen(session, batch)
+        audit(
+            session, now, "reconcile", "resolved", f"batch:{batch_id}",
+            attempt=attempt.id, accepted=len(accepted), absent=len(absent),
+        )  # fmt: skip
+
+
+def _reopen(session: Session, batch: Batch) -> None:
+    launch = session.get(Launch, batch.launch_id)
+    if launch and launch.state == "finished":
+        launch.state, launch.finished_at = "running", None

@@ -1,0 +1,1 @@
+"""What is said: template files, frozen once per launch, then filled for each contact."""

@@ -1,0 +1,127 @@
+"""What a launch keeps of its messages: Jinja sources, compiled once; and what is made of them for a batch."""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+from jinja2 import TemplateError
+from pydantic import BaseModel, ConfigDict
+
+from channels.base import Media, Part, Skeleton
+from errors import BadContent
+from outbox.render import letter, message
+from outbox.render.holes import Program, cut
+from outbox.render.letter import with_utm
+from settings import Settings
+
+PERSONAL = ("contact", "links", "unsubscribe_url", "preferences_url")
+
+
+class Frozen(BaseModel):
+    """One wording as it stood at the launch. `texts` are Jinja sources by part."""
+
+    model_config = ConfigDict(frozen=True)
+    where: str
+    texts: dict[str, str]
+    links: tuple[str, ...] = ()
+    media: tuple[tuple[str, str], ...] = ()
+
+
+def frozen(home: Path, name: str, medium: str, campaign: str, settings: Settings) -> dict[str, Frozen]:
+    """The wordings of a message on a medium, by locale. Raises Unknown, BadContent."""
+    utm = {
+        "utm_source": medium,
+        "utm_medium": "email" if medium == "email" else "social",
+        "utm_campaign": campaign,
+    }
+    found = message.wordings(home, name, medium, settings.locale)
+    if medium == "email":
+        return {locale: _email(home, name, locale, wording, utm, settings) for locale, wording in found.items()}
+    return {locale: _post(home, wording, utm) for locale, wording in found.items()}
+
+
+def _email(
+    home: Path, name: str, locale: str, wording: message.Wording, utm: dict[str, str], settings: Settings
+) -> Frozen:
+    if not wording.matter.subject.strip():
+        raise BadContent("“subject” is missing in the front matter", f"{wording.where}:1")
+    around = message.layout(home, wording.matter.layout, locale, settings.locale, wording.where)
+    written = message.text_part(home, name, locale, settings.locale)
+    compiled = letter.compiled(wording, around, written, utm)
+    for needed in ("unsubscribe_url", "postal_address"):
+        if needed not in compiled.html:
+            raise BadContent(f"the footer lacks {{{{ {needed} }}}}, which the law asks for", around.where)
+    texts = {"subject": " ".join(wording.matter.subject.split()), "html": compiled.html, "text": compiled.text}
+    return Frozen(where=wording.where, texts=texts, links=compiled.links)
+
+
+def _post(home: Path, wording: message.Wording, utm: dict[str, str]) -> Frozen:
+    text = letter.re.sub(
+        r"https?://[^\s<>()\[\]]+[^\s<>()\[\].,;:!?]", lambda m: with_utm(m[0], utm), wording.body.strip()
+    )
+    folder = (home / wording.where).parent
+    for picture in wording.matter.media:
+        path = (folder / picture.file).resolve()
+        if not path.is_relative_to((home / "templates").resolve()) or not path.is_file():
+            raise BadContent(f"there is no picture {picture.file} beside the template", f"{wording.where}:1")
+    media = tuple((str((folder / p.file).relative_to(home)), p.alt) for p in wording.matter.media)
+    return Frozen(where=wording.where, texts={"text": text}, media=media)
+
+
+class Ready:
+    """A wording cut into skeleton and holes: html with escaping, the rest without."""
+
+    def __init__(self, wording: Frozen, locale: str, constants: Mapping[str, Any]) -> None:
+        plain = {name: (text, wording.where) for name, text in wording.texts.items() if name != "html"}
+        rich = {name: (text, wording.where) for name, text in wording.texts.items() if name == "html"}
+        try:
+            escaped = cut(rich, locale, constants, escape=True)
+            unescaped = cut(plain, locale, constants, escape=False)
+        except TemplateError as error:
+            raise BadContent(error.message or str(error), wording.where) from None
+        first: tuple[Program, Program] = (escaped.program, unescaped.program)
+        shift = 1 + max((place for part in escaped.parts.values() for place in part.order), default=-1)
+        moved = {n: Part(p.statics, tuple(place + shift for place in p.order)) for n, p in unescaped.parts.items()}
+        media = tuple(Media(path, alt) for path, alt in wording.media)
+        self.skeleton = Skeleton({**moved, **escaped.parts}, media)
+        self.programs, self.links, self.where = first, wording.links, wording.where
+        self.subject = moved["subject"].order if "subject" in moved else ()
+
+    def values(self, given: Mapping[str, Any]) -> tuple[str, ...]:
+        """What fills the holes for one contact. Raises TemplateError, ValueError: a field is missing or unfit."""
+        rich, plain = self.programs
+        values = rich(given) + plain(given)
+        if self.subject:
+            values = tuple(" ".join(v.split()) if n in self.subject else v for n, v in enumerate(values))
+        return values
+
+
+@lru_cache(maxsize=256)
+def _ready(wording: bytes, locale: str, constants: bytes) -> Ready:
+    return Ready(Frozen.model_validate_json(wording), locale, orjson.loads(constants))
+
+
+def ready(wording: Frozen, locale: str, constants: Mapping[str, Any]) -> Ready:
+    """Cut once per launch and process, however many batches ask."""
+    return _ready(wording.model_dump_json().encode(), locale, orjson.dumps(constants, option=orjson.OPT_SORT_KEYS))
+
+
+def constants(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a template may say that is the same for everyone, from a launch's frozen content."""
+    sender = content["sender"]
+    return {
+        "campaign": {"name": content["campaign"], "title": content["title"]},
+        **{name: sender[name] for name in ("organisation", "postal_address", "public_url")},
+    }
+
+
+def freezer(settings: Settings) -> Callable[[str, str, str], dict[str, Any]]:
+    """What journeys.launch is handed to compile a message's wordings with."""
+
+    def freeze(name: str, medium: str, campaign: str) -> dict[str, Any]:
+        found = frozen(settings.home, name, medium, campaign, settings)
+        return {locale: wording.model_dump(mode="json") for locale, wording in found.items()}
+
+    return freeze

@@ -1,0 +1,104 @@
+"""A folder of templates/: front matter, wording by medium and locale, and the layout around it.
+
+    templates/spring_launch/email.mjml      the default wording, in the house language
+                            email.it.mjml   another language
+                            email.txt       a text part written by hand; without it one is made from the MJML
+                            twitter.txt     a post
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contacts.content import from_yaml
+from errors import BadContent, Unknown, did_you_mean
+
+FILE = re.compile(r"(?P<medium>[a-z]+)(\.(?P<locale>[a-z]{2}(-[a-z]{2})?))?\.(?P<kind>mjml|txt)")
+MESSAGE = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class Picture(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    file: str = Field(description="beside the template")
+    alt: str = Field(min_length=3, description="what it shows, for those who do not see it")
+
+
+class FrontMatter(BaseModel):
+    """The lines between `---` at the top of a wording."""
+
+    model_config = ConfigDict(extra="forbid")
+    subject: str = ""
+    preheader: str = ""
+    layout: str = Field("email", pattern=r"^[a-z][a-z0-9_]*$", description="a file of templates/_layout")
+    media: list[Picture] = []
+
+
+@dataclass(frozen=True)
+class Wording:
+    """One file. `first_line` is where its body begins, so that errors name the line of the file."""
+
+    where: str
+    matter: FrontMatter
+    body: str
+    first_line: int
+    kind: str
+
+
+def names(home: Path) -> list[str]:
+    folders = (path for path in (home / "templates").iterdir() if path.is_dir()) if (home / "templates").is_dir() else ()
+    return sorted(path.name for path in folders if not path.name.startswith("_"))
+
+
+def folder(home: Path, name: str) -> Path:
+    """Raises Unknown, also for a name that is a path."""
+    if not MESSAGE.fullmatch(name) or name not in (known := names(home)):
+        raise Unknown(f"There is no message “{name}” in templates/{did_you_mean(name, names(home))}")
+    assert known
+    return home / "templates" / name
+
+
+def wordings(home: Path, name: str, medium: str, house: str) -> dict[str, Wording]:
+    """By locale; the file without one is the house language's. Raises Unknown, BadContent."""
+    found: dict[str, Wording] = {}
+    for path in sorted(folder(home, name).iterdir()):
+        matched = FILE.fullmatch(path.name)
+        if matched and matched["medium"] == medium and (medium != "email" or matched["kind"] == "mjml"):
+            found[matched["locale"] or house] = read(path, home)
+    if not found:
+        there = ", ".join(sorted(path.name for path in folder(home, name).iterdir())) or "nothing"
+        wanted = f"{medium}.mjml" if medium == "email" else f"{medium}.txt"
+        raise BadContent(f"there is no wording for {medium}; write {wanted} (there is {there})", f"templates/{name}")
+    return found
+
+
+def text_part(home: Path, name: str, locale: str, house: str) -> Wording | None:
+    suffix = "" if locale == house else f".{locale}"
+    path = folder(home, name) / f"email{suffix}.txt"
+    return read(path, home) if path.is_file() else None
+
+
+def layout(home: Path, name: str, locale: str, house: str, where: str) -> Wording:
+    for candidate in (f"{name}.{locale}.mjml", f"{name}.mjml"):
+        path = home / "templates" / "_layout" / candidate
+        if path.is_file():
+            return read(path, home)
+    known = {path.name.partition(".")[0] for path in (home / "templates" / "_layout").glob("*.mjml")}
+    raise BadContent(f"there is no layout “{name}”{did_you_mean(name, known)}", where)
+
+
+def read(path: Path, home: Path) -> Wording:
+    where = str(path.relative_to(home))
+    try:
+        text = path.read_text(encoding="utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        raise BadContent("this file is not UTF-8; save it as UTF-8", where) from None
+    matter, body, first = FrontMatter(), text, 1
+    if text.startswith("---\n"):
+        head, closed, body = text[4:].partition("\n---\n")
+        if not closed:
+            raise BadContent("the front matter has no closing ---", f"{where}:1")
+        matter = from_yaml(head, FrontMatter, where, 2) if head.strip() else matter
+        first = head.count("\n") + 4
+    return Wording(where, matter, body, first, path.suffix.removeprefix("."))

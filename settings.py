@@ -1,0 +1,80 @@
+"""What an operator decides once, read from `PASSAPAROLA_*` variables or `.env`. Channels declare their own."""
+
+import os
+import secrets
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class FromEnvironment(BaseSettings):
+    """The base of every settings class: one prefix, one `.env`, blank means unset."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PASSAPAROLA_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+
+class Settings(FromEnvironment):
+    home: Path = Field(Path(__file__).parent, description="Holds campaigns/, audiences/, templates/ and var/.")
+    database_url: str = Field("", description="Default: a SQLite file under var/.")
+    email_channel: Literal["mailbox", "sendgrid", "smtp"] = "mailbox"
+    social_channel: Literal["mailbox", "live"] = "mailbox"
+
+    public_url: str = Field("http://127.0.0.1:8000", description="Where the links in messages lead.")
+    secret_key: str = Field("", description="Signs links and keys suppressions. Default: made once under var/.")
+
+    organisation: str = "Bottega Passaparola"
+    postal_address: str = "Bottega Passaparola, Via dei Tigli 12, 20121 Milano, Italy"
+    sender_name: str = "Bottega Passaparola"
+    sender_email: str = "ciao@bottega.example"
+    reply_to: str = ""
+    locale: str = Field("en", description="The language of a contact who has none.")
+    time_zone: str = Field("Europe/Rome", description="The clock of a contact who has none.")
+    currency: str = Field("EUR", min_length=3, max_length=3, description="The currency in which spending is summed.")
+
+    frequency_cap: str = Field(
+        "", pattern=r"^(\d+ per \d+ days)?$", description="`3 per 7 days`: the most marketing a contact gets."
+    )
+    quiet_hours: str = Field(
+        "",
+        pattern=r"^(\d\d:\d\d-\d\d:\d\d)?$",
+        description="`21:00-08:30` on the contact's own clock: nothing is sent.",
+    )
+
+    @field_validator("public_url")
+    @classmethod
+    def without_trailing_slash(cls, url: str) -> str:
+        return url.rstrip("/")
+
+    @property
+    def var(self) -> Path:
+        return self.home / "var"
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.var / 'passaparola.db'}"
+
+    @property
+    def secret(self) -> str:
+        """The secret key; made once, readable by its owner only, when none is set."""
+        return self.secret_key or _kept_secret(self.var / "secret_key")
+
+
+@cache
+def _kept_secret(path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(48))
+    except FileExistsError:
+        pass
+    return path.read_text().strip()
+
+
+@cache
+def settings() -> Settings:
+    return Settings()
