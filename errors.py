@@ -11,7 +11,7 @@
         ├── Refused             definitely not accepted, and never will be; names the messages it can name
         ├── TooLarge            definitely not accepted; the same messages in smaller requests may be
         ├── Unavailable         definitely not accepted; try again after a while
-        ├── Unauthorised        definitely not accepted: our key; nothing will pass until someone acts
+        ├── Blocked             definitely not accepted: our key, sender or account; nothing passes until someone acts
         └── Uncertain           may have been accepted: nobody may try again without evidence
 """
 
@@ -81,7 +81,7 @@ class Unavailable(ChannelError):
         self.after = after
 
 
-class Unauthorised(ChannelError):
+class Blocked(ChannelError):
     pass
 
 

@@ -113,7 +113,7 @@ class Channel(ABC):
 
     @abstractmethod
     async def send(self, dispatch: Dispatch) -> Answer:
-        """Make one call. Raises Refused, TooLarge, Unavailable, Unauthorised or Uncertain."""
+        """Make one call. Raises Refused, TooLarge, Unavailable, Blocked or Uncertain."""
 
     async def look_up(self, dispatch: Dispatch) -> Evidence:
         """What the provider knows of a dispatch whose answer never came. Default: nothing is ever proved."""
@@ -133,6 +133,11 @@ class Channel(ABC):
     def price(cls, skeleton: Skeleton) -> Decimal:
         """What one message costs, in US dollars, where the provider charges by the message."""
         return Decimal(0)
+
+    @classmethod
+    def note(cls, skeleton: Skeleton) -> str:
+        """What else an approver should see of this content, such as its length as the network counts it."""
+        return ""
 
     async def close(self) -> None:
         """Let go of connections."""

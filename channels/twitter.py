@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from channels._post_length import LIMIT, URL, thread, weighted
 from channels.base import Answer, Channel, Dispatch, Evidence, Media, Skeleton
-from errors import Misconfigured, Refused, Unauthorised, Unavailable, Uncertain
+from errors import Misconfigured, Refused, Blocked, Unavailable, Uncertain
 from failpoints import failpoint
 from settings import FromEnvironment, settings
 
@@ -75,7 +75,7 @@ class Twitter(Channel):
         return sum((POST_WITH_URL if URL.search(part) else POST for part in parts), Decimal(0))
 
     @classmethod
-    def length(cls, skeleton: Skeleton) -> str:
+    def note(cls, skeleton: Skeleton) -> str:
         parts = thread(skeleton.parts["text"].fill(()))
         return " + ".join(f"{weighted(part)} of {LIMIT}" for part in parts)
 
@@ -107,7 +107,7 @@ class _Account:
                 posted.append(self._create(part, media if not posted else [], posted[-1] if posted else None))
             except _Duplicate:
                 return self._already_there(dispatch, posted)
-            except (Refused, Unavailable, Unauthorised) as error:
+            except (Refused, Unavailable, Blocked) as error:
                 if posted:
                     raise Uncertain(f"{len(posted)} of {len(parts)} posts of the thread are out: {error}") from error
                 raise
@@ -186,7 +186,7 @@ class _Account:
             reset = float(error.response.headers.get("x-rate-limit-reset", time.time() + 60))
             raise Unavailable("X asks us to slow down", after=max(reset - time.time(), 1.0)) from None
         except tweepy.Unauthorized:
-            raise Unauthorised("X refused the keys; renew them and resume the launch") from None
+            raise Blocked("X refused the keys; renew them and resume the launch") from None
         except tweepy.Forbidden as error:
             said = " ".join(error.api_messages) or str(error.response.text)[:200]
             if "duplicate content" in said.lower():
@@ -204,7 +204,7 @@ class _Account:
             raise lost(f"X did not answer: {type(error).__name__}") from None
         except tweepy.HTTPException as error:
             if error.response.status_code == 402:
-                raise Unauthorised("the X account has no credits left; top it up and resume the launch") from None
+                raise Blocked("the X account has no credits left; top it up and resume the launch") from None
             raise lost(f"X answered {error.response.status_code}") from None
 
 

@@ -1,8 +1,10 @@
 """Every table, in reading order: people, what they allow, what they did, what we plan, what we send, who did what."""
 
-from datetime import datetime
+import hashlib
+from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import JSON, BigInteger, Column, ColumnElement, Index, Integer, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel, col
@@ -246,6 +248,12 @@ class Audit(SQLModel, table=True):
     detail: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
 
     __table_args__ = (Index("audit_of_subject", "subject", "id"),)
+
+
+def wording_of(content: dict[str, Any], due_at: datetime | None = None) -> str:
+    """The hash of a launch's content. With its schedule it is what is approved; without, the same wording is known again."""
+    whole = {**content, "due_at": due_at.astimezone(UTC).isoformat()} if due_at else content
+    return hashlib.sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def message_state() -> ColumnElement[str]:

@@ -9,10 +9,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from contacts import audience
-from contacts.audience import Question
-from contacts.audience.words import MEDIA, Catalogue
+from contacts.audience.words import MEDIA
 from contacts.content import read_yaml
-from errors import BadContent, PassaparolaError, Unknown, did_you_mean
+from errors import BadContent, Unknown, did_you_mean
 
 NAME = r"^[a-z][a-z0-9_]*$"
 UNITS = {"minute": 60, "hour": 3600, "day": 86400, "week": 604800}
@@ -84,19 +83,6 @@ def load(home: Path, name: str) -> Campaign:
     if len(set(said)) < len(said):
         raise BadContent("the same message is said twice by one medium", f"{path.relative_to(home)}:{_line(path, 'steps')}")
     return campaign
-
-
-def check_audiences(home: Path, catalogue: Catalogue) -> list[PassaparolaError]:
-    """Every audience parses and none contains itself."""
-    from datetime import UTC, datetime
-
-    found: list[PassaparolaError] = []
-    for name in audience.names(home):
-        try:
-            Question.of(name, catalogue).clause(datetime.now(UTC))
-        except PassaparolaError as error:
-            found.append(error)
-    return found
 
 
 def json_schema() -> str:

@@ -1,18 +1,16 @@
 """A campaign set going: content and audience frozen under one hash, approved by that hash, or not at all."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
 from sqlalchemy import func, insert, literal, select
 from sqlmodel import Session, col
 
 from channels import carrying, speaking
 from contacts import audience
 from contacts.audience import Question
-from contacts.models import Approval, Contact, Enrolment, Launch
+from contacts.models import Approval, Contact, Enrolment, Launch, wording_of
 from contacts.store import Store, audit
 from errors import NotAllowed, Unknown
 from failpoints import failpoint
@@ -53,12 +51,6 @@ def content(settings: Settings, name: str, freeze: Freeze) -> dict[str, Any]:
     }
 
 
-def fingerprint(frozen: Mapping[str, Any], due_at: datetime | None = None) -> str:
-    """The hash that is approved; without a schedule, the one by which the same wording is known again."""
-    whole = {**frozen, "due_at": due_at.isoformat()} if due_at else frozen
-    return hashlib.sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
 def prepare(
     store: Store, settings: Settings, name: str, freeze: Freeze, *, actor: str, now: datetime, due_at: datetime | None = None
 ) -> Launch:
@@ -69,7 +61,7 @@ def prepare(
         words = audience.catalogue(session, settings.home, settings.currency)
         question = Question.of(frozen["audience"], words)
         launch = Launch(
-            campaign=name, hash=fingerprint(frozen, due), wording=fingerprint(frozen), content=frozen, due_at=due, late_after=frozen["late_after"],
+            campaign=name, hash=wording_of(frozen, due), wording=wording_of(frozen), content=frozen, due_at=due, late_after=frozen["late_after"],
             created_at=now,
         )  # fmt: skip
         session.add(launch)
@@ -107,7 +99,7 @@ def approve(
         launch = fetch(session, launch_id)
         if launch.state != "prepared":
             raise NotAllowed(f"Launch {launch_id} is {launch.state}; only a prepared one can be approved.")
-        current = fingerprint(content(settings, launch.campaign, freeze), launch.due_at)
+        current = wording_of(content(settings, launch.campaign, freeze), launch.due_at)
         if seen != launch.hash or current != launch.hash:
             launch.state, launch.note = "recalled", "its content was changed after it was prepared"
             audit(session, now, approver, "approval void", f"launch:{launch_id}", seen=seen, current=current)

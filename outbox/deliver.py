@@ -16,7 +16,7 @@ from channels import get
 from channels.base import Answer, Channel
 from contacts.models import Attempt, Batch, Launch
 from contacts.store import Store, audit, utc_now
-from errors import ChannelError, Misconfigured, Refused, TooLarge, Unauthorised, Unavailable, Uncertain
+from errors import ChannelError, Misconfigured, Refused, TooLarge, Blocked, Unavailable, Uncertain
 from failpoints import failpoint
 from outbox.queue import Reserved, enrolment_of, move, reserve, set_receipts, set_states
 from settings import Settings
@@ -87,7 +87,7 @@ class Drain:
         try:
             channel = self.channels.get(reserved.channel) or get(reserved.channel)()
         except Misconfigured as error:
-            return Unauthorised(str(error))
+            return Blocked(str(error))
         self.channels[reserved.channel] = channel
         if time.monotonic() - started > channel.timeout:
             # Frozen between the reservation and here, we may already have been given up; nothing was sent.
@@ -159,7 +159,7 @@ class _Recording:
                 self._halve(str(outcome))
             case Unavailable(after=after):
                 self._again(max(after, self._backoff()) if after else 0)
-            case Unauthorised():
+            case Blocked():
                 self._again(0)
                 self._pause(str(outcome))
             case _:

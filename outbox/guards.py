@@ -43,10 +43,10 @@ class Asked:
     twins: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, session: Session, launch: Launch, medium: str) -> "Asked":
-        same = select(Launch.id).where(col(Launch.wording) == launch.wording, col(Launch.id) != launch.id)
-        twins = tuple(id_ for id_ in session.execute(same).scalars() if id_ is not None)
-        return cls(medium, launch.content["topic"], twins)
+    def of(cls, session: Session, wording: str, topic: str, medium: str, itself: int | None = None) -> "Asked":
+        same = select(Launch.id).where(col(Launch.wording) == wording)
+        twins = tuple(id_ for id_ in session.execute(same).scalars() if id_ is not None and id_ != itself)
+        return cls(medium, topic, twins)
 
 
 def reason(asked: Asked, cap: Cap | None, now: datetime) -> ColumnElement[Any]:

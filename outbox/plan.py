@@ -50,7 +50,7 @@ def _plan(session: Session, settings: Settings, launch: Launch, step: int, say: 
     size = get(content["channels"][medium]).batch
     spoken = _spoken(locales, settings.locale)
     _cut(session, launch, step, medium, spoken, size)
-    asked = Asked.of(session, launch, medium)
+    asked = Asked.of(session, launch.wording, launch.content["topic"], medium, launch.id)
     who = _who(launch, asked, spoken, Cap.of(settings), now).cte("who")
     place = func.row_number().over(partition_by=(who.c.reason.is_(None), who.c.locale), order_by=who.c.enrolment_id) - 1
     ranked = select(who, place.label("place")).cte("ranked")
@@ -154,7 +154,7 @@ def excluded(session: Session, settings: Settings, launch: Launch, now: datetime
     for step in launch.content["steps"]:
         for medium in step["by"]:
             if medium not in launch.content["public"] and medium not in found:
-                asked = Asked.of(session, launch, medium)
+                asked = Asked.of(session, launch.wording, launch.content["topic"], medium, launch.id)
                 who = _who(launch, asked, literal(""), Cap.of(settings), now).subquery()
                 counts = session.execute(select(who.c.reason, func.count()).group_by(who.c.reason)).tuples()
                 found[medium] = {reason or "": count for reason, count in counts}

@@ -123,7 +123,7 @@ class _Reservation:
         if self.public:
             return select(col(Message.enrolment_id), null().label("reason")).where(*own)
         medium = self.batch.medium
-        asked = Asked.of(self.session, self.launch, medium)
+        asked = Asked.of(self.session, self.launch.wording, self.content["topic"], medium, self.launch.id)
         return (
             select(
                 col(Message.enrolment_id),

@@ -1,0 +1,35 @@
+"""All content, read and rendered before anyone sends: every file is fine, or the first thing wrong in it is said."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from contacts import audience
+from contacts.audience import Question
+from errors import PassaparolaError
+from journeys import campaign
+from settings import Settings
+
+# Renders a message's wordings on a medium over the cast: (settings, message, medium, campaign) → sentences.
+CheckMessage = Callable[[Settings, str, str, str], list[str]]
+
+
+def check_content(settings: Settings, check_message: CheckMessage) -> list[str]:
+    problems: list[str] = []
+    words = None
+    for name in audience.names(settings.home):
+        try:
+            words = words or audience.catalogue(None, settings.home, settings.currency)
+            Question.of(name, words).clause(datetime.now(UTC))
+        except PassaparolaError as error:
+            problems.append(str(error))
+    for name in campaign.names(settings.home):
+        try:
+            plan = campaign.load(settings.home, name)
+        except PassaparolaError as error:
+            problems.append(str(error))
+            continue
+        for step in plan.steps:
+            for medium in step.by:
+                problems += check_message(settings, step.say, medium, name)
+    return list(dict.fromkeys(problems))
+

@@ -1,0 +1,115 @@
+"""What an approver sees: who, who not and why, what it says to whom, and what it costs. Nothing is kept."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import func, select
+
+from channels import speaking
+from contacts import audience
+from contacts.audience import Question
+from contacts.models import Address, Contact, wording_of
+from contacts.store import Store
+from outbox import guards
+from outbox.guards import Asked, Cap
+from outbox.render.cast import CAST
+from outbox.render.check import sample_values
+from outbox.render.frozen import Frozen, constants, ready
+from settings import Settings
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A wording as one of the cast would see it."""
+
+    message: str
+    medium: str
+    locale: str
+    subject: str
+    text: str
+    html: str
+    note: str = ""
+    media: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass
+class Preview:
+    campaign: str
+    title: str
+    audience: str
+    who: str
+    enrolled: int
+    media: dict[str, dict[str, int]] = field(default_factory=dict)  # medium → reason → count; "" may be written to
+    samples: list[Sample] = field(default_factory=list)
+    cost: Decimal = Decimal(0)
+    channels: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def sendable(self) -> int:
+        return max((counts.get("", 0) for counts in self.media.values()), default=0)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "campaign": self.campaign, "audience": self.audience, "enrolled": self.enrolled, "sendable": self.sendable,
+            "media": {m: {reason or "sendable": n for reason, n in counts.items()} for m, counts in self.media.items()},
+            "cost_usd": str(self.cost), "channels": self.channels,
+            "samples": [
+                {"message": s.message, "medium": s.medium, "locale": s.locale, "subject": s.subject, "text": s.text, "note": s.note}
+                for s in self.samples
+            ],
+        }  # fmt: skip
+
+    def as_text(self) -> str:
+        lines = [f"{self.title}: {self.enrolled:,} in “{self.audience}”"]
+        for medium, counts in self.media.items():
+            lines.append(f"  {medium} by {self.channels[medium]}: {counts.get('', 0):,} would get it")
+            lines += [f"    {n:,} would not: {reason}" for reason, n in sorted(counts.items()) if reason]
+        for sample in self.samples:
+            note = f" ({sample.note})" if sample.note else ""
+            said = sample.subject or sample.text.replace("\n", " ")
+            lines.append(f"  {sample.medium} in {sample.locale}{note}: {said}".replace("[", r"\["))
+        lines.append(f"  cost: {self.cost:.2f} USD")
+        return "\n".join(lines)
+
+
+def preview(store: Store, settings: Settings, content: dict[str, Any], now: datetime) -> Preview:
+    """`content` is what journeys.launch would freeze. The same guards and the same renderer as the sending."""
+    seen = Preview(content["campaign"], content["title"], content["audience"], content["who"], 0, channels=content["channels"])
+    with store.read() as session:
+        question = Question.of(content["audience"], audience.catalogue(session, settings.home, settings.currency))
+        seen.enrolled = audience.count(session, question, now)
+        for medium in sorted({m for step in content["steps"] for m in step["by"]} - set(content["public"])):
+            asked = Asked.of(session, wording_of(content), content["topic"], medium)
+            reason = guards.reason(asked, Cap.of(settings), now).label("reason")
+            counts = (
+                select(reason, func.count())
+                .select_from(Contact)
+                .outerjoin(Address, guards.reachable(medium))
+                .where(question.members(now))
+                .group_by(reason)
+            )
+            seen.media[medium] = {why or "": n for why, n in session.execute(counts).tuples()}
+    _show(seen, settings, content)
+    return seen
+
+
+def _show(seen: Preview, settings: Settings, content: dict[str, Any]) -> None:
+    for key, wordings in content["messages"].items():
+        message, _, medium = key.partition("/")
+        channel = speaking(medium, settings)
+        for locale, given in wordings.items():
+            wording = Frozen.model_validate(given)
+            if channel.public and locale != content["locale"] and content["locale"] in wordings:
+                continue
+            cut = ready(wording, locale, constants(content))
+            contact = next((c for c in CAST.values() if c.get("language") == locale), CAST["Anna"])
+            values = cut.values({**constants(content), **sample_values(contact, wording)})
+            filled = {name: part.fill(values) for name, part in cut.skeleton.parts.items()}
+            price = channel.price(cut.skeleton)
+            seen.cost += price if channel.public else price * seen.media.get(medium, {}).get("", 0)
+            seen.samples.append(
+                Sample(message, medium, locale, filled.get("subject", ""), filled["text"], filled.get("html", ""),
+                       channel.note(cut.skeleton), wording.media)
+            )  # fmt: skip

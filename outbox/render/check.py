@@ -1,0 +1,58 @@
+"""One message on one medium over the cast: what would fail, and what the network would refuse."""
+
+from jinja2 import TemplateError
+
+from channels import speaking
+from errors import PassaparolaError
+from outbox.render.cast import CAST
+from outbox.render.frozen import Frozen, Ready, frozen, ready
+from settings import Settings
+
+
+
+def check_message(settings: Settings, name: str, medium: str, campaign: str) -> list[str]:
+    try:
+        wordings = frozen(settings.home, name, medium, campaign, settings)
+        channel = speaking(medium, settings)
+    except PassaparolaError as error:
+        return [str(error)]
+    problems: list[str] = []
+    for locale, wording in wordings.items():
+        try:
+            cut = ready(wording, locale, _constants(campaign, settings))
+        except PassaparolaError as error:
+            problems.append(str(error))
+            continue
+        problems += _over_the_cast(cut, wording)
+        if channel.public:
+            problems += [f"{wording.where}: {problem}" for problem in channel.problems(cut.skeleton)]
+    return problems
+
+
+def _over_the_cast(cut: Ready, wording: Frozen) -> list[str]:
+    for name, contact in CAST.items():
+        try:
+            cut.values(sample_values(contact, wording))
+        except (TemplateError, ValueError, TypeError) as error:
+            reason = error.message if isinstance(error, TemplateError) else str(error)
+            return [f"{wording.where}: for {name}, {reason}"]
+    return []
+
+
+def sample_values(contact: dict[str, object], wording: Frozen) -> dict[str, object]:
+    """What a template is given in a preview: links that lead nowhere."""
+    return {
+        "contact": contact,
+        "links": list(wording.links),
+        "unsubscribe_url": "https://example.org/u/preview",
+        "preferences_url": "https://example.org/preferences/preview",
+    }
+
+
+def _constants(campaign: str, settings: Settings) -> dict[str, object]:
+    return {
+        "campaign": {"name": campaign, "title": campaign},
+        "organisation": settings.organisation,
+        "postal_address": settings.postal_address,
+        "public_url": settings.public_url,
+    }
