@@ -1,11 +1,10 @@
 """Named places where a test may end the process: `FAILPOINT=claimed:2` kills it at the second passing.
 
-Outside tests a passing costs one comparison. The list is closed: tests/ledger exercises every name.
+Outside tests a passing costs one comparison. The list is closed: tests/ledger passes every name.
 """
 
 import os
 import signal
-import time
 
 NAMES = (
     "frozen",  # the launch's content and audience are written, not committed
@@ -23,27 +22,28 @@ NAMES = (
     "reconciled",  # a look-up has answered, nothing of it is written
 )
 
-_armed, _, _count = os.environ.get("FAILPOINT", "").partition(":")
-_left = int(_count or 1)
-_action = os.environ.get("FAILPOINT_ACTION", "kill")
+_armed, _left, _action = "", 0, "kill"
+
+
+def arm(name: str, passing: int = 1, action: str = "kill") -> None:
+    """`action`: kill ends the process, freeze stops it until someone sends SIGCONT."""
+    global _armed, _left, _action
+    if name and name not in NAMES:
+        raise ValueError(f"there is no failpoint {name}")
+    _armed, _left, _action = name, passing, action
 
 
 def failpoint(name: str) -> None:
     if name == _armed:
-        _reached(name)
+        _reached()
 
 
-def _reached(name: str) -> None:
+def _reached() -> None:
     global _left
     _left -= 1
-    if _left:
-        return
-    if log := os.environ.get("FAILPOINT_LOG"):
-        with open(log, "a") as file:
-            file.write(f"{name} {os.getpid()}\n")
-    if _action == "freeze":
-        os.kill(os.getpid(), signal.SIGSTOP)
-    elif _action == "sleep":
-        time.sleep(float(os.environ.get("FAILPOINT_SECONDS", "1")))
-    else:
-        os.kill(os.getpid(), signal.SIGKILL)
+    if _left == 0:
+        os.kill(os.getpid(), signal.SIGSTOP if _action == "freeze" else signal.SIGKILL)
+
+
+_name, _, _passing = os.environ.get("FAILPOINT", "").partition(":")
+arm(_name, int(_passing or 1), os.environ.get("FAILPOINT_ACTION", "kill"))

@@ -74,7 +74,7 @@ class Import:
         custom = {role for role in custom if not role.startswith(("order_", "consent"))}
         if unknown := custom - self.seen.keys():
             with self.store.write() as session:
-                kept = session.execute(select(Trait.name, Trait.kind).where(col(Trait.name).in_(unknown))).tuples()
+                kept = session.execute(select(Trait.name, Trait.kind).where(col(Trait.name).in_(unknown)))
                 self.seen.update(dict(kept.all()))
                 for place, name in enumerate(header):
                     role = self.mapping.columns.get(name, "ignore")

@@ -1,5 +1,6 @@
 """A campaign set going: content and audience frozen under one hash, approved by that hash, or not at all."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,7 +34,7 @@ def content(settings: Settings, name: str, freeze: Freeze) -> dict[str, Any]:
         "topic": campaign.topic,
         "audience": campaign.enter.audience,
         "who": audience.load(settings.home, campaign.enter.audience).who,
-        "audiences": {n: audience.load(settings.home, n).who for n in audience.names(settings.home)},
+        "inside": _inside(settings, campaign.enter.audience),
         "steps": [step.model_dump() for step in campaign.steps],
         "locale": campaign.locale or settings.locale,
         "late_after": int(campaign.late.total_seconds()) if campaign.late else None,
@@ -49,6 +50,20 @@ def content(settings: Settings, name: str, freeze: Freeze) -> dict[str, Any]:
             "public_url": settings.public_url,
         },
     }
+
+
+def _inside(settings: Settings, name: str) -> dict[str, str]:
+    """The audiences that an audience is made of, as they read now."""
+    words = audience.catalogue(None, settings.home, settings.currency)
+    found: dict[str, str] = {}
+    waiting = [name]
+    while waiting:
+        who = audience.load(settings.home, waiting.pop()).who
+        for inner in re.findall(r"in\s+audience\s+(\w+)", who):
+            if inner in words.audiences and inner not in found:
+                found[inner] = words.audiences[inner]
+                waiting.append(inner)
+    return found
 
 
 def prepare(

@@ -137,7 +137,7 @@ def story(session: Session, launch_id: int, contact_id: int) -> Story:
     for approval in session.execute(select(Approval).where(col(Approval.launch_id) == launch_id)).scalars():
         told.append((approval.at, f"the launch was approved by {approval.approver}"))
     messages = select(Message, Batch).outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
-    for message, batch in session.execute(messages.where(col(Message.enrolment_id) == enrolment.id)).tuples():
+    for message, batch in session.execute(messages.where(col(Message.enrolment_id) == enrolment.id)):
         told += _of_message(session, message, batch)
     return Story(launch_id, told)
 

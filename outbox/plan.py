@@ -9,7 +9,7 @@ from sqlalchemy import Integer, Select, case, cast, delete, func, insert, litera
 from sqlmodel import Session, col
 
 from channels import get
-from contacts.models import Address, Approval, Batch, Contact, Enrolment, Launch, Message
+from contacts.models import Address, Approval, Batch, Contact, Enrolment, Launch, Message, message_state
 from contacts.store import Store, audit
 from errors import NotAllowed, Unknown
 from failpoints import failpoint
@@ -85,7 +85,19 @@ def _plan_post(session: Session, launch: Launch, step: int, medium: str, locale:
     batch = _batch(launch, step, medium, locale, 0, 1)
     session.add(batch)
     session.flush()
-    session.add(Message(enrolment_id=own, step=step, medium=medium, batch_id=batch.id))
+    twins = Asked.of(session, launch.wording, launch.content["topic"], medium, launch.id).twins
+    posted = (
+        select(Message.enrolment_id)
+        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
+        .join(Batch, col(Batch.id) == col(Message.batch_id))
+        .where(col(Enrolment.launch_id).in_(twins), col(Enrolment.contact_id).is_(None), col(Message.medium) == medium)
+        .where(message_state().in_(["queued", "sending", "sent", "unknown"]))
+    )
+    twice = session.execute(posted.limit(1)).scalar() is not None
+    message = Message(enrolment_id=own, step=step, medium=medium, batch_id=batch.id)
+    if twice:
+        message.state, message.reason = "held", "already posted this very text"
+    session.add(message)
 
 
 def _spoken(locales: list[str], house: str) -> Any:
@@ -115,7 +127,7 @@ def _cut(session: Session, launch: Launch, step: int, medium: str, spoken: Any, 
         .join(Contact, col(Contact.id) == col(Enrolment.contact_id))
         .where(col(Enrolment.launch_id) == launch.id)
         .group_by(spoken)
-    ).tuples()
+    )
     rows = [
         _batch(launch, step, medium, locale, number, 0).model_dump(exclude={"id"})
         for locale, count in counts
@@ -156,6 +168,6 @@ def excluded(session: Session, settings: Settings, launch: Launch, now: datetime
             if medium not in launch.content["public"] and medium not in found:
                 asked = Asked.of(session, launch.wording, launch.content["topic"], medium, launch.id)
                 who = _who(launch, asked, literal(""), Cap.of(settings), now).subquery()
-                counts = session.execute(select(who.c.reason, func.count()).group_by(who.c.reason)).tuples()
+                counts = session.execute(select(who.c.reason, func.count()).group_by(who.c.reason))
                 found[medium] = {reason or "": count for reason, count in counts}
     return found

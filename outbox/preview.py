@@ -90,7 +90,7 @@ def preview(store: Store, settings: Settings, content: dict[str, Any], now: date
                 .where(question.members(now))
                 .group_by(reason)
             )
-            seen.media[medium] = {why or "": n for why, n in session.execute(counts).tuples()}
+            seen.media[medium] = {why or "": n for why, n in session.execute(counts)}
     _show(seen, settings, content)
     return seen
 

@@ -58,7 +58,7 @@ def _give_up(store: Store, now: datetime) -> int:
     given_up = 0
     with store.write() as session:
         chosen = select(Batch, Attempt).join(Attempt, (col(Attempt.batch_id) == col(Batch.id)) & (col(Attempt.fence) == col(Batch.fence)))
-        for batch, attempt in session.execute(chosen.where(col(Batch.state) == "sending")).tuples():
+        for batch, attempt in session.execute(chosen.where(col(Batch.state) == "sending")):
             if attempt.started_at + quarantine(attempt.channel) <= now:
                 batch.state, batch.finished_at = "unknown", now
                 attempt.outcome, attempt.finished_at = "unknown", now
@@ -74,7 +74,7 @@ def _parked(store: Store, now: datetime) -> list[int]:
         chosen = select(Batch.id, Attempt.channel, Attempt.started_at).join(
             Attempt, (col(Attempt.batch_id) == col(Batch.id)) & (col(Attempt.fence) == col(Batch.fence))
         )
-        rows = session.execute(chosen.where(or_(col(Batch.state) == "unknown", col(Batch.id).in_(alone)))).tuples()
+        rows = session.execute(chosen.where(or_(col(Batch.state) == "unknown", col(Batch.id).in_(alone))))
         return [id_ for id_, channel, at in rows if id_ is not None and at + quarantine(channel) <= now]
 
 

