@@ -19,7 +19,11 @@ class FromEnvironment(BaseSettings):
 
 
 class Settings(FromEnvironment):
-    home: Path = Field(Path(__file__).parent, description="Holds campaigns/, audiences/, templates/ and var/.")
+    home: Path = Field(Path(__file__).parent, description="Holds campaigns/, audiences/ and templates/.")
+    var: Path = Field(
+        default_factory=lambda given: given["home"] / "var",
+        description="What the machine writes: database, mailbox, imports. Default: var/ in the home.",
+    )
     database_url: str = Field("", description="Default: a SQLite file under var/.")
     email_channel: Literal["mailbox", "sendgrid", "smtp"] = "mailbox"
     social_channel: Literal["mailbox", "live"] = "mailbox"
@@ -49,10 +53,6 @@ class Settings(FromEnvironment):
     @classmethod
     def without_trailing_slash(cls, url: str) -> str:
         return url.rstrip("/")
-
-    @property
-    def var(self) -> Path:
-        return self.home / "var"
 
     @property
     def database(self) -> str:

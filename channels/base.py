@@ -119,6 +119,10 @@ class Channel(ABC):
         """What the provider knows of a dispatch whose answer never came. Default: nothing is ever proved."""
         return Evidence()
 
+    async def suppressions(self, since: datetime) -> list[tuple[str, str]]:
+        """Addresses that the provider has stopped writing to on its side, with the reason."""
+        return []
+
     @classmethod
     def must_go_alone(cls, dispatch: Dispatch) -> set[str]:
         """The ids of messages that can't share a request with others."""

@@ -137,6 +137,7 @@ class Launch(SQLModel, table=True):
     content: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))
     state: str = Field("prepared", description="prepared, approved, running, paused, recalled or finished")
     note: str = Field("", description="why it stands where it stands, in a marketer's words")
+    occurrence: str | None = Field(None, unique=True, description="what asked for it; asking twice makes one launch")
     due_at: datetime = _when()
     late_after: int | None = Field(None, description="seconds after due_at from which nothing is sent any more")
     created_at: datetime = _when()

@@ -67,9 +67,24 @@ def _inside(settings: Settings, name: str) -> dict[str, str]:
 
 
 def prepare(
-    store: Store, settings: Settings, name: str, freeze: Freeze, *, actor: str, now: datetime, due_at: datetime | None = None
+    store: Store,
+    settings: Settings,
+    name: str,
+    freeze: Freeze,
+    *,
+    actor: str,
+    now: datetime,
+    due_at: datetime | None = None,
+    occurrence: str | None = None,
 ) -> Launch:
-    """Freeze the content and enrol the audience; nothing is sent before it is approved and released."""
+    """Freeze the content and enrol the audience; nothing is sent before it is approved and released.
+
+    Asked again for the same `occurrence`, it returns the launch that was made the first time.
+    """
+    with store.read() as session:
+        made = session.execute(select(Launch).where(col(Launch.occurrence) == occurrence)).scalar() if occurrence else None
+        if made:
+            return made
     frozen = content(settings, name, freeze)
     due = due_at or now
     with store.write() as session:
@@ -77,7 +92,7 @@ def prepare(
         question = Question.of(frozen["audience"], words)
         launch = Launch(
             campaign=name, hash=wording_of(frozen, due), wording=wording_of(frozen), content=frozen, due_at=due, late_after=frozen["late_after"],
-            created_at=now,
+            created_at=now, occurrence=occurrence,
         )  # fmt: skip
         session.add(launch)
         session.flush()

@@ -5,7 +5,7 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -39,6 +39,7 @@ class Drain:
     lanes: int = LANES
     patience: float = 0.0  # seconds for which a batch that is not due yet is waited for
     clock: Callable[[], datetime] = utc_now
+    each: "Callable[[Drain], Awaitable[bool]] | None" = None  # what does one batch; default: `one`
 
     def __post_init__(self) -> None:
         self.channels: dict[str, Channel] = {}
@@ -62,7 +63,7 @@ class Drain:
 
     async def _lane(self) -> None:
         while not self.stopping:
-            if await self.one():
+            if await (self.each(self) if self.each else self.one()):
                 continue
             if not await self._worth_waiting():
                 return

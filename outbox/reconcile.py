@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import or_, select
 from sqlmodel import Session, col
 
-from channels import get
+from channels import carrying, get
 from channels.base import Dispatch, Evidence, Outgoing
+from contacts.consent import suppress
+from contacts.identity import address_key
 from contacts.models import Attempt, Batch, Launch, Message
 from contacts.store import Store, audit
 from errors import ChannelError
@@ -16,6 +18,7 @@ from failpoints import failpoint
 from outbox.deliver import finish_launches
 from outbox.links import message_id
 from outbox.queue import dispatch_of, enrolment_of, move, prepared, set_receipts, set_states
+from settings import Settings
 
 
 @dataclass
@@ -130,3 +133,23 @@ def _reopen(session: Session, batch: Batch) -> None:
     launch = session.get(Launch, batch.launch_id)
     if launch and launch.state == "finished":
         launch.state, launch.finished_at = "running", None
+
+
+async def suppressions_synced(store: Store, settings: Settings, now: datetime) -> int:
+    """Addresses that the email provider stopped writing to on its side are suppressed on ours."""
+    channel = carrying("email", settings)()
+    try:
+        found = await channel.suppressions(now - timedelta(days=7))
+    except ChannelError:
+        return 0
+    finally:
+        await channel.close()
+    return await asyncio.to_thread(_suppress, store, settings, channel.name, found, now)
+
+
+def _suppress(store: Store, settings: Settings, source: str, found: list[tuple[str, str]], now: datetime) -> int:
+    with store.write() as session:
+        return sum(
+            suppress(session, "email", address_key(settings.secret, "email", address.lower()), reason, at=now, source=source)
+            for address, reason in found
+        )

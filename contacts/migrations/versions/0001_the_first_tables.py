@@ -49,12 +49,14 @@ def upgrade() -> None:
     sa.Column('content', sa.JSON().with_variant(postgresql.JSONB(), 'postgresql'), nullable=False),
     sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('note', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('occurrence', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('due_at', contacts.types.UtcDateTime(timezone=True), nullable=False),
     sa.Column('late_after', sa.Integer(), nullable=True),
     sa.Column('created_at', contacts.types.UtcDateTime(timezone=True), nullable=False),
     sa.Column('started_at', contacts.types.UtcDateTime(timezone=True), nullable=True),
     sa.Column('finished_at', contacts.types.UtcDateTime(timezone=True), nullable=True),
-    sa.PrimaryKeyConstraint('id')
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('occurrence')
     )
     with op.batch_alter_table('launch', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_launch_wording'), ['wording'], unique=False)

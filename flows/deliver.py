@@ -1,0 +1,30 @@
+"""Clock: empty the outbox. A task is a batch, never a contact; the truth is in the store, so a run may die anywhere."""
+
+from prefect import flow, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from contacts.store import Store, utc_now
+from flows.engine import opened
+from outbox import plan
+from outbox.deliver import Drain
+from settings import Settings
+
+
+@task(name="deliver-batch", cache_policy=NO_CACHE)
+async def deliver_batch(drain: Drain) -> bool:
+    """One batch of up to a thousand messages; False when nothing is due. Never retried by Prefect: the ledger decides."""
+    return await drain.one()
+
+
+async def drained(store: Store, own: Settings, launch: int | None = None) -> None:
+    outcomes = await Drain(store, own, launch, patience=120.0, each=deliver_batch).run()
+    for outcome, count in outcomes.items():
+        get_run_logger().info("%s messages: %s", count, outcome)
+
+
+@flow(name="deliver-outbox")
+async def deliver_outbox() -> None:
+    """Send whatever is due. Runs on a clock; any number of workers may do it at once."""
+    own, store = opened()
+    plan.release_approved(store, own, actor="prefect", now=utc_now())
+    await drained(store, own)

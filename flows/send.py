@@ -1,0 +1,109 @@
+"""Button: send a campaign. See it, approve it, and watch it go."""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Literal
+
+from prefect import flow, get_run_logger
+from prefect.flow_runs import suspend_flow_run
+from prefect.input import RunInput
+from prefect.runtime import flow_run
+from pydantic import BaseModel, Field
+
+from contacts.models import Launch
+from contacts.store import utc_now
+from flows.choices import CampaignName
+from flows.deliver import drained
+from flows.engine import house_now, opened
+from flows.preview import counted, show
+from flows.report import reported
+from journeys import launch
+from outbox import plan
+from outbox.preview import Preview
+from outbox.render.frozen import freezer
+
+APPROVAL_WAITS = timedelta(days=3)
+
+
+class Sending(BaseModel):
+    """What to send, when, and whether for real."""
+
+    campaign: CampaignName = Field(title="Campaign", description="One of the files in campaigns/; its audience is shown before anything leaves.")  # type: ignore[valid-type]
+    dry_run: bool = Field(True, title="Dry run", description="On: show everything and stop. Off: ask for approval, then send.")
+    when: Literal["as soon as it is approved", "at the time below"] = Field(
+        "as soon as it is approved", title="When", description="Quiet hours and a campaign's own limits still count."
+    )
+    at: datetime = Field(
+        datetime(2026, 1, 1, 9, 0), title="Time", description="Only for “at the time below”; without a zone it is on the house clock."
+    )
+    comment: str = Field("", title="Note", description="For whoever approves: why now, what to look at.", max_length=500)
+
+
+class Approval(RunInput):
+    """Nobody approves by accident: there is no default decision."""
+
+    decision: Literal["approve", "reject"] = Field(title="Decision")
+    approver: str = Field(title="Your name", description="Kept with the approval.", min_length=2, max_length=100)
+    comment: str = Field("", title="Comment", max_length=500)
+
+
+@flow(name="send-campaign")
+async def send_campaign(send: Sending) -> None:
+    """Send a campaign: see the preview and who gets it, approve, and it goes out. Nothing leaves on a dry run.
+
+    Args:
+        send: Pick the campaign; leave “Dry run” on to look first.
+    """
+    log, (own, store) = get_run_logger(), opened()
+    name = send.campaign.value  # type: ignore[attr-defined]
+    seen = await show(name)
+    log.info("%s in the audience, %s would get it", seen.enrolled, seen.sendable)
+    if send.dry_run:
+        log.info("Dry run: nothing was sent. Turn it off to ask for approval.")
+        return
+    freeze = freezer(own)
+    prepared = await asyncio.to_thread(
+        launch.prepare, store, own, name, freeze,
+        actor="prefect", now=house_now(own), due_at=_due(send, own.time_zone), occurrence=f"prefect:{flow_run.get_id()}",
+    )  # fmt: skip
+    assert prepared.id is not None
+    if prepared.state == "prepared":
+        said = await suspend_flow_run(
+            wait_for_input=Approval.with_initial_data(description=_question(prepared, seen, send, own.public_url)),
+            timeout=int(APPROVAL_WAITS.total_seconds()),
+            key="approval",
+        )
+        assert said is not None
+        if said.decision == "reject":
+            launch.reject(store, prepared.id, approver=said.approver, now=utc_now(), comment=said.comment)
+            log.info("Launch %s was rejected; nothing was sent.", prepared.id)
+            return
+        launch.approve(
+            store, own, prepared.id, prepared.hash, freeze, approver=said.approver, now=utc_now(), comment=said.comment
+        )
+    plan.release_approved(store, own, actor="prefect", now=utc_now())
+    await drained(store, own, prepared.id)
+    found = await reported(store, prepared.id)
+    log.info("Launch %s: %s sent, %s held, %s failed, %s unknown", *(found[key] for key in ("launch", "sent", "held", "failed", "unknown")))
+
+
+def _due(send: Sending, zone: str) -> datetime | None:
+    if send.when != "at the time below":
+        return None
+    from zoneinfo import ZoneInfo
+
+    return send.at if send.at.tzinfo else send.at.replace(tzinfo=ZoneInfo(zone))
+
+
+def _question(prepared: Launch, seen: Preview, send: Sending, public_url: str) -> str:
+    when = f"at {prepared.due_at:%Y-%m-%d %H:%M} UTC" if send.when == "at the time below" else "as soon as you approve"
+    links = "\n".join(
+        f"- [{sample.medium}, {sample.locale}]({public_url}/preview/{seen.campaign}/{sample.message}/{sample.medium}/{sample.locale})"
+        for sample in seen.samples
+    )
+    note = f"\n> {send.comment}\n" if send.comment else ""
+    return (
+        f"## Send “{seen.title}”?\n\nLaunch {prepared.id}, {when}.\n{note}\n{counted(seen)}\n\n"
+        f"The audience asks: `{' '.join(seen.who.split())}`\n\n{links}\n\n"
+        f"You approve exactly what has the hash `{prepared.hash[:16]}`. Any change to its files voids it."
+    )
