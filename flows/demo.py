@@ -1,0 +1,115 @@
+"""The shop in a minute or two: filled, started, and the spring campaign sent through Prefect as a marketer would.
+
+    python -m flows.demo [--once] [--contacts 5000] [--port 8000] [--prefect-port 4200]
+"""
+
+import asyncio
+import os
+import shutil
+import sys
+from typing import Any
+
+from contacts.intake import Import
+from contacts.mapping import Mapping, guessed
+from contacts.store import Store, utc_now
+from contacts.tables import opened
+from errors import PassaparolaError
+from flows import shop
+from flows.up import Stack, arguments, running, spoken, urls
+from outbox import ledger
+from settings import Settings, settings
+
+CAMPAIGN = "spring_launch"
+WAITS = 300  # seconds for each step that a marketer would wait for
+
+
+def main() -> None:
+    parser = arguments("Show a small shop at work.")
+    parser.add_argument("--once", action="store_true", help="leave after the report")
+    parser.add_argument("--contacts", type=int, default=5_000)
+    given = parser.parse_args()
+    own = _of_its_own()
+    _fill(own, given.contacts)
+    with running(own, given.port, given.prefect_port) as stack:
+        asyncio.run(_as_a_marketer(stack))
+        _report(own)
+        _say(urls(stack))
+        if not given.once:
+            _say("Ctrl-C stops everything.")
+            stack.watch()
+
+
+def _of_its_own() -> Settings:
+    """A demo never touches the real store: it has its own folder, new each time, and the mailbox for a channel."""
+    home = settings().home
+    var = home / "var" / "demo"
+    shutil.rmtree(var, ignore_errors=True)
+    for name in [name for name in os.environ if name.startswith("PASSAPAROLA_") and name != "PASSAPAROLA_HOME"]:
+        del os.environ[name]
+    os.environ |= {"PASSAPAROLA_VAR": str(var), "PASSAPAROLA_EMAIL_CHANNEL": "mailbox", "PASSAPAROLA_SOCIAL_CHANNEL": "mailbox"}
+    os.environ["PASSAPAROLA_DATABASE_URL"] = f"sqlite:///{var / 'passaparola.db'}"
+    settings.cache_clear()
+    return settings()
+
+
+def _fill(own: Settings, size: int) -> None:
+    folder = own.var / "import"
+    folder.mkdir(parents=True)
+    store = Store(own.database).open()
+    for path in shop.written(folder, size, utc_now()):
+        with opened(path) as table:
+            mapping = Mapping(columns=guessed(table.header))
+        tally = Import(store, own, path, mapping).run(utc_now())
+        _say(f"{path.name}: {tally.rows:,} rows, {tally.new:,} people, {tally.consents:,} consents, {tally.purchases:,} purchases")
+    store.close()
+
+
+async def _as_a_marketer(stack: Stack) -> None:
+    """Run send-campaign, read what it asks, approve."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.objects import StateType
+
+    async with get_client() as client:
+        deployment = await client.read_deployment_by_name("send-campaign/send-campaign")
+        run = await client.create_flow_run_from_deployment(
+            deployment.id, parameters={"send": {"campaign": CAMPAIGN, "dry_run": False, "comment": "The first honey is here."}}
+        )
+        _say(f"send-campaign: http://127.0.0.1:{stack.prefect_port}/runs/flow-run/{run.id}")
+        await _reaches(client, run.id, {StateType.PAUSED})
+        _say("It asks for approval. Marta approves.")
+        await client.resume_flow_run(run.id, run_input={"decision": "approve", "approver": "Marta", "comment": "Lovely."})
+        await _reaches(client, run.id, {StateType.COMPLETED})
+
+
+async def _reaches(client: Any, run: Any, wanted: set[Any]) -> None:
+    from prefect.client.schemas.objects import StateType
+
+    for _ in range(WAITS):
+        state = (await client.read_flow_run(run)).state
+        if state and state.type in wanted:
+            return
+        if state and state.type in {StateType.FAILED, StateType.CRASHED, StateType.CANCELLED}:
+            raise PassaparolaError(f"The flow run is {state.name}: {state.message}")
+        await asyncio.sleep(1)
+    raise PassaparolaError(f"The flow run took longer than {WAITS} seconds.")
+
+
+def _report(own: Settings) -> None:
+    store = Store(own.database)
+    with store.read() as session:
+        found = ledger.tally(session, ledger.latest(session, CAMPAIGN))
+    _say(f"\n{CAMPAIGN}, launch {found.launch}: {found.state}\n  audience {found.audience:,}")
+    for state in ("sent", "held", "failed", "unknown"):
+        _say(f"  {state:8} {found.total(state):,}")
+    for medium, state in found.posts.items():
+        _say(f"  post on {medium}: {state}")
+    store.close()
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    spoken(main)

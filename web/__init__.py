@@ -1,0 +1,1 @@
+"""The world's door: links, the local mailbox, health."""

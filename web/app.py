@@ -1,0 +1,43 @@
+"""Builds the application: one router per file."""
+
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, Response
+from fastapi.templating import Jinja2Templates
+from sqlalchemy import text
+
+from contacts.store import Store
+from errors import PassaparolaError
+from settings import settings
+from web import links, mailbox
+
+app = FastAPI(title="Passaparola", docs_url=None, redoc_url=None, openapi_url=None)
+app.include_router(links.router)
+app.include_router(mailbox.router)
+pages = Jinja2Templates(Path(__file__).parent / "pages")
+
+POLICY = "default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-src 'self'; form-action 'self'; base-uri 'none'"
+
+
+@app.middleware("http")
+async def guarded(request: Request, call_next):  # type: ignore[no-untyped-def]
+    """No page of ours runs a script or is framed elsewhere, and no token leaves in a Referer."""
+    answer: Response = await call_next(request)
+    answer.headers.setdefault("Content-Security-Policy", POLICY)
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    answer.headers["Referrer-Policy"] = "no-referrer"
+    return answer
+
+
+@app.exception_handler(PassaparolaError)
+async def said(request: Request, error: PassaparolaError) -> HTMLResponse:
+    return pages.TemplateResponse(request, "sorry.html", {"sentence": str(error)}, status_code=400)  # type: ignore[return-value]
+
+
+@app.get("/healthz")
+def health() -> dict[str, str]:
+    """Says ok only while the store answers."""
+    with Store(settings().database).engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+    return {"status": "ok"}

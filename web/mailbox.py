@@ -1,0 +1,126 @@
+"""The local mailbox as a mail client and a timeline would show it, and previews of what is not sent yet.
+
+For the operator's own browser: it answers only to this machine, because it shows what contacts were written.
+"""
+
+import email
+import email.policy
+import json
+import mimetypes
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import FileResponse, HTMLResponse, Response
+from fastapi.templating import Jinja2Templates
+
+from channels import speaking
+from outbox.render.cast import CAST
+from outbox.render.check import sample_values
+from outbox.render.frozen import constants, frozen, ready
+from settings import settings
+
+router = APIRouter()
+pages = Jinja2Templates(Path(__file__).parent / "pages")
+SHOWN = 50
+LETTER = "default-src 'none'; img-src data: https:; style-src 'unsafe-inline'; sandbox"
+
+
+def _local_only(request: Request) -> None:
+    here = request.client and request.client.host in ("127.0.0.1", "::1", "testclient")
+    if not here or "x-forwarded-for" in request.headers:
+        raise HTTPException(404)
+
+
+def _files(medium: str) -> list[Path]:
+    folder = settings().var / "mailbox" / medium / "new"
+    return sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns, reverse=True) if folder.is_dir() else []
+
+
+def _read(path: Path) -> EmailMessage:
+    with path.open("rb") as file:
+        message = email.message_from_binary_file(file, policy=email.policy.default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+@router.get("/")
+@router.get("/mailbox")
+def inbox(request: Request, page: int = 0) -> Response:
+    """Letters left, posts right."""
+    _local_only(request)
+    files = _files("email")
+    letters = []
+    for path in files[page * SHOWN : (page + 1) * SHOWN]:
+        message = _read(path)
+        letters.append({"id": path.name, "subject": str(message["subject"]), "to": str(message["to"]), "date": str(message["date"])})
+    shown = {"letters": letters, "count": len(files), "page": page, "pages": (len(files) + SHOWN - 1) // SHOWN, "posts": _posts()}
+    return pages.TemplateResponse(request, "mailbox.html", shown)
+
+
+def _posts() -> list[dict[str, Any]]:
+    root = settings().var / "mailbox"
+    media = sorted(path.name for path in root.iterdir() if path.is_dir() and path.name != "email") if root.is_dir() else []
+    posts = [json.loads(path.read_text(encoding="utf-8")) | {"organisation": settings().organisation} for medium in media for path in _files(medium)]
+    return sorted(posts, key=lambda post: str(post["at"]), reverse=True)[:SHOWN]
+
+
+def _letter(name: str) -> Path:
+    """A file of the box by its name; never one beside it."""
+    found = next((path for path in _files("email") if path.name == name), None)
+    if found is None:
+        raise HTTPException(404)
+    return found
+
+
+@router.get("/mailbox/{name}")
+def letter(request: Request, name: str) -> Response:
+    _local_only(request)
+    message = _read(_letter(name))
+    text = message.get_body(("plain",))
+    heads = [(key, str(value)) for key, value in message.items() if key not in ("MIME-Version", "Content-Type")]
+    plain = text.get_content() if text else ""
+    return pages.TemplateResponse(request, "letter.html", {"name": name, "heads": heads, "plain": plain, "subject": str(message["subject"])})
+
+
+@router.get("/mailbox/{name}/html")
+def letter_html(request: Request, name: str) -> Response:
+    """The letter itself, for a sandboxed frame: no scripts, whatever a contact's name holds."""
+    _local_only(request)
+    body = _read(_letter(name)).get_body(("html",))
+    return HTMLResponse(body.get_content() if body else "", headers={"Content-Security-Policy": LETTER})
+
+
+@router.get("/media/{path:path}")
+def media(request: Request, path: str) -> Response:
+    """A picture of a template folder."""
+    _local_only(request)
+    root = (settings().home / "templates").resolve()
+    file = (settings().home / path).resolve()
+    kind = mimetypes.guess_type(file.name)[0] or ""
+    if not file.is_relative_to(root) or not file.is_file() or kind not in ("image/png", "image/jpeg", "image/webp", "image/gif"):
+        raise HTTPException(404)
+    return FileResponse(file)
+
+
+@router.get("/preview/{campaign}/{message}/{medium}/{locale}")
+def preview(request: Request, campaign: str, message: str, medium: str, locale: str) -> Response:
+    """A wording as one of the cast would see it, by the renderer that sends."""
+    _local_only(request)
+    own = settings()
+    wordings = frozen(own.home, message, medium, campaign, own)
+    if locale not in wordings:
+        raise HTTPException(404)
+    content = {
+        "campaign": campaign, "title": campaign,
+        "sender": {"organisation": own.organisation, "postal_address": own.postal_address, "public_url": own.public_url},
+    }  # fmt: skip
+    cut = ready(wordings[locale], locale, constants(content))
+    contact = next((c for c in CAST.values() if c.get("language") == locale), CAST["Anna"])
+    values = cut.values({**constants(content), **sample_values(contact, wordings[locale])})
+    filled = {name: part.fill(values) for name, part in cut.skeleton.parts.items()}
+    if "html" in filled:
+        return HTMLResponse(filled["html"], headers={"Content-Security-Policy": LETTER})
+    post = {"text": filled["text"], "media": [{"path": p, "alt": a} for p, a in wordings[locale].media], "organisation": own.organisation}
+    return pages.TemplateResponse(request, "post.html", {"post": post, "note": speaking(medium, own).note(cut.skeleton)})
