@@ -15,7 +15,9 @@ from rich.table import Table
 
 from errors import NotAllowed, PassaparolaError, Unknown
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Campaigns that talk and listen.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Campaigns that talk and listen."
+)
 audiences = typer.Typer(no_args_is_help=True, help="Ask who is in an audience, and why.")
 campaigns = typer.Typer(no_args_is_help=True, help="Preview, send and stop campaigns.")
 contacts = typer.Typer(no_args_is_help=True, help="One contact: what we know and what they allow.")
@@ -92,7 +94,9 @@ def _say(as_json: bool, data: Any, shown: Callable[[], None]) -> None:
 def import_(
     file: Annotated[Path, typer.Argument(help="CSV of any common encoding and delimiter, or XLSX.")],
     mapping: Annotated[Path | None, typer.Option(help="YAML that says what each column is.")] = None,
-    show_mapping: Annotated[bool, typer.Option("--show-mapping", help="Print the guessed mapping as YAML and stop.")] = False,
+    show_mapping: Annotated[
+        bool, typer.Option("--show-mapping", help="Print the guessed mapping as YAML and stop.")
+    ] = False,
     consent: Annotated[list[str] | None, typer.Option(help="A topic that everyone in the file said yes to.")] = None,
     source: Annotated[str, typer.Option(help="Where and how they said it; needed with --consent.")] = "",
     as_json: AsJson = False,
@@ -113,11 +117,20 @@ def import_(
     if show_mapping:
         sys.stdout.write(yaml.safe_dump({"columns": guessed(header)}, sort_keys=False, allow_unicode=True))
         return
-    plan = from_yaml(mapping.read_text(encoding="utf-8"), Mapping, str(mapping)) if mapping else from_yaml(
-        yaml.safe_dump({"columns": guessed(header)}), Mapping, "the guessed mapping (see --show-mapping)"
+    plan = (
+        from_yaml(mapping.read_text(encoding="utf-8"), Mapping, str(mapping))
+        if mapping
+        else from_yaml(
+            yaml.safe_dump({"columns": guessed(header)}), Mapping, "the guessed mapping (see --show-mapping)"
+        )
     )
     own, store = _opened()
-    columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rows]:,} rows"), TimeRemainingColumn()]
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[rows]:,} rows"),
+        TimeRemainingColumn(),
+    ]
     with Progress(*columns, console=err, disable=as_json or not err.is_terminal) as bar:
         task = bar.add_task(file.name, total=file.stat().st_size or 1, rows=0)
         tally = Import(store, own, file, plan, tuple(consent or ()), source).run(
@@ -138,7 +151,9 @@ def import_(
 
 
 @audiences.command("count")
-def audience_count(question: Annotated[str, typer.Argument(help="A name or a question.")], as_json: AsJson = False) -> None:
+def audience_count(
+    question: Annotated[str, typer.Argument(help="A name or a question.")], as_json: AsJson = False
+) -> None:
     """How many contacts are in it now."""
     from contacts import audience
 
@@ -161,7 +176,13 @@ def audience_sample(
         asked = audience.Question.of(question, audience.catalogue(session, own.home, own.currency))
         people = audience.sample(session, asked, _house_now(own), size)
         rows = [
-            {"id": p.id, "first_name": p.first_name, "last_name": p.last_name, "country": p.country, "language": p.language}
+            {
+                "id": p.id,
+                "first_name": p.first_name,
+                "last_name": p.last_name,
+                "country": p.country,
+                "language": p.language,
+            }
             for p in people
         ]
     _say(as_json, {"audience": question, "contacts": rows}, lambda: _table(rows))
@@ -195,7 +216,9 @@ def audience_list(as_json: AsJson = False) -> None:
     from contacts import audience
     from settings import settings
 
-    rows = [{"name": name, "title": audience.load(settings().home, name).title} for name in audience.names(settings().home)]
+    rows = [
+        {"name": name, "title": audience.load(settings().home, name).title} for name in audience.names(settings().home)
+    ]
     _say(as_json, rows, lambda: _table(rows))
 
 
@@ -225,7 +248,9 @@ def campaign_list(as_json: AsJson = False) -> None:
     from journeys import campaign
     from settings import settings
 
-    rows = [{"name": name, "title": campaign.load(settings().home, name).title} for name in campaign.names(settings().home)]
+    rows = [
+        {"name": name, "title": campaign.load(settings().home, name).title} for name in campaign.names(settings().home)
+    ]
     _say(as_json, rows, lambda: _table(rows))
 
 
@@ -294,7 +319,9 @@ def _drained(own: Any, store: Any, launch: int | None, quiet: bool, patience: fl
 
 
 def _control(verb: str) -> Callable[[str], None]:
-    def control(name: Annotated[str, typer.Argument(help="A campaign (its newest launch) or a launch's number.")]) -> None:
+    def control(
+        name: Annotated[str, typer.Argument(help="A campaign (its newest launch) or a launch's number.")],
+    ) -> None:
         from outbox import ledger
 
         _, store = _opened()
@@ -377,7 +404,9 @@ def deliver(
 
         time.sleep(2)
     data = {**total, "reconciled": vars(found)}
-    _say(as_json, data, lambda: out.print(", ".join(f"{n:,} {what}" for what, n in total.items()) or "Nothing was due."))
+    _say(
+        as_json, data, lambda: out.print(", ".join(f"{n:,} {what}" for what, n in total.items()) or "Nothing was due.")
+    )
 
 
 @contacts.command("show")
@@ -479,10 +508,10 @@ def _contact(session: Any, said: str) -> int:
     from contacts.models import Address, Contact
 
     if said.isdigit():
-        found = session.exec(select(Contact.id).where(col(Contact.id) == int(said))).first()
+        found = session.exec(select(col(Contact.id)).where(col(Contact.id) == int(said))).first()
     else:
         wanted = said.strip().lower().removeprefix("@")
-        found = session.exec(select(Address.contact_id).where(col(Address.value) == wanted)).first()
+        found = session.exec(select(col(Address.contact_id)).where(col(Address.value) == wanted)).first()
     if found is None:
         raise Unknown(f"There is no contact “{said}”.")
     return int(found)

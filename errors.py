@@ -1,18 +1,18 @@
 """Everything that can be said to have gone wrong, in words for the person who can mend it.
 
-    PassaparolaError            shown as one sentence, never as a traceback
-    ├── Misconfigured           a setting, a key, a port: the operator mends it
-    ├── NotMigrated             the database is older or newer than the code
-    ├── BadContent              a file of a marketer's: path, line, field and the nearest right thing
-    │   └── BadQuestion         a text in the audience language, with the position in it
-    ├── Unknown                 no such campaign, audience, contact, launch
-    ├── NotAllowed              the state forbids it: an expired approval, a recalled launch
-    └── ChannelError            what a provider answered; raised by channels only
-        ├── Refused             definitely not accepted, and never will be; names the messages it can name
-        ├── TooLarge            definitely not accepted; the same messages in smaller requests may be
-        ├── Unavailable         definitely not accepted; try again after a while
-        ├── Blocked             definitely not accepted: our key, sender or account; nothing passes until someone acts
-        └── Uncertain           may have been accepted: nobody may try again without evidence
+PassaparolaError            shown as one sentence, never as a traceback
+├── Misconfigured           a setting, a key, a port: the operator mends it
+├── NotMigrated             the database is older or newer than the code
+├── BadContent              a file of a marketer's: path, line, field and the nearest right thing
+│   └── BadQuestion         a text in the audience language, with the position in it
+├── Unknown                 no such campaign, audience, contact, launch
+├── NotAllowed              the state forbids it: an expired approval, a recalled launch
+└── ChannelError            what a provider answered; raised by channels only
+    ├── Refused             definitely not accepted, and never will be; names the messages it can name
+    ├── TooLarge            definitely not accepted; the same messages in smaller requests may be
+    ├── Unavailable         definitely not accepted; try again after a while
+    ├── Blocked             definitely not accepted: our key, sender or account; nothing passes until someone acts
+    └── Uncertain           may have been accepted: nobody may try again without evidence
 """
 
 from collections.abc import Iterable, Mapping

@@ -20,7 +20,9 @@ def get(name: str) -> type[Channel]:
     if name not in names():
         raise Unknown(f"There is no channel “{name}”{did_you_mean(name, names())}")
     module = import_module(f"channels.{name}")
-    classes = (value for value in vars(module).values() if isinstance(value, type) and value.__module__ == module.__name__)
+    classes = (
+        value for value in vars(module).values() if isinstance(value, type) and value.__module__ == module.__name__
+    )
     return next(found for found in classes if issubclass(found, Channel))
 
 

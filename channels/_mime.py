@@ -96,7 +96,8 @@ class Letter:
         parts = (("text/plain", self.text), ("text/html", self.html))
         body = b"".join(
             f'\r\n--{self.boundary}\r\nContent-Type: {kind}; charset="utf-8"\r\n'
-            f"Content-Transfer-Encoding: quoted-printable\r\n\r\n".encode() + part.fill(message.values)
+            f"Content-Transfer-Encoding: quoted-printable\r\n\r\n".encode()
+            + part.fill(message.values)
             for kind, part in parts
         )
         return head.encode() + body + f"\r\n--{self.boundary}--\r\n".encode()

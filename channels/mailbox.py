@@ -55,7 +55,7 @@ class Mailbox(Channel):
         """As Maildir wants it: written aside, then moved in whole. https://cr.yp.to/proto/maildir.html"""
         aside = room / "tmp" / name
         aside.write_bytes(body)
-        os.replace(aside, room / "new" / name)
+        aside.replace(room / "new" / name)
 
     async def look_up(self, dispatch: Dispatch) -> Evidence:
         room = _room(self.root, dispatch.medium)

@@ -52,13 +52,16 @@ class Sendgrid(Channel):
             raise TooLarge(f"{len(body) // 1024 // 1024} MB in one request")
         try:
             async with self._session().post(
-                f"{self.url}/v3/mail/send", data=_in_two(body), headers={"Content-Length": str(len(body))}, allow_redirects=False
+                f"{self.url}/v3/mail/send",
+                data=_in_two(body),
+                headers={"Content-Length": str(len(body))},
+                allow_redirects=False,
             ) as answer:
                 failpoint("accepted")
                 return _understood(answer.status, answer.headers, await _body(answer), dispatch)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise Unavailable(f"SendGrid cannot be reached: {type(error).__name__}") from None
-        except (aiohttp.ClientError, asyncio.TimeoutError, ConnectionError) as error:
+        except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
             raise Uncertain(f"SendGrid's answer was lost: {type(error).__name__}") from None
 
     async def look_up(self, dispatch: Dispatch) -> Evidence:
@@ -70,10 +73,14 @@ class Sendgrid(Channel):
         try:
             async with self._session().get(f"{self.url}/v3/messages", params=query) as answer:
                 found = orjson.loads(await answer.read()).get("messages") if answer.status == 200 else None
-        except (aiohttp.ClientError, asyncio.TimeoutError, orjson.JSONDecodeError, AttributeError):
+        except (TimeoutError, aiohttp.ClientError, orjson.JSONDecodeError, AttributeError):
             return Evidence()
         receipt = str(found[0].get("msg_id", "")).partition(".")[0] if found else ""
-        return Evidence(accepted=dict.fromkeys((message.id for message in dispatch.messages), receipt)) if found else Evidence()
+        return (
+            Evidence(accepted=dict.fromkeys((message.id for message in dispatch.messages), receipt))
+            if found
+            else Evidence()
+        )
 
     @classmethod
     def must_go_alone(cls, dispatch: Dispatch) -> set[str]:
@@ -97,7 +104,11 @@ class Sendgrid(Channel):
         account = SendGridAPIClient(self.key, host=self.url)
         account.client.timeout = self.timeout
         found: list[tuple[str, str]] = []
-        for kind, reason in (("bounces", "hard bounce"), ("spam_reports", "complaint"), ("invalid_emails", "invalid address")):
+        for kind, reason in (
+            ("bounces", "hard bounce"),
+            ("spam_reports", "complaint"),
+            ("invalid_emails", "invalid address"),
+        ):
             try:
                 query = {"start_time": int(since.timestamp()), "limit": 500}
                 answer = getattr(account.client.suppression, kind).get(query_params=query)
@@ -177,7 +188,7 @@ async def _body(answer: aiohttp.ClientResponse) -> bytes:
     """An error's explanation; if it is lost on the way, its status still says what it says."""
     try:
         return await answer.content.read(100_000)
-    except (aiohttp.ClientError, asyncio.TimeoutError):
+    except (TimeoutError, aiohttp.ClientError):
         return b""
 
 
@@ -194,7 +205,9 @@ def _understood(status: int, headers: Any, body: bytes, dispatch: Dispatch) -> A
     if status == 400 and (named or not field or field.startswith("personalizations")):
         raise Refused(f"SendGrid: {reason}", named)
     if 400 <= status < 500:
-        hint = {401: "the API key is not valid", 403: "the key or the sender is not allowed to send"}.get(status, reason)
+        hint = {401: "the API key is not valid", 403: "the key or the sender is not allowed to send"}.get(
+            status, reason
+        )
         raise Blocked(f"SendGrid refused ({status}): {hint}. Mend it, then resume the launch.")
     raise Uncertain(f"SendGrid answered {status}; it may or may not have taken the request")
 
@@ -209,7 +222,11 @@ def _errors(body: bytes, dispatch: Dispatch) -> tuple[str, dict[str, str], str]:
     named: dict[str, str] = {}
     for error in errors:
         steps = str(error.get("field") or "").split(".")
-        if steps[0] == "personalizations" and len(steps) > 1 and steps[1].isdigit() and int(steps[1]) < len(dispatch.messages):
+        if (
+            steps[0] == "personalizations"
+            and len(steps) > 1
+            and steps[1].isdigit()
+            and int(steps[1]) < len(dispatch.messages)
+        ):
             named[dispatch.messages[int(steps[1])].id] = f"SendGrid: {str(error.get('message'))[:200]}"
     return str(first.get("message"))[:300], named, str(first.get("field") or "")
-

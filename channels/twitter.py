@@ -11,13 +11,14 @@ from asyncio import to_thread
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from pydantic import SecretStr
 
 from channels._post_length import LIMIT, URL, thread, weighted
 from channels.base import Answer, Channel, Dispatch, Evidence, Media, Skeleton
-from errors import Misconfigured, Refused, Blocked, Unavailable, Uncertain
+from errors import Blocked, Misconfigured, Refused, Unavailable, Uncertain
 from failpoints import failpoint
 from settings import FromEnvironment, settings
 
@@ -45,7 +46,12 @@ class Twitter(Channel):
         own = TwitterSettings()
         self.keys = [
             key.get_secret_value()
-            for key in (own.twitter_consumer_key, own.twitter_consumer_secret, own.twitter_access_token, own.twitter_access_token_secret)
+            for key in (
+                own.twitter_consumer_key,
+                own.twitter_consumer_secret,
+                own.twitter_access_token,
+                own.twitter_access_token_secret,
+            )
         ]
         if not all(self.keys):
             raise Misconfigured("X needs all four PASSAPAROLA_TWITTER_… keys; see docs/operations.md")
@@ -99,7 +105,7 @@ class _Account:
     def post(self, dispatch: Dispatch) -> Answer:
         message = dispatch.messages[0]
         parts = thread(dispatch.skeleton.parts["text"].fill(message.values))
-        media = [self._answered(lambda one=one: self._upload(one), began=False) for one in dispatch.skeleton.media]
+        media = [self._answered(partial(self._upload, one), began=False) for one in dispatch.skeleton.media]
         posted: list[str] = []
         for part in parts:
             failpoint("half_written")
@@ -116,7 +122,9 @@ class _Account:
 
     def _create(self, text: str, media: list[str], after: str | None) -> str:
         made = self._answered(
-            lambda: self.client.create_tweet(text=text, media_ids=media or None, in_reply_to_tweet_id=after, user_auth=True)
+            lambda: self.client.create_tweet(
+                text=text, media_ids=media or None, in_reply_to_tweet_id=after, user_auth=True
+            )
         )
         return str(made.data["id"])
 
@@ -136,7 +144,9 @@ class _Account:
         read = self._answered(
             lambda: self.client.get_users_tweets(me, max_results=100, tweet_fields=fields, user_auth=True), began=False
         )
-        mine = {_as_written(t): str(t.id) for t in read.data or [] if t.created_at >= dispatch.since - timedelta(minutes=1)}
+        mine = {
+            _as_written(t): str(t.id) for t in read.data or [] if t.created_at >= dispatch.since - timedelta(minutes=1)
+        }
         accepted, absent = {}, set()
         for message in dispatch.messages:
             wanted = [part.strip() for part in thread(dispatch.skeleton.parts["text"].fill(message.values))]
@@ -152,7 +162,10 @@ class _Account:
         path = settings().home / media.path
         body = path.read_bytes()
         kind = {".png": "png", ".webp": "webp", ".gif": "gif"}.get(path.suffix.lower(), "jpeg")
-        begun = self._raw("initialize", json={"media_type": f"image/{kind}", "total_bytes": len(body), "media_category": "tweet_image"})
+        begun = self._raw(
+            "initialize",
+            json={"media_type": f"image/{kind}", "total_bytes": len(body), "media_category": "tweet_image"},
+        )
         id_ = str(begun["data"]["id"])
         self._raw(f"{id_}/append", data={"segment_index": "0"}, files={"media": (path.name, body)})
         self._raw(f"{id_}/finalize")
@@ -164,7 +177,9 @@ class _Account:
         import tweepy
         from requests_oauthlib import OAuth1
 
-        answer: requests.Response = self.client.session.post(f"{self.api_url}{route}{step}", auth=OAuth1(*self.keys), **body)
+        answer: requests.Response = self.client.session.post(
+            f"{self.api_url}{route}{step}", auth=OAuth1(*self.keys), **body
+        )
         for status, error in ((401, tweepy.Unauthorized), (403, tweepy.Forbidden), (429, tweepy.TooManyRequests)):
             if answer.status_code == status:
                 raise error(answer)
@@ -217,10 +232,10 @@ def _redirected(session: Any, api_url: str, timeout: float) -> None:
     from requests.adapters import HTTPAdapter
 
     class Adapter(HTTPAdapter):
-        def send(self, request: Any, **how: Any) -> Any:
+        def send(self, request: Any, *given: Any, **how: Any) -> Any:
             request.url = request.url.replace("https://api.twitter.com", api_url, 1)
             how["timeout"] = timeout / 2
-            return super().send(request, **how)
+            return super().send(request, *given, **how)
 
     session.mount("https://api.twitter.com", Adapter())
     session.mount(api_url, Adapter())
@@ -230,6 +245,10 @@ def _as_written(tweet: Any) -> str:
     """A post's text with its shortened links as we wrote them, and without the link to its own picture."""
     text = html.unescape(tweet.text)
     for url in (tweet.entities or {}).get("urls", []):
-        ours = "" if "media_key" in url or "/photo/" in url.get("expanded_url", "") else url.get("expanded_url", url["url"])
+        ours = (
+            ""
+            if "media_key" in url or "/photo/" in url.get("expanded_url", "")
+            else url.get("expanded_url", url["url"])
+        )
         text = text.replace(url["url"], ours)
     return re.sub(r"\s*https://t\.co/\w+$", "", text).strip()

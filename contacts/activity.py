@@ -17,7 +17,14 @@ def refresh(session: Session, currency: str, contacts: Collection[int] | None = 
     place = func.row_number().over(
         partition_by=(col(Event.contact_id), col(Event.kind)), order_by=(col(Event.at).desc(), col(Event.id).desc())
     )
-    ranked = select(Event.contact_id, Event.kind, Event.at, Event.amount, Event.currency, place.label("place")).where(*mine)
+    ranked = select(
+        col(Event.contact_id),
+        col(Event.kind),
+        col(Event.at),
+        col(Event.amount),
+        col(Event.currency),
+        place.label("place"),
+    ).where(*mine)
     event = ranked.subquery()
     latest = [func.max(case((event.c.place == n, event.c.at))).label(f"latest_{n}") for n in range(1, KEPT + 1)]
     summed = func.coalesce(func.sum(case((event.c.currency == currency, event.c.amount), else_=0)), 0)

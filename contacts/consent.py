@@ -35,11 +35,19 @@ def record(
         return False
     session.add(
         Consent(
-            contact_id=contact_id, medium=medium, topic=topic, granted=granted, basis=basis, source=source,
-            proof=proof or {}, at=at,
-        )  # fmt: skip
+            contact_id=contact_id,
+            medium=medium,
+            topic=topic,
+            granted=granted,
+            basis=basis,
+            source=source,
+            proof=proof or {},
+            at=at,
+        )
     )
-    audit(session, at, source, "said yes" if granted else "said no", f"contact:{contact_id}", topic=topic, medium=medium)
+    audit(
+        session, at, source, "said yes" if granted else "said no", f"contact:{contact_id}", topic=topic, medium=medium
+    )
     return True
 
 
@@ -48,6 +56,8 @@ def suppress(session: Session, medium: str, key: str, reason: str, *, at: dateti
     if session.get(Suppression, key):
         return False
     session.add(Suppression(key=key, medium=medium, reason=reason, source=source, at=at))
-    contact = session.execute(select(Address.contact_id).where(col(Address.key) == key)).scalar()
-    audit(session, at, source, "suppressed", f"contact:{contact}" if contact else "address", reason=reason, medium=medium)
+    contact = session.execute(select(col(Address.contact_id)).where(col(Address.key) == key)).scalar()
+    audit(
+        session, at, source, "suppressed", f"contact:{contact}" if contact else "address", reason=reason, medium=medium
+    )
     return True

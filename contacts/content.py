@@ -63,7 +63,7 @@ def _sentence(problem: object, path: tuple[int | str, ...], model: type[BaseMode
         case "missing":
             return f"“{field}” is missing"
         case "value_error":
-            return f"{field}: {str(problem['ctx']['error'])}" if field else str(problem["ctx"]["error"])
+            return f"{field}: {problem['ctx']['error']!s}" if field else str(problem["ctx"]["error"])
         case _:
             message = str(problem["msg"])
             return f"{field}: {message[0].lower()}{message[1:]} (it is {problem['input']!r})"
@@ -74,7 +74,7 @@ def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     names = _aliases(model)
     for part in path:
         annotation = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
-        inner = [item for item in _models_in(annotation)]
+        inner = list(_models_in(annotation))
         if inner:
             names = [name for item in inner for name in _aliases(item)]
             model = inner[0]

@@ -30,8 +30,11 @@ def _domain_checked(domain: str) -> str:
 def _email(value: str) -> str:
     local, at, domain = value.rpartition("@")
     try:
-        if at and local.replace(".", "").replace("_", "").replace("-", "").isalnum() and local.isascii() and not (
-            local.startswith(".") or local.endswith(".") or ".." in local or len(local) > 64
+        if (
+            at
+            and local.replace(".", "").replace("_", "").replace("-", "").isalnum()
+            and local.isascii()
+            and not (local.startswith(".") or local.endswith(".") or ".." in local or len(local) > 64)
         ):
             return f"{local}@{_domain_checked(domain)}".lower()
         return validate_email(value, check_deliverability=False, test_environment=True).normalized.lower()

@@ -74,7 +74,7 @@ class Import:
         custom = {role for role in custom if not role.startswith(("order_", "consent"))}
         if unknown := custom - self.seen.keys():
             with self.store.write() as session:
-                kept = session.execute(select(Trait.name, Trait.kind).where(col(Trait.name).in_(unknown)))
+                kept = session.execute(select(col(Trait.name), col(Trait.kind)).where(col(Trait.name).in_(unknown)))
                 self.seen.update(dict(kept.all()))
                 for place, name in enumerate(header):
                     role = self.mapping.columns.get(name, "ignore")
@@ -137,7 +137,7 @@ class _Chunk:
         found: dict[tuple[str, str], int] = {}
         for medium in {medium for medium, _ in wanted}:
             values = [value for of, value in wanted if of == medium]
-            chosen = select(Address.value, Address.contact_id)
+            chosen = select(col(Address.value), col(Address.contact_id))
             rows = self.session.execute(chosen.where(col(Address.medium) == medium, col(Address.value).in_(values)))
             found |= {(medium, value): contact for value, contact in rows}
         return found
@@ -159,7 +159,13 @@ class _Chunk:
             groups |= dict.fromkeys(pairs, len(fresh))
             fresh.append(person)
         rows = [
-            {**dict.fromkeys(NAMED), **person.traits, "traits": person.custom, "created_at": self.now, "updated_at": self.now}
+            {
+                **dict.fromkeys(NAMED),
+                **person.traits,
+                "traits": person.custom,
+                "created_at": self.now,
+                "updated_at": self.now,
+            }
             for person in fresh
         ]
         ids: list[int] = []
@@ -174,7 +180,11 @@ class _Chunk:
 
     def _contact(self, person: Person, owners: dict[tuple[str, str], int]) -> int:
         owner = self._owner(person, owners)
-        return owner if owner is not None else next(self.made[pair] for pair in person.addresses.items() if pair in self.made)
+        return (
+            owner
+            if owner is not None
+            else next(self.made[pair] for pair in person.addresses.items() if pair in self.made)
+        )
 
     def _update(self, people: list[Person], owners: dict[tuple[str, str], int]) -> None:
         """An empty cell says nothing; a filled one replaces what was there."""
@@ -209,7 +219,7 @@ class _Chunk:
             return
         old = {contact for contact, _ in wanted.values()} - self.ids_made
         ranks: dict[tuple[int, str], int] = {}
-        taken = select(Address.contact_id, Address.medium).where(col(Address.contact_id).in_(old))
+        taken = select(col(Address.contact_id), col(Address.medium)).where(col(Address.contact_id).in_(old))
         for contact, medium in self.session.execute(taken):
             ranks[contact, medium] = ranks.get((contact, medium), 0) + 1
         rows = []
@@ -217,7 +227,13 @@ class _Chunk:
             rank = ranks.get((contact, medium), 0)
             ranks[contact, medium] = rank + 1
             rows.append(
-                {"medium": medium, "value": value, "contact_id": contact, "rank": rank, "key": address_key(secret, medium, value)}
+                {
+                    "medium": medium,
+                    "value": value,
+                    "contact_id": contact,
+                    "rank": rank,
+                    "key": address_key(secret, medium, value),
+                }
             )
         self.session.execute(insert(Address), rows)
 
@@ -232,7 +248,7 @@ class _Chunk:
         if not wanted:
             return
         said: dict[tuple[int, str], dict[str, datetime]] = {}
-        chosen = select(Consent.contact_id, Consent.medium, Consent.topic, Consent.at)
+        chosen = select(col(Consent.contact_id), col(Consent.medium), col(Consent.topic), col(Consent.at))
         ids = {contact for contact, _, _ in wanted}
         for contact, medium, topic, at in self.session.execute(chosen.where(col(Consent.contact_id).in_(ids))):
             spoken = said.setdefault((contact, medium), {})
@@ -256,7 +272,7 @@ class _Chunk:
             audit(self.session, self.now, "import", "consents recorded", f"file:{self.plan.path.name}", count=len(rows))
 
     def _bought(self, people: list[Person], owners: dict[tuple[str, str], int]) -> None:
-        rows = [
+        rows: list[dict[str, Any]] = [
             {"contact_id": self._contact(person, owners), "kind": "order_completed", "at": bought.at, "source": "import",
              "source_id": bought.id, "amount": bought.amount, "currency": bought.currency,
              "properties": {"order_id": bought.id} | ({"items": bought.items} if bought.items else {})}
@@ -266,7 +282,7 @@ class _Chunk:
             return
         ids = [row["source_id"] for row in rows]
         known = set(self.session.execute(
-            select(Event.source_id).where(col(Event.source) == "import", col(Event.source_id).in_(ids))
+            select(col(Event.source_id)).where(col(Event.source) == "import", col(Event.source_id).in_(ids))
         ).scalars())  # fmt: skip
         fresh = {row["source_id"]: row for row in rows if row["source_id"] not in known}
         if fresh:

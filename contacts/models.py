@@ -34,11 +34,11 @@ class Contact(SQLModel, table=True):
     id: int | None = _key()
     first_name: str | None = None
     last_name: str | None = None
-    language: str | None = Field(None, description="BCP 47, lower case: it, en")
-    country: str | None = Field(None, description="ISO 3166-1 alpha-2")
+    language: str | None = Field(default=None, description="BCP 47, lower case: it, en")
+    country: str | None = Field(default=None, description="ISO 3166-1 alpha-2")
     city: str | None = None
-    time_zone: str | None = Field(None, description="IANA")
-    birthday: str | None = Field(None, description="MM-DD: the same question on every database")
+    time_zone: str | None = Field(default=None, description="IANA")
+    birthday: str | None = Field(default=None, description="MM-DD: the same question on every database")
     traits: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
     created_at: datetime = _when()
     updated_at: datetime = _when()
@@ -51,7 +51,7 @@ class Address(SQLModel, table=True):
     medium: str = Field(primary_key=True)
     value: str = Field(primary_key=True)
     contact_id: int = _points_to("contact.id")
-    rank: int = Field(0, description="0 is the one that is written to")
+    rank: int = Field(default=0, description="0 is the one that is written to")
     key: str
     verified_at: datetime | None = _when(default=None)
 
@@ -100,7 +100,7 @@ class Event(SQLModel, table=True):
     at: datetime = _when()
     source: str
     source_id: str
-    amount: int | None = Field(None, sa_type=BigInteger)
+    amount: int | None = Field(default=None, sa_type=BigInteger)
     currency: str | None = None
     properties: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
 
@@ -133,13 +133,17 @@ class Launch(SQLModel, table=True):
     id: int | None = _key()
     campaign: str
     hash: str
-    wording: str = Field(index=True, description="the hash without the schedule: the same is never said to anyone twice")
+    wording: str = Field(
+        index=True, description="the hash without the schedule: the same is never said to anyone twice"
+    )
     content: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))
-    state: str = Field("prepared", description="prepared, approved, running, paused, recalled or finished")
-    note: str = Field("", description="why it stands where it stands, in a marketer's words")
-    occurrence: str | None = Field(None, unique=True, description="what asked for it; asking twice makes one launch")
+    state: str = Field(default="prepared", description="prepared, approved, running, paused, recalled or finished")
+    note: str = Field(default="", description="why it stands where it stands, in a marketer's words")
+    occurrence: str | None = Field(
+        default=None, unique=True, description="what asked for it; asking twice makes one launch"
+    )
     due_at: datetime = _when()
-    late_after: int | None = Field(None, description="seconds after due_at from which nothing is sent any more")
+    late_after: int | None = Field(default=None, description="seconds after due_at from which nothing is sent any more")
     created_at: datetime = _when()
     started_at: datetime | None = _when(default=None)
     finished_at: datetime | None = _when(default=None)
@@ -185,9 +189,9 @@ class Batch(SQLModel, table=True):
     locale: str
     number: int
     size: int
-    state: str = Field("queued", description="queued, sending, sent, unknown or recalled")
+    state: str = Field(default="queued", description="queued, sending, sent, unknown or recalled")
     due_at: datetime = _when()
-    fence: int = Field(0, description="grows with every claim; a worker that wakes up late holds an old one")
+    fence: int = Field(default=0, description="grows with every claim; a worker that wakes up late holds an old one")
     claimed_by: str = ""
     claimed_at: datetime | None = _when(default=None)
     finished_at: datetime | None = _when(default=None)
@@ -215,10 +219,10 @@ class Message(SQLModel, table=True):
     enrolment_id: int = Field(primary_key=True, sa_type=BigInteger)
     step: int = Field(primary_key=True)
     medium: str = Field(primary_key=True)
-    batch_id: int | None = Field(None, sa_type=BigInteger, index=True)
+    batch_id: int | None = Field(default=None, sa_type=BigInteger, index=True)
     state: str | None = None
     reason: str | None = None
-    receipt: str | None = Field(None, description="the provider's id, where one message has one of its own")
+    receipt: str | None = Field(default=None, description="the provider's id, where one message has one of its own")
 
     __table_args__ = ({"sqlite_with_rowid": False},)
 
@@ -233,7 +237,9 @@ class Attempt(SQLModel, table=True):
     size: int
     started_at: datetime = _when()
     finished_at: datetime | None = _when(default=None)
-    outcome: str | None = Field(None, description="accepted, refused, unavailable or unknown; empty while in the air")
+    outcome: str | None = Field(
+        default=None, description="accepted, refused, unavailable or unknown; empty while in the air"
+    )
     detail: str = ""
     receipt: str | None = None
 
@@ -260,4 +266,3 @@ def wording_of(content: dict[str, Any], due_at: datetime | None = None) -> str:
 def message_state() -> ColumnElement[str]:
     """What a message is at: its own state, or its batch's."""
     return func.coalesce(col(Message.state), col(Batch.state))
-

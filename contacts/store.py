@@ -38,13 +38,17 @@ class Store:
         try:
             url = make_url(self.url)
         except ArgumentError:
-            raise Misconfigured(f"PASSAPAROLA_DATABASE_URL is not a database address: {self.url.split('@')[-1]}") from None
+            raise Misconfigured(
+                f"PASSAPAROLA_DATABASE_URL is not a database address: {self.url.split('@')[-1]}"
+            ) from None
         if url.get_backend_name() not in ("sqlite", "postgresql"):
             raise Misconfigured("PASSAPAROLA_DATABASE_URL must begin with sqlite:/// or postgresql+psycopg://")
         if url.get_backend_name() == "sqlite" and url.database:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         try:
-            engine = create_engine(url, pool_pre_ping=url.get_backend_name() == "postgresql", pool_size=10, max_overflow=20)
+            engine = create_engine(
+                url, pool_pre_ping=url.get_backend_name() == "postgresql", pool_size=10, max_overflow=20
+            )
         except (NoSuchModuleError, ModuleNotFoundError):
             raise Misconfigured("For PostgreSQL, PASSAPAROLA_DATABASE_URL begins with postgresql+psycopg://") from None
         if engine.dialect.name == "sqlite":

@@ -1,6 +1,6 @@
 """The shop in a minute or two: filled, started, and the spring campaign sent through Prefect as a marketer would.
 
-    python -m flows.demo [--once] [--contacts 5000] [--port 8000] [--prefect-port 4200]
+python -m flows.demo [--once] [--contacts 5000] [--port 8000] [--prefect-port 4200]
 """
 
 import asyncio
@@ -9,8 +9,12 @@ import shutil
 import sys
 from typing import Any
 
+from sqlmodel import col, select
+
+from contacts.consent import suppress
 from contacts.intake import Import
 from contacts.mapping import Mapping, guessed
+from contacts.models import Address
 from contacts.store import Store, utc_now
 from contacts.tables import opened
 from errors import PassaparolaError
@@ -46,7 +50,11 @@ def _of_its_own() -> Settings:
     shutil.rmtree(var, ignore_errors=True)
     for name in [name for name in os.environ if name.startswith("PASSAPAROLA_") and name != "PASSAPAROLA_HOME"]:
         del os.environ[name]
-    os.environ |= {"PASSAPAROLA_VAR": str(var), "PASSAPAROLA_EMAIL_CHANNEL": "mailbox", "PASSAPAROLA_SOCIAL_CHANNEL": "mailbox"}
+    os.environ |= {
+        "PASSAPAROLA_VAR": str(var),
+        "PASSAPAROLA_EMAIL_CHANNEL": "mailbox",
+        "PASSAPAROLA_SOCIAL_CHANNEL": "mailbox",
+    }
     os.environ["PASSAPAROLA_DATABASE_URL"] = f"sqlite:///{var / 'passaparola.db'}"
     settings.cache_clear()
     return settings()
@@ -60,7 +68,15 @@ def _fill(own: Settings, size: int) -> None:
         with opened(path) as table:
             mapping = Mapping(columns=guessed(table.header))
         tally = Import(store, own, path, mapping).run(utc_now())
-        _say(f"{path.name}: {tally.rows:,} rows, {tally.new:,} people, {tally.consents:,} consents, {tally.purchases:,} purchases")
+        _say(
+            f"{path.name}: {tally.rows:,} rows, {tally.new:,} people, {tally.consents:,} consents, {tally.purchases:,} purchases"
+        )
+    with store.write() as session:  # a year of writing to people leaves its marks: mailboxes that are no more
+        gone = session.exec(
+            select(col(Address.key)).where(col(Address.contact_id) % 97 == 0, col(Address.medium) == "email")
+        ).all()
+        for key in gone:
+            suppress(session, "email", key, "hard bounce", at=utc_now(), source="the demo")
     store.close()
 
 
@@ -72,12 +88,15 @@ async def _as_a_marketer(stack: Stack) -> None:
     async with get_client() as client:
         deployment = await client.read_deployment_by_name("send-campaign/send-campaign")
         run = await client.create_flow_run_from_deployment(
-            deployment.id, parameters={"send": {"campaign": CAMPAIGN, "dry_run": False, "comment": "The first honey is here."}}
+            deployment.id,
+            parameters={"send": {"campaign": CAMPAIGN, "dry_run": False, "comment": "The first honey is here."}},
         )
         _say(f"send-campaign: http://127.0.0.1:{stack.prefect_port}/runs/flow-run/{run.id}")
         await _reaches(client, run.id, {StateType.PAUSED})
         _say("It asks for approval. Marta approves.")
-        await client.resume_flow_run(run.id, run_input={"decision": "approve", "approver": "Marta", "comment": "Lovely."})
+        await client.resume_flow_run(
+            run.id, run_input={"decision": "approve", "approver": "Marta", "comment": "Lovely."}
+        )
         await _reaches(client, run.id, {StateType.COMPLETED})
 
 
@@ -101,6 +120,8 @@ def _report(own: Settings) -> None:
     _say(f"\n{CAMPAIGN}, launch {found.launch}: {found.state}\n  audience {found.audience:,}")
     for state in ("sent", "held", "failed", "unknown"):
         _say(f"  {state:8} {found.total(state):,}")
+    for reason, count in found.reasons.items():
+        _say(f"           {count:,} {reason}")
     for medium, state in found.posts.items():
         _say(f"  post on {medium}: {state}")
     store.close()

@@ -18,9 +18,23 @@ from flows.engine import opened
 class People(BaseModel):
     """A file, and what the people in it have said yes to."""
 
-    file: str = Field(title="File", description="Its name in the folder var/import of this installation: people.csv.", pattern=r"^[^/\\]+$", max_length=200)
-    topics: list[str] = Field([], title="They all said yes to", description="Topics such as newsletter. Leave empty if the file has a consent column.")
-    source: str = Field("", title="Where and how they said it", description="Needed with topics: the proof of their consent.", max_length=300)
+    file: str = Field(
+        title="File",
+        description="Its name in the folder var/import of this installation: people.csv.",
+        pattern=r"^[^/\\]+$",
+        max_length=200,
+    )
+    topics: list[str] = Field(
+        [],
+        title="They all said yes to",
+        description="Topics such as newsletter. Leave empty if the file has a consent column.",
+    )
+    source: str = Field(
+        "",
+        title="Where and how they said it",
+        description="Needed with topics: the proof of their consent.",
+        max_length=300,
+    )
 
 
 @flow(name="import-contacts")
@@ -35,7 +49,9 @@ async def import_contacts(people: People) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = (folder / people.file).resolve()
     if path.parent != folder.resolve() or not path.is_file():
-        raise Unknown(f"There is no file “{Path(people.file).name}” in var/import{did_you_mean(people.file, [p.name for p in folder.iterdir()])}")
+        raise Unknown(
+            f"There is no file “{Path(people.file).name}” in var/import{did_you_mean(people.file, [p.name for p in folder.iterdir()])}"
+        )
     if people.topics and not people.source.strip():
         raise NotAllowed("Say where and how these people said yes; that is the proof of their consent.")
     with table_opened(path) as table:

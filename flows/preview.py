@@ -31,7 +31,9 @@ class Audience(BaseModel):
     """An audience by name, or a question that you are still thinking about."""
 
     name: AudienceName = Field(title="Audience", description="One of the files in audiences/.")  # type: ignore[valid-type]
-    question: str = Field("", title="Or ask anything", description='Such as: country = "IT" and ordered within 90 days.', max_length=4000)
+    question: str = Field(
+        "", title="Or ask anything", description='Such as: country = "IT" and ordered within 90 days.', max_length=4000
+    )
 
 
 @flow(name="preview-audience")
@@ -46,9 +48,15 @@ async def preview_audience(who: Audience) -> None:
     with store.read() as session:
         question = Question.of(asked, audience.catalogue(session, own.home, own.currency))
         count = audience.count(session, question, house_now(own))
-        parts = [(part.text, audience.count(session, Question("", part, question.catalogue), house_now(own))) for part in question.node.parts if part.text]
+        parts = [
+            (part.text, audience.count(session, Question("", part, question.catalogue), house_now(own)))
+            for part in question.node.parts
+            if part.text
+        ]
     rows = "\n".join(f"| `{text}` | {number:,} |" for text, number in [(question.node.text, count), *parts])
-    await acreate_markdown_artifact(f"## {count:,} people\n\n| question | people |\n|---|---:|\n{rows}\n", key="audience-preview")
+    await acreate_markdown_artifact(
+        f"## {count:,} people\n\n| question | people |\n|---|---:|\n{rows}\n", key="audience-preview"
+    )
     get_run_logger().info("%s people", count)
 
 
@@ -70,7 +78,9 @@ async def show(name: str) -> Preview:
             quoted = "\n".join(f"> {line}" for line in sample.text.splitlines())
             media = "".join(f"\n>\n> *picture: {alt}*" for _, alt in sample.media)
             lines.append(f"### {sample.medium}, {sample.locale} ({sample.note})\n\n{quoted}{media}\n")
-    await acreate_markdown_artifact("\n\n".join(lines), key=f"preview-{name.replace('_', '-')}", description=f"Preview of {name}")
+    await acreate_markdown_artifact(
+        "\n\n".join(lines), key=f"preview-{name.replace('_', '-')}", description=f"Preview of {name}"
+    )
     return seen
 
 

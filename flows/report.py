@@ -31,7 +31,9 @@ async def reported(store: Store, launch: int) -> dict[str, Any]:
     with store.read() as session:
         found = ledger.tally(session, launch).as_json()
     steps = [(name, found[name]) for name in ("audience", "sent", "held", "failed", "unknown")]
-    reasons = "\n".join(f"| {reason} | {count:,} |" for reason, count in sorted(found["reasons"].items(), key=lambda pair: -pair[1]))
+    reasons = "\n".join(
+        f"| {reason} | {count:,} |" for reason, count in sorted(found["reasons"].items(), key=lambda pair: -pair[1])
+    )
     posts = "\n".join(f"| post on {medium} | {state} |" for medium, state in found["posts"].items())
     key = f"report-{found['campaign'].replace('_', '-')}"
     await acreate_markdown_artifact(

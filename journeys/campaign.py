@@ -71,7 +71,9 @@ def load(home: Path, name: str) -> Campaign:
     campaign = read_yaml(path, Campaign, home)
     where = f"{path.relative_to(home)}:{_line(path, campaign.enter.audience)}"
     if campaign.enter.audience not in (audiences := audience.names(home)):
-        raise BadContent(f"there is no audience “{campaign.enter.audience}”{did_you_mean(campaign.enter.audience, audiences)}", where)
+        raise BadContent(
+            f"there is no audience “{campaign.enter.audience}”{did_you_mean(campaign.enter.audience, audiences)}", where
+        )
     for step in campaign.steps:
         for medium in step.by:
             if medium not in MEDIA:
@@ -81,7 +83,9 @@ def load(home: Path, name: str) -> Campaign:
             raise BadContent("a medium stands twice in “by”", f"{path.relative_to(home)}:{_line(path, 'by')}")
     said = [(step.say, medium) for step in campaign.steps for medium in step.by]
     if len(set(said)) < len(said):
-        raise BadContent("the same message is said twice by one medium", f"{path.relative_to(home)}:{_line(path, 'steps')}")
+        raise BadContent(
+            "the same message is said twice by one medium", f"{path.relative_to(home)}:{_line(path, 'steps')}"
+        )
     return campaign
 
 

@@ -32,4 +32,3 @@ def check_content(settings: Settings, check_message: CheckMessage) -> list[str]:
             for medium in step.by:
                 problems += check_message(settings, step.say, medium, name)
     return list(dict.fromkeys(problems))
-

@@ -13,6 +13,7 @@ from contacts import audience
 from contacts.audience import Question
 from contacts.models import Approval, Contact, Enrolment, Launch, wording_of
 from contacts.store import Store, audit
+from contacts.types import UtcDateTime
 from errors import NotAllowed, Unknown
 from failpoints import failpoint
 from journeys import campaign as campaigns
@@ -82,7 +83,9 @@ def prepare(
     Asked again for the same `occurrence`, it returns the launch that was made the first time.
     """
     with store.read() as session:
-        made = session.execute(select(Launch).where(col(Launch.occurrence) == occurrence)).scalar() if occurrence else None
+        made: Launch | None = (
+            session.execute(select(Launch).where(col(Launch.occurrence) == occurrence)).scalar() if occurrence else None
+        )
         if made:
             return made
     frozen = content(settings, name, freeze)
@@ -107,7 +110,7 @@ def _enrol(session: Session, launch: int, question: Question, now: datetime, due
     """The snapshot of who: one INSERT … SELECT; the public's posts hang on an enrolment of the launch's own."""
     columns = ["launch_id", "contact_id", "key", "step", "due_at"]
     members = (
-        select(literal(launch), col(Contact.id), literal(""), literal(0), literal(due, Enrolment.__table__.c.due_at.type))  # type: ignore[attr-defined]
+        select(literal(launch), col(Contact.id), literal(""), literal(0), literal(due, UtcDateTime()))
         .where(question.members(now))
         .order_by(col(Contact.id))
     )
@@ -116,11 +119,20 @@ def _enrol(session: Session, launch: int, question: Question, now: datetime, due
         session.add(Enrolment(launch_id=launch, due_at=due))
         session.flush()
     enrolled = select(func.count()).where(col(Enrolment.launch_id) == launch, col(Enrolment.contact_id).is_not(None))
-    return session.execute(enrolled).scalar_one()
+    people: int = session.execute(enrolled).scalar_one()
+    return people
 
 
 def approve(
-    store: Store, settings: Settings, launch_id: int, seen: str, freeze: Freeze, *, approver: str, now: datetime, comment: str = ""
+    store: Store,
+    settings: Settings,
+    launch_id: int,
+    seen: str,
+    freeze: Freeze,
+    *,
+    approver: str,
+    now: datetime,
+    comment: str = "",
 ) -> None:
     """Approve what was seen. Raises NotAllowed: it is not what the files say any more, or is past approving."""
     if not approver.strip():
@@ -140,14 +152,23 @@ def approve(
             )
         launch.state = "approved"
         session.add(
-            Approval(launch_id=launch_id, hash=seen, approver=approver, comment=comment, at=now, expires_at=now + APPROVAL_HOLDS)
+            Approval(
+                launch_id=launch_id,
+                hash=seen,
+                approver=approver,
+                comment=comment,
+                at=now,
+                expires_at=now + APPROVAL_HOLDS,
+            )
         )
         audit(session, now, approver, "approved", f"launch:{launch_id}", hash=seen, comment=comment)
 
 
 def unfinished(session: Session, name: str) -> int | None:
     """The launch of a campaign that is still under way."""
-    going = select(Launch.id).where(col(Launch.campaign) == name, col(Launch.state).in_(["approved", "running", "paused"]))
+    going = select(col(Launch.id)).where(
+        col(Launch.campaign) == name, col(Launch.state).in_(["approved", "running", "paused"])
+    )
     return session.execute(going.order_by(col(Launch.id).desc()).limit(1)).scalar()
 
 

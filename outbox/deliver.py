@@ -16,7 +16,7 @@ from channels import get
 from channels.base import Answer, Channel
 from contacts.models import Attempt, Batch, Launch
 from contacts.store import Store, audit, utc_now
-from errors import ChannelError, Misconfigured, Refused, TooLarge, Blocked, Unavailable, Uncertain
+from errors import Blocked, ChannelError, Misconfigured, Refused, TooLarge, Unavailable, Uncertain
 from failpoints import failpoint
 from outbox.queue import Reserved, enrolment_of, move, reserve, set_receipts, set_states
 from settings import Settings
@@ -132,14 +132,26 @@ def record(store: Store, reserved: Reserved, outcome: Answer | ChannelError, now
         assert attempt is not None
         attempt.finished_at, attempt.detail = now, str(outcome)[:500] if isinstance(outcome, ChannelError) else ""
         ours = batch.fence == reserved.fence and batch.state in ("sending", "unknown")
-        attempt.outcome = _Recording(session, reserved, batch, now).write(outcome) if ours else f"late: {_said(outcome)}"
-        audit(session, now, batch.claimed_by, attempt.outcome, f"batch:{batch.id}", attempt=attempt.id, detail=attempt.detail)
+        attempt.outcome = (
+            _Recording(session, reserved, batch, now).write(outcome) if ours else f"late: {_said(outcome)}"
+        )
+        audit(
+            session,
+            now,
+            batch.claimed_by,
+            attempt.outcome,
+            f"batch:{batch.id}",
+            attempt=attempt.id,
+            detail=attempt.detail,
+        )
         failpoint("recorded")
         return attempt.outcome
 
 
 def _said(outcome: Answer | ChannelError) -> str:
-    return {Refused: "refused", TooLarge: "refused", Uncertain: "unknown", Answer: "accepted"}.get(type(outcome), "unavailable")
+    return {Refused: "refused", TooLarge: "refused", Uncertain: "unknown", Answer: "accepted"}.get(
+        type(outcome), "unavailable"
+    )
 
 
 class _Recording:
@@ -207,13 +219,15 @@ class _Recording:
 
 def finish_launches(store: Store, now: datetime) -> None:
     """A running launch whose batches are all at rest is finished; what is unknown in it may still be resolved."""
-    open_ = select(Batch.id).where(
+    open_ = select(col(Batch.id)).where(
         col(Batch.launch_id) == col(Launch.id), col(Batch.state).in_(["queued", "sending"])
     )
     with store.read() as session:
-        done = select(Launch.id).where(col(Launch.state) == "running", ~open_.exists())
+        done = select(col(Launch.id)).where(col(Launch.state) == "running", ~open_.exists())
         if not (ids := list(session.execute(done).scalars())):
             return
     with store.write() as session:
         change = update(Launch).where(col(Launch.id).in_(ids), col(Launch.state) == "running", ~open_.exists())
-        session.execute(change.values(state="finished", finished_at=now), execution_options={"synchronize_session": False})
+        session.execute(
+            change.values(state="finished", finished_at=now), execution_options={"synchronize_session": False}
+        )

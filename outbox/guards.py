@@ -44,7 +44,7 @@ class Asked:
 
     @classmethod
     def of(cls, session: Session, wording: str, topic: str, medium: str, itself: int | None = None) -> "Asked":
-        same = select(Launch.id).where(col(Launch.wording) == wording)
+        same = select(col(Launch.id)).where(col(Launch.wording) == wording)
         twins = tuple(id_ for id_ in session.execute(same).scalars() if id_ is not None and id_ != itself)
         return cls(medium, topic, twins)
 
@@ -53,8 +53,8 @@ def reason(asked: Asked, cap: Cap | None, now: datetime) -> ColumnElement[Any]:
     """NULL for whoever may be written to."""
     medium, topic = asked.medium, asked.topic
     consent = latest_consent(col(Contact.id), medium, literal(topic))
-    suppressed = select(Suppression.reason).where(col(Suppression.key) == col(Address.key)).scalar_subquery()
-    checks = [
+    suppressed = select(col(Suppression.reason)).where(col(Suppression.key) == col(Address.key)).scalar_subquery()
+    checks: list[tuple[Any, Any]] = [
         (col(Address.value).is_(None), literal(f"no {medium} address")),
         (col(Contact.erased_at).is_not(None), literal("asked to be forgotten")),
         (suppressed.is_not(None), literal("suppressed: ") + suppressed),
@@ -64,7 +64,12 @@ def reason(asked: Asked, cap: Cap | None, now: datetime) -> ColumnElement[Any]:
     if asked.twins:
         checks.append((_had(asked), literal("already had this very message")))
     if cap:
-        checks.append((_recent(now - timedelta(days=cap.days)) >= cap.most, literal(f"had {cap.most} messages in {cap.days} days")))
+        checks.append(
+            (
+                _recent(now - timedelta(days=cap.days)) >= cap.most,
+                literal(f"had {cap.most} messages in {cap.days} days"),
+            )
+        )
     return case(*checks, else_=null())
 
 

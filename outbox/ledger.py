@@ -69,8 +69,8 @@ def tally(session: Session, launch_id: int) -> Tally:
 
 def latest(session: Session, campaign: str) -> int:
     """The newest launch of a campaign. Raises Unknown."""
-    newest = session.execute(
-        select(Launch.id).where(col(Launch.campaign) == campaign).order_by(col(Launch.id).desc()).limit(1)
+    newest: int | None = session.execute(
+        select(col(Launch.id)).where(col(Launch.campaign) == campaign).order_by(col(Launch.id).desc()).limit(1)
     ).scalar()
     if newest is None:
         raise Unknown(f"“{campaign}” has not been launched yet.")
@@ -95,25 +95,36 @@ def resume(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
 
 def recall(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
     """What has not left is held for good."""
-    _change(store, launch_id, ("prepared", "approved", "running", "paused"), "recalled", actor, now, f"recalled by {actor}")
+    _change(
+        store, launch_id, ("prepared", "approved", "running", "paused"), "recalled", actor, now, f"recalled by {actor}"
+    )
     with store.write() as session:
-        waiting = select(Batch.id).where(col(Batch.launch_id) == launch_id, col(Batch.state) == "queued")
+        waiting = select(col(Batch.id)).where(col(Batch.launch_id) == launch_id, col(Batch.state) == "queued")
         own = (col(Message.batch_id).in_(waiting), col(Message.state).is_(None))
         quietly = {"synchronize_session": False}
-        session.execute(update(Message).where(*own).values(state="held", reason="the launch was recalled"), execution_options=quietly)
         session.execute(
-            update(Batch).where(col(Batch.launch_id) == launch_id, col(Batch.state) == "queued").values(state="recalled"),
+            update(Message).where(*own).values(state="held", reason="the launch was recalled"),
+            execution_options=quietly,
+        )
+        session.execute(
+            update(Batch)
+            .where(col(Batch.launch_id) == launch_id, col(Batch.state) == "queued")
+            .values(state="recalled"),
             execution_options=quietly,
         )
 
 
-def _change(store: Store, launch_id: int, allowed: Iterable[str], state: str, actor: str, now: datetime, note: str) -> None:
+def _change(
+    store: Store, launch_id: int, allowed: Iterable[str], state: str, actor: str, now: datetime, note: str
+) -> None:
     with store.write() as session:
         _launch(session, launch_id)
         change = update(Launch).where(col(Launch.id) == launch_id, col(Launch.state).in_(list(allowed)))
-        changed = session.execute(change.values(state=state, note=note), execution_options={"synchronize_session": False})
+        changed = session.execute(
+            change.values(state=state, note=note), execution_options={"synchronize_session": False}
+        )
         if changed.rowcount != 1:  # type: ignore[attr-defined]
-            at = session.execute(select(Launch.state).where(col(Launch.id) == launch_id)).scalar_one()
+            at = session.execute(select(col(Launch.state)).where(col(Launch.id) == launch_id)).scalar_one()
             raise NotAllowed(f"Launch {launch_id} is {at}; only {' or '.join(allowed)} ones can be {state}.")
         audit(session, now, actor, state, f"launch:{launch_id}")
 
@@ -148,10 +159,17 @@ def _of_message(session: Session, message: Message, batch: Batch | None) -> list
     if batch and state != "held":
         attempts = select(Attempt).where(col(Attempt.batch_id) == batch.id).order_by(col(Attempt.id))
         for attempt in session.execute(attempts).scalars():
-            told.append((attempt.started_at, f"{message.medium}: attempt {attempt.id} by {attempt.channel}, with {attempt.size - 1} others"))
+            told.append(
+                (
+                    attempt.started_at,
+                    f"{message.medium}: attempt {attempt.id} by {attempt.channel}, with {attempt.size - 1} others",
+                )
+            )
             if attempt.outcome:
                 detail = f": {attempt.detail}" if attempt.detail else ""
-                told.append((attempt.finished_at, f"{message.medium}: attempt {attempt.id} was {attempt.outcome}{detail}"))
+                told.append(
+                    (attempt.finished_at, f"{message.medium}: attempt {attempt.id} was {attempt.outcome}{detail}")
+                )
     because = f" because: {message.reason}" if message.reason else ""
     told.append((batch.finished_at if batch else None, f"{message.medium}: {state}{because}"))
     return told

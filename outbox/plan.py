@@ -41,7 +41,9 @@ def release(store: Store, settings: Settings, launch_id: int, *, actor: str, now
         audit(session, now, actor, "released", f"launch:{launch_id}", hash=launch.hash)
 
 
-def _plan(session: Session, settings: Settings, launch: Launch, step: int, say: str, medium: str, now: datetime) -> None:
+def _plan(
+    session: Session, settings: Settings, launch: Launch, step: int, say: str, medium: str, now: datetime
+) -> None:
     content = launch.content
     locales = sorted(content["messages"][f"{say}/{medium}"])
     if medium in content["public"]:
@@ -80,14 +82,14 @@ def _plan(session: Session, settings: Settings, launch: Launch, step: int, say: 
 
 def _plan_post(session: Session, launch: Launch, step: int, medium: str, locale: str) -> None:
     own = session.execute(
-        select(Enrolment.id).where(col(Enrolment.launch_id) == launch.id, col(Enrolment.contact_id).is_(None))
+        select(col(Enrolment.id)).where(col(Enrolment.launch_id) == launch.id, col(Enrolment.contact_id).is_(None))
     ).scalar_one()
     batch = _batch(launch, step, medium, locale, 0, 1)
     session.add(batch)
     session.flush()
     twins = Asked.of(session, launch.wording, launch.content["topic"], medium, launch.id).twins
     posted = (
-        select(Message.enrolment_id)
+        select(col(Message.enrolment_id))
         .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
         .join(Batch, col(Batch.id) == col(Message.batch_id))
         .where(col(Enrolment.launch_id).in_(twins), col(Enrolment.contact_id).is_(None), col(Message.medium) == medium)
@@ -154,7 +156,7 @@ def _measure(session: Session, launch: Launch, step: int, medium: str) -> None:
 def release_approved(store: Store, settings: Settings, *, actor: str, now: datetime) -> None:
     """Launches that were approved when whoever should have released them died."""
     with store.read() as session:
-        waiting = list(session.execute(select(Launch.id).where(col(Launch.state) == "approved")).scalars())
+        waiting = list(session.execute(select(col(Launch.id)).where(col(Launch.state) == "approved")).scalars())
     for launch_id in waiting:
         with suppress(NotAllowed):  # another worker was faster, or the approval has expired and says so
             release(store, settings, launch_id or 0, actor=actor, now=now)

@@ -76,7 +76,9 @@ class Preview:
 
 def preview(store: Store, settings: Settings, content: dict[str, Any], now: datetime) -> Preview:
     """`content` is what journeys.launch would freeze. The same guards and the same renderer as the sending."""
-    seen = Preview(content["campaign"], content["title"], content["audience"], content["who"], 0, channels=content["channels"])
+    seen = Preview(
+        content["campaign"], content["title"], content["audience"], content["who"], 0, channels=content["channels"]
+    )
     with store.read() as session:
         question = Question.of(content["audience"], audience.catalogue(session, settings.home, settings.currency))
         seen.enrolled = audience.count(session, question, now)

@@ -1,8 +1,8 @@
 """Claiming and recording, one transaction each: what is guarded is what is called, and nothing stands between.
 
-    reserve   choose a due batch, ask every guard again, render, write the attempt, commit
-    (call)    once; see outbox/deliver.py
-    record    write what became of it, if the batch is still ours
+reserve   choose a due batch, ask every guard again, render, write the attempt, commit
+(call)    once; see outbox/deliver.py
+record    write what became of it, if the batch is still ours
 """
 
 from collections.abc import Mapping, Sequence
@@ -78,7 +78,8 @@ class _Reservation:
     def __init__(self, session: Session, settings: Settings, batch: Batch, worker: str, now: datetime) -> None:
         self.session, self.settings, self.batch, self.worker, self.now = session, settings, batch, worker, now
         launch = session.get(Launch, batch.launch_id)
-        assert launch is not None and batch.id is not None
+        assert launch is not None
+        assert batch.id is not None
         self.launch, self.content, self.id = launch, launch.content, batch.id
         self.public = batch.medium in self.content["public"]
 
@@ -102,7 +103,9 @@ class _Reservation:
             return False
         hours = round(self.launch.late_after / 3600, 1)
         own = (col(Message.batch_id) == self.id, col(Message.state).is_(None))
-        self.session.execute(update(Message).where(*own).values(state="held", reason=f"too late: more than {hours:g} hours"))
+        self.session.execute(
+            update(Message).where(*own).values(state="held", reason=f"too late: more than {hours:g} hours")
+        )
         self.batch.state, self.batch.finished_at = "sent", self.now
         return True
 
@@ -181,7 +184,15 @@ class _Reservation:
         self.session.add(attempt)
         self.session.flush()
         assert attempt.id is not None
-        audit(self.session, self.now, self.worker, "reserved", f"batch:{self.id}", attempt=attempt.id, messages=len(messages))
+        audit(
+            self.session,
+            self.now,
+            self.worker,
+            "reserved",
+            f"batch:{self.id}",
+            attempt=attempt.id,
+            messages=len(messages),
+        )
         failpoint("attempt_written")
         dispatch = self._dispatch(attempt.id, messages)
         return Reserved(self.id, self.batch.fence, attempt.id, self.batch.launch_id, channel.name, dispatch)
@@ -196,12 +207,12 @@ def prepared(content: Mapping[str, Any], batch: Batch) -> Ready:
     return ready(wording, batch.locale, constants(content))
 
 
-def dispatch_of(
-    launch: Launch, batch: Batch, ready_: Ready, attempt: int, messages: Sequence[Outgoing]
-) -> Dispatch:
+def dispatch_of(launch: Launch, batch: Batch, ready_: Ready, attempt: int, messages: Sequence[Outgoing]) -> Dispatch:
     content = launch.content
     sender = Sender(content["sender"]["name"], content["sender"]["email"], content["sender"]["reply_to"])
-    return Dispatch(attempt, batch.medium, content["campaign"], ready_.skeleton, sender, launch.created_at, tuple(messages))
+    return Dispatch(
+        attempt, batch.medium, content["campaign"], ready_.skeleton, sender, launch.created_at, tuple(messages)
+    )
 
 
 class Personal:
@@ -239,8 +250,7 @@ class Personal:
 
 def move(session: Session, batch: Batch, enrolments: Sequence[int], *, due_at: datetime) -> None:
     """Some of a batch's messages into a batch of their own."""
-    mine = (Batch.launch_id, Batch.step, Batch.medium, Batch.locale)
-    same = [col(column) == getattr(batch, column.key) for column in mine]  # type: ignore[attr-defined]
+    same = [col(getattr(Batch, name)) == getattr(batch, name) for name in ("launch_id", "step", "medium", "locale")]
     number = session.execute(select(func.max(col(Batch.number)) + 1).where(*same)).scalar_one()
     new = Batch(
         launch_id=batch.launch_id, step=batch.step, medium=batch.medium, locale=batch.locale, number=number,

@@ -60,7 +60,9 @@ def _give_up(store: Store, now: datetime) -> int:
     """A batch that has been sending for longer than its quarantine is unknown: its worker is gone."""
     given_up = 0
     with store.write() as session:
-        chosen = select(Batch, Attempt).join(Attempt, (col(Attempt.batch_id) == col(Batch.id)) & (col(Attempt.fence) == col(Batch.fence)))
+        chosen = select(Batch, Attempt).join(
+            Attempt, (col(Attempt.batch_id) == col(Batch.id)) & (col(Attempt.fence) == col(Batch.fence))
+        )
         for batch, attempt in session.execute(chosen.where(col(Batch.state) == "sending")):
             if attempt.started_at + quarantine(attempt.channel) <= now:
                 batch.state, batch.finished_at = "unknown", now
@@ -73,8 +75,8 @@ def _give_up(store: Store, now: datetime) -> int:
 
 def _parked(store: Store, now: datetime) -> list[int]:
     with store.read() as session:
-        alone = select(Message.batch_id).where(col(Message.state) == "unknown")
-        chosen = select(Batch.id, Attempt.channel, Attempt.started_at).join(
+        alone = select(col(Message.batch_id)).where(col(Message.state) == "unknown")
+        chosen = select(col(Batch.id), col(Attempt.channel), col(Attempt.started_at)).join(
             Attempt, (col(Attempt.batch_id) == col(Batch.id)) & (col(Attempt.fence) == col(Batch.fence))
         )
         rows = session.execute(chosen.where(or_(col(Batch.state) == "unknown", col(Batch.id).in_(alone))))
@@ -99,8 +101,10 @@ def _question(store: Store, batch_id: int) -> tuple[Attempt, Dispatch] | None:
 def _unknown(session: Session, batch: Batch) -> list[int]:
     parked = col(Message.state) == "unknown"
     if batch.state == "unknown":
-        parked = or_(parked, col(Message.state).is_(None))  # type: ignore[assignment]
-    return list(session.execute(select(Message.enrolment_id).where(col(Message.batch_id) == batch.id, parked)).scalars())
+        parked = or_(parked, col(Message.state).is_(None))
+    return list(
+        session.execute(select(col(Message.enrolment_id)).where(col(Message.batch_id) == batch.id, parked)).scalars()
+    )
 
 
 def _apply(
@@ -150,6 +154,8 @@ async def suppressions_synced(store: Store, settings: Settings, now: datetime) -
 def _suppress(store: Store, settings: Settings, source: str, found: list[tuple[str, str]], now: datetime) -> int:
     with store.write() as session:
         return sum(
-            suppress(session, "email", address_key(settings.secret, "email", address.lower()), reason, at=now, source=source)
+            suppress(
+                session, "email", address_key(settings.secret, "email", address.lower()), reason, at=now, source=source
+            )
             for address, reason in found
         )

@@ -108,7 +108,12 @@ def settings(home: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Sett
     """The house's settings, in the environment too, for whoever reads them there."""
     import settings as module
 
-    given = {"HOME": str(home), "DATABASE_URL": database, "SECRET_KEY": "a secret of the tests", "PUBLIC_URL": "https://shop.example"}
+    given = {
+        "HOME": str(home),
+        "DATABASE_URL": database,
+        "SECRET_KEY": "a secret of the tests",
+        "PUBLIC_URL": "https://shop.example",
+    }
     for name, value in given.items():
         monkeypatch.setenv(f"PASSAPAROLA_{name}", value)
     module.settings.cache_clear()
@@ -148,8 +153,9 @@ class Provider:
                 pipe.close()
 
     def knobs(self, **knobs: Any) -> None:
-        import orjson
         import urllib.request
+
+        import orjson
 
         body = orjson.dumps(knobs, option=orjson.OPT_NON_STR_KEYS)
         with urllib.request.urlopen(urllib.request.Request(f"{self.url}/_knobs", body), timeout=10):
@@ -159,7 +165,11 @@ class Provider:
         """Every address it accepted a message for, as often as it did."""
         import json
 
-        return [to for line in self.log.read_text().splitlines() for to in json.loads(line)["to"]] if self.log.exists() else []
+        return (
+            [to for line in self.log.read_text().splitlines() for to in json.loads(line)["to"]]
+            if self.log.exists()
+            else []
+        )
 
     def lines(self) -> list[dict[str, Any]]:
         import json

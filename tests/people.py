@@ -25,10 +25,20 @@ def add(
     assert person.id is not None
     address = f"{first_name.lower()}@example.org" if email == "" else email
     if address:
-        session.add(Address(medium="email", value=address, contact_id=person.id, key=address_key(SECRET, "email", address)))
+        session.add(
+            Address(medium="email", value=address, contact_id=person.id, key=address_key(SECRET, "email", address))
+        )
     if says is not None:
         session.add(
-            Consent(contact_id=person.id, medium="email", topic="newsletter", granted=says, basis="consent", source="the tests", at=now)
+            Consent(
+                contact_id=person.id,
+                medium="email",
+                topic="newsletter",
+                granted=says,
+                basis="consent",
+                source="the tests",
+                at=now,
+            )
         )
     session.flush()
     return person.id
@@ -45,7 +55,13 @@ def cast(store: Store, now: datetime) -> dict[str, int]:
             "Franz": add(session, "Franz", now, erased_at=now),
         }
         session.add(
-            Suppression(key=address_key(SECRET, "email", "dario@example.org"), medium="email", reason="hard bounce", source="the tests", at=now)
+            Suppression(
+                key=address_key(SECRET, "email", "dario@example.org"),
+                medium="email",
+                reason="hard bounce",
+                source="the tests",
+                at=now,
+            )
         )
     return people
 
@@ -56,12 +72,20 @@ def crowd(store: Store, size: int, now: datetime, bad: int | None = None) -> lis
         rows = [{"first_name": f"Reader{n}", "created_at": now, "updated_at": now, "traits": {}} for n in range(size)]
         from sqlmodel import col
 
-        ids = list(session.execute(insert(Contact).returning(col(Contact.id), sort_by_parameter_order=True), rows).scalars())
+        ids = list(
+            session.execute(insert(Contact).returning(col(Contact.id), sort_by_parameter_order=True), rows).scalars()
+        )
         emails = [f"reader{n}@{'refused.example' if n == bad else 'example.org'}" for n in range(size)]
         session.execute(
             insert(Address),
             [
-                {"medium": "email", "value": email, "contact_id": id_, "rank": 0, "key": address_key(SECRET, "email", email)}
+                {
+                    "medium": "email",
+                    "value": email,
+                    "contact_id": id_,
+                    "rank": 0,
+                    "key": address_key(SECRET, "email", email),
+                }
                 for id_, email in zip(ids, emails, strict=True)
             ],
         )

@@ -32,7 +32,7 @@ async def guarded(request: Request, call_next):  # type: ignore[no-untyped-def]
 
 @app.exception_handler(PassaparolaError)
 async def said(request: Request, error: PassaparolaError) -> HTMLResponse:
-    return pages.TemplateResponse(request, "sorry.html", {"sentence": str(error)}, status_code=400)  # type: ignore[return-value]
+    return pages.TemplateResponse(request, "sorry.html", {"sentence": str(error)}, status_code=400)
 
 
 @app.get("/healthz")

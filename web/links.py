@@ -62,7 +62,9 @@ def unsubscribe_page(request: Request, token: str) -> Response:
         if not found:
             return _lost(request)
         _, enrolment, launch = found
-        return _page(request, "unsubscribe.html", _language(session, enrolment), topic=launch.content["topic"], done=False)
+        return _page(
+            request, "unsubscribe.html", _language(session, enrolment), topic=launch.content["topic"], done=False
+        )
 
 
 @router.post("/u/{token}")
@@ -111,7 +113,9 @@ def preferences(request: Request, token: str, topics: list[str] = Form(default=[
         return _preferences(request, session, message.medium, enrolment, launch, saved=True)
 
 
-def _preferences(request: Request, session: Session, medium: str, enrolment: Enrolment, launch: Launch, *, saved: bool) -> Response:
+def _preferences(
+    request: Request, session: Session, medium: str, enrolment: Enrolment, launch: Launch, *, saved: bool
+) -> Response:
     assert enrolment.contact_id
     topics = _topics(session, enrolment.contact_id, medium, launch)
     return _page(request, "preferences.html", _language(session, enrolment), topics=topics, medium=medium, saved=saved)
@@ -119,7 +123,9 @@ def _preferences(request: Request, session: Session, medium: str, enrolment: Enr
 
 def _topics(session: Session, contact: int, medium: str, launch: Launch) -> list[tuple[str, bool]]:
     """The topics this contact was ever asked about, the launch's own among them, and what holds now."""
-    asked = select(Consent.topic).where(col(Consent.contact_id) == contact, col(Consent.medium) == medium).distinct()
+    asked = (
+        select(col(Consent.topic)).where(col(Consent.contact_id) == contact, col(Consent.medium) == medium).distinct()
+    )
     names = sorted(({*session.exec(asked)} - {"*"}) | {launch.content["topic"]})
     return [(name, bool(session.exec(select(latest_consent(contact, medium, name))).first())) for name in names]
 
@@ -134,12 +140,16 @@ def click(request: Request, token: str, number: int) -> Response:
         message, enrolment, launch = found
         batch = session.get(Batch, message.batch_id)
         said = launch.content["steps"][message.step]["say"]
-        wording = launch.content["messages"][f"{said}/{message.medium}"][batch.locale if batch else launch.content["locale"]]
+        wording = launch.content["messages"][f"{said}/{message.medium}"][
+            batch.locale if batch else launch.content["locale"]
+        ]
         if not 0 <= number < len(wording["links"]):
             return _lost(request)
         assert enrolment.contact_id
         source_id = f"{message.enrolment_id}-{message.step}-{message.medium}/{number}/{utc_now():%Y%m%d%H%M}"
-        if not session.exec(select(Event.id).where(col(Event.source) == "link", col(Event.source_id) == source_id)).first():
+        if not session.exec(
+            select(col(Event.id)).where(col(Event.source) == "link", col(Event.source_id) == source_id)
+        ).first():
             event = Event(
                 contact_id=enrolment.contact_id, kind="clicked", at=utc_now(), source="link", source_id=source_id,
                 properties={"launch": launch.id, "campaign": launch.campaign, "link": number},

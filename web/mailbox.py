@@ -54,15 +54,34 @@ def inbox(request: Request, page: int = 0) -> Response:
     letters = []
     for path in files[page * SHOWN : (page + 1) * SHOWN]:
         message = _read(path)
-        letters.append({"id": path.name, "subject": str(message["subject"]), "to": str(message["to"]), "date": str(message["date"])})
-    shown = {"letters": letters, "count": len(files), "page": page, "pages": (len(files) + SHOWN - 1) // SHOWN, "posts": _posts()}
+        letters.append(
+            {
+                "id": path.name,
+                "subject": str(message["subject"]),
+                "to": str(message["to"]),
+                "date": str(message["date"]),
+            }
+        )
+    shown = {
+        "letters": letters,
+        "count": len(files),
+        "page": page,
+        "pages": (len(files) + SHOWN - 1) // SHOWN,
+        "posts": _posts(),
+    }
     return pages.TemplateResponse(request, "mailbox.html", shown)
 
 
 def _posts() -> list[dict[str, Any]]:
     root = settings().var / "mailbox"
-    media = sorted(path.name for path in root.iterdir() if path.is_dir() and path.name != "email") if root.is_dir() else []
-    posts = [json.loads(path.read_text(encoding="utf-8")) | {"organisation": settings().organisation} for medium in media for path in _files(medium)]
+    media = (
+        sorted(path.name for path in root.iterdir() if path.is_dir() and path.name != "email") if root.is_dir() else []
+    )
+    posts = [
+        json.loads(path.read_text(encoding="utf-8")) | {"organisation": settings().organisation}
+        for medium in media
+        for path in _files(medium)
+    ]
     return sorted(posts, key=lambda post: str(post["at"]), reverse=True)[:SHOWN]
 
 
@@ -81,7 +100,9 @@ def letter(request: Request, name: str) -> Response:
     text = message.get_body(("plain",))
     heads = [(key, str(value)) for key, value in message.items() if key not in ("MIME-Version", "Content-Type")]
     plain = text.get_content() if text else ""
-    return pages.TemplateResponse(request, "letter.html", {"name": name, "heads": heads, "plain": plain, "subject": str(message["subject"])})
+    return pages.TemplateResponse(
+        request, "letter.html", {"name": name, "heads": heads, "plain": plain, "subject": str(message["subject"])}
+    )
 
 
 @router.get("/mailbox/{name}/html")
@@ -99,7 +120,11 @@ def media(request: Request, path: str) -> Response:
     root = (settings().home / "templates").resolve()
     file = (settings().home / path).resolve()
     kind = mimetypes.guess_type(file.name)[0] or ""
-    if not file.is_relative_to(root) or not file.is_file() or kind not in ("image/png", "image/jpeg", "image/webp", "image/gif"):
+    if (
+        not file.is_relative_to(root)
+        or not file.is_file()
+        or kind not in ("image/png", "image/jpeg", "image/webp", "image/gif")
+    ):
         raise HTTPException(404)
     return FileResponse(file)
 
@@ -122,5 +147,11 @@ def preview(request: Request, campaign: str, message: str, medium: str, locale: 
     filled = {name: part.fill(values) for name, part in cut.skeleton.parts.items()}
     if "html" in filled:
         return HTMLResponse(filled["html"], headers={"Content-Security-Policy": LETTER})
-    post = {"text": filled["text"], "media": [{"path": p, "alt": a} for p, a in wordings[locale].media], "organisation": own.organisation}
-    return pages.TemplateResponse(request, "post.html", {"post": post, "note": speaking(medium, own).note(cut.skeleton)})
+    post = {
+        "text": filled["text"],
+        "media": [{"path": p, "alt": a} for p, a in wordings[locale].media],
+        "organisation": own.organisation,
+    }
+    return pages.TemplateResponse(
+        request, "post.html", {"post": post, "note": speaking(medium, own).note(cut.skeleton)}
+    )

@@ -45,8 +45,8 @@ def catalogue(session: Session | None, home: Path, currency: str) -> Catalogue:
     audiences = {name: load(home, name).who for name in names(home)}
     if session is None:
         return Catalogue(currency=currency, audiences=audiences)
-    traits = dict(session.execute(select(Trait.name, Trait.kind)).all())
-    kinds = frozenset(session.execute(select(Activity.kind).distinct()).scalars())
+    traits = dict(session.execute(select(col(Trait.name), col(Trait.kind))).all())
+    kinds = frozenset(session.execute(select(col(Activity.kind)).distinct()).scalars())
     return Catalogue(currency, traits, kinds, audiences)
 
 
@@ -80,7 +80,8 @@ class Question:
 
 
 def count(session: Session, question: Question, now: datetime) -> int:
-    return session.execute(select(func.count()).select_from(Contact).where(question.members(now))).scalar_one()
+    found: int = session.execute(select(func.count()).select_from(Contact).where(question.members(now))).scalar_one()
+    return found
 
 
 def sample(session: Session, question: Question, now: datetime, size: int = 10) -> list[Contact]:
@@ -108,5 +109,7 @@ def explain(session: Session, question: Question, contact_id: int, now: datetime
 
 
 def _with_depth(node: tree.Node, depth: int = 0) -> list[tuple[tree.Node, int]]:
-    inner = [found for part in node.parts if part.text and part.text != node.text for found in _with_depth(part, depth + 1)]
+    inner = [
+        found for part in node.parts if part.text and part.text != node.text for found in _with_depth(part, depth + 1)
+    ]
     return [(node, depth), *inner]

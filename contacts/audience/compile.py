@@ -61,7 +61,7 @@ class _Compiler:
             case tree.Consents(topic=topic, medium=medium):
                 return _sure(latest_consent(col(Contact.id), medium, literal(topic)))
             case tree.Reach(medium=medium, verified=verified):
-                found = select(Address.contact_id).where(col(Address.medium) == medium)
+                found = select(col(Address.contact_id)).where(col(Address.medium) == medium)
                 return col(Contact.id).in_(found.where(col(Address.verified_at).is_not(None)) if verified else found)
             case tree.InAudience(audience=name):
                 return self._audience(name)
@@ -73,7 +73,8 @@ class _Compiler:
 
     def _trait(self, name: str) -> ColumnElement[Any]:
         if name in TRAITS:
-            return col(getattr(Contact, name))
+            column: ColumnElement[Any] = col(getattr(Contact, name))  # type: ignore[assignment]
+            return column
         return scalar(col(Contact.traits), name, self.catalogue.traits[name])
 
     def _happened(self, node: tree.Happened) -> Clause:
@@ -88,7 +89,7 @@ class _Compiler:
         if node.filters or end or (start and times > KEPT):
             counted = self._events(node.event, node.filters, start, end).having(func.count() >= times)
             return col(Contact.id).in_(counted)
-        seen = select(Activity.contact_id).where(col(Activity.kind) == node.event)
+        seen = select(col(Activity.contact_id)).where(col(Activity.kind) == node.event)
         latest = col(getattr(Activity, f"latest_{min(times, KEPT)}"))
         return col(Contact.id).in_(seen.where(latest >= start if start else col(Activity.count) >= times))
 
@@ -97,14 +98,18 @@ class _Compiler:
         if node.filter:
             newest = node.which == "last"
             order = (col(Event.at).desc(), col(Event.id).desc()) if newest else (col(Event.at), col(Event.id))
-            ranked = select(
-                Event.contact_id,
-                self._passes(node.filter).label("passes"),
-                func.row_number().over(partition_by=col(Event.contact_id), order_by=order).label("place"),
-            ).where(col(Event.kind) == node.event).subquery()
+            ranked = (
+                select(
+                    col(Event.contact_id),
+                    self._passes(node.filter).label("passes"),
+                    func.row_number().over(partition_by=col(Event.contact_id), order_by=order).label("place"),
+                )
+                .where(col(Event.kind) == node.event)
+                .subquery()
+            )
             return col(Contact.id).in_(select(ranked.c.contact_id).where(ranked.c.place == 1, ranked.c.passes))
-        at = col(Activity.latest_1 if node.which == "last" else Activity.first_at)
-        seen = select(Activity.contact_id).where(col(Activity.kind) == node.event)
+        at = col(Activity.latest_1 if node.which == "last" else col(Activity.first_at))
+        seen = select(col(Activity.contact_id)).where(col(Activity.kind) == node.event)
         return col(Contact.id).in_(seen.where(*([at >= start] if start else []), *([at < end] if end else [])))
 
     def _total(self, node: tree.Total) -> Clause:
@@ -122,14 +127,16 @@ class _Compiler:
             events = self._events(node.event, node.filters, start, end).where(col(Event.currency) == currency)
             found = events.having(wanted(func.coalesce(func.sum(col(Event.amount)), 0)))
         else:
-            found = select(Activity.contact_id).where(col(Activity.kind) == node.event, wanted(col(Activity.total)))
+            found = select(col(Activity.contact_id)).where(
+                col(Activity.kind) == node.event, wanted(col(Activity.total))
+            )
         inside = col(Contact.id).in_(found)
         return not_(inside) if passes_at_zero else inside
 
     def _events(
         self, kind: str, filters: tuple[tree.Filter, ...], start: datetime | None, end: datetime | None
     ) -> Select[Any]:
-        events = select(Event.contact_id).where(col(Event.kind) == kind, *map(self._passes, filters))
+        events = select(col(Event.contact_id)).where(col(Event.kind) == kind, *map(self._passes, filters))
         if start:
             events = events.where(col(Event.at) >= start)
         if end:
@@ -157,7 +164,7 @@ class _Compiler:
 def latest_consent(contact_id: Any, medium: str, topic: Any) -> ColumnElement[Any]:
     """The latest yes or no of a contact to a topic (or to every topic) on a medium; NULL when never asked."""
     return (
-        select(Consent.granted)
+        select(col(Consent.granted))
         .where(
             col(Consent.contact_id) == contact_id,
             col(Consent.medium) == medium,
@@ -171,7 +178,9 @@ def latest_consent(contact_id: Any, medium: str, topic: Any) -> ColumnElement[An
 
 
 def minor_units(amount: float, currency: str) -> int:
-    return round(amount * 10 ** get_currency_precision(currency))
+    scale: int = get_currency_precision(currency)
+    minor: int = round(amount * 10**scale)
+    return minor
 
 
 def _sure(clause: Any) -> Clause:

@@ -25,7 +25,8 @@ class json_boolean(FunctionElement[bool]):
 
 def scalar(column: Any, name: str, kind: str) -> ColumnElement[Any]:
     function = {"text": json_text, "number": json_number, "boolean": json_boolean}[kind]
-    return function(column, literal(name))
+    clause: ColumnElement[Any] = function(column, literal(name))  # type: ignore[assignment]
+    return clause
 
 
 def _on_sqlite(kinds: str, value: str) -> Any:

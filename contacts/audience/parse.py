@@ -49,7 +49,13 @@ def _explain(error: UnexpectedInput, text: str, where: str) -> NoReturn:
     if isinstance(error, UnexpectedEOF) or (isinstance(error, UnexpectedToken) and error.token.type == "$END"):
         lines = text.rstrip().splitlines() or [""]
         expected = error.expected if isinstance(error, UnexpectedEOF) else error.accepts or error.expected
-        raise BadQuestion(f"the question stops too early; expected {_said(expected)}", text.rstrip(), len(lines[-1]) + 1, len(lines), where)
+        raise BadQuestion(
+            f"the question stops too early; expected {_said(expected)}",
+            text.rstrip(),
+            len(lines[-1]) + 1,
+            len(lines),
+            where,
+        )
     line, column = max(error.line, 1), max(error.column, 1)
     if isinstance(error, UnexpectedToken):
         expected = error.accepts or error.expected
@@ -72,7 +78,9 @@ def _refuse_depth(parsed: Anything, text: str, where: str) -> None:
         level = [child for node in level for child in getattr(node, "children", ())]
         if not level:
             return
-    raise BadQuestion(f"parentheses go deeper than {DEEPEST}; name a part as an audience of its own", text, 1, where=where)
+    raise BadQuestion(
+        f"parentheses go deeper than {DEEPEST}; name a part as an audience of its own", text, 1, where=where
+    )
 
 
 class Reader(Transformer[Token, Anything]):
@@ -130,7 +138,7 @@ class Reader(Transformer[Token, Anything]):
         name, sign, value = parts
         self._fitting(name, sign, value)
         text = self._words(meta)
-        equal = tree.Compared(trait=str(name), sign="=" if sign == "!=" else str(sign), value=value, text=text)  # type: ignore[arg-type]
+        equal = tree.Compared(trait=str(name), sign="=" if sign == "!=" else str(sign), value=value, text=text)
         return tree.Not(part=equal, text=text) if sign == "!=" else equal
 
     @v_args(meta=True)
@@ -152,18 +160,25 @@ class Reader(Transformer[Token, Anything]):
 
     @v_args(meta=True)
     def contains(self, meta: Meta, parts: list[Anything]) -> tree.Node:
-        return tree.Written(trait=self._text_trait(parts[0]), how="contains", value=parts[1][1:-1], text=self._words(meta))
+        return tree.Written(
+            trait=self._text_trait(parts[0]), how="contains", value=parts[1][1:-1], text=self._words(meta)
+        )
 
     @v_args(meta=True)
     def starts_with(self, meta: Meta, parts: list[Anything]) -> tree.Node:
-        return tree.Written(trait=self._text_trait(parts[0]), how="starts", value=parts[1][1:-1], text=self._words(meta))
+        return tree.Written(
+            trait=self._text_trait(parts[0]), how="starts", value=parts[1][1:-1], text=self._words(meta)
+        )
 
     @v_args(meta=True)
     def between(self, meta: Meta, parts: list[Anything]) -> tree.Node:
         name, low, high = parts
         self._fitting(name, ">=", low)
         self._fitting(name, "<=", high)
-        edges = (tree.Compared(trait=str(name), sign=">=", value=low), tree.Compared(trait=str(name), sign="<=", value=high))
+        edges = (
+            tree.Compared(trait=str(name), sign=">=", value=low),
+            tree.Compared(trait=str(name), sign="<=", value=high),
+        )
         return tree.All(of=edges, text=self._words(meta))
 
     @v_args(meta=True)
@@ -184,12 +199,12 @@ class Reader(Transformer[Token, Anything]):
     @v_args(meta=True)
     def edge_when(self, meta: Meta, parts: list[Anything]) -> tree.Node:
         which, name, window = parts
-        return tree.Edge(event=self._event(name), which=str(which), **window, text=self._words(meta))  # type: ignore[arg-type]
+        return tree.Edge(event=self._event(name), which=str(which), **window, text=self._words(meta))
 
     @v_args(meta=True)
     def edge_what(self, meta: Meta, parts: list[Anything]) -> tree.Node:
         which, name, filter_ = parts
-        return tree.Edge(event=self._event(name), which=str(which), filter=filter_, text=self._words(meta))  # type: ignore[arg-type]
+        return tree.Edge(event=self._event(name), which=str(which), filter=filter_, text=self._words(meta))
 
     @v_args(meta=True)
     def spent(self, meta: Meta, parts: list[Anything]) -> tree.Node:
@@ -220,7 +235,7 @@ class Reader(Transformer[Token, Anything]):
         name, sign, value = parts
         if sign not in ("=", "!=") and type(value) is not float:
             self._wrong(f"only numbers have a larger and a smaller; write {name} = …", name)
-        return tree.Filter(name=str(name), sign="=" if sign == "!=" else str(sign), value=value, negated=sign == "!=")  # type: ignore[arg-type]
+        return tree.Filter(name=str(name), sign="=" if sign == "!=" else str(sign), value=value, negated=sign == "!=")
 
     def times(self, parts: list[Token]) -> int:
         if not parts[0].isdigit():

@@ -23,7 +23,7 @@ class Part(BaseModel):
     text: str = Field("", repr=False, exclude=True)
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.model_dump() == other.model_dump()  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.model_dump() == other.model_dump()
 
     __hash__ = BaseModel.__hash__
 

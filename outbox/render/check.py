@@ -9,7 +9,6 @@ from outbox.render.frozen import Frozen, Ready, frozen, ready
 from settings import Settings
 
 
-
 def check_message(settings: Settings, name: str, medium: str, campaign: str) -> list[str]:
     try:
         wordings = frozen(settings.home, name, medium, campaign, settings)

@@ -41,7 +41,7 @@ class Missing(StrictUndefined):
 
     @property
     def _undefined_message(self) -> str:
-        return f"“{self._undefined_name}” is missing; write {{{{ … | default(\"…\") }}}} or ask for it in the audience"
+        return f'“{self._undefined_name}” is missing; write {{{{ … | default("…") }}}} or ask for it in the audience'
 
 
 class Dialect(ImmutableSandboxedEnvironment):
@@ -103,7 +103,7 @@ class Dialect(ImmutableSandboxedEnvironment):
 
 def _within_bounds(items: Iterable[Any]) -> Iterator[Any]:
     if isinstance(items, Undefined):
-        items._fail_with_undefined_error()  # type: ignore[attr-defined]
+        items._fail_with_undefined_error()
     return islice(items, MOST_TURNS)
 
 
@@ -122,7 +122,9 @@ def _in_locale(language: str) -> dict[str, Callable[..., str]]:
         return format_date(date.fromisoformat(value[:10]) if isinstance(value, str) else value, format, locale)
 
     def moment(value: str | datetime, format: str = "medium") -> str:
-        return format_datetime(datetime.fromisoformat(value) if isinstance(value, str) else value, format, locale=locale)
+        return format_datetime(
+            datetime.fromisoformat(value) if isinstance(value, str) else value, format, locale=locale
+        )
 
     def clock(value: str | datetime, format: str = "short") -> str:
         return format_time(datetime.fromisoformat(value) if isinstance(value, str) else value, format, locale=locale)

@@ -1,5 +1,6 @@
 """What a launch keeps of its messages: Jinja sources, compiled once; and what is made of them for a batch."""
 
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -58,9 +59,7 @@ def _email(
 
 
 def _post(home: Path, wording: message.Wording, utm: dict[str, str]) -> Frozen:
-    text = letter.re.sub(
-        r"https?://[^\s<>()\[\]]+[^\s<>()\[\].,;:!?]", lambda m: with_utm(m[0], utm), wording.body.strip()
-    )
+    text = re.sub(r"https?://[^\s<>()\[\]]+[^\s<>()\[\].,;:!?]", lambda m: with_utm(m[0], utm), wording.body.strip())
     folder = (home / wording.where).parent
     for picture in wording.matter.media:
         path = (folder / picture.file).resolve()

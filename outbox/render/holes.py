@@ -11,9 +11,9 @@ from typing import Any
 
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator
-from jinja2.runtime import missing
+from jinja2.utils import missing
 from markupsafe import Markup, escape
-from markupsafe import _escape_inner as escape_text
+from markupsafe import _escape_inner as escape_text  # type: ignore[attr-defined]
 
 from channels.base import Part
 from outbox.render.dialect import Dialect
@@ -25,7 +25,7 @@ Program = Callable[[Values], tuple[str, ...]]
 def escaped(value: Any) -> str:
     kind = type(value)
     if kind is str:
-        return escape_text(value)  # type: ignore[no-any-return]
+        return escape_text(value)
     return value if kind is Markup else str(escape(value))
 
 
@@ -125,11 +125,7 @@ def cut(texts: Mapping[str, tuple[str, str]], locale: str, constants: Values, *,
 
 
 def _pieces(template: nodes.Template) -> list[nodes.Node]:
-    return [
-        piece
-        for node in template.body
-        for piece in (node.nodes if isinstance(node, nodes.Output) else [node])
-    ]
+    return [piece for node in template.body for piece in (node.nodes if isinstance(node, nodes.Output) else [node])]
 
 
 def _reads(piece: nodes.Node) -> set[str]:
@@ -175,5 +171,4 @@ def plainly(source: str, locale: str, values: Values, *, escape: bool) -> str:
     """The reference: the same source through the same dialect, as Jinja2 renders it."""
     dialect = Dialect(locale, escape=escape)
     tree = dialect.read(source, "template")
-    return dialect.from_string(tree).render(values)  # type: ignore[arg-type]
-
+    return dialect.from_string(tree).render(values)

@@ -19,10 +19,44 @@ from outbox.render.dialect import Dialect
 from outbox.render.message import Wording
 
 TAGS = frozenset(
-    "mjml mj-head mj-body mj-attributes mj-all mj-class mj-breakpoint mj-font mj-html-attributes mj-preview mj-style "
-    "mj-title mj-accordion mj-accordion-element mj-accordion-title mj-accordion-text mj-button mj-carousel "
-    "mj-carousel-image mj-column mj-divider mj-group mj-hero mj-image mj-include mj-navbar mj-navbar-link mj-raw "
-    "mj-section mj-social mj-social-element mj-spacer mj-table mj-text mj-wrapper mj-selector".split()
+    [
+        "mjml",
+        "mj-head",
+        "mj-body",
+        "mj-attributes",
+        "mj-all",
+        "mj-class",
+        "mj-breakpoint",
+        "mj-font",
+        "mj-html-attributes",
+        "mj-preview",
+        "mj-style",
+        "mj-title",
+        "mj-accordion",
+        "mj-accordion-element",
+        "mj-accordion-title",
+        "mj-accordion-text",
+        "mj-button",
+        "mj-carousel",
+        "mj-carousel-image",
+        "mj-column",
+        "mj-divider",
+        "mj-group",
+        "mj-hero",
+        "mj-image",
+        "mj-include",
+        "mj-navbar",
+        "mj-navbar-link",
+        "mj-raw",
+        "mj-section",
+        "mj-social",
+        "mj-social-element",
+        "mj-spacer",
+        "mj-table",
+        "mj-text",
+        "mj-wrapper",
+        "mj-selector",
+    ]
 )
 INLINER = css_inline.CSSInliner(keep_style_tags=True, keep_at_rules=True, load_remote_stylesheets=False)
 XML_ENTITIES = {"amp", "lt", "gt", "quot", "apos"}
@@ -85,7 +119,9 @@ def compiled(wording: Wording, around: Wording, written: Wording | None, utm: di
     for marker in ("<!-- content -->", "<!-- preheader -->"):
         if marker not in around.body:
             raise BadContent(f"the layout lacks its {marker}", around.where)
-    source = around.body.replace("<!-- content -->", wording.body).replace("<!-- preheader -->", wording.matter.preheader)
+    source = around.body.replace("<!-- content -->", wording.body).replace(
+        "<!-- preheader -->", wording.matter.preheader
+    )
     _refuse_unknown_tags(wording)
     _refuse_unknown_tags(around)
     mjml = aside.take(source)
@@ -98,7 +134,9 @@ def compiled(wording: Wording, around: Wording, written: Wording | None, utm: di
     links = _Links(aside, utm)
     page = links.followed(page)
     text = aside.take(written.body) if written else _as_text(mjml, where)
-    return Letter(aside.give_back(page), aside.give_back(links.followed_in_text(text)).strip() + "\n", tuple(links.targets))
+    return Letter(
+        aside.give_back(page), aside.give_back(links.followed_in_text(text)).strip() + "\n", tuple(links.targets)
+    )
 
 
 def _refuse_unknown_tags(wording: Wording) -> None:
@@ -153,7 +191,7 @@ def _as_text(mjml: str, where: str) -> str:
 def _said(element: "etree._Element") -> list[str]:
     said: list[str] = []
     for child in element:
-        if child.tag is etree.Comment:
+        if isinstance(child, etree._Comment):
             if re.fullmatch(r" jb\d+j ", child.text or ""):
                 said.append((child.text or "").strip())
         elif child.tag == "mj-button":
@@ -169,5 +207,7 @@ def _plain(element: "etree._Element") -> str:
     inner = etree.tostring(element, method="html", encoding="unicode", with_tail=False)
     inner = re.sub(r"<!--\s*(jb\d+j)\s*-->", r"\1", inner)
     tag = "table" if element.tag == "mj-table" else "div"
-    inner = re.sub(r"^<mj-\w+[^>]*>|</mj-\w+>$", lambda m: f"</{tag}>" if m[0].startswith("</") else f"<{tag}>", inner.strip())
-    return get_text(f"<html><body>{inner}</body></html>", ParserConfig(display_links=True)).strip()
+    inner = re.sub(
+        r"^<mj-\w+[^>]*>|</mj-\w+>$", lambda m: f"</{tag}>" if m[0].startswith("</") else f"<{tag}>", inner.strip()
+    )
+    return str(get_text(f"<html><body>{inner}</body></html>", ParserConfig(display_links=True))).strip()

@@ -1,9 +1,9 @@
 """A folder of templates/: front matter, wording by medium and locale, and the layout around it.
 
-    templates/spring_launch/email.mjml      the default wording, in the house language
-                            email.it.mjml   another language
-                            email.txt       a text part written by hand; without it one is made from the MJML
-                            twitter.txt     a post
+templates/spring_launch/email.mjml      the default wording, in the house language
+                        email.it.mjml   another language
+                        email.txt       a text part written by hand; without it one is made from the MJML
+                        twitter.txt     a post
 """
 
 import re
@@ -47,7 +47,9 @@ class Wording:
 
 
 def names(home: Path) -> list[str]:
-    folders = (path for path in (home / "templates").iterdir() if path.is_dir()) if (home / "templates").is_dir() else ()
+    folders = (
+        (path for path in (home / "templates").iterdir() if path.is_dir()) if (home / "templates").is_dir() else ()
+    )
     return sorted(path.name for path in folders if not path.name.startswith("_"))
 
 

@@ -49,7 +49,9 @@ class Fake:
             return self._error(Refusal(int(status), "before"))
         if seconds := self._now("limit", number):
             headers = {"Retry-After": str(seconds)}
-            return web.json_response({"errors": [{"field": None, "message": "too many requests"}]}, status=429, headers=headers)
+            return web.json_response(
+                {"errors": [{"field": None, "message": "too many requests"}]}, status=429, headers=headers
+            )
         try:
             mail = judged(request, body)
         except Refusal as refusal:
@@ -72,7 +74,9 @@ class Fake:
         self.log.write(json.dumps(line).encode() + b"\n")
         os.fsync(self.log.fileno())
         for person in people:
-            self.accepted.setdefault(person.get("custom_args", {}).get("passaparola_attempt", ""), []).append(person["to"][0]["email"])
+            self.accepted.setdefault(person.get("custom_args", {}).get("passaparola_attempt", ""), []).append(
+                person["to"][0]["email"]
+            )
 
     def _now(self, name: str, number: int) -> Any:
         knob = self.knobs.get(name)
@@ -97,7 +101,9 @@ class Fake:
             return self._error(Refusal(403, "access forbidden"))
         wanted = re.fullmatch(r"\(unique_args\['passaparola_attempt'\]=\"(\d+)\"\)", request.query["query"])
         found = self.accepted.get(wanted[1], []) if wanted else []
-        return web.json_response({"messages": [{"to_email": found[0], "msg_id": "fake.1", "status": "delivered"}] if found else []})
+        return web.json_response(
+            {"messages": [{"to_email": found[0], "msg_id": "fake.1", "status": "delivered"}] if found else []}
+        )
 
     async def turn(self, request: web.Request) -> web.Response:
         self.knobs = await request.json()
@@ -121,7 +127,11 @@ def judged(request: web.Request, body: bytes) -> dict[str, Any]:
         raise Refusal(400, "Bad Request") from None
     people = mail.get("personalizations") or []
     if not 1 <= len(people) <= 1000:
-        raise Refusal(400, f"The personalization block is limited to 1000 personalizations. You have provided {len(people)}", "personalizations")
+        raise Refusal(
+            400,
+            f"The personalization block is limited to 1000 personalizations. You have provided {len(people)}",
+            "personalizations",
+        )
     seen: set[str] = set()
     for number, person in enumerate(people):
         _judge_person(number, person, seen)
@@ -130,10 +140,18 @@ def judged(request: web.Request, body: bytes) -> dict[str, Any]:
     if not mail.get("subject"):
         raise Refusal(400, "The subject is required.", "subject")
     kinds = [part.get("type") for part in mail.get("content", [])]
-    if not kinds or kinds != sorted(kinds, key=["text/plain", "text/html"].index) or not all(part.get("value") for part in mail["content"]):
+    if (
+        not kinds
+        or kinds != sorted(kinds, key=["text/plain", "text/html"].index)
+        or not all(part.get("value") for part in mail["content"])
+    ):
         raise Refusal(400, "The content value must be a string at least one character in length.", "content")
     categories = mail.get("categories", [])
-    if len(categories) > 10 or len(set(categories)) < len(categories) or any(len(category) > 255 for category in categories):
+    if (
+        len(categories) > 10
+        or len(set(categories)) < len(categories)
+        or any(len(category) > 255 for category in categories)
+    ):
         raise Refusal(400, "categories", "categories")
     return mail
 

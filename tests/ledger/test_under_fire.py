@@ -117,7 +117,9 @@ def _until_stopped(pid: int) -> None:
     raise AssertionError("the worker never reached its failpoint")
 
 
-@pytest.mark.parametrize("knobs", [{"drop": [2]}, {"after": {2: 500}}, {"after": {2: 503}}, {"before": {2: 502}}, {"half": [2]}])
+@pytest.mark.parametrize(
+    "knobs", [{"drop": [2]}, {"after": {2: 500}}, {"after": {2: 503}}, {"before": {2: 502}}, {"half": [2]}]
+)
 def test_a_lost_or_broken_answer_is_unknown_and_never_tried_again(world: Make, knobs: dict[str, object]) -> None:
     here = world(150)
     here.provider.knobs(**knobs)

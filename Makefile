@@ -1,0 +1,39 @@
+# `make demo` and `make test` do everything from a fresh clone with Python, pip and make; the rest is for those who build.
+PYTHON ?= python3
+BIN := .venv/bin
+export DO_NOT_TRACK := 1
+export UV_PYTHON_DOWNLOADS := never
+
+.venv/ready: requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+demo: .venv/ready ## a small shop, started and sending; ARGS=--once leaves after the report
+	@$(BIN)/passaparola demo $(ARGS)
+
+up: .venv/ready ## Prefect, worker, web app and deployments
+	@$(BIN)/passaparola up $(ARGS)
+
+test: .venv/ready ## every test, on SQLite and on a PostgreSQL of its own
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+lint: .venv/ready ## format, lint, types, import contracts, spelling, content
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache && $(BIN)/codespell && $(BIN)/passaparola check
+
+format: .venv/ready ## let ruff write it
+	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
+
+bench: .venv/ready ## measured ratios; ONLY=render or ONLY=send for one of them
+	@$(BIN)/python -m bench $(ONLY)
+
+lock: .venv/ready ## make requirements.lock anew
+	@$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --generate-hashes -q -o requirements.lock
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+.PHONY: demo up test lint format bench lock help
+.DEFAULT_GOAL := help
