@@ -34,7 +34,11 @@ def mailbox(name: str, address: str) -> str:
     """`"Ada" <ada@example.org>`, whatever the name holds."""
     if UNSAFE.search(name) or UNSAFE.search(address):
         raise ValueError("an address holds a line break or a control character")
-    return formataddr((name, address)).replace("\n", "\r\n") if name else address
+    if not name:
+        return address
+    if "=?" in name or not name.isascii():
+        return f"{Header(name, 'utf-8', maxlinelen=76).encode()} <{address}>".replace("\n", "\r\n")
+    return formataddr((name, address))
 
 
 @dataclass(frozen=True)

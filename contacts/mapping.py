@@ -115,7 +115,9 @@ def language_code(raw: str) -> str:
     try:
         return str(Locale.parse(value.replace("-", "_")).language)
     except (UnknownLocaleError, ValueError):
-        names: dict[str, str] = {_plain(name): code for tongue in ("en", "it") for code, name in Locale(tongue).languages.items()}
+        names: dict[str, str] = {
+            _plain(name): code for tongue in ("en", "it") for code, name in Locale(tongue).languages.items()
+        }
         if code := names.get(_plain(value)):
             return code
     raise ValueError(f"language: “{value[:40]}” is not a language; write its code, such as it")

@@ -50,15 +50,13 @@ def opened(path: Path) -> Iterator[Table]:
 
 
 def _encoding(head: bytes) -> str:
-    """UTF-8 where it is that; a last character cut in half does not speak against it."""
+    """UTF-8 where most of what is not ASCII reads as that; a few bad rows do not make it another encoding."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
-    try:
-        head[: head.rfind(b"\n") + 1 or None].decode("utf-8")
+    text = head[: head.rfind(b"\n") + 1 or None].decode("utf-8", "replace")
+    broken = text.count("\ufffd")
+    if not broken or sum(sign > "\x7f" for sign in text) > 3 * broken:
         return "utf-8-sig"
-    except UnicodeDecodeError as error:
-        if error.start > len(head) // 2 and error.start > 4096:
-            return "utf-8-sig"  # long good UTF-8 before it: one bad row, not another encoding
     best = from_bytes(head, cp_isolation=["cp1252", "latin_1", "mac_roman", "cp1250"]).best()
     return best.encoding if best else "cp1252"
 

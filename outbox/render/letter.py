@@ -101,7 +101,10 @@ class Aside:
 
     def lost(self, text: str) -> str | None:
         """The first block that did not come through where a block can stand."""
-        return next((jinja for n, jinja in enumerate(self.blocks) if f"<!-- jb{n}j -->" not in text), None)
+        inside = {int(n) for n in re.findall(r'="[^"]*<!-- jb(\d+)j -->', text)}
+        return next(
+            (jinja for n, jinja in enumerate(self.blocks) if n in inside or f"<!-- jb{n}j -->" not in text), None
+        )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,48 @@
+"""SMTP: every message has its own answer, and the doubt is one message wide."""
+
+from dataclasses import replace
+
+import pytest
+
+from channels.smtp import Smtp
+from tests.channels.test_contract import dispatch
+from tests.fakes import smtp
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    with smtp.Fake() as fake:
+        monkeypatch.setenv("PASSAPAROLA_SMTP_URL", f"smtp://127.0.0.1:{fake.port}")
+        yield fake
+
+
+async def test_each_address_is_refused_or_deferred_on_its_own(server: smtp.Fake) -> None:
+    given = dispatch("email", people=10)
+    wanted = {3: "nobody3@example.org", 7: "later7@example.org"}
+    messages = tuple(replace(m, to=wanted.get(n, m.to)) for n, m in enumerate(given.messages))
+    channel = Smtp()
+    answer = await channel.send(replace(given, messages=messages))
+    await channel.close()
+    assert set(answer.refused) == {"3-0-email"}
+    assert "550" in answer.refused["3-0-email"]
+    assert set(answer.deferred) == {"7-0-email"}
+    assert sorted(to[0] for to, _ in server.accepted) == sorted(m.to for m in messages if m.to not in wanted.values())
+
+
+async def test_a_line_that_breaks_after_the_body_leaves_one_message_in_doubt(server: smtp.Fake) -> None:
+    server.hang_up_after_data = True
+    channel = Smtp()
+    answer = await channel.send(dispatch("email", people=1))
+    await channel.close()
+    assert set(answer.uncertain) == {"0-0-email"}
+    assert len(server.accepted) == 1
+
+
+async def test_connections_are_kept_between_batches(server: smtp.Fake) -> None:
+    channel = Smtp()
+    await channel.send(dispatch("email", people=10))
+    kept = list(channel.idle)
+    await channel.send(dispatch("email", people=10, attempt=2))
+    assert set(channel.idle) == set(kept)
+    await channel.close()
+    assert len(server.accepted) == 20

@@ -1,0 +1,305 @@
+"""One question, two databases and a plain reading of it: three times the same answer."""
+
+import random
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from sqlmodel import select
+
+from contacts import activity, audience
+from contacts.audience import Question, tree
+from contacts.audience.parse import parse
+from contacts.audience.words import Catalogue
+from contacts.models import Activity, Address, Consent, Contact, Event
+from contacts.store import Store
+from errors import BadContent, BadQuestion, Unknown
+from tests.conftest import NOW
+from tests.contacts.reference import Happening, Person, holds
+
+WORDS = Catalogue(traits={"nps": "number", "vip": "boolean", "shoe": "text"}, audiences={"staff": 'city = "Milano"'})
+KINDS = ("order_completed", "survey_answered", "clicked")
+CITIES = ("Milano", "Torino", "Aosta", "Ötztal", "")
+quick = hypothesis_settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def population(size: int = 60) -> list[Person]:
+    dice = random.Random(42)
+    people = []
+    for _ in range(size):
+        traits = {
+            "country": dice.choice(["IT", "DE", None]), "city": dice.choice([*CITIES, None]), "first_name": dice.choice(["Anna", "Zoë", None]),
+            "nps": dice.choice([None, 0.0, 5.0, 9.0, 9.5]), "vip": dice.choice([None, True, False]), "shoe": dice.choice([None, "42", "sneaker"]),
+        }  # fmt: skip
+        events = [
+            Happening(
+                dice.choice(KINDS),
+                NOW
+                - timedelta(days=dice.choice([0, 1, 6, 7, 30, 31, 89, 90, 91, 365]), seconds=dice.choice([0, 0, 1])),
+                dice.choice([None, 0, 1250, 5000, 99999]),
+                dice.choice(["EUR", "EUR", "USD"]),
+                {
+                    name: value
+                    for name, value in (
+                        ("category", dice.choice(["shoes", "hats"])),
+                        ("score", dice.choice([1, 9, 9.5, "9", True, None])),
+                    )
+                    if value is not None
+                },
+            )
+            for _ in range(dice.choice([0, 0, 1, 2, 3, 7]))
+        ]
+        said = [
+            (
+                NOW - timedelta(days=dice.choice([1, 1, 2, 3])),
+                dice.choice(["email", "sms"]),
+                dice.choice(["newsletter", "*"]),
+                dice.choice([True, False]),
+            )
+            for _ in range(dice.choice([0, 1, 2, 3]))
+        ]
+        media = {medium: dice.choice([True, False]) for medium in ("email", "twitter") if dice.random() < 0.6}
+        people.append(
+            Person(
+                {k: v for k, v in traits.items() if v is not None},
+                dice.choice([None, "04-21", "04-25", "12-31", "02-29"]),
+                media,
+                said,
+                events,
+            )
+        )
+    return people
+
+
+def kept(store: Store, people: list[Person]) -> None:
+    with store.write() as session:
+        for number, person in enumerate(people, 1):
+            typed = {k: v for k, v in person.traits.items() if k in ("country", "city", "first_name")}
+            custom = {k: v for k, v in person.traits.items() if k not in typed}
+            session.add(
+                Contact(id=number, birthday=person.birthday, created_at=NOW, updated_at=NOW, traits=custom, **typed)
+            )
+        session.flush()
+        for number, person in enumerate(people, 1):
+            for medium, verified in person.media.items():
+                session.add(
+                    Address(
+                        medium=medium,
+                        value=f"p{number}",
+                        contact_id=number,
+                        key=f"{medium}{number}",
+                        verified_at=NOW if verified else None,
+                    )
+                )
+            for at, medium, topic, granted in person.consents:
+                session.add(
+                    Consent(
+                        contact_id=number,
+                        medium=medium,
+                        topic=topic,
+                        granted=granted,
+                        basis="consent",
+                        source="t",
+                        at=at,
+                    )
+                )
+                session.flush()
+            for place, event in enumerate(person.events):
+                session.add(
+                    Event(
+                        contact_id=number,
+                        kind=event.kind,
+                        at=event.at,
+                        source="t",
+                        source_id=f"{number}-{place}",
+                        amount=event.amount,
+                        currency=event.currency if event.amount is not None else None,
+                        properties=event.properties,
+                    )
+                )
+                session.flush()
+        activity.refresh(session, "EUR")
+
+
+signs = st.sampled_from(["=", ">=", "<=", ">", "<"])
+spans = st.tuples(st.sampled_from([1, 7, 30, 90, 91]), st.sampled_from(["day", "week", "hour", "month"]))
+windows = st.one_of(
+    st.just(tree.ALWAYS),
+    st.builds(lambda s: tree.Window(within=s), spans),
+    st.builds(lambda s: tree.Window(longer_ago=s), spans),
+    st.builds(lambda d: tree.Window(since=d), st.dates((NOW - timedelta(days=100)).date(), NOW.date())),
+    st.builds(lambda d: tree.Window(before=d), st.dates((NOW - timedelta(days=100)).date(), NOW.date())),
+)
+filters = st.one_of(
+    st.builds(
+        lambda v, n: tree.Filter(name="category", sign="=", value=v, negated=n),
+        st.sampled_from(["shoes", "hats", "x"]),
+        st.booleans(),
+    ),
+    st.builds(
+        lambda s, v, n: tree.Filter(name="score", sign=s, value=v, negated=n),
+        signs,
+        st.sampled_from([1.0, 9.0, 9.5]),
+        st.booleans(),
+    ),
+    st.builds(lambda s, v: tree.Filter(name="amount", sign=s, value=v), signs, st.sampled_from([0.0, 12.5, 50.0])),
+    st.builds(lambda v: tree.Filter(name="score", sign="=", value=v), st.booleans()),
+)
+leaves = st.one_of(
+    st.builds(lambda v: tree.Compared(trait="city", sign="=", value=v), st.sampled_from(CITIES)),
+    st.builds(lambda s, v: tree.Compared(trait="nps", sign=s, value=v), signs, st.sampled_from([0.0, 5.0, 9.0])),
+    st.builds(lambda v: tree.Compared(trait="vip", sign="=", value=v), st.booleans()),
+    st.builds(
+        lambda v: tree.OneOf(trait="country", values=tuple(v)),
+        st.lists(st.sampled_from(["IT", "DE", "FR"]), min_size=1),
+    ),
+    st.builds(
+        lambda h, v: tree.Written(trait="city", how=h, value=v),
+        st.sampled_from(["contains", "starts"]),
+        st.sampled_from(["a", "Mi", "o", "Ö", "%", "_"]),
+    ),
+    st.builds(lambda t: tree.Known(trait=t), st.sampled_from(["city", "nps", "vip", "shoe"])),
+    st.builds(
+        lambda k, n, m, f, w: tree.Happened(event=k, at_least=n, at_most=m, filters=tuple(f), window=w),
+        st.sampled_from(KINDS),
+        st.integers(0, 7),
+        st.none() | st.integers(0, 7),
+        st.lists(filters, max_size=2),
+        windows,
+    ),
+    st.builds(
+        lambda k, x, w: tree.Edge(event=k, which=x, window=w),
+        st.sampled_from(KINDS),
+        st.sampled_from(["first", "last"]),
+        windows,
+    ),
+    st.builds(
+        lambda k, x, f: tree.Edge(event=k, which=x, filter=f),
+        st.sampled_from(KINDS),
+        st.sampled_from(["first", "last"]),
+        filters,
+    ),
+    st.builds(
+        lambda k, s, v, c, f, w: tree.Total(event=k, sign=s, value=v, currency=c, filters=tuple(f), window=w),
+        st.sampled_from(KINDS),
+        signs,
+        st.sampled_from([0.0, 12.5, 100.0]),
+        st.sampled_from([None, "EUR", "USD"]),
+        st.lists(filters, max_size=1),
+        windows,
+    ),
+    st.builds(lambda m: tree.Consents(topic="newsletter", medium=m), st.sampled_from(["email", "sms"])),
+    st.builds(lambda m, v: tree.Reach(medium=m, verified=v), st.sampled_from(["email", "twitter"]), st.booleans()),
+    st.builds(lambda d: tree.Birthday(days=d), st.integers(0, 10)),
+    st.just(tree.Everyone()),
+)
+trees = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.builds(lambda p: tree.Not(part=p), inner),
+        st.builds(lambda p: tree.All(of=tuple(p)), st.lists(inner, min_size=1, max_size=3)),
+        st.builds(lambda p: tree.Any(of=tuple(p)), st.lists(inner, min_size=1, max_size=3)),
+    ),
+    max_leaves=6,
+)
+
+
+def test_sql_and_a_plain_reading_agree_on_every_question(store: Store) -> None:
+    people = population()
+    kept(store, people)
+
+    @quick
+    @given(trees)
+    def agree(node: tree.Node) -> None:
+        with store.read() as session:
+            asked = Question("", node, WORDS)
+            found = {p.id for p in audience.sample(session, asked, NOW, 1000)}
+        assert found == {n for n, person in enumerate(people, 1) if holds(node, person, NOW)}
+
+    agree()
+
+
+def test_activity_says_what_the_events_say_however_it_was_made(store: Store) -> None:
+    kept(store, population())
+    with store.write() as session:
+        as_a_whole = sorted(str(row.model_dump()) for row in session.exec(select(Activity)).all())
+        for contact in range(1, 61):
+            activity.refresh(session, "EUR", [contact])
+        session.expire_all()
+        assert sorted(str(row.model_dump()) for row in session.exec(select(Activity)).all()) == as_a_whole  # type: ignore[deprecated]
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("ordered at least 2 times within 90 days", tree.Happened(event="order_completed", at_least=2, window=tree.Window(within=(90, "day")))),
+        ("never ordered", tree.Not(part=tree.Happened(event="order_completed"))),
+        ('country != "IT"', tree.Not(part=tree.Compared(trait="country", sign="=", value="IT"))),
+        ("last survey_answered score >= 9", tree.Edge(event="survey_answered", which="last", filter=tree.Filter(name="score", sign=">=", value=9.0))),
+        ("spent at least 500 EUR within 1 year", tree.Total(event="order_completed", sign=">=", value=500.0, currency="EUR", window=tree.Window(within=(1, "year")))),
+        ("consents to newsletter and in audience staff", tree.All(of=(tree.Consents(topic="newsletter"), tree.InAudience(audience="staff")))),
+        ("ordered exactly once", tree.Happened(event="order_completed", at_least=1, at_most=1)),
+    ],
+)  # fmt: skip
+def test_words_mean_what_they_say(text: str, same: tree.Node) -> None:
+    assert parse(text, WORDS) == same
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "says"),
+    [
+        ('contry = "IT"', 1, "did you mean “country”?"),
+        ("orderd within 3 days", 1, "did you mean “ordered”?"),
+        ("ordered within 3 fortnights", 18, "hours, days, weeks"),
+        ("ordered at lest 2 times", 12, "did you mean “least”?"),
+        ('(country = "IT"', 16, "expected )"),
+        ('nps = "nine"', 1, "is a number"),
+        ("in audience stff", 13, "did you mean “staff”?"),
+        ("ordered since 2026-02-31", 15, "not on the calendar"),
+        ("country = 'IT'", 11, 'a text in "quotes"'),
+        ("", 1, "stops too early"),
+    ],
+)
+def test_an_error_points_at_the_word_and_says_what_is_known(text: str, column: int, says: str) -> None:
+    with pytest.raises(BadQuestion) as error:
+        parse(text, WORDS)
+    assert error.value.column == column
+    assert says in str(error.value)
+
+
+def test_a_question_is_bounded_in_length_and_depth() -> None:
+    for text in ("(" * 100 + "everyone" + ")" * 100, "everyone and " * 400 + "everyone"):
+        with pytest.raises(BadQuestion):
+            parse(text, WORDS)
+
+
+def test_audiences_that_contain_each_other_are_refused(tmp_path: Path) -> None:
+    words = Catalogue(audiences={"a": "in audience b", "b": "not in audience a"})
+    with pytest.raises(BadContent, match="contain each other"):
+        Question.of("a", words).clause(NOW)
+
+
+def test_a_lone_word_that_is_no_audience_names_the_nearest() -> None:
+    with pytest.raises(Unknown, match="staff"):
+        Question.of("stff", WORDS)
+
+
+def test_explain_says_which_parts_hold(store: Store) -> None:
+    kept(store, [Person({"country": "IT", "nps": 3.0}, None, {}, [], [])])
+    with store.read() as session:
+        verdicts = audience.explain(
+            session, Question.of('country = "IT" and (nps >= 9 or never ordered)', WORDS), 1, NOW
+        )
+    assert [(v.text, v.holds) for v in verdicts] == [
+        ('country = "IT" and (nps >= 9 or never ordered)', True),
+        ('country = "IT"', True),
+        ("nps >= 9 or never ordered", True),
+        ("nps >= 9", False),
+        ("never ordered", True),
+        ("ordered", False),
+    ]

@@ -1,0 +1,280 @@
+"""Nobody who said no is written to, and every message that was not sent says why, in words."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+from sqlmodel import col
+
+from contacts import consent
+from contacts.models import Address, Contact, Message
+from contacts.store import Store, utc_now
+from errors import NotAllowed
+from journeys import launch
+from outbox import ledger, plan
+from outbox.deliver import Drain
+from outbox.guards import quiet_until
+from outbox.links import Links, message_key
+from outbox.queue import reserve
+from outbox.render.frozen import freezer
+from settings import Settings
+from tests.conftest import NOW
+from tests.people import add, cast, crowd
+
+
+def approved(store: Store, settings: Settings, now: datetime | None = None, due_at: datetime | None = None) -> int:
+    freeze = freezer(settings)
+    made = launch.prepare(store, settings, "hello", freeze, actor="t", now=now or utc_now(), due_at=due_at)
+    assert made.id
+    launch.approve(store, settings, made.id, made.hash, freeze, approver="Ada", now=now or utc_now())
+    return made.id
+
+
+def released(store: Store, settings: Settings, now: datetime | None = None) -> int:
+    made = approved(store, settings, now)
+    plan.release(store, settings, made, actor="t", now=now or utc_now())
+    return made
+
+
+def drained(store: Store, settings: Settings, now: datetime | None = None) -> None:
+    asyncio.run(Drain(store, settings, clock=(lambda: now) if now else utc_now).run())
+
+
+def reasons(store: Store, launch_id: int) -> dict[str, int]:
+    with store.read() as session:
+        return ledger.tally(session, launch_id).reasons
+
+
+def changed(home_of: Settings, old: str, new: str) -> None:
+    path = home_of.home / "campaigns" / "hello.yaml"
+    path.write_text(path.read_text().replace(old, new))
+
+
+def test_everyone_who_was_not_written_to_says_why(store: Store, settings: Settings) -> None:
+    cast(store, NOW)
+    made = released(store, settings)
+    drained(store, settings)
+    with store.read() as session:
+        found = ledger.tally(session, made).as_json()
+    assert (found["audience"], found["sent"], found["held"]) == (5, 1, 4)  # the erased is in no audience
+    assert found["reasons"] == {
+        "held: said no to newsletter by email": 1,
+        "held: never said yes to newsletter by email": 1,
+        "held: suppressed: hard bounce": 1,
+        "held: no email address": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    "change", ["unsubscribed", "unsubscribed from everything", "suppressed", "erased", "address gone"]
+)
+def test_a_no_after_planning_is_heard_when_the_batch_is_reserved(store: Store, settings: Settings, change: str) -> None:
+    with store.write() as session:
+        add(session, "Alice", NOW)
+        bob = add(session, "Bob", NOW)
+    made = released(store, settings)
+    with store.write() as session:
+        if change.startswith("unsubscribed"):
+            consent.record(
+                session, bob, "email", "*" if "everything" in change else "newsletter", False, at=utc_now(), source="t"
+            )
+        elif change == "suppressed":
+            key = session.execute(select(Address.key).where(col(Address.contact_id) == bob)).scalar_one()
+            consent.suppress(session, "email", key, "complaint", at=utc_now(), source="t")
+        elif change == "erased":
+            session.get_one(Contact, bob).erased_at = utc_now()
+        else:
+            session.delete(session.execute(select(Address).where(col(Address.contact_id) == bob)).scalar_one())
+    drained(store, settings)
+    with store.read() as session:
+        found = ledger.tally(session, made)
+    assert (found.total("sent"), found.total("held")) == (1, 1)
+
+
+def test_a_yes_after_a_no_counts_again(store: Store, settings: Settings) -> None:
+    with store.write() as session:
+        bob = add(session, "Bob", NOW, says=False)
+        consent.record(session, bob, "email", "newsletter", True, at=NOW + timedelta(days=1), source="t")
+        assert consent.may_be_written_to(session, bob, "email", "newsletter")
+
+
+def test_the_same_wording_is_never_said_to_anyone_twice(store: Store, settings: Settings) -> None:
+    crowd(store, 3, NOW)
+    released(store, settings)
+    drained(store, settings)
+    with store.write() as session:
+        add(session, "Newcomer", NOW)
+    again = released(store, settings)
+    drained(store, settings)
+    with store.read() as session:
+        found = ledger.tally(session, again)
+    assert (found.total("sent"), found.total("held")) == (1, 3)
+    assert reasons(store, again) == {"held: already had this very message": 3}
+
+
+def test_a_frequency_cap_counts_over_all_campaigns(store: Store, settings: Settings) -> None:
+    crowd(store, 3, NOW)
+    capped = settings.model_copy(update={"frequency_cap": "1 per 7 days"})
+    released(store, capped)
+    drained(store, capped)
+    changed(settings, "A greeting", "Another greeting")
+    second = released(store, capped)
+    drained(store, capped)
+    assert reasons(store, second) == {"held: had 1 messages in 7 days": 3}
+
+
+def test_quiet_hours_delay_those_who_sleep_and_nobody_else(store: Store, settings: Settings) -> None:
+    night = datetime.fromisoformat("2026-04-21T20:30:00+00:00")  # 22:30 in Rome, 16:30 in New York
+    with store.write() as session:
+        add(session, "Anna", NOW, time_zone="Europe/Rome")
+        add(session, "Beth", NOW, time_zone="America/New_York")
+    quiet = settings.model_copy(update={"quiet_hours": "21:00-08:30"})
+    made = released(store, quiet, night)
+    drained(store, quiet, night)
+    with store.read() as session:
+        found = ledger.tally(session, made)
+    assert found.media["email"] == {"sent": 1, "queued": 1}
+    drained(store, quiet, datetime.fromisoformat("2026-04-22T06:29:00+00:00"))
+    with store.read() as session:
+        assert ledger.tally(session, made).total("queued") == 1
+    drained(store, quiet, datetime.fromisoformat("2026-04-22T06:31:00+00:00"))
+    with store.read() as session:
+        assert ledger.tally(session, made).total("sent") == 2
+
+
+@pytest.mark.parametrize(
+    ("now", "zone", "until"),
+    [
+        ("2026-04-21T22:00:00+02:00", "Europe/Rome", "2026-04-22T08:30:00+02:00"),
+        ("2026-04-21T07:00:00+02:00", "Europe/Rome", "2026-04-21T08:30:00+02:00"),
+        ("2026-04-21T12:00:00+02:00", "Europe/Rome", None),
+        ("2026-03-28T23:00:00+01:00", "Europe/Rome", "2026-03-29T08:30:00+02:00"),  # the night the clocks go forward
+        ("2026-04-21T22:00:00+09:30", "Australia/Darwin", "2026-04-22T08:30:00+09:30"),
+    ],
+)
+def test_quiet_hours_end_on_the_wall_clock(now: str, zone: str, until: str | None) -> None:
+    end = quiet_until("21:00-08:30", zone, datetime.fromisoformat(now))
+    assert end == (datetime.fromisoformat(until) if until else None)
+
+
+def test_what_is_too_late_is_held(store: Store, settings: Settings) -> None:
+    crowd(store, 2, NOW)
+    changed(settings, "steps:", "if late by more than: 6 hours\nsteps:")
+    made = released(store, settings, NOW)
+    drained(store, settings, NOW + timedelta(hours=7))
+    assert reasons(store, made) == {"held: too late: more than 6 hours": 2}
+
+
+def test_one_contact_who_cannot_be_rendered_fails_alone(store: Store, settings: Settings) -> None:
+    crowd(store, 20, NOW)
+    with store.write() as session:
+        session.get_one(Contact, 7).first_name = None
+    made = released(store, settings)
+    drained(store, settings)
+    with store.read() as session:
+        found = ledger.tally(session, made)
+    assert (found.total("sent"), found.total("failed")) == (19, 1)
+    assert "“first_name” is missing" in next(iter(found.reasons))
+
+
+def test_a_change_of_content_voids_the_approval(store: Store, settings: Settings) -> None:
+    freeze = freezer(settings)
+    crowd(store, 1, NOW)
+    made = launch.prepare(store, settings, "hello", freeze, actor="t", now=utc_now())
+    path = settings.home / "templates" / "hello" / "email.mjml"
+    path.write_text(path.read_text().replace("Dear", "Dearest"))
+    with pytest.raises(NotAllowed, match="was changed after"):
+        launch.approve(store, settings, made.id or 0, made.hash, freeze, approver="Ada", now=utc_now())
+    with pytest.raises(NotAllowed, match="recalled"):
+        plan.release(store, settings, made.id or 0, actor="t", now=utc_now())
+
+
+def test_what_goes_out_is_what_was_approved_whatever_the_files_say_later(store: Store, settings: Settings) -> None:
+    crowd(store, 1, NOW)
+    released(store, settings)
+    path = settings.home / "templates" / "hello" / "email.mjml"
+    path.write_text(path.read_text().replace("Dear", "Dearest"))
+    drained(store, settings)
+    letters = list((settings.var / "mailbox" / "email" / "new").iterdir())
+    assert "Dear" in letters[0].read_text()
+    assert "Dearest" not in letters[0].read_text()
+
+
+def test_the_audience_is_a_snapshot(store: Store, settings: Settings) -> None:
+    crowd(store, 3, NOW)
+    made = released(store, settings)
+    with store.write() as session:
+        add(session, "Late", NOW)
+    drained(store, settings)
+    with store.read() as session:
+        assert ledger.tally(session, made).audience == 3
+
+
+def test_an_approval_expires(store: Store, settings: Settings) -> None:
+    crowd(store, 1, NOW)
+    made = approved(store, settings)
+    with pytest.raises(NotAllowed, match="expired"):
+        plan.release(store, settings, made, actor="t", now=utc_now() + timedelta(days=8))
+
+
+def test_nothing_is_released_without_an_approval(store: Store, settings: Settings) -> None:
+    crowd(store, 1, NOW)
+    made = launch.prepare(store, settings, "hello", freezer(settings), actor="t", now=utc_now())
+    with pytest.raises(NotAllowed, match="must be approved"):
+        plan.release(store, settings, made.id or 0, actor="t", now=utc_now())
+
+
+def test_asking_twice_for_one_occurrence_makes_one_launch(store: Store, settings: Settings) -> None:
+    crowd(store, 1, NOW)
+    ids = {
+        launch.prepare(store, settings, "hello", freezer(settings), actor="t", now=utc_now(), occurrence="prefect:1").id
+        for _ in range(3)
+    }
+    assert len(ids) == 1
+
+
+def test_a_later_time_is_waited_for(store: Store, settings: Settings) -> None:
+    crowd(store, 1, NOW)
+    made = approved(store, settings, due_at=utc_now() + timedelta(hours=1))
+    plan.release(store, settings, made, actor="t", now=utc_now())
+    assert reserve(store, settings, worker="w", now=utc_now()) is None
+    drained(store, settings, utc_now() + timedelta(hours=2))
+    with store.read() as session:
+        assert ledger.tally(session, made).total("sent") == 1
+
+
+def test_a_batch_is_claimed_without_writing_its_messages(store: Store, settings: Settings) -> None:
+    crowd(store, 5, NOW)
+    released(store, settings)
+    drained(store, settings)
+    with store.read() as session:
+        assert {m.state for m in session.execute(select(Message)).scalars()} == {None}
+
+
+def test_why_tells_the_story(store: Store, settings: Settings) -> None:
+    people = cast(store, NOW)
+    made = released(store, settings)
+    drained(store, settings)
+    with store.read() as session:
+        alice = [what for _, what in ledger.story(session, made, people["Alice"]).sentences]
+        bob = [what for _, what in ledger.story(session, made, people["Bob"]).sentences]
+        franz = [what for _, what in ledger.story(session, made, people["Franz"]).sentences]
+    assert alice[-1] == "email: sent"
+    assert any("attempt 1 by mailbox" in what for what in alice)
+    assert bob[-1] == "email: held because: said no to newsletter by email"
+    assert franz == ["was not in the audience when the launch was prepared"]
+
+
+def test_a_token_opens_one_purpose_only_and_none_when_touched() -> None:
+    links = Links("secret", "https://shop.example")
+    token = links.token("unsubscribe", "12-0-email")
+    assert links.read("unsubscribe", token) == "12-0-email"
+    assert links.read("click", token) is None
+    assert Links("another", "").read("unsubscribe", token) is None
+    for place in range(len(token)):
+        touched = token[:place] + ("A" if token[place] != "A" else "B") + token[place + 1 :]
+        found = links.read("unsubscribe", touched)
+        assert found is None or found == "12-0-email"  # the last character of base64 carries bits that nobody reads
+    assert message_key("12-0-email") == (12, 0, "email")
+    assert message_key("x-0-email") is None

@@ -1,0 +1,211 @@
+"""Preview and send are one renderer; filling the skeleton gives byte for byte what a plain render gives."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from jinja2 import TemplateError
+
+from errors import BadContent, Unknown
+from outbox.render import letter, message
+from outbox.render.frozen import constants, freezer, frozen, ready
+from outbox.render.holes import cut, plainly
+from settings import Settings
+from tests.conftest import ROOT
+
+names = st.sampled_from(["first_name", "city", "missing", "points", "loves"])
+statics = st.text(alphabet="ab <>&\"'{%}è\n😀", max_size=12).filter(
+    lambda t: not any(s in t for s in ("{{", "{%", "{#", "}}", "%}")) and not t.endswith("{")
+)
+outputs = st.builds(
+    lambda n, f: f"{{{{ contact.{n}{f} }}}}",
+    names,
+    st.sampled_from(["", " | upper", ' | default("—")', " | string | length", " | default(campaign.title)"]),
+)
+constant = st.sampled_from(
+    ["{{ campaign.title }}", "{% if campaign.title %}yes{% endif %}", "{% for w in [1, 2] %}{{ w }}{% endfor %}"]
+)
+simple = st.one_of(statics, outputs, constant)
+conditions = st.sampled_from(
+    ["contact.vip", "contact.points > 3", 'contact.city == "Milano"', "contact.missing is defined", "not contact.vip"]
+)
+blocks = st.one_of(
+    simple,
+    st.builds(lambda c, a, b: f"{{% if {c} %}}{a}{{% else %}}{b}{{% endif %}}", conditions, simple, simple),
+    st.builds(
+        lambda a: f"{{% for thing in contact.loves %}}{a}{{{{ thing.name }}}}{{{{ loop.index }}}}{{% endfor %}}", simple
+    ),
+)
+sources = st.lists(blocks, max_size=8).map("".join)
+texts = st.text(alphabet="aZ<>&\"'{}%èß😀\u202e \n", max_size=10)
+contacts = st.fixed_dictionaries(
+    {
+        "vip": st.booleans(),
+        "points": st.integers(0, 9),
+        "loves": st.lists(st.fixed_dictionaries({"name": texts}), max_size=3),
+    },
+    optional={"first_name": texts, "city": st.sampled_from(["Milano", "Roma"])},
+)
+CONSTANTS = {"campaign": {"title": "Spring & <more>"}}
+
+
+@hypothesis_settings(max_examples=400, deadline=None)
+@given(sources, contacts, st.booleans())
+def test_a_filled_skeleton_is_a_plain_render_byte_for_byte(source: str, contact: dict[str, Any], escape: bool) -> None:
+    values = {**CONSTANTS, "contact": contact}
+    try:
+        plain = plainly(source, "it", values, escape=escape)
+    except (TemplateError, TypeError) as error:
+        with pytest.raises(type(error)):
+            made = cut({"text": (source, "t")}, "it", CONSTANTS, escape=escape)
+            made.parts["text"].fill(made.program(values))
+        return
+    made = cut({"text": (source, "t")}, "it", CONSTANTS, escape=escape)
+    assert made.parts["text"].fill(made.program(values)) == plain
+
+
+def test_what_is_the_same_for_everyone_is_no_hole() -> None:
+    made = cut(
+        {"html": ("{{ campaign.title }}{% for n in [1, 2] %}{{ n }}{% endfor %} {{ contact.x }}{{ contact.x }}", "t")},
+        "en",
+        CONSTANTS,
+        escape=True,
+    )
+    assert made.parts["html"].statics == ("Spring &amp; &lt;more&gt;12 ", "", "")
+    assert made.program({"contact": {"x": "<"}}) == ("&lt;",)
+
+
+ATTACKS = [
+    "{{ contact.__class__ }}", "{{ ''.__class__.__mro__ }}", "{{ cycler.__init__.__globals__ }}", "{{ lipsum.__globals__ }}", "{{ self._TemplateReference__context }}",
+    "{{ contact|attr('__class__') }}", "{{ contact['__class__'] }}", "{{ config }}", "{{ env }}", "{{ request }}", "{{ get_flashed_messages.__globals__ }}",
+    "{% include '/etc/passwd' %}", "{% import 'os' as os %}", "{% from 'os' import system %}", "{% extends 'x' %}", "{% set x = 1 %}", "{% macro m() %}{% endmacro %}",
+    "{% call m() %}{% endcall %}", "{{ range(1000000000) }}", "{% for i in range(100000) %}{% for j in range(100000) %}x{% endfor %}{% endfor %}", "{{ 'a' * 100000000 }}",
+    "{{ 9 ** 999999999 }}", "{{ 'x'.join(['a']) }}", "{{ contact.pop('first_name') }}", "{{ contact.keys() }}", "{{ contact|map('upper')|list }}", "{{ contact|tojson }}",
+    "{{ '%1000000000d'|format(1) }}", "{{ 'x'|center(1000000000) }}", "{{ contact.first_name|safe }}", "{% autoescape false %}{{ contact.first_name }}{% endautoescape %}",
+    "{{ dict(a=1) }}", "{{ namespace(a=1) }}", "{{ joiner() }}", "{{ contact.items }}", "{{ 'a'.upper }}", "{% filter upper %}x{% endfilter %}", "{{ [].append(1) }}",
+    "{% do contact.clear() %}", "{% debug %}", "{{ contact.save() }}", "{{ url_for.__globals__ }}", "{{ x.y.z }}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_template_reaches_nothing_but_its_plain_values(attack: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CANARY", "a secret of the environment")
+    with pytest.raises((BadContent, TemplateError, TypeError)):
+        made = cut({"t": (attack, "t")}, "en", {}, escape=True)
+        filled = made.parts["t"].fill(made.program({"contact": {"first_name": "Anna"}}))
+        assert filled == attack, "refused, or nothing but its own letters"
+
+
+def test_what_a_contact_is_called_is_never_markup() -> None:
+    made = cut({"html": ("<p>{{ contact.name }}</p>", "t")}, "en", {}, escape=True)
+    assert made.program({"contact": {"name": "<script>{{ 7*7 }}</script>"}}) == (
+        "&lt;script&gt;{{ 7*7 }}&lt;/script&gt;",
+    )
+
+
+def test_loops_are_cut_at_a_thousand_turns() -> None:
+    made = cut({"t": ("{% for x in contact.many %}x{% endfor %}", "t")}, "en", {}, escape=True)
+    assert len(made.program({"contact": {"many": list(range(50_000))}})[0]) == 1_000
+
+
+def test_dates_numbers_and_money_are_the_readers(settings: Settings) -> None:
+    source = '{{ 123450 | money("EUR") }} · {{ "2026-04-21" | date }} · {{ 1234.5 | number }}'
+    filled = {
+        language: "".join(cut({"t": (source, "t")}, language, {"x": 1}, escape=False).parts["t"].statics)
+        for language in ("it", "en")
+    }
+    assert filled == {"it": "1.234,50\xa0€ · 21 aprile 2026 · 1.234,5", "en": "€1,234.50 · April 21, 2026 · 1,234.5"}
+
+
+def test_a_click_link_stands_only_for_those_who_allow_it_and_targets_carry_their_campaign(settings: Settings) -> None:
+    wording = frozen(settings.home, "hello", "email", "hello", settings)["en"]
+    assert wording.links == ("https://shop.example/spring?utm_source=email&utm_medium=email&utm_campaign=hello",)
+    assert "{{ links[0] }}" in wording.texts["html"]
+    assert "{{ links[0] }}" in wording.texts["text"]
+
+
+def test_the_text_part_says_everything_in_order(settings: Settings) -> None:
+    wording = frozen(settings.home, "hello", "email", "hello", settings)["en"]
+    cut_ = ready(
+        wording,
+        "en",
+        constants(
+            {
+                "campaign": "hello",
+                "title": "T",
+                "sender": {"organisation": "O", "postal_address": "Via Po 1", "public_url": "u"},
+            }
+        ),
+    )
+    values = cut_.values(
+        {
+            "contact": {"first_name": "Ada", "country": "IT"},
+            "links": ["LINK"],
+            "unsubscribe_url": "UNSUB",
+            "preferences_url": "PREF",
+        }
+    )
+    text = cut_.skeleton.parts["text"].fill(values)
+    assert [text.index(word) for word in ("Dear Ada, ciao", "Look: LINK", "Via Po 1", "UNSUB")] == sorted(
+        text.index(word) for word in ("Dear Ada, ciao", "Look: LINK", "Via Po 1", "UNSUB")
+    )
+
+
+def rewritten(home: Path, old: str, new: str) -> None:
+    path = home / "templates" / "hello" / "email.mjml"
+    path.write_text(path.read_text().replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("<mj-button", "<mj-buton", "email.mjml:7: <mj-buton> is not an MJML tag"),
+        ("subject: Hello {{ contact.first_name }}", "", "“subject” is missing"),
+        ("preheader:", "preheder:", "email.mjml:3: “preheder” is not a field here; did you mean “preheader”?"),
+        ("{% endif %}", "", "Unexpected end of template"),
+        ('href="https://shop.example/spring"', 'href="{% if contact.vip %}a{% endif %}"', "can't stand inside a tag"),
+        ("preheader: A word", "layout: letter", "there is no layout “letter”; there is email."),
+    ],
+)
+def test_a_mistake_is_told_with_file_and_remedy(settings: Settings, old: str, new: str, says: str) -> None:
+    rewritten(settings.home, old, new)
+    with pytest.raises(BadContent) as error:
+        wording = frozen(settings.home, "hello", "email", "hello", settings)["en"]
+        ready(wording, "en", {"campaign": {}, "organisation": "", "postal_address": "", "public_url": ""})
+    assert says in str(error.value)
+
+
+def test_a_layout_without_a_way_out_is_refused(settings: Settings) -> None:
+    path = settings.home / "templates" / "_layout" / "email.mjml"
+    path.write_text(path.read_text().replace("{{ unsubscribe_url }}", "#"))
+    with pytest.raises(BadContent, match="unsubscribe_url"):
+        frozen(settings.home, "hello", "email", "hello", settings)
+
+
+@pytest.mark.parametrize("name", ["../secret", "..%2f", "/etc", "a/b", "hello\x00", ".", "_layout", "C:\\x"])
+def test_a_message_name_is_never_a_path(settings: Settings, name: str) -> None:
+    with pytest.raises(Unknown, match="There is no message"):
+        freezer(settings)(name, "email", "hello")
+
+
+def test_a_picture_outside_the_templates_is_refused(settings: Settings) -> None:
+    (settings.home / "templates" / "hello" / "twitter.txt").write_text(
+        "---\nmedia: [{file: ../../../../etc/hostname, alt: a host}]\n---\nhi\n"
+    )
+    with pytest.raises(BadContent, match="no picture"):
+        frozen(settings.home, "hello", "twitter", "hello", settings)
+
+
+def test_everything_survives_the_compilers(settings: Settings) -> None:
+    home = ROOT
+    for locale, wording in message.wordings(home, "spring_launch", "email", "en").items():
+        around = message.layout(home, "email", locale, "en", wording.where)
+        made = letter.compiled(wording, around, None, {})
+        for jinja in ("contact.first_name", "contact.country", "money"):
+            assert jinja in made.html
+            assert jinja in made.text
+        assert "prefers-color-scheme: dark" in made.html
+        assert max(map(len, made.html.splitlines())) > 0

@@ -1,0 +1,116 @@
+"""The rules of the house."""
+
+import ast
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import channels
+from tests.conftest import ROOT
+
+ENGINE = [
+    p for room in ("channels", "contacts", "journeys", "outbox", "flows", "web") for p in (ROOT / room).rglob("*.py")
+]
+ENGINE = [path for path in ENGINE if "migrations" not in path.parts] + [
+    ROOT / f"{n}.py" for n in ("cli", "errors", "failpoints", "settings")
+]
+LONGER = {
+    "cli.py": 560,
+    "contacts/models.py": 280,
+    "channels/twitter.py": 260,
+    "contacts/audience/parse.py": 330,
+    "contacts/intake.py": 320,
+    "outbox/queue.py": 320,
+}
+
+
+def test_content_rooms_hold_no_python() -> None:
+    assert not [path for room in ("campaigns", "audiences", "templates") for path in (ROOT / room).rglob("*.py")]
+
+
+def test_no_room_is_called_utils() -> None:
+    forbidden = {"utils", "util", "helpers", "helper", "manager", "common", "core", "services", "service", "misc"}
+    assert not [path for path in ENGINE if path.stem in forbidden or forbidden & set(path.parts)]
+
+
+def test_files_can_be_seen_whole() -> None:
+    long = {str(p.relative_to(ROOT)): len(p.read_text().splitlines()) for p in ENGINE}
+    assert not {name: lines for name, lines in long.items() if lines > LONGER.get(name, 250)}
+
+
+@pytest.mark.parametrize("path", ENGINE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_file_says_what_it_is(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text())), (
+        "the first line of a file is a sentence that the tree could quote"
+    )
+
+
+def test_only_flows_knows_prefect_and_the_command_imports_no_door() -> None:
+    for path in ENGINE:
+        imported = _imports(path)
+        if "flows" not in path.parts:
+            assert "prefect" not in imported, path
+    assert not {"flows", "web"} & _imports(ROOT / "cli.py")
+    for name in ("settings", "errors", "failpoints"):
+        assert not {"channels", "contacts", "journeys", "outbox", "flows", "web"} & _imports(ROOT / f"{name}.py")
+
+
+def _imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def test_every_flow_has_help_for_every_field() -> None:
+    for path in (ROOT / "flows").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.AsyncFunctionDef) and any("flow(" in ast.unparse(d) for d in node.decorator_list):
+                doc = ast.get_docstring(node) or ""
+                assert doc, node.name
+                assert all(re.search(rf"^\s+{argument.arg}: ", doc, re.M) for argument in node.args.args), node.name
+
+
+def test_every_entry_point_of_the_timetable_exists() -> None:
+    for deployment in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]:
+        module, _, name = deployment["entrypoint"].rpartition(".")
+        assert f"async def {name}(" in (ROOT / f"{module.replace('.', '/')}.py").read_text()
+        assert set(deployment) <= {"name", "entrypoint", "tags", "work_pool", "concurrency_limit", "schedules"}
+
+
+def test_every_channel_has_a_heading_in_the_operations_manual() -> None:
+    manual = (ROOT / "docs" / "operations.md").read_text().lower()
+    assert not [name for name in channels.names() if name not in manual]
+
+
+def test_the_schema_for_editors_is_the_one_in_the_docs() -> None:
+    from journeys.campaign import json_schema
+
+    assert (ROOT / "docs" / "campaign.schema.json").read_text() == json_schema(), "run `passaparola schema`"
+
+
+def test_no_registry_and_no_machine_is_named_in_the_project() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split()
+    if not listed:
+        pytest.skip("not a git checkout")
+    for name in listed:
+        path = ROOT / name
+        if path.suffix in (".png", ".json") or name == "tests/test_house.py" or not path.is_file():
+            continue
+        text = path.read_text(errors="ignore")
+        assert not re.search(r"/work/|/root/|--index-url|--extra-index-url|files\.pythonhosted", text), name
+
+
+def test_what_is_locked_is_hashed() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    assert "--hash=sha256:" in lock
+    for name in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]:
+        plain = re.split(r"[\[<>=]", name)[0].lower().replace("_", "-")
+        assert re.search(rf"^{re.escape(plain)}(\[[a-z,]+\])?==", lock, re.M), plain
