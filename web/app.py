@@ -7,9 +7,7 @@ from fastapi.responses import HTMLResponse, Response
 from fastapi.templating import Jinja2Templates
 from sqlalchemy import text
 
-from contacts.store import Store
 from errors import PassaparolaError
-from settings import settings
 from web import links, mailbox
 
 app = FastAPI(title="Passaparola", docs_url=None, redoc_url=None, openapi_url=None)
@@ -38,6 +36,6 @@ async def said(request: Request, error: PassaparolaError) -> HTMLResponse:
 @app.get("/healthz")
 def health() -> dict[str, str]:
     """Says ok only while the store answers."""
-    with Store(settings().database).engine.connect() as connection:
+    with links.store().engine.connect() as connection:
         connection.execute(text("SELECT 1"))
     return {"status": "ok"}

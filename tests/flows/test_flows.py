@@ -1,0 +1,235 @@
+"""Through a real server: every deployment, suspend, approve and resume, and what Prefect must never come to know."""
+
+import os
+import shutil
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, inspect, text
+
+from contacts.store import Store
+from flows.up import Stack
+from outbox import ledger
+from settings import Settings
+from tests.flows.conftest import CANARIES
+
+pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.timeout(400)]
+
+
+def api(stack: Stack, path: str, body: Any = None) -> Any:
+    import json
+    import urllib.request
+
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{stack.api}{path}", data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.loads(answer.read() or b"null")
+
+
+def deployment(stack: Stack, name: str) -> dict[str, Any]:
+    return next(found for found in api(stack, "/deployments/filter", {}) if found["name"] == name)
+
+
+def started(stack: Stack, name: str, **parameters: Any) -> str:
+    return str(
+        api(stack, f"/deployments/{deployment(stack, name)['id']}/create_flow_run", {"parameters": parameters})["id"]
+    )
+
+
+def reaches(stack: Stack, run: str, *states: str, within: int = 120) -> str:
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        state = api(stack, f"/flow_runs/{run}")["state"]
+        if state["type"] in states:
+            return str(state.get("message") or "")
+        assert state["type"] not in {"FAILED", "CRASHED", "CANCELLED", "COMPLETED"}, state
+        time.sleep(0.5)
+    raise AssertionError(f"the run did not reach {states}")
+
+
+def approved(stack: Stack, run: str, **said: str) -> None:
+    answer = {"decision": "approve", "approver": "Ada", **said}
+    assert api(stack, f"/flow_runs/{run}/resume", {"run_input": answer})["status"] == "ACCEPT"
+
+
+def mailed(house: Settings) -> Counter[str]:
+    folder = house.var / "mailbox" / "email" / "new"
+    return Counter(path.name.partition(",")[0] for path in folder.iterdir()) if folder.is_dir() else Counter()
+
+
+def told(house: Settings, launch: int | None = None) -> ledger.Tally:
+    store = Store(house.database)
+    try:
+        with store.read() as session:
+            return ledger.tally(session, launch or ledger.latest(session, "hello"))
+    finally:
+        store.close()
+
+
+def test_every_button_and_clock_is_there(stack: Stack) -> None:
+    found = {d["name"]: d for d in api(stack, "/deployments/filter", {})}
+    assert set(found) == {
+        "send-campaign",
+        "preview-campaign",
+        "preview-audience",
+        "campaign-report",
+        "import-contacts",
+        "deliver-outbox",
+        "reconcile",
+    }
+    assert all(found[name]["schedules"][0]["active"] for name in ("deliver-outbox", "reconcile"))
+    form = found["send-campaign"]["parameter_openapi_schema"]["definitions"]
+    assert form["CampaignName"]["enum"] == ["hello"] or form["CampaignName"]["const"] == "hello"
+    assert all(field["description"] and field["title"] for field in form["Sending"]["properties"].values())
+    assert form["Sending"]["properties"]["dry_run"]["default"] is True
+
+
+def test_a_dry_run_shows_everything_and_sends_nothing(stack: Stack, house: Settings) -> None:
+    run = started(stack, "send-campaign", send={"campaign": "hello"})
+    reaches(stack, run, "COMPLETED")
+    assert not mailed(house)
+    artifact = next(
+        a for a in api(stack, "/artifacts/filter", {}) if a["key"] == "preview-hello" and a["flow_run_id"] == run
+    )
+    assert "302" in artifact["data"]
+
+
+def test_a_change_after_the_preview_voids_the_approval(stack: Stack, house: Settings) -> None:
+    run = started(stack, "send-campaign", send={"campaign": "hello", "dry_run": False})
+    reaches(stack, run, "PAUSED")
+    template = house.home / "templates" / "hello" / "email.mjml"
+    before = template.read_text()
+    template.write_text(before.replace("Dear", "Dearest"))
+    approved(stack, run)
+    assert "was changed after" in reaches(stack, run, "FAILED")
+    template.write_text(before)
+    assert not mailed(house)
+
+
+def test_nobody_approves_by_accident(stack: Stack) -> None:
+    run = started(stack, "send-campaign", send={"campaign": "hello", "dry_run": False})
+    reaches(stack, run, "PAUSED")
+    refused = api(stack, f"/flow_runs/{run}/resume", {"run_input": {}})
+    assert refused["status"] == "REJECT"
+    assert (
+        api(stack, f"/flow_runs/{run}/resume", {"run_input": {"decision": "reject", "approver": "Ada"}})["status"]
+        == "ACCEPT"
+    )
+    reaches(stack, run, "COMPLETED")
+
+
+def test_approved_it_goes_out_once_and_the_report_says_so(stack: Stack, house: Settings) -> None:
+    run = started(stack, "send-campaign", send={"campaign": "hello", "dry_run": False, "comment": "for the tests"})
+    reaches(stack, run, "PAUSED")
+    approved(stack, run)
+    reaches(stack, run, "COMPLETED")
+    assert set(mailed(house).values()) == {1}
+    assert len(mailed(house)) == 302
+    assert told(house).total("sent") == 302
+    report = started(stack, "campaign-report", campaign="hello")
+    reaches(stack, report, "COMPLETED")
+    artifact = next(a for a in api(stack, "/artifacts/filter", {}) if a["flow_run_id"] == report)
+    assert "data:image/svg+xml" in artifact["data"]
+    assert "| sent | 302 |" in artifact["data"]
+
+
+def test_an_audience_is_counted_and_a_file_comes_in(stack: Stack, house: Settings) -> None:
+    counted = started(stack, "preview-audience", who={"name": "readers", "question": 'city = "Canarytown"'})
+    folder = house.var / "import"
+    folder.mkdir(exist_ok=True)
+    (folder / "more.csv").write_text(f"email,nome\nmore@example.org,{CANARIES[0]}\nbad,x\n")
+    came = started(stack, "import-contacts", people={"file": "more.csv"})
+    refused = started(stack, "import-contacts", people={"file": "nowhere.csv"})
+    reaches(stack, counted, "COMPLETED")
+    reaches(stack, came, "COMPLETED")
+    assert "There is no file" in reaches(stack, refused, "FAILED")
+    artifacts = {a["flow_run_id"]: a["data"] for a in api(stack, "/artifacts/filter", {})}
+    assert "## 2 people" in artifacts[counted]
+    assert "| rejected | 1 |" in artifacts[came]
+
+
+def test_the_form_and_an_artifact_are_seen_in_a_real_browser(stack: Stack, tmp_path: Path) -> None:
+    chromium = shutil.which("chromium")
+    if not chromium:
+        assert os.environ.get("PASSAPAROLA_BROWSER") != "required", "CI installs a browser"
+        pytest.skip("no Chromium is installed")
+    from playwright.sync_api import sync_playwright
+
+    artifact = next(a for a in api(stack, "/artifacts/filter", {}) if a["key"] == "preview-hello")
+    ui = f"http://127.0.0.1:{stack.prefect_port}"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        page = browser.new_page(viewport={"width": 1300, "height": 1000})
+        page.goto(f"{ui}/deployments/deployment/{deployment(stack, 'send-campaign')['id']}/run")
+        page.get_by_text("On: show everything and stop").wait_for(timeout=30_000)
+        assert page.get_by_text("its audience is shown before anything leaves").is_visible()
+        page.goto(f"{ui}/artifacts/artifact/{artifact['id']}")
+        page.get_by_text("would get it by email").first.wait_for(timeout=30_000)
+        page.locator("img[src^='data:image/jpeg']").first.wait_for(timeout=30_000)
+        phone = browser.new_page(viewport={"width": 390, "height": 800})
+        phone.goto(f"http://127.0.0.1:{stack.port}/mailbox")
+        assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+        browser.close()
+
+
+def test_prefect_knows_nobody(stack: Stack) -> None:
+    """Parameters, logs, events, artifacts, results: everything in its database, every table, every column."""
+    uri = os.environ["PREFECT_SERVER_DATABASE_CONNECTION_URL"].replace("+asyncpg", "+psycopg")
+    engine = create_engine(uri)
+    searched = 0
+    with engine.connect() as connection:
+        for table in inspect(engine).get_table_names():
+            for canary in (*CANARIES, "Reader17", "reader17@example.org"):
+                found = connection.execute(
+                    text(f'SELECT count(*) FROM "{table}" t WHERE t::text ILIKE :it'), {"it": f"%{canary}%"}
+                ).scalar()
+                assert not found, f"{canary} is in {table}"
+                searched += 1
+    engine.dispose()
+    assert searched > 100
+
+
+def test_prefect_gone_in_the_middle_of_a_run_doubles_and_loses_nobody(stack: Stack, house: Settings) -> None:
+    template = house.home / "templates" / "hello" / "email.mjml"
+    template.write_text(template.read_text().replace("Dear", "Dearest"))
+    before = set(mailed(house))
+    run = started(stack, "send-campaign", send={"campaign": "hello", "dry_run": False})
+    reaches(stack, run, "PAUSED")
+    approved(stack, run)
+    until = time.monotonic() + 90
+    while told(house).state == "prepared" and time.monotonic() < until:
+        time.sleep(0.1)
+    os.killpg(stack.processes["prefect"].pid, signal.SIGKILL)
+    os.killpg(stack.processes["worker"].pid, signal.SIGKILL)
+    _drained_by_hand(house)
+    new = {name: count for name, count in mailed(house).items() if name not in before}
+    assert set(new.values()) == {1}
+    found = told(house).as_json()
+    assert found["sent"] + found["held"] + found["failed"] + found["unknown"] == found["audience"] == 303
+    assert found["unknown"] == 0
+
+
+def _drained_by_hand(house: Settings) -> None:
+    """What any other worker would do: drain, and after the quarantine look what lies in the mailbox."""
+    import asyncio
+    from datetime import timedelta
+
+    from contacts.store import utc_now
+    from outbox import plan
+    from outbox.deliver import Drain
+    from outbox.reconcile import reconcile
+
+    store = Store(house.database)
+    time.sleep(2)
+    plan.release_approved(store, house, actor="t", now=utc_now())
+    asyncio.run(Drain(store, house).run())
+    later = utc_now() + timedelta(hours=1)
+    asyncio.run(reconcile(store, later))
+    asyncio.run(Drain(store, house, clock=lambda: later).run())
+    store.close()

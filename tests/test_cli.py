@@ -1,0 +1,203 @@
+"""The engineer's door, as a shell meets it: one sentence for every mistake, exit codes, JSON for programs."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from contacts.store import Store
+from settings import Settings
+from tests.conftest import NOW, ROOT
+from tests.people import crowd
+
+
+def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "cli", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_a_campaign_goes_out_without_any_prefect_server_and_says_so_in_json(store: Store, settings: Settings) -> None:
+    crowd(store, 30, NOW)
+    done = run("campaign", "send", "hello", "--yes", "--json", PREFECT_API_URL="http://127.0.0.1:9/api")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["audience"], found["sent"], found["held"], found["failed"], found["unknown"]) == (
+        0,
+        30,
+        30,
+        0,
+        0,
+        0,
+    ), done.stderr
+    again = json.loads(run("campaign", "send", "hello", "--yes", "--json").stdout)
+    assert (again["sent"], again["held"]) == (0, 30)
+    assert json.loads(run("report", "hello", "--json").stdout)["launch"] == again["launch"]
+    story = json.loads(run("why", "reader3@example.org", str(found["launch"]), "--json").stdout)
+    assert story["story"][-1]["what"] == "email: sent"
+
+
+def test_without_yes_and_without_a_terminal_nothing_is_sent(store: Store, settings: Settings) -> None:
+    crowd(store, 3, NOW)
+    done = run("campaign", "send", "hello")
+    assert done.returncode == 1
+    assert "Nothing was sent" in done.stderr
+
+
+def test_a_file_comes_in_and_an_audience_is_counted(store: Store, settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text("email,paese\na@example.org,Italia\nb@example.org,Narnia\n")
+    tally = json.loads(run("import", str(path), "--consent", "newsletter", "--source", "the fair", "--json").stdout)
+    assert (tally["new"], tally["rejected"], tally["consents"]) == (1, 1, 1)
+    assert json.loads(run("audience", "count", 'country = "IT"', "--json").stdout) == {
+        "audience": 'country = "IT"',
+        "count": 1,
+    }
+    explained = json.loads(
+        run("audience", "explain", "consents to newsletter", "--contact", "a@example.org", "--json").stdout
+    )
+    assert explained["holds"] is True
+
+
+MISTAKES = [
+    (("campaign", "send", "helo", "--yes"), "did you mean “hello”?"),
+    (("report", "hello"), "has not been launched yet"),
+    (("audience", "count", 'contry = "IT"'), "did you mean “country”?"),
+    (("import", "nowhere.csv"), "there is no such file"),
+    (("why", "who@example.org", "hello"), "There is no contact"),
+    (("campaign", "pause", "99"), "There is no launch 99"),
+    (("import", "nowhere.csv", "--consent", "newsletter"), "--consent needs --source"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "says"), MISTAKES)
+def test_every_mistake_is_one_sentence(store: Store, settings: Settings, arguments: tuple[str, ...], says: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"PASSAPAROLA_DATABASE_URL": "mysql://x"}, "must begin with sqlite:/// or postgresql+psycopg://"),
+        ({"PASSAPAROLA_DATABASE_URL": "postgresql+psycopg://127.0.0.1:9/x"}, "cannot be opened"),
+        ({"PASSAPAROLA_DATABASE_URL": "nonsense"}, "not a database address"),
+        ({"PASSAPAROLA_EMAIL_CHANNEL": "pigeon"}, "PASSAPAROLA_EMAIL_CHANNEL"),
+        ({"PASSAPAROLA_FREQUENCY_CAP": "often"}, "PASSAPAROLA_FREQUENCY_CAP"),
+    ],
+)
+def test_a_wrong_setting_is_named(settings: Settings, environment: dict[str, str], says: str) -> None:
+    done = run("audience", "count", "everyone", **environment)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_database_of_another_version_is_left_alone(store: Store, settings: Settings) -> None:
+    with store.write() as session:
+        session.connection().exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
+    done = run("audience", "count", "everyone")
+    assert done.returncode == 1
+    assert "passaparola db upgrade" in done.stderr
+
+
+def test_a_full_disk_is_said_and_breaks_nothing(settings: Settings, store: Store, tmp_path: Path) -> None:
+    if not store.on_sqlite:
+        pytest.skip("the limit is SQLite's own")
+    crowd(store, 2_000, NOW)
+    with store.engine.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+    path = tmp_path / "more.csv"
+    path.write_text("email\n" + "".join(f"new{n}@example.org\n" for n in range(20_000)))
+    code = (
+        "import contacts.store as s; old = s._teach_sqlite\n"
+        "def full(engine):\n"
+        "    old(engine)\n"
+        "    from sqlalchemy import event\n"
+        f"    event.listen(engine, 'connect', lambda dbapi, record: dbapi.execute('PRAGMA max_page_count={pages + 50}'))\n"
+        "s._teach_sqlite = full\n"
+        "import sys, cli; sys.argv[1:] = ['import', sys.argv[1]]; cli.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "full" in done.stderr
+    assert "Traceback" not in done.stderr
+    with store.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
+    assert json.loads(run("import", str(path), "--json").stdout)["rows"] == 20_000
+
+
+def test_check_names_file_line_and_remedy(settings: Settings) -> None:
+    template = settings.home / "templates" / "hello" / "email.mjml"
+    template.write_text(template.read_text().replace("contact.first_name }}", 'contact.first_name | default("you") }}'))
+    assert run("check").returncode == 0
+    (settings.home / "campaigns" / "bad.yaml").write_text(
+        "title: Bad\ntopic: newsletter\nentre: {audience: readers}\nsteps: []\n"
+    )
+    (settings.home / "audiences" / "bad.yaml").write_text('title: Bad\nwho: contry = "IT"\n')
+    (settings.home / "templates" / "hello" / "email.it.mjml").write_text(
+        "---\nsubject: Ciao {{ contact.nickname }}\n---\n<mj-section><mj-column><mj-text>x</mj-text></mj-column></mj-section>\n"
+    )
+    done = run("check")
+    assert done.returncode == 1
+    assert "campaigns/bad.yaml:3: “entre” is not a field here; did you mean “enter”?" in done.stderr
+    assert "audiences/bad.yaml" in done.stderr
+    assert "templates/hello/email.it.mjml: for Anna, “nickname” is missing" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "title: [",
+        "- a\n- b\n",
+        "",
+        "title: x\ntopic: 9 lives\nenter: {audience: readers}\nsteps: [{say: hello, by: [email]}]\n",
+        "title: x\ntopic: t\nenter: {audience: nobody}\nsteps: [{say: hello, by: [email]}]\n",
+        "title: x\ntopic: t\nenter: {audience: readers}\nsteps: [{say: hello, by: [pigeon]}]\n",
+    ],
+)
+def test_broken_yaml_is_an_error_with_a_place(settings: Settings, broken: str) -> None:
+    (settings.home / "campaigns" / "broken.yaml").write_text(broken)
+    done = run("campaign", "preview", "broken")
+    assert done.returncode == 1
+    assert "campaigns/broken.yaml" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_taken_port_is_refused_in_a_sentence(settings: Settings) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = run("up", "--port", str(taken.getsockname()[1]))
+    assert done.returncode == 1
+    assert "is taken by another program" in done.stderr
+
+
+def test_every_command_has_help() -> None:
+    for command in (
+        "import",
+        "audience",
+        "campaign",
+        "contact",
+        "why",
+        "report",
+        "deliver",
+        "web",
+        "db",
+        "check",
+        "up",
+        "demo",
+    ):
+        assert run(command, "--help").returncode == 0, command
+    assert run("nonsense").returncode == 2
