@@ -105,11 +105,11 @@ class Stack:
             return ""
 
     def _run(self, name: str, module: str, *arguments: str) -> None:
-        log = (self.logs / f"{name}.log").open("ab")
-        self.processes[name] = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments], cwd=CODE, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True, preexec_fn=_hears_interrupts,
-        )  # fmt: skip
+        with (self.logs / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments], cwd=CODE, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True, preexec_fn=_hears_interrupts,
+            )  # fmt: skip
 
     def _finish(self, module: str, *arguments: str) -> None:
         done = subprocess.run(
