@@ -85,12 +85,13 @@ class Sendgrid(Channel):
     @classmethod
     def must_go_alone(cls, dispatch: Dispatch) -> set[str]:
         """Those whose holes are larger than a personalization may carry; alone, a message needs no substitutions."""
-        tags = 24 * max((place for part in dispatch.skeleton.parts.values() for place in part.order), default=0)
+        tags = 24 * (1 + max((place for part in dispatch.skeleton.parts.values() for place in part.order), default=0))
+        room = SUBSTITUTIONS - tags
         return {
             message.id
             for message in dispatch.messages
-            if tags + sum(map(len, message.values)) > SUBSTITUTIONS // 4
-            and tags + sum(len(value.encode()) for value in message.values) > SUBSTITUTIONS
+            # A character is four bytes at most, so short ones need no exact count.
+            if sum(map(len, message.values)) > room // 4 and len("".join(message.values).encode()) > room
         }
 
     async def suppressions(self, since: datetime) -> list[tuple[str, str]]:

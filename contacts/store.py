@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import orjson
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -47,7 +48,12 @@ class Store:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         try:
             engine = create_engine(
-                url, pool_pre_ping=url.get_backend_name() == "postgresql", pool_size=10, max_overflow=20
+                url,
+                pool_pre_ping=url.get_backend_name() == "postgresql",
+                pool_size=10,
+                max_overflow=20,
+                json_deserializer=orjson.loads,
+                json_serializer=lambda value: orjson.dumps(value).decode(),
             )
         except (NoSuchModuleError, ModuleNotFoundError):
             raise Misconfigured("For PostgreSQL, PASSAPAROLA_DATABASE_URL begins with postgresql+psycopg://") from None

@@ -133,8 +133,8 @@ class _Reservation:
                 guards.reason(asked, Cap.of(self.settings), self.now).label("reason"),
                 col(Address.value).label("address"),
                 latest_consent(col(Contact.id), medium, "tracking").label("tracking"),
-                *(col(getattr(Contact, name)) for name in TRAITS),
                 col(Contact.traits),
+                *(col(getattr(Contact, name)) for name in TRAITS),
             )
             .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
             .join(Contact, col(Contact.id) == col(Enrolment.contact_id))
@@ -172,8 +172,9 @@ class _Reservation:
         channel = get(self.content["channels"][self.batch.medium])
         alone = channel.must_go_alone(self._dispatch(0, messages)) if len(messages) > 1 else set()
         together = [message for message in messages if message.id not in alone] or messages[:1]
+        kept = {message.id for message in together}
         for message in messages:
-            if message not in together:
+            if message.id not in kept:
                 move(self.session, self.batch, [enrolment_of(message.id)], due_at=self.now)
         messages = together
         self.batch.state, self.batch.fence = "sending", self.batch.fence + 1
@@ -228,15 +229,16 @@ class Personal:
 
     def message(self, row: Any) -> Outgoing:
         """Raises TemplateError, ValueError."""
-        id_ = message_id(row.enrolment_id, self.batch.step, self.batch.medium)
         if self.public:
+            id_ = message_id(row[0], self.batch.step, self.batch.medium)
             return Outgoing(id_, "", "", self.ready.values(self.constants), {})
+        enrolment, _, address, tracking, custom, *typed = row
+        id_ = message_id(enrolment, self.batch.step, self.batch.medium)
         unsubscribe = self.links.unsubscribe(id_)
-        contact = {name: value for name in TRAITS if (value := getattr(row, name)) is not None}
-        given = {
-            **self.constants,
-            "contact": {**row.traits, **contact},
-            "links": self.links.clicks(id_, len(self.plain_links)) if row.tracking else self.plain_links,
+        contact = custom | {name: value for name, value in zip(TRAITS, typed, strict=True) if value is not None}
+        given = self.constants | {
+            "contact": contact,
+            "links": self.links.clicks(id_, len(self.plain_links)) if tracking else self.plain_links,
             "unsubscribe_url": unsubscribe,
             "preferences_url": self.links.preferences(id_),
         }
@@ -244,8 +246,8 @@ class Personal:
             "List-Unsubscribe": f"<{unsubscribe}>, <mailto:{self.mailto}?subject=unsubscribe%20{id_}>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         }
-        name = " ".join(part for part in (row.first_name, row.last_name) if part)
-        return Outgoing(id_, row.address, name, self.ready.values(given), headers)
+        name = " ".join(part for part in typed[:2] if part)
+        return Outgoing(id_, address, name, self.ready.values(given), headers)
 
 
 def move(session: Session, batch: Batch, enrolments: Sequence[int], *, due_at: datetime) -> None:

@@ -92,8 +92,10 @@ class Ready:
         """What fills the holes for one contact. Raises TemplateError, ValueError: a field is missing or unfit."""
         rich, plain = self.programs
         values = rich(given) + plain(given)
-        if self.subject:
-            values = tuple(" ".join(v.split()) if n in self.subject else v for n, v in enumerate(values))
+        for place in self.subject:
+            if not values[place].isprintable():
+                one_line = " ".join(values[place].split())
+                values = (*values[:place], one_line, *values[place + 1 :])
         return values
 
 

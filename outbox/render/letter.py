@@ -207,6 +207,8 @@ def _said(element: "etree._Element") -> list[str]:
 
 
 def _plain(element: "etree._Element") -> str:
+    if element.tag == "mj-table" and any(isinstance(child, etree._Comment) for child in element.iter()):
+        return "\n".join(_rows(element))
     inner = etree.tostring(element, method="html", encoding="unicode", with_tail=False)
     inner = re.sub(r"<!--\s*(jb\d+j)\s*-->", r"\1", inner)
     tag = "table" if element.tag == "mj-table" else "div"
@@ -214,3 +216,19 @@ def _plain(element: "etree._Element") -> str:
         r"^<mj-\w+[^>]*>|</mj-\w+>$", lambda m: f"</{tag}>" if m[0].startswith("</") else f"<{tag}>", inner.strip()
     )
     return str(get_text(f"<html><body>{inner}</body></html>", ParserConfig(display_links=True))).strip()
+
+
+def _rows(table: "etree._Element") -> list[str]:
+    """A table with blocks in it, row by row: aligning its columns would tear the blocks out of their order."""
+    rows: list[str] = []
+    for child in table:
+        if isinstance(child, etree._Comment):
+            rows.append((child.text or "").strip())
+        elif child.tag == "tr":
+            cells = [
+                " ".join("".join(cell.itertext(with_tail=False)).split()) for cell in child if cell.tag in ("td", "th")
+            ]
+            rows.append("  ".join(cells))
+        else:
+            rows += _rows(child)
+    return rows

@@ -1,0 +1,1 @@
+"""Each hot path beside its peer in one run, as a ratio: `make bench`, `make bench ONLY=render`."""
