@@ -132,7 +132,7 @@ def _teach_sqlite(engine: Engine) -> None:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
-            "cache_size=-65536",
+            "cache_size=-16384",
         ):
             dbapi.execute(f"PRAGMA {pragma}")
 

@@ -20,6 +20,7 @@ from contacts.models import Attempt, Batch, Launch
 from contacts.store import Store, audit, utc_now
 from errors import Blocked, ChannelError, Misconfigured, Refused, TooLarge, Unavailable, Uncertain
 from failpoints import failpoint
+from outbox.ledger import hold_recalled
 from outbox.queue import Reserved, enrolment_of, move, reserve, set_receipts, set_states
 from settings import Settings
 
@@ -241,6 +242,7 @@ class _Recording:
 
 def finish_launches(store: Store, now: datetime) -> None:
     """A running launch whose batches are all at rest is finished; what is unknown in it may still be resolved."""
+    hold_recalled(store)
     open_ = select(col(Batch.id)).where(
         col(Batch.launch_id) == col(Launch.id), col(Batch.state).in_(["queued", "sending"])
     )

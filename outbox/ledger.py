@@ -95,21 +95,28 @@ def resume(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
 
 def recall(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
     """What has not left is held for good."""
-    _change(
-        store, launch_id, ("prepared", "approved", "running", "paused"), "recalled", actor, now, f"recalled by {actor}"
-    )
+    allowed = ("prepared", "approved", "running", "paused")
+    _change(store, launch_id, allowed, "recalled", actor, now, f"recalled by {actor}")
+    hold_recalled(store)
+
+
+def hold_recalled(store: Store) -> None:
+    """Hold whatever is still queued in recalled launches, also what came back into the queue after the recall.
+
+    The batches are taken first and their messages by them: a batch that a worker has just reserved is not ours.
+    """
+    recalled = select(col(Launch.id)).where(col(Launch.state) == "recalled")
+    queued = (col(Batch.state) == "queued", col(Batch.launch_id).in_(recalled))
+    with store.read() as session:
+        if session.execute(select(col(Batch.id)).where(*queued).limit(1)).scalar() is None:
+            return
+    quietly = {"synchronize_session": False}
     with store.write() as session:
-        waiting = select(col(Batch.id)).where(col(Batch.launch_id) == launch_id, col(Batch.state) == "queued")
-        own = (col(Message.batch_id).in_(waiting), col(Message.state).is_(None))
-        quietly = {"synchronize_session": False}
+        taken = update(Batch).where(*queued).values(state="recalled").returning(col(Batch.id))
+        ids = list(session.execute(taken, execution_options=quietly).scalars())
+        own = (col(Message.batch_id).in_(ids), col(Message.state).is_(None))
         session.execute(
             update(Message).where(*own).values(state="held", reason="the launch was recalled"),
-            execution_options=quietly,
-        )
-        session.execute(
-            update(Batch)
-            .where(col(Batch.launch_id) == launch_id, col(Batch.state) == "queued")
-            .values(state="recalled"),
             execution_options=quietly,
         )
 
@@ -121,9 +128,10 @@ def _change(
         _launch(session, launch_id)
         change = update(Launch).where(col(Launch.id) == launch_id, col(Launch.state).in_(list(allowed)))
         changed = session.execute(
-            change.values(state=state, note=note), execution_options={"synchronize_session": False}
+            change.values(state=state, note=note).returning(col(Launch.id)),
+            execution_options={"synchronize_session": False},
         )
-        if changed.rowcount != 1:  # type: ignore[attr-defined]
+        if changed.scalar() is None:
             at = session.execute(select(col(Launch.state)).where(col(Launch.id) == launch_id)).scalar_one()
             raise NotAllowed(f"Launch {launch_id} is {at}; only {' or '.join(allowed)} ones can be {state}.")
         audit(session, now, actor, state, f"launch:{launch_id}")

@@ -226,7 +226,9 @@ def _rows(table: "etree._Element") -> list[str]:
             rows.append((child.text or "").strip())
         elif child.tag == "tr":
             cells = [
-                " ".join("".join(cell.itertext(with_tail=False)).split()) for cell in child if cell.tag in ("td", "th")
+                " ".join("".join(map(str, cell.itertext(with_tail=False))).split())
+                for cell in child
+                if cell.tag in ("td", "th")
             ]
             rows.append("  ".join(cells))
         else:
