@@ -19,7 +19,7 @@ from contacts.store import Store, utc_now
 from contacts.tables import opened
 from errors import PassaparolaError
 from flows import shop
-from flows.up import Stack, arguments, running, spoken, urls
+from flows.up import Stack, arguments, prefect_files, running, spoken, urls
 from outbox import ledger
 from settings import Settings, settings
 
@@ -57,6 +57,7 @@ def _of_its_own() -> Settings:
     }
     os.environ["PASSAPAROLA_DATABASE_URL"] = f"sqlite:///{var / 'passaparola.db'}"
     settings.cache_clear()
+    shutil.rmtree(prefect_files(settings()), ignore_errors=True)
     return settings()
 
 

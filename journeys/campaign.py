@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from contacts import audience
-from contacts.audience.words import MEDIA
+from contacts.audience.words import MEDIA, is_medium
 from contacts.content import read_yaml
 from errors import BadContent, Unknown, did_you_mean
 
@@ -76,7 +76,7 @@ def load(home: Path, name: str) -> Campaign:
         )
     for step in campaign.steps:
         for medium in step.by:
-            if medium not in MEDIA:
+            if not is_medium(medium):
                 at = f"{path.relative_to(home)}:{_line(path, medium)}"
                 raise BadContent(f"“{medium}” is not a medium{did_you_mean(medium, MEDIA)}", at)
         if len(set(step.by)) < len(step.by):

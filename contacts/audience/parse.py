@@ -11,7 +11,7 @@ from lark.exceptions import VisitError
 from lark.tree import Meta
 
 from contacts.audience import tree
-from contacts.audience.words import MEDIA, VERBS, Catalogue
+from contacts.audience.words import MEDIA, VERBS, Catalogue, is_medium
 from errors import BadQuestion, did_you_mean
 
 LONGEST, DEEPEST = 4_000, 20
@@ -287,7 +287,7 @@ class Reader(Transformer[Token, Anything]):
         return tree.Reach(medium=self._medium(parts[0]), verified=True, text=self._words(meta))
 
     def _medium(self, name: Token) -> str:
-        if name not in MEDIA:
+        if not is_medium(name):
             self._wrong(f"“{name}” is not a medium{did_you_mean(name, MEDIA)}", name)
         return str(name)
 

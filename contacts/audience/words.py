@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import channels
+
 TRAITS = {
     "first_name": "text",
     "last_name": "text",
@@ -28,6 +30,11 @@ VERBS = {
 }
 
 MEDIA = ("email", "phone", "sms", "twitter", "facebook", "instagram", "linkedin", "mastodon", "bluesky", "telegram")
+
+
+def is_medium(name: str) -> bool:
+    """One of the usual ones, or one that a file in channels/ speaks."""
+    return name in MEDIA or any(channels.get(channel).medium == name for channel in channels.names())
 
 
 @dataclass(frozen=True)
