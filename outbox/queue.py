@@ -5,29 +5,28 @@ reserve   choose a due batch, ask every guard again, render, write the attempt, 
 record    write what became of it, if the batch is still ours
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from jinja2 import TemplateError
-from sqlalchemy import Row, bindparam, func, null, select, text, update
+from sqlalchemy import Row, null, select, text, update
 from sqlmodel import Session, col
 
 from channels import get
-from channels.base import Dispatch, Outgoing, Sender
+from channels.base import Dispatch, Outgoing
 from contacts.audience.compile import latest_consent
 from contacts.models import Address, Attempt, Batch, Contact, Enrolment, Launch, Message
 from contacts.store import Store, audit
 from errors import BadContent
 from failpoints import failpoint
 from outbox import guards
+from outbox.batches import dispatch_of, enrolment_of, move, prepared, set_rows
 from outbox.guards import Asked, Cap
-from outbox.links import Links, message_id
-from outbox.render.frozen import Frozen, Ready, constants, ready
+from outbox.personal import TRAITS, Personal
 from settings import Settings
 
-TRAITS = ("first_name", "last_name", "language", "country", "city", "time_zone", "birthday")
 CLAIM_LOCK = 20260418
 
 
@@ -114,7 +113,7 @@ class _Reservation:
         rows = self.session.execute(self._people()).all()
         held = [{"e": row.enrolment_id, "why": row.reason} for row in rows if row.reason]
         if held:
-            _set_state(self.session, self.batch, "held", held)
+            set_rows(self.session, self.batch, "held", held)
         rows = [row for row in rows if not row.reason]
         if not self.settings.quiet_hours or self.public:
             return rows
@@ -165,7 +164,7 @@ class _Reservation:
                 reason = str(error.args[0]) if error.args else type(error).__name__
                 failed.append({"e": row.enrolment_id, "why": f"could not be rendered: {reason[:300]}"})
         if failed:
-            _set_state(self.session, self.batch, "failed", failed)
+            set_rows(self.session, self.batch, "failed", failed)
         return messages
 
     def _attempt(self, messages: list[Outgoing]) -> Reserved:
@@ -200,102 +199,3 @@ class _Reservation:
 
     def _dispatch(self, attempt: int, messages: list[Outgoing]) -> Dispatch:
         return dispatch_of(self.launch, self.batch, self.ready, attempt, messages)
-
-
-def prepared(content: Mapping[str, Any], batch: Batch) -> Ready:
-    said = content["steps"][batch.step]["say"]
-    wording = Frozen.model_validate(content["messages"][f"{said}/{batch.medium}"][batch.locale])
-    return ready(wording, batch.locale, constants(content))
-
-
-def dispatch_of(launch: Launch, batch: Batch, ready_: Ready, attempt: int, messages: Sequence[Outgoing]) -> Dispatch:
-    content = launch.content
-    sender = Sender(content["sender"]["name"], content["sender"]["email"], content["sender"]["reply_to"])
-    return Dispatch(
-        attempt, batch.medium, content["campaign"], ready_.skeleton, sender, launch.created_at, tuple(messages)
-    )
-
-
-class Personal:
-    """What one contact's message is made of: plain values only, never a live object."""
-
-    def __init__(self, content: Mapping[str, Any], batch: Batch, settings: Settings, ready_: Ready) -> None:
-        self.ready, self.batch, self.settings = ready_, batch, settings
-        self.links = Links(settings.secret, settings.public_url)
-        self.constants = constants(content)
-        self.public = batch.medium in content["public"]
-        self.plain_links = list(ready_.links)
-        self.mailto = content["sender"]["reply_to"] or content["sender"]["email"]
-
-    def message(self, row: Any) -> Outgoing:
-        """Raises TemplateError, ValueError."""
-        if self.public:
-            id_ = message_id(row[0], self.batch.step, self.batch.medium)
-            return Outgoing(id_, "", "", self.ready.values(self.constants), {})
-        enrolment, _, address, tracking, custom, *typed = row
-        id_ = message_id(enrolment, self.batch.step, self.batch.medium)
-        unsubscribe = self.links.unsubscribe(id_)
-        contact = custom | {name: value for name, value in zip(TRAITS, typed, strict=True) if value is not None}
-        given = self.constants | {
-            "contact": contact,
-            "links": self.links.clicks(id_, len(self.plain_links)) if tracking else self.plain_links,
-            "unsubscribe_url": unsubscribe,
-            "preferences_url": self.links.preferences(id_),
-        }
-        headers = {
-            "List-Unsubscribe": f"<{unsubscribe}>, <mailto:{self.mailto}?subject=unsubscribe%20{id_}>",
-            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-        }
-        name = " ".join(part for part in typed[:2] if part)
-        return Outgoing(id_, address, name, self.ready.values(given), headers)
-
-
-def move(session: Session, batch: Batch, enrolments: Sequence[int], *, due_at: datetime) -> None:
-    """Some of a batch's messages into a batch of their own."""
-    same = [col(getattr(Batch, name)) == getattr(batch, name) for name in ("launch_id", "step", "medium", "locale")]
-    number = session.execute(select(func.max(col(Batch.number)) + 1).where(*same)).scalar_one()
-    new = Batch(
-        launch_id=batch.launch_id, step=batch.step, medium=batch.medium, locale=batch.locale, number=number,
-        size=len(enrolments), due_at=due_at,
-    )  # fmt: skip
-    session.add(new)
-    session.flush()
-    table = Message.__table__  # type: ignore[attr-defined]
-    moved = (
-        update(table)
-        .where(table.c.enrolment_id == bindparam("e"), table.c.step == batch.step, table.c.medium == batch.medium)
-        .values(batch_id=new.id, state=None, reason=None)
-    )
-    session.connection().execute(moved, [{"e": enrolment} for enrolment in enrolments])
-
-
-def _set_state(session: Session, batch: Batch, state: str, rows: list[dict[str, Any]]) -> None:
-    table = Message.__table__  # type: ignore[attr-defined]
-    change = (
-        update(table)
-        .where(table.c.enrolment_id == bindparam("e"), table.c.step == batch.step, table.c.medium == batch.medium)
-        .values(state=state, reason=bindparam("why"))
-    )
-    session.connection().execute(change, rows)
-
-
-def set_states(session: Session, batch: Batch, state: str, reasons: Mapping[str, str]) -> None:
-    """`reasons` by message id."""
-    if reasons:
-        _set_state(session, batch, state, [{"e": enrolment_of(id_), "why": why[:500]} for id_, why in reasons.items()])
-
-
-def set_receipts(session: Session, batch: Batch, receipts: Mapping[str, str]) -> None:
-    table = Message.__table__  # type: ignore[attr-defined]
-    change = (
-        update(table)
-        .where(table.c.enrolment_id == bindparam("e"), table.c.step == batch.step, table.c.medium == batch.medium)
-        .values(receipt=bindparam("its"))
-    )
-    if receipts:
-        rows = [{"e": enrolment_of(id_), "its": receipt} for id_, receipt in receipts.items()]
-        session.connection().execute(change, rows)
-
-
-def enrolment_of(id_: str) -> int:
-    return int(id_.partition("-")[0])

@@ -15,9 +15,9 @@ from contacts.models import Attempt, Batch, Launch, Message
 from contacts.store import Store, audit
 from errors import ChannelError
 from failpoints import failpoint
+from outbox.batches import dispatch_of, enrolment_of, move, prepared, set_receipts, set_states
 from outbox.deliver import finish_launches
 from outbox.links import message_id
-from outbox.queue import dispatch_of, enrolment_of, move, prepared, set_receipts, set_states
 from settings import Settings
 
 

@@ -20,11 +20,10 @@ ENGINE = [path for path in ENGINE if "migrations" not in path.parts] + [
 ]
 LONGER = {
     "cli.py": 560,
-    "contacts/models.py": 280,
-    "channels/twitter.py": 260,
     "contacts/audience/parse.py": 330,
-    "contacts/intake.py": 320,
-    "outbox/queue.py": 320,
+    "contacts/intake.py": 300,
+    "contacts/models.py": 270,
+    "channels/twitter.py": 260,
 }
 
 
