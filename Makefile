@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 export DO_NOT_TRACK := 1
 export UV_PYTHON_DOWNLOADS := never
+# The machine's own certificates, as pip uses them: behind a company proxy uv would refuse to fetch.
+export UV_SYSTEM_CERTS := 1
 
 .venv/ready: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv

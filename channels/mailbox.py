@@ -5,7 +5,6 @@ It is a channel like any other, with an evidence of its own: what lies in the bo
 
 import json
 import os
-import shutil
 from asyncio import to_thread
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,8 +79,3 @@ def _post(dispatch: Dispatch, message: Outgoing) -> bytes:
         "at": datetime.now(UTC).isoformat(),
     }
     return json.dumps(post, ensure_ascii=False, indent=1).encode()
-
-
-def empty(root: Path) -> None:
-    """Throw away what lies in the box; the demo begins with an empty one."""
-    shutil.rmtree(root, ignore_errors=True)

@@ -10,8 +10,6 @@ from contacts.audience.compile import latest_consent
 from contacts.models import Address, Consent, Suppression
 from contacts.store import audit
 
-BASES = ("consent", "soft_opt_in", "transactional")
-
 
 def may_be_written_to(session: Session, contact_id: int, medium: str, topic: str) -> bool:
     return bool(session.execute(select(latest_consent(contact_id, medium, topic))).scalar())

@@ -86,7 +86,7 @@ def _launch(session: Session, launch_id: int) -> Launch:
 
 def pause(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
     """Nothing more of it is claimed; what is in the air lands."""
-    _change(store, launch_id, ("running", "approved"), "paused", actor, now, f"paused by {actor}")
+    _change(store, launch_id, ("running",), "paused", actor, now, f"paused by {actor}")
 
 
 def resume(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:

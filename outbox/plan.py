@@ -160,16 +160,3 @@ def release_approved(store: Store, settings: Settings, *, actor: str, now: datet
     for launch_id in waiting:
         with suppress(NotAllowed):  # another worker was faster, or the approval has expired and says so
             release(store, settings, launch_id or 0, actor=actor, now=now)
-
-
-def excluded(session: Session, settings: Settings, launch: Launch, now: datetime) -> dict[str, dict[str, int]]:
-    """Per addressed medium, how many of the enrolled would be held now, by reason; `""` counts those who would not."""
-    found: dict[str, dict[str, int]] = {}
-    for step in launch.content["steps"]:
-        for medium in step["by"]:
-            if medium not in launch.content["public"] and medium not in found:
-                asked = Asked.of(session, launch.wording, launch.content["topic"], medium, launch.id)
-                who = _who(launch, asked, literal(""), Cap.of(settings), now).subquery()
-                counts = session.execute(select(who.c.reason, func.count()).group_by(who.c.reason))
-                found[medium] = {reason or "": count for reason, count in counts}
-    return found

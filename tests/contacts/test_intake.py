@@ -90,6 +90,23 @@ def test_consent_is_never_assumed(store: Store, settings: Settings, tmp_path: Pa
         assert (row.source, row.proof["line"]) == ("fair in Turin, paper forms", 2)
 
 
+def test_an_import_that_dies_is_finished_by_starting_it_again(store: Store, settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text("email\n" + "".join(f"p{n}@example.org\n" for n in range(5_000)))
+    with opened(path) as table:
+        plan = Import(store, settings, path, Mapping(columns=guessed(table.header)))
+
+    def dies(rows: int, at: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        plan.run(NOW, dies)
+    tally = imported(store, settings, path)
+    assert (tally.new, tally.unchanged) == (3_000, 2_000)
+    with store.read() as session:
+        assert session.execute(select(func.count()).select_from(Contact)).scalar_one() == 5_000
+
+
 BAD = [
     ("not-an-address;A;B;IT;it;;", "email"),
     ("a@example.org;A;B;Narnia;it;;", "not a country"),
