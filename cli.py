@@ -293,6 +293,9 @@ def campaign_send(
             if not sys.stdin.isatty() or not typer.confirm(f"Send to {seen.sendable:,} people?", err=True):
                 raise NotAllowed("Nothing was sent. --yes approves without being asked.")
         made = launch.prepare(store, own, name, freeze, actor=_actor(), now=_house_now(own))
+        if not yes and made.wording != seen.wording:
+            launch.reject(store, made.id or 0, approver=_actor(), now=_now(), comment="changed while it was looked at")
+            raise NotAllowed("The files were changed while you looked at them. Nothing was sent; look again.")
         going = made.id or 0
         launch.approve(store, own, going, made.hash, freeze, approver=_actor(), now=_now())
     plan.release_approved(store, own, actor=_actor(), now=_now())
@@ -305,14 +308,15 @@ def campaign_send(
 
 
 def _drained(own: Any, store: Any, launch: int | None, quiet: bool, patience: float = 300.0) -> Any:
-    """SIGTERM lets what is in hand land and takes nothing new."""
+    """SIGTERM and Ctrl-C let what is in hand land and take nothing new."""
     import signal
 
     from outbox.deliver import Drain
 
     async def run() -> Any:
         drain = Drain(store, own, launch, patience=patience)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, drain.stop)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, drain.stop)
         return await drain.run(lambda outcome, size: None if quiet else err.print(f"{size:,} {outcome}"))
 
     return asyncio.run(run())
@@ -439,12 +443,17 @@ def contact_unsubscribe(
 ) -> None:
     """Write down a contact's no; nothing about the topic is sent to them from this moment on."""
     from contacts import consent
+    from contacts.audience.words import MEDIA, is_medium
+    from errors import did_you_mean
 
+    if not is_medium(medium):
+        raise Unknown(f"“{medium}” is not a medium{did_you_mean(medium, MEDIA)}")
     _, store = _opened()
     with store.write() as session:
         id_ = _contact(session, contact)
-        consent.record(session, id_, medium, topic, False, at=_now(), source=_actor())
-    out.print("Done.")
+        new = consent.record(session, id_, medium, topic, False, at=_now(), source=_actor())
+    about = "everything" if topic == "*" else topic
+    out.print(f"Contact {id_} said no to {about} by {medium}." if new else f"That no already stands for contact {id_}.")
 
 
 @database.command("upgrade")
@@ -511,7 +520,10 @@ def _contact(session: Any, said: str) -> int:
         found = session.exec(select(col(Contact.id)).where(col(Contact.id) == int(said))).first()
     else:
         wanted = said.strip().lower().removeprefix("@")
-        found = session.exec(select(col(Address.contact_id)).where(col(Address.value) == wanted)).first()
+        ids = set(session.exec(select(col(Address.contact_id)).where(col(Address.value) == wanted)).all())
+        if len(ids) > 1:
+            raise Unknown(f"“{said}” is an address of several contacts; use one of the numbers {sorted(ids)}.")
+        found = next(iter(ids), None)
     if found is None:
         raise Unknown(f"There is no contact “{said}”.")
     return int(found)

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from datetime import time
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -48,6 +49,15 @@ class Settings(FromEnvironment):
         pattern=r"^(\d\d:\d\d-\d\d:\d\d)?$",
         description="`21:00-08:30` on the contact's own clock: nothing is sent.",
     )
+
+    @field_validator("quiet_hours")
+    @classmethod
+    def two_times(cls, hours: str) -> str:
+        if hours:
+            start, end = (time.fromisoformat(edge) for edge in hours.split("-"))
+            if start == end:
+                raise ValueError("quiet hours that begin and end at the same time never end")
+        return hours
 
     @field_validator("public_url")
     @classmethod

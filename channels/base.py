@@ -32,10 +32,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Media:
-    """A picture that goes with a post; `alt` says what it shows to those who do not see it."""
+    """A picture that goes with a post; `alt` says what it shows to those who do not see it.
+
+    `sha256` is of the picture that was approved; another one under its name is not sent.
+    """
 
     path: str
     alt: str
+    sha256: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ errors included. Limits: https://www.twilio.com/docs/sendgrid/api-reference/mail
 """
 
 import asyncio
+import itertools
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -25,6 +26,7 @@ SUBSTITUTIONS = 10_000  # bytes per personalization; the documentation also says
 LARGEST_REQUEST = 28 * 1024 * 1024
 OURS = "passaparola_message"  # reserved names of the event webhook win over equal ones, so ours has a prefix
 ATTEMPT = "passaparola_attempt"
+PAGE = 500
 
 
 class SendgridSettings(FromEnvironment):
@@ -111,9 +113,13 @@ class Sendgrid(Channel):
             ("invalid_emails", "invalid address"),
         ):
             try:
-                query = {"start_time": int(since.timestamp()), "limit": 500}
-                answer = getattr(account.client.suppression, kind).get(query_params=query)
-                found += [(entry["email"], reason) for entry in orjson.loads(answer.body)]
+                page: list[Any] = [None] * PAGE
+                for offset in itertools.count(0, PAGE):
+                    if len(page) < PAGE:
+                        break
+                    query = {"start_time": int(since.timestamp()), "limit": PAGE, "offset": offset}
+                    page = orjson.loads(getattr(account.client.suppression, kind).get(query_params=query).body)
+                    found += [(entry["email"], reason) for entry in page]
             except (HTTPError, OSError, orjson.JSONDecodeError) as error:
                 raise Unavailable(f"SendGrid's {kind} cannot be read: {type(error).__name__}") from None
         return found
@@ -200,9 +206,9 @@ def _understood(status: int, headers: Any, body: bytes, dispatch: Dispatch) -> A
     if status == 413:
         raise TooLarge("SendGrid: the request is too large")
     if status == 429:
-        reset = headers.get("X-RateLimit-Reset", "")
-        after = headers.get("Retry-After") or (int(reset) - time.time() if reset.isdigit() else 5)
-        raise Unavailable("SendGrid asks us to slow down", after=max(float(after), 1.0))
+        wait, reset = headers.get("Retry-After", ""), headers.get("X-RateLimit-Reset", "")
+        after = float(wait) if wait.isdigit() else (int(reset) - time.time() if reset.isdigit() else 5.0)
+        raise Unavailable("SendGrid asks us to slow down", after=max(after, 1.0))
     if status == 400 and (named or not field or field.startswith("personalizations")):
         raise Refused(f"SendGrid: {reason}", named)
     if 400 <= status < 500:

@@ -41,6 +41,8 @@ class Smtp(Channel):
         lines = await self._connected(min(CONNECTIONS, len(waiting)))
         run = _Run(letter, dispatch.sender.email, waiting)
         kept = await asyncio.gather(*(run.line(client) for client in lines))
+        if run.blocked and len(waiting) == len(dispatch.messages):
+            raise Blocked(run.blocked)
         self.idle += [client for client, alive in zip(lines, kept, strict=True) if alive]
         for message in waiting:  # every line broke before it came to these
             run.deferred[message.id] = "the connection to the server broke"
@@ -91,13 +93,14 @@ class _Run:
 
     def __init__(self, letter: Letter, sender: str, waiting: list[Outgoing]) -> None:
         self.letter, self.sender, self.waiting = letter, sender, waiting
+        self.blocked = ""
         self.refused: dict[str, str] = {}
         self.deferred: dict[str, str] = {}
         self.uncertain: dict[str, str] = {}
 
     async def line(self, client: aiosmtplib.SMTP) -> bool:
         """False when the line broke on the way."""
-        while self.waiting:
+        while self.waiting and not self.blocked:
             if not await self._one(client, self.waiting.pop()):
                 client.close()
                 return False
@@ -114,6 +117,16 @@ class _Run:
             await client.data(body)
         except ValueError as error:
             self.refused[message.id] = str(error)
+            return await _cleared(client)
+        except aiosmtplib.SMTPSenderRefused as error:
+            if error.code >= 500:
+                self.blocked = f"the SMTP server does not take mail from {self.sender}: {error.code} {error.message}"[
+                    :300
+                ]
+                self.waiting.append(message)
+                return False
+            self.deferred[message.id] = f"{error.code} {error.message}"[:300]
+            return await _cleared(client)
         except aiosmtplib.SMTPResponseException as error:
             said = f"{error.code} {error.message}"[:300]
             (self.refused if error.code >= 500 else self.deferred)[message.id] = said

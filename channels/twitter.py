@@ -4,6 +4,7 @@ X has no idempotency key. What helps after a lost answer is our own timeline (an
 refuses the same text twice. Facts: https://docs.x.com/x-api/posts/creation-of-a-post, …/fundamentals/rate-limits
 """
 
+import hashlib
 import html
 import re
 import time
@@ -100,15 +101,20 @@ class _Account:
 
         self.client = tweepy.Client(None, *keys, wait_on_rate_limit=False)
         _redirected(self.client.session, api_url, timeout)
-        self.keys, self.api_url = keys, api_url
+        self.keys, self.api_url, self.timeout = keys, api_url, timeout
 
     def post(self, dispatch: Dispatch) -> Answer:
         message = dispatch.messages[0]
+        began = time.monotonic()
         parts = thread(dispatch.skeleton.parts["text"].fill(message.values))
         media = [self._answered(partial(self._upload, one), began=False) for one in dispatch.skeleton.media]
         posted: list[str] = []
         for part in parts:
             failpoint("half_written")
+            if time.monotonic() - began > self.timeout / 2:  # whoever waits for us may give up before X answers
+                if posted:
+                    raise Uncertain(f"{len(posted)} of {len(parts)} posts of the thread are out, then X became slow")
+                raise Unavailable("X is slow today")
             try:
                 posted.append(self._create(part, media if not posted else [], posted[-1] if posted else None))
             except _Duplicate:
@@ -161,6 +167,8 @@ class _Account:
         """Version 2 of the upload, which tweepy does not have: initialize, append, finalize, alt text."""
         path = settings().home / media.path
         body = path.read_bytes()
+        if media.sha256 and hashlib.sha256(body).hexdigest() != media.sha256:
+            raise Refused(f"{path.name} is not the picture that was approved")
         kind = {".png": "png", ".webp": "webp", ".gif": "gif"}.get(path.suffix.lower(), "jpeg")
         begun = self._raw(
             "initialize",
@@ -234,7 +242,7 @@ def _redirected(session: Any, api_url: str, timeout: float) -> None:
     class Adapter(HTTPAdapter):
         def send(self, request: Any, *given: Any, **how: Any) -> Any:
             request.url = request.url.replace("https://api.twitter.com", api_url, 1)
-            how["timeout"] = timeout / 2
+            how["timeout"] = timeout / 4
             return super().send(request, *given, **how)
 
     session.mount("https://api.twitter.com", Adapter())

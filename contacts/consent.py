@@ -1,6 +1,6 @@
 """What contacts allow: consents are appended, suppressions outlive everything."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -28,9 +28,14 @@ def record(
     proof: dict[str, Any] | None = None,
 ) -> bool:
     """Append a yes or a no; False when the same already stands. Topic `*` is every topic."""
-    standing = session.execute(select(latest_consent(contact_id, medium, topic))).scalar()
-    if standing is granted or (standing is None and not granted and topic != "*"):
+    latest = select(col(Consent.granted), col(Consent.at)).where(
+        col(Consent.contact_id) == contact_id, col(Consent.medium) == medium, col(Consent.topic).in_([topic, "*"])
+    )
+    last = session.execute(latest.order_by(col(Consent.at).desc(), col(Consent.id).desc()).limit(1)).first()
+    if last and last.granted is granted:
         return False
+    # What is said now is later than what was said before, whatever clock dated that.
+    at = max(at, last.at + timedelta(microseconds=1)) if last else at
     session.add(
         Consent(
             contact_id=contact_id,

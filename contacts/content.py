@@ -34,7 +34,8 @@ def from_yaml(text: str, model: type[Model], where: str, first_line: int = 1) ->
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        problem = error.errors()[0]
+        # A field with a typo is also a field that is missing: the typo is the thing to say.
+        problem = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
         path = tuple(part for part in problem["loc"] if not (isinstance(part, str) and part.startswith("function-")))
         line = _line_of(node, path) + first_line
         raise BadContent(_sentence(problem, path, model), f"{where}:{line}") from None

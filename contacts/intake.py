@@ -57,7 +57,7 @@ class Import:
         with opened(self.path) as table, _Rejects(rejects, table.header) as bad:
             rows = iter(table.rows)
             while chunk := list(islice(rows, CHUNK)):
-                people = list(self._understood(chunk, self._reader(table.header, chunk), bad))
+                people = list(self._understood(chunk, self._reader(table.header, chunk, now), bad))
                 with self.store.write() as session:
                     _Chunk(self, session, now, tally).keep(people)
                 tally.rows += len(chunk)
@@ -68,7 +68,7 @@ class Import:
             audit(session, now, "import", "imported", f"file:{self.path.name}", rows=tally.rows, new=tally.new)
         return tally
 
-    def _reader(self, header: list[str], chunk: list[Row]) -> Reader:
+    def _reader(self, header: list[str], chunk: list[Row], now: datetime) -> Reader:
         """What a custom trait is was decided when it was first seen, in this file or in an earlier one."""
         custom = {role for role in self.mapping.columns.values() if role not in {*NAMED, *MEDIA, "ignore"}}
         custom = {role for role in custom if not role.startswith(("order_", "consent"))}
@@ -82,7 +82,7 @@ class Import:
                     if role in unknown and role not in self.seen and cells:
                         self.seen[role] = kind_of(cells)
                         session.add(Trait(name=role, kind=self.seen[role]))
-        return Reader(header, self.mapping, self.seen, self.settings.time_zone, self.settings.currency)
+        return Reader(header, self.mapping, self.seen, self.settings.time_zone, self.settings.currency, now)
 
     def _understood(self, chunk: Iterable[Row], reader: Reader, bad: "_Rejects") -> Iterator[Person]:
         for row in chunk:

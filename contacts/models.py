@@ -191,6 +191,7 @@ class Batch(SQLModel, table=True):
     size: int
     state: str = Field(default="queued", description="queued, sending, sent, unknown or recalled")
     due_at: datetime = _when()
+    tries: int = Field(default=0, description="how often its messages were put off by the provider")
     fence: int = Field(default=0, description="grows with every claim; a worker that wakes up late holds an old one")
     claimed_by: str = ""
     claimed_at: datetime | None = _when(default=None)

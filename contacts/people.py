@@ -45,6 +45,7 @@ class Reader:
     kinds: dict[str, str]
     zone: str
     currency: str
+    now: datetime
 
     def person(self, row: Row) -> Person:
         """Raises ValueError: the reason, for the rejects file."""
@@ -57,6 +58,8 @@ class Reader:
             for name, cell in zip(self.header, row.cells, strict=False)
             if cell.strip()
         }
+        if any("\n" in cell or "\r" in cell for role, cell in cells.items() if role in {*MEDIA, *TRAITS}):
+            raise ValueError("a name or address goes over several lines; is a quote missing?")
         if any(0xDC80 <= ord(sign) <= 0xDCFF for cell in cells.values() for sign in cell):
             raise ValueError("some bytes of this row are in another encoding")
         person = Person(row.line)
@@ -96,6 +99,8 @@ class Reader:
                 person.topics.append((topic, medium or "email"))
         if "consent_at" in cells:
             person.consent_at = columns.moment(cells["consent_at"], self.mapping, self.zone)
+            if person.consent_at > self.now:
+                raise ValueError("consent_at: this lies in the future; are day and month the other way round?")
         person.consent_source = cells.get("consent_source", "")
 
     def _purchase(self, cells: dict[str, str], person: Person) -> None:

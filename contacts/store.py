@@ -50,6 +50,7 @@ class Store:
             engine = create_engine(
                 url,
                 pool_pre_ping=url.get_backend_name() == "postgresql",
+                hide_parameters=True,  # an error's text must hold no address
                 pool_size=10,
                 max_overflow=20,
                 json_deserializer=orjson.loads,

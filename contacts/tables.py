@@ -72,6 +72,8 @@ def _csv(file: Any, head: str, path: Path) -> Table:
         header = [name.strip() for name in next(reader)]
     except (csv.Error, StopIteration) as error:
         raise BadContent(f"the first line is not a header: {error}", str(path)) from None
+    if any("@" in name and "." in name for name in header):
+        raise BadContent("the first line holds an address; it must name the columns", str(path))
     return Table(header, _csv_rows(reader), lambda: file.buffer.tell())
 
 

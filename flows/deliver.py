@@ -4,7 +4,7 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from contacts.store import Store, utc_now
-from flows.engine import opened
+from flows.engine import discreet, opened
 from outbox import plan
 from outbox.deliver import Drain
 from settings import Settings
@@ -17,7 +17,8 @@ async def deliver_batch(drain: Drain) -> bool:
 
 
 async def drained(store: Store, own: Settings, launch: int | None = None) -> None:
-    outcomes = await Drain(store, own, launch, patience=120.0, each=deliver_batch).run()
+    with discreet():
+        outcomes = await Drain(store, own, launch, patience=120.0, each=deliver_batch).run()
     for outcome, count in outcomes.items():
         get_run_logger().info("%s messages: %s", count, outcome)
 

@@ -12,7 +12,7 @@ from contacts.mapping import Mapping, guessed
 from contacts.store import utc_now
 from contacts.tables import opened as table_opened
 from errors import NotAllowed, Unknown, did_you_mean
-from flows.engine import opened
+from flows.engine import discreet, opened
 
 
 class People(BaseModel):
@@ -54,11 +54,12 @@ async def import_contacts(people: People) -> None:
         )
     if people.topics and not people.source.strip():
         raise NotAllowed("Say where and how these people said yes; that is the proof of their consent.")
-    with table_opened(path) as table:
-        mapping = Mapping(columns=guessed(table.header))
-    work = Import(store, own, path, mapping, tuple(people.topics), people.source)
-    tally = await asyncio.to_thread(work.run, utc_now())
-    columns = "\n".join(f"| {header} | {role} |" for header, role in mapping.columns.items())
+    with discreet():
+        with table_opened(path) as table:
+            mapping = Mapping(columns=guessed(table.header))
+        work = Import(store, own, path, mapping, tuple(people.topics), people.source)
+        tally = await asyncio.to_thread(work.run, utc_now())
+    columns = "\n".join(f"| {number} | {role} |" for number, role in enumerate(mapping.columns.values(), 1))
     counts = "\n".join(f"| {name} | {count:,} |" for name, count in vars(tally).items() if isinstance(count, int))
     await acreate_markdown_artifact(
         f"## Import\n\n| | rows |\n|---|---:|\n{counts}\n\n### How the columns were read\n\n| column | is |\n|---|---|\n{columns}\n",

@@ -76,7 +76,7 @@ async def show(name: str) -> Preview:
     for sample in seen.samples:
         if not sample.html:
             quoted = "\n".join(f"> {line}" for line in sample.text.splitlines())
-            media = "".join(f"\n>\n> *picture: {alt}*" for _, alt in sample.media)
+            media = "".join(f"\n>\n> *picture: {alt}*" for _, alt, _ in sample.media)
             lines.append(f"### {sample.medium}, {sample.locale} ({sample.note})\n\n{quoted}{media}\n")
     await acreate_markdown_artifact(
         "\n\n".join(lines), key=f"preview-{name.replace('_', '-')}", description=f"Preview of {name}"

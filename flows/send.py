@@ -14,6 +14,7 @@ from pydantic.config import JsonDict
 
 from contacts.models import Launch
 from contacts.store import utc_now
+from errors import NotAllowed
 from flows.choices import CampaignName
 from flows.deliver import drained
 from flows.engine import house_now, opened
@@ -100,6 +101,9 @@ async def send_campaign(send: Sending) -> None:
     )  # fmt: skip
     assert prepared.id is not None
     if prepared.state == "prepared":
+        if prepared.wording != seen.wording:
+            launch.reject(store, prepared.id, approver="prefect", now=utc_now(), comment="changed while it was shown")
+            raise NotAllowed(f"“{name}” was changed after it was shown, so nothing was sent. Run it again.")
         said = await asuspend_flow_run(
             wait_for_input=Approval.with_initial_data(description=_question(prepared, seen, send, own.public_url)),
             timeout=int(APPROVAL_WAITS.total_seconds()),

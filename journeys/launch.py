@@ -173,15 +173,18 @@ def unfinished(session: Session, name: str) -> int | None:
 
 
 def reject(store: Store, launch_id: int, *, approver: str, now: datetime, comment: str = "") -> None:
+    """Raises NotAllowed: it is past approving."""
     with store.write() as session:
         launch = fetch(session, launch_id)
+        if launch.state != "prepared":
+            raise NotAllowed(f"Launch {launch_id} is {launch.state}; only a prepared one can be rejected.")
         launch.state, launch.note = "recalled", f"rejected by {approver}"
         audit(session, now, approver, "rejected", f"launch:{launch_id}", comment=comment)
 
 
 def fetch(session: Session, launch_id: int) -> Launch:
-    """Raises Unknown."""
-    launch = session.get(Launch, launch_id)
+    """Locked until the transaction ends: whoever decides about a launch decides alone. Raises Unknown."""
+    launch = session.get(Launch, launch_id, with_for_update=True)
     if launch is None:
         raise Unknown(f"There is no launch {launch_id}.")
     return launch

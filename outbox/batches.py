@@ -11,6 +11,8 @@ from channels.base import Dispatch, Outgoing, Sender
 from contacts.models import Batch, Launch, Message
 from outbox.render.frozen import Frozen, Ready, constants, ready
 
+MESSAGE = Message.__table__  # type: ignore[attr-defined]
+
 
 def prepared(content: Mapping[str, Any], batch: Batch) -> Ready:
     said = content["steps"][batch.step]["say"]
@@ -26,33 +28,25 @@ def dispatch_of(launch: Launch, batch: Batch, ready_: Ready, attempt: int, messa
     )
 
 
-def move(session: Session, batch: Batch, enrolments: Sequence[int], *, due_at: datetime) -> None:
-    """Some of a batch's messages into a batch of their own."""
+def move(session: Session, batch: Batch, enrolments: Sequence[int], *, due_at: datetime, tries: int = 0) -> None:
+    """Some of a batch's messages into a batch of their own, as long as they still are the batch's."""
+    # Two workers that split batches of one launch must not give two batches one number.
+    session.execute(select(col(Launch.id)).where(col(Launch.id) == batch.launch_id).with_for_update())
     same = [col(getattr(Batch, name)) == getattr(batch, name) for name in ("launch_id", "step", "medium", "locale")]
     number = session.execute(select(func.max(col(Batch.number)) + 1).where(*same)).scalar_one()
     new = Batch(
         launch_id=batch.launch_id, step=batch.step, medium=batch.medium, locale=batch.locale, number=number,
-        size=len(enrolments), due_at=due_at,
+        size=len(enrolments), due_at=due_at, tries=tries,
     )  # fmt: skip
     session.add(new)
     session.flush()
-    table = Message.__table__  # type: ignore[attr-defined]
-    moved = (
-        update(table)
-        .where(table.c.enrolment_id == bindparam("e"), table.c.step == batch.step, table.c.medium == batch.medium)
-        .values(batch_id=new.id, state=None, reason=None)
-    )
-    session.connection().execute(moved, [{"e": enrolment} for enrolment in enrolments])
+    change = update(MESSAGE).where(*_one_of(batch)).values(batch_id=new.id, state=None, reason=None)
+    session.connection().execute(change, [{"e": enrolment} for enrolment in enrolments])
 
 
 def set_rows(session: Session, batch: Batch, state: str, rows: list[dict[str, Any]]) -> None:
     """`rows` hold the enrolment as `e` and the reason as `why`."""
-    table = Message.__table__  # type: ignore[attr-defined]
-    change = (
-        update(table)
-        .where(table.c.enrolment_id == bindparam("e"), table.c.step == batch.step, table.c.medium == batch.medium)
-        .values(state=state, reason=bindparam("why"))
-    )
+    change = update(MESSAGE).where(*_one_of(batch)).values(state=state, reason=bindparam("why"))
     session.connection().execute(change, rows)
 
 
@@ -63,15 +57,16 @@ def set_states(session: Session, batch: Batch, state: str, reasons: Mapping[str,
 
 
 def set_receipts(session: Session, batch: Batch, receipts: Mapping[str, str]) -> None:
-    table = Message.__table__  # type: ignore[attr-defined]
-    change = (
-        update(table)
-        .where(table.c.enrolment_id == bindparam("e"), table.c.step == batch.step, table.c.medium == batch.medium)
-        .values(receipt=bindparam("its"))
-    )
     if receipts:
+        change = update(MESSAGE).where(*_one_of(batch)).values(receipt=bindparam("its"))
         rows = [{"e": enrolment_of(id_), "its": receipt} for id_, receipt in receipts.items()]
         session.connection().execute(change, rows)
+
+
+def _one_of(batch: Batch) -> tuple[Any, ...]:
+    """A message of this batch by its enrolment, `e`; one that has been moved on is nobody's here any more."""
+    key = (MESSAGE.c.enrolment_id == bindparam("e"), MESSAGE.c.step == batch.step, MESSAGE.c.medium == batch.medium)
+    return (*key, MESSAGE.c.batch_id == batch.id)
 
 
 def enrolment_of(id_: str) -> int:

@@ -57,7 +57,10 @@ class Drain:
         self.progress = progress
         try:
             with _little_garbage():
-                await asyncio.gather(*(self._lane() for _ in range(self.lanes)))
+                ended = await asyncio.gather(*(self._lane() for _ in range(self.lanes)), return_exceptions=True)
+            for error in ended:
+                if isinstance(error, BaseException):
+                    raise error
         finally:
             for channel in self.channels.values():
                 await channel.close()
@@ -69,11 +72,16 @@ class Drain:
         self.stopping = True
 
     async def _lane(self) -> None:
-        while not self.stopping:
-            if await (self.each(self) if self.each else self.one()):
-                continue
-            if not await self._worth_waiting():
-                return
+        """A lane that fails takes no other one down in the middle of a call; it only sees that no new one begins."""
+        try:
+            while not self.stopping:
+                if await (self.each(self) if self.each else self.one()):
+                    continue
+                if not await self._worth_waiting():
+                    return
+        except BaseException:
+            self.stopping = True
+            raise
 
     async def one(self) -> bool:
         """One batch, from reservation to record; False when none is due."""

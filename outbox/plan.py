@@ -21,7 +21,7 @@ from settings import Settings
 def release(store: Store, settings: Settings, launch_id: int, *, actor: str, now: datetime) -> None:
     """Plan every message of an approved launch. Raises NotAllowed: no approval of this hash, or it has expired."""
     with store.write() as session:
-        launch = session.get(Launch, launch_id)
+        launch = session.get(Launch, launch_id, with_for_update=True)
         if launch is None:
             raise Unknown(f"There is no launch {launch_id}.")
         if launch.state != "approved":

@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from jinja2 import TemplateError
 from sqlalchemy import func, select
 
 from channels import speaking
@@ -31,7 +32,7 @@ class Sample:
     text: str
     html: str
     note: str = ""
-    media: tuple[tuple[str, str], ...] = ()
+    media: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass
@@ -45,6 +46,7 @@ class Preview:
     samples: list[Sample] = field(default_factory=list)
     cost: Decimal = Decimal(0)
     channels: dict[str, str] = field(default_factory=dict)
+    wording: str = ""  # the hash of what was shown
 
     @property
     def sendable(self) -> int:
@@ -77,7 +79,13 @@ class Preview:
 def preview(store: Store, settings: Settings, content: dict[str, Any], now: datetime) -> Preview:
     """`content` is what journeys.launch would freeze. The same guards and the same renderer as the sending."""
     seen = Preview(
-        content["campaign"], content["title"], content["audience"], content["who"], 0, channels=content["channels"]
+        content["campaign"],
+        content["title"],
+        content["audience"],
+        content["who"],
+        0,
+        channels=content["channels"],
+        wording=wording_of(content),
     )
     with store.read() as session:
         question = Question.of(content["audience"], audience.catalogue(session, settings.home, settings.currency))
@@ -107,7 +115,12 @@ def _show(seen: Preview, settings: Settings, content: dict[str, Any]) -> None:
                 continue
             cut = ready(wording, locale, constants(content))
             contact = next((c for c in CAST.values() if c.get("language") == locale), CAST["Anna"])
-            values = cut.values({**constants(content), **sample_values(contact, wording)})
+            try:
+                values = cut.values({**constants(content), **sample_values(contact, wording)})
+            except (TemplateError, ValueError, TypeError) as error:
+                said = error.message if isinstance(error, TemplateError) else str(error)
+                seen.samples.append(Sample(message, medium, locale, "", f"no sample: {said}", ""))
+                continue
             filled = {name: part.fill(values) for name, part in cut.skeleton.parts.items()}
             price = channel.price(cut.skeleton)
             seen.cost += price if channel.public else price * seen.media.get(medium, {}).get("", 0)

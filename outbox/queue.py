@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from jinja2 import TemplateError
 from sqlalchemy import Row, null, select, text, update
 from sqlmodel import Session, col
 
@@ -19,7 +18,7 @@ from channels.base import Dispatch, Outgoing
 from contacts.audience.compile import latest_consent
 from contacts.models import Address, Attempt, Batch, Contact, Enrolment, Launch, Message
 from contacts.store import Store, audit
-from errors import BadContent
+from errors import PassaparolaError
 from failpoints import failpoint
 from outbox import guards
 from outbox.batches import dispatch_of, enrolment_of, move, prepared, set_rows
@@ -83,6 +82,14 @@ class _Reservation:
         self.public = batch.medium in self.content["public"]
 
     def made(self) -> Reserved | None:
+        """None: nothing of it is left to send. What can't be prepared at all pauses its launch and stops no other."""
+        try:
+            get(self.content["channels"][self.batch.medium])
+            self.ready = prepared(self.content, self.batch)
+        except (PassaparolaError, ImportError, KeyError, ValueError) as error:
+            self.launch.state, self.launch.note = "paused", f"cannot be prepared: {error}"[:300]
+            audit(self.session, self.now, self.worker, "paused", f"launch:{self.launch.id}", because=self.launch.note)
+            return None
         if self._too_late():
             return None
         if self.settings.frequency_cap and self.session.get_bind().dialect.name == "postgresql":
@@ -98,7 +105,12 @@ class _Reservation:
         return self._attempt(messages)
 
     def _too_late(self) -> bool:
-        if self.launch.late_after is None or self.now <= self.launch.due_at + timedelta(seconds=self.launch.late_after):
+        if self.launch.late_after is None:
+            return False
+        intended = max(
+            self.launch.due_at, self.launch.started_at or self.launch.due_at
+        )  # the wait for approval is no delay
+        if self.now <= intended + timedelta(seconds=self.launch.late_after):
             return False
         hours = round(self.launch.late_after / 3600, 1)
         own = (col(Message.batch_id) == self.id, col(Message.state).is_(None))
@@ -154,14 +166,13 @@ class _Reservation:
 
     def _rendered(self, rows: Sequence[Row[Any]]) -> list[Outgoing]:
         """One contact who can't be rendered fails alone."""
-        self.ready = prepared(self.content, self.batch)
         personal = Personal(self.content, self.batch, self.settings, self.ready)
         messages, failed = [], []
         for row in rows:
             try:
                 messages.append(personal.message(row))
-            except (TemplateError, ValueError, TypeError, KeyError, BadContent) as error:
-                reason = str(error.args[0]) if error.args else type(error).__name__
+            except Exception as error:  # whatever a contact's fields make of a template, it is this contact's alone
+                reason = str(error.args[0]) if error.args and isinstance(error.args[0], str) else type(error).__name__
                 failed.append({"e": row.enrolment_id, "why": f"could not be rendered: {reason[:300]}"})
         if failed:
             set_rows(self.session, self.batch, "failed", failed)

@@ -14,6 +14,7 @@ from outbox.batches import enrolment_of, move, set_receipts, set_states
 from outbox.queue import Reserved
 
 LONGEST_PAUSE = 600.0
+MOST_TRIES = 10  # of a message that the provider puts off, over about a day
 
 
 def record(store: Store, reserved: Reserved, outcome: Answer | ChannelError, now: datetime) -> str:
@@ -78,9 +79,13 @@ class _Recording:
         set_states(self.session, self.batch, "failed", answer.refused)
         set_states(self.session, self.batch, "unknown", answer.uncertain)
         set_receipts(self.session, self.batch, answer.receipts)
-        if answer.deferred:
-            due = self.now + timedelta(seconds=self._backoff())
-            move(self.session, self.batch, [enrolment_of(id_) for id_ in answer.deferred], due_at=due)
+        if self.batch.tries >= MOST_TRIES:
+            put_off = {id_: f"put off {MOST_TRIES} times: {why}" for id_, why in answer.deferred.items()}
+            set_states(self.session, self.batch, "failed", put_off)
+        elif answer.deferred:
+            due = self.now + timedelta(seconds=min(60.0 * 2**self.batch.tries, 4 * 3600))
+            waiting = [enrolment_of(id_) for id_ in answer.deferred]
+            move(self.session, self.batch, waiting, due_at=due, tries=self.batch.tries + 1)
         self.batch.state, self.batch.finished_at = "sent", self.now
 
     def _again(self, after: float) -> None:

@@ -23,7 +23,7 @@ LONGER = {
     "contacts/audience/parse.py": 330,
     "contacts/intake.py": 300,
     "contacts/models.py": 270,
-    "channels/twitter.py": 260,
+    "channels/twitter.py": 270,
 }
 
 

@@ -149,7 +149,7 @@ def preview(request: Request, campaign: str, message: str, medium: str, locale: 
         return HTMLResponse(filled["html"], headers={"Content-Security-Policy": LETTER})
     post = {
         "text": filled["text"],
-        "media": [{"path": p, "alt": a} for p, a in wordings[locale].media],
+        "media": [{"path": p, "alt": a} for p, a, _ in wordings[locale].media],
         "organisation": own.organisation,
     }
     return pages.TemplateResponse(

@@ -3,6 +3,7 @@
 `load` reads audiences/*.yaml, `Question` is one of them (or a text), `count`, `sample` and `explain` put it.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from contacts.audience.parse import parse
 from contacts.audience.words import Catalogue
 from contacts.content import read_yaml
 from contacts.models import Activity, Contact, Trait
-from errors import Unknown, did_you_mean
+from errors import BadContent, Unknown, did_you_mean
 
 
 class Audience(BaseModel):
@@ -42,7 +43,10 @@ def load(home: Path, name: str) -> Audience:
 
 def catalogue(session: Session | None, home: Path, currency: str) -> Catalogue:
     """What may be asked: the language's own words, the audiences beside it, and what this store has seen."""
-    audiences = {name: load(home, name).who for name in names(home)}
+    audiences = {}
+    for name in names(home):
+        with suppress(BadContent):  # one file that can't be read stops no other; `passaparola check` names it
+            audiences[name] = load(home, name).who
     if session is None:
         return Catalogue(currency=currency, audiences=audiences)
     traits = dict(session.execute(select(col(Trait.name), col(Trait.kind))).all())

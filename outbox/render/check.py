@@ -22,6 +22,11 @@ def check_message(settings: Settings, name: str, medium: str, campaign: str) -> 
         except PassaparolaError as error:
             problems.append(str(error))
             continue
+        if channel.public and any(part.order for part in cut.skeleton.parts.values()):
+            problems.append(
+                f"{wording.where}: a public post says the same to everybody; {{{{ contact.… }}}} can't be in it"
+            )
+            continue
         problems += _over_the_cast(cut, wording)
         if channel.public:
             problems += [f"{wording.where}: {problem}" for problem in channel.problems(cut.skeleton)]

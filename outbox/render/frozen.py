@@ -1,5 +1,6 @@
 """What a launch keeps of its messages: Jinja sources, compiled once; and what is made of them for a batch."""
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -27,7 +28,7 @@ class Frozen(BaseModel):
     where: str
     texts: dict[str, str]
     links: tuple[str, ...] = ()
-    media: tuple[tuple[str, str], ...] = ()
+    media: tuple[tuple[str, str, str], ...] = ()  # path, words for it, sha256
 
 
 def frozen(home: Path, name: str, medium: str, campaign: str, settings: Settings) -> dict[str, Frozen]:
@@ -59,13 +60,23 @@ def _email(
 
 
 def _post(home: Path, wording: message.Wording, utm: dict[str, str]) -> Frozen:
-    text = re.sub(r"https?://[^\s<>()\[\]]+[^\s<>()\[\].,;:!?]", lambda m: with_utm(m[0], utm), wording.body.strip())
+    aside = letter.Aside()
+    text = aside.give_back(
+        re.sub(
+            r"https?://[^\s<>()\[\]]+[^\s<>()\[\].,;:!?]",
+            lambda m: m[0] if re.search(r"jx\d+j", m[0]) else with_utm(m[0], utm),
+            aside.take(wording.body.strip()),
+        )
+    )
     folder = (home / wording.where).parent
     for picture in wording.matter.media:
         path = (folder / picture.file).resolve()
         if not path.is_relative_to((home / "templates").resolve()) or not path.is_file():
             raise BadContent(f"there is no picture {picture.file} beside the template", f"{wording.where}:1")
-    media = tuple((str((folder / p.file).relative_to(home)), p.alt) for p in wording.matter.media)
+    media = tuple(
+        (str((folder / p.file).relative_to(home)), p.alt, hashlib.sha256((folder / p.file).read_bytes()).hexdigest())
+        for p in wording.matter.media
+    )
     return Frozen(where=wording.where, texts={"text": text}, media=media)
 
 
@@ -83,7 +94,7 @@ class Ready:
         first: tuple[Program, Program] = (escaped.program, unescaped.program)
         shift = 1 + max((place for part in escaped.parts.values() for place in part.order), default=-1)
         moved = {n: Part(p.statics, tuple(place + shift for place in p.order)) for n, p in unescaped.parts.items()}
-        media = tuple(Media(path, alt) for path, alt in wording.media)
+        media = tuple(Media(*picture) for picture in wording.media)
         self.skeleton = Skeleton({**moved, **escaped.parts}, media)
         self.programs, self.links, self.where = first, wording.links, wording.where
         self.subject = moved["subject"].order if "subject" in moved else ()

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from channels.smtp import Smtp
+from errors import Blocked
 from tests.channels.test_contract import dispatch
 from tests.fakes import smtp
 
@@ -46,3 +47,21 @@ async def test_connections_are_kept_between_batches(server: smtp.Fake) -> None:
     assert set(channel.idle) == set(kept)
     await channel.close()
     assert len(server.accepted) == 20
+
+
+async def test_an_address_that_cannot_be_said_harms_nobody_after_it(server: smtp.Fake) -> None:
+    given = dispatch("email", people=6)
+    messages = tuple(replace(m, to="müller@example.org" if n % 2 else m.to) for n, m in enumerate(given.messages))
+    channel = Smtp()
+    answer = await channel.send(replace(given, messages=messages))
+    await channel.close()
+    assert set(answer.refused) == {"1-0-email", "3-0-email", "5-0-email"}
+    assert len(server.accepted) == 3
+
+
+async def test_a_server_that_does_not_take_our_sender_blocks_instead_of_failing_everybody(server: smtp.Fake) -> None:
+    server.takes_sender = False
+    channel = Smtp()
+    with pytest.raises(Blocked, match="does not take mail from"):
+        await channel.send(dispatch("email", people=6))
+    await channel.close()

@@ -78,6 +78,40 @@ def test_an_old_file_does_not_undo_a_no(store: Store, settings: Settings, tmp_pa
         assert not consent.may_be_written_to(session, 1, "email", "newsletter")
 
 
+def test_a_yes_that_is_dated_in_the_future_is_refused_and_a_no_always_is_the_latest(
+    store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text(
+        "email,consent,consent date\na@example.org,newsletter,2027-01-01\nb@example.org,newsletter,2026-04-20\n"
+    )
+    tally = imported(store, settings, path)
+    assert (tally.new, tally.rejected) == (1, 1)
+    with store.write() as session:
+        assert consent.record(
+            session, 1, "email", "newsletter", False, at=NOW.replace(year=2020), source="a clock that is wrong"
+        )
+        assert not consent.may_be_written_to(session, 1, "email", "newsletter")
+
+
+def test_a_no_before_anyone_asked_is_remembered(store: Store, settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text("email\na@example.org\n")
+    imported(store, settings, path)
+    with store.write() as session:
+        assert consent.record(session, 1, "email", "newsletter", False, at=NOW, source="by phone")
+    imported(store, settings, path, topics=("newsletter",), source="an old list")
+    with store.read() as session:
+        assert not consent.may_be_written_to(session, 1, "email", "newsletter")
+
+
+def test_a_file_without_a_header_is_said_to_be_one(store: Store, settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text("ada@example.org,Ada\nben@example.org,Ben\n")
+    with pytest.raises(BadContent, match="must name the columns"):
+        imported(store, settings, path)
+
+
 def test_consent_is_never_assumed(store: Store, settings: Settings, tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     path.write_text("email\nanna@example.org\n")
@@ -116,6 +150,7 @@ BAD = [
     ("a@example.org;A;B;IT;it;;;;", "is a quote missing"),
     ("a\tb@example.org;A;B;IT;it;;", "control characters"),
     ("late@example.org;A;B;IT;it;;lots", "not a number"),
+    ('q@example.org;"Carl\nc2@example.org;Dan;B";X;IT;it;;', "is a quote missing"),
 ]
 
 

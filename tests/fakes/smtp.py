@@ -11,6 +11,7 @@ class Fake:
     def __init__(self) -> None:
         self.accepted: list[tuple[list[str], bytes]] = []
         self.hang_up_after_data = False
+        self.takes_sender = True
 
     def __enter__(self) -> "Fake":
         with socket.socket() as free:
@@ -22,6 +23,12 @@ class Fake:
 
     def __exit__(self, *error: object) -> None:
         self.controller.stop()
+
+    async def handle_MAIL(self, server: SMTP, session: Any, envelope: Any, address: str, options: list[str]) -> str:
+        if not self.takes_sender:
+            return "530 5.7.0 authentication required"
+        envelope.mail_from = address
+        return "250 OK"
 
     async def handle_RCPT(self, server: SMTP, session: Any, envelope: Any, address: str, options: list[str]) -> str:
         if address.startswith("nobody"):

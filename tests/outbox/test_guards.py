@@ -7,16 +7,18 @@ import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
+from channels.base import Evidence
 from contacts import consent
-from contacts.models import Address, Contact, Message
+from contacts.models import Address, Contact, Launch, Message
 from contacts.store import Store, utc_now
-from errors import NotAllowed
+from errors import NotAllowed, Unavailable
 from journeys import launch
-from outbox import ledger, plan
+from outbox import ledger, plan, reconcile
 from outbox.deliver import Drain
 from outbox.guards import quiet_until
 from outbox.links import Links, message_key
 from outbox.queue import reserve
+from outbox.record import record
 from outbox.render.frozen import freezer
 from settings import Settings
 from tests.conftest import NOW
@@ -250,6 +252,86 @@ def test_a_batch_is_claimed_without_writing_its_messages(store: Store, settings:
     drained(store, settings)
     with store.read() as session:
         assert {m.state for m in session.execute(select(Message)).scalars()} == {None}
+
+
+def test_what_a_strange_field_makes_of_a_template_is_this_contacts_alone(store: Store, settings: Settings) -> None:
+    template = settings.home / "templates" / "hello" / "email.mjml"
+    template.write_text(template.read_text().replace("Dear", '{{ contact.points | default("0") | number }} Dear'))
+    with store.write() as session:
+        add(session, "Alice", NOW, traits={"points": 12})
+        add(session, "Bob", NOW, traits={"points": "n/a"})
+    made = released(store, settings)
+    drained(store, settings)
+    with store.read() as session:
+        found = ledger.tally(session, made)
+    assert (found.total("sent"), found.total("failed")) == (1, 1)
+
+
+def test_a_launch_that_cannot_be_prepared_is_paused_and_stops_no_other(store: Store, settings: Settings) -> None:
+    crowd(store, 2, NOW)
+    broken = released(store, settings)
+    with store.write() as session:
+        launch_row = session.get_one(Launch, broken)
+        launch_row.content = {**launch_row.content, "channels": {"email": "pigeon"}}
+    changed(settings, "A greeting", "Another")
+    whole = released(store, settings)
+    drained(store, settings)
+    with store.read() as session:
+        assert ledger.tally(session, broken).state == "paused"
+        assert "pigeon" in ledger.tally(session, broken).note
+        assert ledger.tally(session, whole).total("sent") == 2
+
+
+def test_waiting_for_approval_is_not_being_late(store: Store, settings: Settings) -> None:
+    crowd(store, 2, NOW)
+    changed(settings, "steps:", "if late by more than: 6 hours\nsteps:")
+    freeze = freezer(settings)
+    made = launch.prepare(store, settings, "hello", freeze, actor="t", now=NOW)
+    later = NOW + timedelta(hours=10)
+    launch.approve(store, settings, made.id or 0, made.hash, freeze, approver="Ada", now=later)
+    plan.release(store, settings, made.id or 0, actor="t", now=later)
+    drained(store, settings, later + timedelta(minutes=1))
+    with store.read() as session:
+        assert ledger.tally(session, made.id or 0).total("sent") == 2
+
+
+def test_a_launch_that_never_started_cannot_be_paused_into_nothing(store: Store, settings: Settings) -> None:
+    crowd(store, 2, NOW)
+    made = approved(store, settings)
+    with pytest.raises(NotAllowed, match="only running ones"):
+        ledger.pause(store, made, actor="Ada", now=utc_now())
+
+
+def test_two_reconciliations_at_once_send_nothing_twice(store: Store, settings: Settings) -> None:
+    crowd(store, 3, NOW)
+    made = released(store, settings)
+    assert reserve(store, settings, worker="gone", now=utc_now()) is not None
+    later = utc_now() + timedelta(hours=1)
+    assert reconcile._give_up(store, later) == 1
+    batch = reconcile._parked(store, later)[0]
+    questions = [reconcile._question(store, batch) for _ in range(2)]
+    found = reconcile.Found()
+    for asked in questions:
+        assert asked
+        attempt, dispatch = asked
+        nothing_there = Evidence(absent=frozenset(m.id for m in dispatch.messages))
+        reconcile._apply(store, batch, attempt, dispatch, nothing_there, later, found)
+        drained(store, settings, later)
+    assert (found.absent, found.accepted) == (3, 0)
+    assert len(list((settings.var / "mailbox" / "email" / "new").iterdir())) == 3
+    with store.read() as session:
+        assert ledger.tally(session, made).total("sent") == 3
+
+
+def test_a_recall_while_a_worker_holds_a_batch_loses_and_doubles_nobody(store: Store, settings: Settings) -> None:
+    crowd(store, 3, NOW)
+    made = released(store, settings)
+    held = reserve(store, settings, worker="w", now=utc_now())
+    assert held
+    ledger.recall(store, made, actor="Ada", now=utc_now())
+    record(store, held, Unavailable("later", after=1), utc_now())
+    drained(store, settings, utc_now() + timedelta(hours=1))
+    assert reasons(store, made) == {"held: the launch was recalled": 3}
 
 
 def test_why_tells_the_story(store: Store, settings: Settings) -> None:

@@ -11,6 +11,7 @@ from jinja2 import TemplateError
 
 from errors import BadContent, Unknown
 from outbox.render import letter, message
+from outbox.render.check import check_message
 from outbox.render.frozen import constants, freezer, frozen, ready
 from outbox.render.holes import cut, plainly
 from settings import Settings
@@ -209,3 +210,24 @@ def test_everything_survives_the_compilers(settings: Settings) -> None:
             assert jinja in made.text
         assert "prefers-color-scheme: dark" in made.html
         assert max(map(len, made.html.splitlines())) > 0
+
+
+def test_a_post_says_the_same_to_everybody_or_is_refused(settings: Settings) -> None:
+    post = settings.home / "templates" / "hello" / "twitter.txt"
+    post.write_text('Hello {{ contact.first_name | default("you") }}')
+    assert "public post" in check_message(settings, "hello", "twitter", "hello")[0]
+    post.write_text("{{ campaign.title }}: https://x.example/?c={{ campaign.name }} and https://y.example")
+    texts = frozen(settings.home, "hello", "twitter", "hello", settings)["en"].texts
+    assert (
+        texts["text"]
+        == "{{ campaign.title }}: https://x.example/?c={{ campaign.name }} and https://y.example?utm_source=twitter&utm_medium=social&utm_campaign=hello"
+    )
+
+
+def test_another_picture_under_the_same_name_is_another_content(settings: Settings) -> None:
+    folder = settings.home / "templates" / "hello"
+    (folder / "twitter.txt").write_text("---\nmedia: [{file: a.png, alt: a box}]\n---\nhi\n")
+    (folder / "a.png").write_bytes(b"one")
+    first = frozen(settings.home, "hello", "twitter", "hello", settings)["en"]
+    (folder / "a.png").write_bytes(b"two")
+    assert frozen(settings.home, "hello", "twitter", "hello", settings)["en"] != first

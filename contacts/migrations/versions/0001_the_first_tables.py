@@ -143,6 +143,7 @@ def upgrade() -> None:
     sa.Column('size', sa.Integer(), nullable=False),
     sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('due_at', contacts.types.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('tries', sa.Integer(), nullable=False),
     sa.Column('fence', sa.Integer(), nullable=False),
     sa.Column('claimed_by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('claimed_at', contacts.types.UtcDateTime(timezone=True), nullable=True),
