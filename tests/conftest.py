@@ -110,6 +110,7 @@ def settings(home: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Sett
 
     given = {
         "HOME": str(home),
+        "VAR": str(home / "var"),
         "DATABASE_URL": database,
         "SECRET_KEY": "a secret of the tests",
         "PUBLIC_URL": "https://shop.example",
