@@ -21,12 +21,18 @@ from sendgrid.helpers.mail import (
     To,
     TrackingSettings,
 )
+from sqlmodel import select
 
 from channels.base import Part, Skeleton
 from channels.sendgrid import Sendgrid, request
+from contacts.models import Address, Suppression
+from contacts.store import Store
 from errors import Blocked, Refused, TooLarge, Unavailable, Uncertain
+from outbox.reconcile import suppressions_synced
+from settings import Settings
 from tests.channels.test_contract import LETTER, dispatch
-from tests.conftest import Provider
+from tests.conftest import NOW, Provider
+from tests.people import add
 
 
 def test_our_body_is_what_its_own_library_makes() -> None:
@@ -132,3 +138,15 @@ def test_the_body_is_plain_json_whatever_the_values_are() -> None:
     hostile = replace(given.messages[0], values=('"}],"x', "-nonce-", "\u2028"), name='Eve; "Mallory", <x@y>\r\nBcc: z')
     body = orjson.loads(orjson.dumps(request(replace(given, messages=(hostile, *given.messages[1:])))))
     assert not set(body["personalizations"][0]["to"][0]["name"]) & set(";,\r\n")
+
+
+async def test_whom_sendgrid_stopped_writing_to_is_suppressed_here_too(
+    sendgrid: Provider, store: Store, settings: Settings
+) -> None:
+    with store.write() as session:
+        add(session, "Angry", NOW)
+    assert await suppressions_synced(store, settings, NOW) == 701
+    assert await suppressions_synced(store, settings, NOW) == 0
+    with store.read() as session:
+        key = session.exec(select(Address.key)).one()
+        assert session.get_one(Suppression, key).reason == "complaint"

@@ -105,6 +105,15 @@ class Fake:
             {"messages": [{"to_email": found[0], "msg_id": "fake.1", "status": "delivered"}] if found else []}
         )
 
+    async def suppressed(self, request: web.Request) -> web.Response:
+        """Seven hundred bounces, so that two pages are needed, and one complaint."""
+        if request.headers.get("Authorization") != "Bearer SG.right":
+            return self._error(Refusal(401, "authorization required"))
+        rows = {"bounces": [f"gone{n}@example.org" for n in range(700)], "spam_reports": ["Angry@example.org"]}
+        start, size = int(request.query.get("offset", 0)), int(request.query.get("limit", 500))
+        found = rows.get(request.match_info["kind"], [])[start : start + min(size, 500)]
+        return web.json_response([{"created": 1, "email": email, "reason": ""} for email in found])
+
     async def turn(self, request: web.Request) -> web.Response:
         self.knobs = await request.json()
         self.activity = bool(self.knobs.pop("activity", self.activity))
@@ -196,6 +205,7 @@ async def main(log: str) -> None:
     app = web.Application(client_max_size=64 * 1024 * 1024)
     app.router.add_post("/v3/mail/send", fake.send)
     app.router.add_get("/v3/messages", fake.messages)
+    app.router.add_get("/v3/suppression/{kind}", fake.suppressed)
     app.router.add_post("/_knobs", fake.turn)
     app.router.add_get("/_count", fake.count)
     runner = web.AppRunner(app, access_log=None)

@@ -137,6 +137,7 @@ def test_no_page_runs_a_script(web: TestClient, links: Links) -> None:
 def test_the_mailbox_answers_to_this_machine_only(web: TestClient) -> None:
     assert web.get("/mailbox").status_code == 200
     assert web.get("/mailbox", headers={"X-Forwarded-For": "203.0.113.9"}).status_code == 404
+    assert web.get("/mailbox", headers={"Host": "evil.example"}).status_code == 404
 
 
 @pytest.mark.parametrize("name", ["../../store.db", "..%2f..%2fstore.db", "%2e%2e/x", "x\x00"])
