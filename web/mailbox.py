@@ -18,7 +18,7 @@ from fastapi.templating import Jinja2Templates
 from channels import speaking
 from outbox.render.cast import CAST
 from outbox.render.check import sample_values
-from outbox.render.frozen import constants, frozen, ready
+from outbox.render.frozen import frozen, house_constants, ready
 from settings import settings
 
 router = APIRouter()
@@ -139,13 +139,10 @@ def preview(request: Request, campaign: str, message: str, medium: str, locale: 
     wordings = frozen(own.home, message, medium, campaign, own)
     if locale not in wordings:
         raise HTTPException(404)
-    content = {
-        "campaign": campaign, "title": campaign,
-        "sender": {"organisation": own.organisation, "postal_address": own.postal_address, "public_url": own.public_url},
-    }  # fmt: skip
-    cut = ready(wordings[locale], locale, constants(content))
+    fixed = house_constants(campaign, own)
+    cut = ready(wordings[locale], locale, fixed)
     contact = next((c for c in CAST.values() if c.get("language") == locale), CAST["Anna"])
-    values = cut.values({**constants(content), **sample_values(contact, wordings[locale])})
+    values = cut.values({**fixed, **sample_values(contact, wordings[locale])})
     filled = {name: part.fill(values) for name, part in cut.skeleton.parts.items()}
     if "html" in filled:
         return HTMLResponse(filled["html"], headers={"Content-Security-Policy": LETTER})

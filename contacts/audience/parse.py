@@ -143,16 +143,13 @@ class Reader(Transformer[Token, Anything]):
 
     @v_args(meta=True)
     def one_of(self, meta: Meta, parts: list[Anything]) -> tree.Node:
-        name, *values = parts
-        for value in values:
-            self._fitting(name, "=", value)
-        return tree.OneOf(trait=str(name), values=tuple(values), text=self._words(meta))
+        return self._among(meta, parts)
 
     @v_args(meta=True)
     def none_of(self, meta: Meta, parts: list[Anything]) -> tree.Node:
-        return tree.Not(part=self._call_userfunc_one_of(meta, parts), text=self._words(meta))
+        return tree.Not(part=self._among(meta, parts), text=self._words(meta))
 
-    def _call_userfunc_one_of(self, meta: Meta, parts: list[Anything]) -> tree.Node:
+    def _among(self, meta: Meta, parts: list[Anything]) -> tree.Node:
         name, *values = parts
         for value in values:
             self._fitting(name, "=", value)

@@ -5,7 +5,7 @@ from jinja2 import TemplateError
 from channels import speaking
 from errors import PassaparolaError
 from outbox.render.cast import CAST
-from outbox.render.frozen import Frozen, Ready, frozen, ready
+from outbox.render.frozen import Frozen, Ready, frozen, house_constants, ready
 from settings import Settings
 
 
@@ -18,7 +18,7 @@ def check_message(settings: Settings, name: str, medium: str, campaign: str) -> 
     problems: list[str] = []
     for locale, wording in wordings.items():
         try:
-            cut = ready(wording, locale, _constants(campaign, settings))
+            cut = ready(wording, locale, house_constants(campaign, settings))
         except PassaparolaError as error:
             problems.append(str(error))
             continue
@@ -50,13 +50,4 @@ def sample_values(contact: dict[str, object], wording: Frozen) -> dict[str, obje
         "links": list(wording.links),
         "unsubscribe_url": "https://example.org/u/preview",
         "preferences_url": "https://example.org/preferences/preview",
-    }
-
-
-def _constants(campaign: str, settings: Settings) -> dict[str, object]:
-    return {
-        "campaign": {"name": campaign, "title": campaign},
-        "organisation": settings.organisation,
-        "postal_address": settings.postal_address,
-        "public_url": settings.public_url,
     }

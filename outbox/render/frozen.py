@@ -129,6 +129,13 @@ def constants(content: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def house_constants(campaign: str, settings: Settings) -> dict[str, Any]:
+    """The same before there is a launch: for checks and previews of one wording."""
+    names = ("organisation", "postal_address", "public_url")
+    sender = {name: getattr(settings, name) for name in names}
+    return constants({"campaign": campaign, "title": campaign, "sender": sender})
+
+
 def freezer(settings: Settings) -> Callable[[str, str, str], dict[str, Any]]:
     """What journeys.launch is handed to compile a message's wordings with."""
 
