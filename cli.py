@@ -106,7 +106,7 @@ def import_(
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from contacts.content import from_yaml
-    from contacts.intake import Import
+    from contacts.intake.files import Import
     from contacts.mapping import Mapping, guessed
     from contacts.tables import opened
 
@@ -249,7 +249,7 @@ def campaign_list(as_json: AsJson = False) -> None:
     from settings import settings
 
     rows = [
-        {"name": name, "title": campaign.load(settings().home, name).title} for name in campaign.names(settings().home)
+        {"name": name, "title": campaign.read(settings().home, name).title} for name in campaign.names(settings().home)
     ]
     _say(as_json, rows, lambda: _table(rows))
 
@@ -257,12 +257,12 @@ def campaign_list(as_json: AsJson = False) -> None:
 @campaigns.command("preview")
 def campaign_preview(name: str, as_json: AsJson = False) -> None:
     """Who would get it, who would not and why, what it says, and what it costs. Sends and keeps nothing."""
-    from journeys import launch
+    from journeys.freeze import content as freeze_of
     from outbox.preview import preview
     from outbox.render.frozen import freezer
 
     own, store = _opened()
-    seen = preview(store, own, launch.content(own, name, freezer(own)), _house_now(own))
+    seen = preview(store, own, freeze_of(own, name, freezer(own)), _house_now(own))
 
     def shown() -> None:
         out.print(seen.as_text())
@@ -277,8 +277,10 @@ def campaign_send(
     as_json: AsJson = False,
 ) -> None:
     """Freeze, approve and send a campaign now, without any Prefect server. Started again, it goes on where it stopped."""
+    import street
     from journeys import launch
-    from outbox import ledger, plan
+    from journeys.freeze import content as freeze_of
+    from outbox import ledger
     from outbox.preview import preview
     from outbox.render.frozen import freezer
 
@@ -288,7 +290,7 @@ def campaign_send(
         going = launch.unfinished(session, name)
     if going is None:
         if not yes:
-            seen = preview(store, own, launch.content(own, name, freeze), _house_now(own))
+            seen = preview(store, own, freeze_of(own, name, freeze), _house_now(own))
             err.print(seen.as_text())
             if not sys.stdin.isatty() or not typer.confirm(f"Send to {seen.sendable:,} people?", err=True):
                 raise NotAllowed("Nothing was sent. --yes approves without being asked.")
@@ -298,7 +300,7 @@ def campaign_send(
             raise NotAllowed("The files were changed while you looked at them. Nothing was sent; look again.")
         going = made.id or 0
         launch.approve(store, own, going, made.hash, freeze, approver=_actor(), now=_now())
-    plan.release_approved(store, own, actor=_actor(), now=_now())
+    street.decide(store, own, _now(), actor=_actor(), only=going)
     _drained(own, store, going, quiet=as_json)
     with store.read() as session:
         found = ledger.tally(session, going)
@@ -394,13 +396,14 @@ def deliver(
     """Drain the outbox: send what is due, resolve what is unknown. Any number of these may run at once."""
     from collections import Counter
 
-    from outbox import plan, reconcile
+    import street
+    from outbox import reconcile
 
     own, store = _opened()
     total: Counter[str] = Counter()
     while True:
         found = asyncio.run(reconcile.reconcile(store, _now()))
-        plan.release_approved(store, own, actor=_actor(), now=_now())
+        street.decide(store, own, _now(), actor=_actor())
         total += _drained(own, store, None, quiet=as_json, patience=3600.0 if watch else 300.0)
         if not watch:
             break

@@ -7,6 +7,7 @@ PassaparolaError            shown as one sentence, never as a traceback
 │   └── BadQuestion         a text in the audience language, with the position in it
 ├── Unknown                 no such campaign, audience, contact, launch
 ├── NotAllowed              the state forbids it: an expired approval, a recalled launch
+├── Forged                  a body from outside whose signature does not hold
 └── ChannelError            what a provider answered; raised by channels only
     ├── Refused             definitely not accepted, and never will be; names the messages it can name
     ├── TooLarge            definitely not accepted; the same messages in smaller requests may be
@@ -54,6 +55,10 @@ class Unknown(PassaparolaError):
 
 
 class NotAllowed(PassaparolaError):
+    pass
+
+
+class Forged(PassaparolaError):
     pass
 
 

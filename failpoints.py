@@ -8,7 +8,8 @@ import signal
 
 NAMES = (
     "frozen",  # the launch's content and audience are written, not committed
-    "planned",  # messages and batches are written, not committed
+    "released",  # the launch is set going, not committed
+    "advanced",  # a step's messages are planned and its people moved on, not committed
     "claimed",  # a batch is chosen, nothing is written
     "guarded",  # the guards have spoken
     "rendered",  # every message of the batch is ready

@@ -41,6 +41,12 @@ class Settings(FromEnvironment):
     time_zone: str = Field("Europe/Rome", description="The clock of a contact who has none.")
     currency: str = Field("EUR", min_length=3, max_length=3, description="The currency in which spending is summed.")
 
+    soft_opt_in: str = Field(
+        "",
+        pattern=r"^([a-z][a-z0-9_]*(, ?[a-z][a-z0-9_]*)*)?$",
+        description="`after_sales`: topics on which buyers may be written to, if your checkout tells them and lets them refuse.",
+    )
+
     frequency_cap: str = Field(
         "", pattern=r"^(\d+ per \d+ days)?$", description="`3 per 7 days`: the most marketing a contact gets."
     )
@@ -63,6 +69,10 @@ class Settings(FromEnvironment):
     @classmethod
     def without_trailing_slash(cls, url: str) -> str:
         return url.rstrip("/")
+
+    @property
+    def soft_opt_in_topics(self) -> list[str]:
+        return [topic.strip() for topic in self.soft_opt_in.split(",") if topic.strip()]
 
     @property
     def database(self) -> str:

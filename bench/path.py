@@ -13,12 +13,12 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
+import street
 from bench import campaign
 from contacts.identity import address_key
 from contacts.models import Address, Consent, Contact
 from contacts.store import Store
 from journeys import launch
-from outbox import plan
 from outbox.deliver import Drain
 from outbox.render.frozen import freezer
 from settings import Settings
@@ -38,7 +38,7 @@ def main(database: str, size: int) -> None:
         began = time.perf_counter()
         made = launch.prepare(store, settings, "measured", freeze, actor="bench", now=now)
         launch.approve(store, settings, made.id or 0, made.hash, freeze, approver="bench", now=now)
-        plan.release(store, settings, made.id or 0, actor="bench", now=now)
+        street.set_going(store, settings, made.id or 0, actor="bench", now=now)
         outcomes = asyncio.run(Drain(store, settings, made.id).run())
         seconds = time.perf_counter() - began
         assert outcomes["accepted"] == size, outcomes

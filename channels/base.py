@@ -1,7 +1,8 @@
-"""The vocabulary that channels share: what is handed to one, what it answers, and what it must be able to do.
+"""The vocabulary that channels share: what is handed to one, what it answers, what it hears, and what it must be able to do.
 
-A channel is one file here. It declares its settings, the medium that it speaks, its limits and prices, and how a
-dispatch is sent; `errors.ChannelError` draws the tree of what it may raise instead of an answer.
+A channel is one file here with a mouth (`Channel`), an ear (`Ear`), or both. It declares its settings; the mouth its
+medium, limits and prices, and how a dispatch is sent; the ear whose body it believes, and what that body says.
+`errors.ChannelError` draws the tree of what a mouth may raise instead of an answer.
 """
 
 from abc import ABC, abstractmethod
@@ -9,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True)
@@ -150,3 +151,51 @@ class Channel(ABC):
     async def close(self) -> None:
         """Let go of connections."""
         return None
+
+
+@dataclass(frozen=True)
+class Happening:
+    """Something that someone did, in the words of the Segment spec. `amount` is in the currency's minor units.
+
+    `id` is the source's name of it: the same told twice, whichever way, has the same. Without any address it is about
+    the person of an earlier happening of that source, `about`.
+    """
+
+    kind: str
+    id: str
+    at: datetime
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    traits: Mapping[str, str] = field(default_factory=dict)
+    amount: int | None = None
+    currency: str | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    agrees: bool | None = None  # the answer to the sender's own question whether we may write; None: it did not ask
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a body says. One item that is not understood stops no other; with neither, there was nothing for us in it."""
+
+    happenings: Sequence[Happening] = ()
+    problems: Sequence[str] = ()
+
+
+class Ear(ABC):
+    """A way to listen: the body of a webhook, believed by its signature over the raw bytes, understood later.
+
+    Header names are given in lower case.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def delivery(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
+        """The sender's name of this delivery, the same when it is sent again; None for a greeting that says nothing.
+
+        Raises Misconfigured: we have no secret to believe it by. Forged: it is not from whom it says.
+        """
+
+    @abstractmethod
+    def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
+        """What a body says that was believed. Raises ValueError: it is not understood at all."""

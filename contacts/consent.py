@@ -54,6 +54,37 @@ def record(
     return True
 
 
+def told(
+    session: Session, contact_id: int, topic: str, granted: bool, *, at: datetime, source: str, proof: dict[str, Any]
+) -> bool:
+    """An answer that another system took and dates, to email: it holds only where nothing was said here since."""
+    said = _said(session, contact_id, topic)
+    if said and (said[0].at >= at or said[0].granted is granted):
+        return False
+    return record(session, contact_id, "email", topic, granted, at=at, source=source, proof=proof)
+
+
+def soft_opt_in(
+    session: Session, contact_id: int, topic: str, *, agrees: bool | None, at: datetime, source: str, order: str
+) -> bool:
+    """Who bought may be written to by email about the like, until they say no: where they were told so and could refuse
+    (ePrivacy directive, 13.2; in Italy art. 130.4 of the Codice privacy). Never where they were asked and did not agree,
+    and never over anything that they ever said."""
+    if agrees is False or _said(session, contact_id, topic):
+        return False
+    return record(
+        session, contact_id, "email", topic, True,
+        at=at, source=source, basis="soft_opt_in", proof={"order": order, "told": "at the checkout"},
+    )  # fmt: skip
+
+
+def _said(session: Session, contact_id: int, topic: str) -> list[Any]:
+    said = select(col(Consent.granted), col(Consent.at)).where(
+        col(Consent.contact_id) == contact_id, col(Consent.medium) == "email", col(Consent.topic).in_([topic, "*"])
+    )
+    return list(session.execute(said.order_by(col(Consent.at).desc(), col(Consent.id).desc())).all())
+
+
 def suppress(session: Session, medium: str, key: str, reason: str, *, at: datetime, source: str) -> bool:
     """Never write to this address again; False when it already is suppressed."""
     if session.get(Suppression, key):

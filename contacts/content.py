@@ -1,5 +1,6 @@
 """Reading the marketers' files: YAML into strict models, every mistake with its file, line and remedy."""
 
+import re
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,6 +10,17 @@ from pydantic import BaseModel, ValidationError
 from errors import BadContent, did_you_mean
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class Loader(yaml.SafeLoader):
+    """YAML 1.2 where 1.1 surprises: `on`, `yes` and `no` are words, only true and false are not (yaml.org/spec/1.2.2)."""
+
+
+Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"true|false"), list("tf"))
 
 
 def read_yaml(path: Path, model: type[Model], home: Path) -> Model:
@@ -22,8 +34,8 @@ def read_yaml(path: Path, model: type[Model], home: Path) -> Model:
 
 def from_yaml(text: str, model: type[Model], where: str, first_line: int = 1) -> Model:
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        node = yaml.compose(text, Loader=Loader)
+        data = yaml.load(text, Loader=Loader)
     except yaml.MarkedYAMLError as error:
         line = (error.problem_mark.line if error.problem_mark else 0) + first_line
         raise BadContent(f"this is not YAML: {error.problem or error.context}", f"{where}:{line}") from None

@@ -98,6 +98,7 @@ class Event(SQLModel, table=True):
     contact_id: int = _points_to("contact.id")
     kind: str
     at: datetime = _when()
+    received_at: datetime = _when(description="when we came to know of it; journeys listen to what is new by this")
     source: str
     source_id: str
     amount: int | None = Field(default=None, sa_type=BigInteger)
@@ -107,6 +108,7 @@ class Event(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("source", "source_id", name="event_once"),
         Index("event_of_contact", "contact_id", "kind", "at"),
+        Index("event_new", "kind", "received_at"),
     )
 
 
@@ -142,10 +144,13 @@ class Launch(SQLModel, table=True):
     occurrence: str | None = Field(
         default=None, unique=True, description="what asked for it; asking twice makes one launch"
     )
+    entering: bool = Field(default=False, description="still takes people in; one that does not only lets them finish")
+    priority: int = Field(default=0, description="who goes first, and whose message is kept when people are capped")
     due_at: datetime = _when()
-    late_after: int | None = Field(default=None, description="seconds after due_at from which nothing is sent any more")
+    late_after: int | None = Field(default=None, description="seconds after its time from which nothing is sent")
     created_at: datetime = _when()
     started_at: datetime | None = _when(default=None)
+    heard_at: datetime | None = _when(default=None, description="up to when it has listened to events")
     finished_at: datetime | None = _when(default=None)
 
     __table_args__ = (Index("launch_of_campaign", "campaign", "id"),)
@@ -168,14 +173,29 @@ class Enrolment(SQLModel, table=True):
     launch_id: int = _points_to("launch.id")
     contact_id: int | None = _points_to("contact.id", nullable=True, default=None)
     key: str = ""
-    step: int = 0
-    due_at: datetime = _when()
-    outcome: str | None = None
+    event_id: int | None = Field(default=None, sa_type=BigInteger, description="the event that started it")
+    holdout: bool = Field(default=False, description="walks the journey and is never written to")
+    entered_at: datetime = _when()
+    step: int = Field(default=0, description="what comes next")
+    due_at: datetime = _when(description="when; for who waits for an event, the end of patience")
+    waiting: str | None = Field(default=None, description="the kind of event that is waited for")
+    since: datetime | None = _when(default=None, description="from when on that event counts")
+    goal_at: datetime | None = _when(default=None)
+    outcome: str | None = Field(default=None, description="finished, left or moved; empty while under way")
+    ended_at: datetime | None = _when(default=None)
 
     __table_args__ = (
         # The contact first, so that the same index answers "everything this person was in".
         UniqueConstraint("contact_id", "launch_id", "key", name="enrolment_once"),
-        Index("enrolment_due", "launch_id", "step", "due_at"),
+        Index(
+            "enrolment_due",
+            "launch_id",
+            "step",
+            "due_at",
+            postgresql_where=text("outcome IS NULL"),
+            sqlite_where=text("outcome IS NULL"),
+        ),
+        Index("enrolment_of_launch", "launch_id"),
     )
 
 
@@ -187,10 +207,13 @@ class Batch(SQLModel, table=True):
     step: int
     medium: str
     locale: str
+    variant: str = ""
     number: int
     size: int
     state: str = Field(default="queued", description="queued, sending, sent, unknown or recalled")
     due_at: datetime = _when()
+    late_at: datetime | None = _when(default=None, description="from when on it is too late to send")
+    delayed: str = Field(default="", description="why it goes later than it was meant to, in a marketer's words")
     tries: int = Field(default=0, description="how often its messages were put off by the provider")
     fence: int = Field(default=0, description="grows with every claim; a worker that wakes up late holds an old one")
     claimed_by: str = ""
@@ -198,7 +221,7 @@ class Batch(SQLModel, table=True):
     finished_at: datetime | None = _when(default=None)
 
     __table_args__ = (
-        UniqueConstraint("launch_id", "step", "medium", "locale", "number", name="batch_once"),
+        UniqueConstraint("launch_id", "step", "medium", "locale", "variant", "number", name="batch_once"),
         Index(
             "batch_open",
             "state",
@@ -243,6 +266,25 @@ class Attempt(SQLModel, table=True):
     )
     detail: str = ""
     receipt: str | None = None
+
+
+class Intake(SQLModel, table=True):
+    """A body as it came in through the door, kept before it was answered. What it says is applied afterwards."""
+
+    id: int | None = _key()
+    source: str
+    key: str = Field(description="the sender's name of it: the same body sent again is the same row")
+    received_at: datetime = _when(index=True)
+    headers: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
+    body: bytes
+    state: str = Field(default="new", description="new, applied, ignored (nothing for us) or odd (not understood)")
+    problem: str = Field(default="", description="what was not understood")
+    applied_at: datetime | None = _when(default=None)
+
+    __table_args__ = (
+        UniqueConstraint("source", "key", name="intake_once"),
+        Index("intake_new", "id", postgresql_where=text("state = 'new'"), sqlite_where=text("state = 'new'")),
+    )
 
 
 class Audit(SQLModel, table=True):

@@ -1,9 +1,12 @@
-"""Column types that mean the same on SQLite and PostgreSQL."""
+"""Instants that mean the same on SQLite and PostgreSQL, and what is reckoned with them in SQL."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import DateTime, Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 
@@ -25,3 +28,39 @@ class UtcDateTime(TypeDecorator[datetime]):
             return None
         at: datetime = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
         return at
+
+
+class minute_of(FunctionElement[datetime]):
+    """The minute that an instant lies in."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+
+class later(FunctionElement[datetime]):
+    """An instant so many seconds after another; whole milliseconds on SQLite."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+
+@compiles(minute_of, "postgresql")
+def _minute_on_postgresql(element: minute_of, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"date_trunc('minute', {compiler.process(element.clauses, **kw)})"
+
+
+@compiles(minute_of, "sqlite")
+def _minute_on_sqlite(element: minute_of, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"strftime('%Y-%m-%d %H:%M:00.000000', {compiler.process(element.clauses, **kw)})"
+
+
+@compiles(later, "postgresql")
+def _later_on_postgresql(element: later, compiler: SQLCompiler, **kw: Any) -> str:
+    at, seconds = (compiler.process(part, **kw) for part in element.clauses)
+    return f"({at} + make_interval(secs => {seconds}))"
+
+
+@compiles(later, "sqlite")
+def _later_on_sqlite(element: later, compiler: SQLCompiler, **kw: Any) -> str:
+    at, seconds = (compiler.process(part, **kw) for part in element.clauses)
+    return f"(strftime('%Y-%m-%d %H:%M:%f', {at}, {seconds} || ' seconds') || '000')"

@@ -5,7 +5,7 @@ from prefect.cache_policies import NO_CACHE
 
 from contacts.store import Store, utc_now
 from flows.engine import discreet, opened
-from outbox import plan
+from journeys import launch
 from outbox.deliver import Drain
 from settings import Settings
 
@@ -16,9 +16,9 @@ async def deliver_batch(drain: Drain) -> bool:
     return await drain.one()
 
 
-async def drained(store: Store, own: Settings, launch: int | None = None) -> None:
+async def drained(store: Store, own: Settings, launch_id: int | None = None) -> None:
     with discreet():
-        outcomes = await Drain(store, own, launch, patience=120.0, each=deliver_batch).run()
+        outcomes = await Drain(store, own, launch_id, patience=120.0, each=deliver_batch).run()
     for outcome, count in outcomes.items():
         get_run_logger().info("%s messages: %s", count, outcome)
 
@@ -27,5 +27,5 @@ async def drained(store: Store, own: Settings, launch: int | None = None) -> Non
 async def deliver_outbox() -> None:
     """Send whatever is due. Runs on a clock; any number of workers may do it at once."""
     own, store = opened()
-    plan.release_approved(store, own, actor="prefect", now=utc_now())
+    launch.release_approved(store, actor="prefect", now=utc_now())
     await drained(store, own)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlmodel import col, select
 
 from contacts.consent import suppress
-from contacts.intake import Import
+from contacts.intake.files import Import
 from contacts.mapping import Mapping, guessed
 from contacts.models import Address
 from contacts.store import Store, utc_now

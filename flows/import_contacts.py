@@ -7,7 +7,7 @@ from prefect import flow, get_run_logger
 from prefect.artifacts import acreate_markdown_artifact
 from pydantic import BaseModel, Field
 
-from contacts.intake import Import
+from contacts.intake.files import Import
 from contacts.mapping import Mapping, guessed
 from contacts.store import utc_now
 from contacts.tables import opened as table_opened

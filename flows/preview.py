@@ -11,7 +11,7 @@ from contacts.audience import Question
 from flows.choices import AudienceName, CampaignName
 from flows.engine import house_now, opened
 from flows.pictures import photographed
-from journeys import launch
+from journeys.freeze import content as freeze_of
 from outbox.preview import Preview, preview
 from outbox.render.frozen import freezer
 
@@ -63,7 +63,7 @@ async def preview_audience(who: Audience) -> None:
 async def show(name: str) -> Preview:
     """The preview as an artifact: counts, the reasons, and every wording as one of the cast would see it."""
     own, store = opened()
-    content = await asyncio.to_thread(launch.content, own, name, freezer(own))
+    content = await asyncio.to_thread(freeze_of, own, name, freezer(own))
     seen = await asyncio.to_thread(preview, store, own, content, house_now(own))
     letters = [sample for sample in seen.samples if sample.html]
     pictures = await photographed([sample.html for sample in letters])

@@ -12,6 +12,7 @@ from prefect.runtime import flow_run
 from pydantic import BaseModel, Field
 from pydantic.config import JsonDict
 
+import street
 from contacts.models import Launch
 from contacts.store import utc_now
 from errors import NotAllowed
@@ -21,7 +22,6 @@ from flows.engine import house_now, opened
 from flows.preview import counted, show
 from flows.report import reported
 from journeys import launch
-from outbox import plan
 from outbox.preview import Preview
 from outbox.render.frozen import freezer
 from settings import settings
@@ -117,9 +117,14 @@ async def send_campaign(send: Sending) -> None:
         launch.approve(
             store, own, prepared.id, prepared.hash, freeze, approver=said.approver, now=utc_now(), comment=said.comment
         )
-    plan.release_approved(store, own, actor="prefect", now=utc_now())
+    await asyncio.to_thread(street.decide, store, own, utc_now(), actor="prefect", only=prepared.id)
     await drained(store, own, prepared.id)
     found = await reported(store, prepared.id)
+    if prepared.entering:
+        log.info(
+            "Launch %s stands: it takes people in from now on. Stop it with `passaparola campaign stop`.", prepared.id
+        )
+        return
     log.info(
         "Launch %s: %s sent, %s held, %s failed, %s unknown",
         *(found[key] for key in ("launch", "sent", "held", "failed", "unknown")),

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from contacts import audience
 from contacts.audience import Question
 from errors import PassaparolaError
-from journeys import campaign
+from journeys import campaign, sense
 from settings import Settings
 
-# Renders a message's wordings on a medium over the cast: (settings, message, medium, campaign) → sentences.
-CheckMessage = Callable[[Settings, str, str, str], list[str]]
+# Renders a message's wordings on a medium over the cast: (settings, message, medium, campaign, the event that it
+# follows or none) → sentences.
+CheckMessage = Callable[[Settings, str, str, str, str | None], list[str]]
 
 
 def check_content(settings: Settings, check_message: CheckMessage) -> list[str]:
@@ -24,11 +25,10 @@ def check_content(settings: Settings, check_message: CheckMessage) -> list[str]:
             problems.append(str(error))
     for name in campaign.names(settings.home):
         try:
-            plan = campaign.load(settings.home, name)
+            plan = sense.load(settings, name)
         except PassaparolaError as error:
             problems.append(str(error))
             continue
-        for step in plan.steps:
-            for medium in step.by:
-                problems += check_message(settings, step.say, medium, name)
+        for message, medium in plan.said():
+            problems += check_message(settings, message, medium, name, plan.enter.on)
     return list(dict.fromkeys(problems))

@@ -1,70 +1,21 @@
 """A campaign set going: content and audience frozen under one hash, approved by that hash, or not at all."""
 
-import re
-from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import func, insert, literal, select
+from sqlalchemy import or_, select
 from sqlmodel import Session, col
 
-from channels import carrying, speaking
 from contacts import audience
-from contacts.audience import Question
-from contacts.models import Approval, Contact, Enrolment, Launch, wording_of
+from contacts.models import Approval, Launch, wording_of
 from contacts.store import Store, audit
-from contacts.types import UtcDateTime
 from errors import NotAllowed, Unknown
 from failpoints import failpoint
-from journeys import campaign as campaigns
+from journeys import enrol
+from journeys.freeze import Freeze, content
 from settings import Settings
 
 APPROVAL_HOLDS = timedelta(days=7)
-
-# Compiles a message's wordings on a medium: (message, medium, campaign) → {locale: plain values}.
-Freeze = Callable[[str, str, str], Mapping[str, Any]]
-
-
-def content(settings: Settings, name: str, freeze: Freeze) -> dict[str, Any]:
-    """Everything that decides what a launch says and to whom, as plain values. Raises Unknown, BadContent."""
-    campaign = campaigns.load(settings.home, name)
-    said = [(step.say, medium) for step in campaign.steps for medium in step.by]
-    return {
-        "campaign": name,
-        "title": campaign.title,
-        "topic": campaign.topic,
-        "audience": campaign.enter.audience,
-        "who": audience.load(settings.home, campaign.enter.audience).who,
-        "inside": _inside(settings, campaign.enter.audience),
-        "steps": [step.model_dump() for step in campaign.steps],
-        "locale": campaign.locale or settings.locale,
-        "late_after": int(campaign.late.total_seconds()) if campaign.late else None,
-        "messages": {f"{message}/{medium}": freeze(message, medium, name) for message, medium in said},
-        "public": sorted({medium for _, medium in said if speaking(medium, settings).public}),
-        "channels": {medium: carrying(medium, settings).name for _, medium in said},
-        "sender": {
-            "name": settings.sender_name,
-            "email": settings.sender_email,
-            "reply_to": settings.reply_to,
-            "organisation": settings.organisation,
-            "postal_address": settings.postal_address,
-            "public_url": settings.public_url,
-        },
-    }
-
-
-def _inside(settings: Settings, name: str) -> dict[str, str]:
-    """The audiences that an audience is made of, as they read now."""
-    words = audience.catalogue(None, settings.home, settings.currency)
-    found: dict[str, str] = {}
-    waiting = [name]
-    while waiting:
-        who = audience.load(settings.home, waiting.pop()).who
-        for inner in re.findall(r"in\s+audience\s+(\w+)", who):
-            if inner in words.audiences and inner not in found:
-                found[inner] = words.audiences[inner]
-                waiting.append(inner)
-    return found
 
 
 def prepare(
@@ -80,7 +31,12 @@ def prepare(
 ) -> Launch:
     """Freeze the content and enrol the audience; nothing is sent before it is approved and released.
 
+    A campaign that stands (on a schedule, on an event) takes people in from its release on.
     Asked again for the same `occurrence`, it returns the launch that was made the first time.
+
+    Raises:
+        Unknown, BadContent: it is not there, or not fine.
+        NotAllowed: it stands already, with the very same words.
     """
     with store.read() as session:
         made: Launch | None = (
@@ -88,39 +44,24 @@ def prepare(
         )
         if made:
             return made
-    frozen = content(settings, name, freeze)
+        known = audience.catalogue(session, settings.home, settings.currency)
+    frozen = content(settings, name, freeze, known)
     due = due_at or now
     with store.write() as session:
-        words = audience.catalogue(session, settings.home, settings.currency)
-        question = Question.of(frozen["audience"], words)
+        stands = "on" in frozen["enter"] or "every" in frozen["enter"]
+        wording = wording_of(frozen)
+        if stands and (same := standing(session, name)) and same.wording == wording:
+            raise NotAllowed(f"“{name}” already stands with exactly these words: launch {same.id}.")
         launch = Launch(
-            campaign=name, hash=wording_of(frozen, due), wording=wording_of(frozen), content=frozen, due_at=due, late_after=frozen["late_after"],
-            created_at=now, occurrence=occurrence,
+            campaign=name, hash=wording_of(frozen, due), wording=wording, content=frozen, due_at=due, created_at=now,
+            late_after=frozen["late_after"], occurrence=occurrence, entering=stands, priority=frozen["priority"],
         )  # fmt: skip
         session.add(launch)
         session.flush()
-        assert launch.id is not None
-        people = _enrol(session, launch.id, question, now, due, public=bool(frozen["public"]))
+        people = 0 if stands else enrol.audience(session, launch, known, now)
         audit(session, now, actor, "prepared", f"launch:{launch.id}", campaign=name, hash=launch.hash, audience=people)
         failpoint("frozen")
     return launch
-
-
-def _enrol(session: Session, launch: int, question: Question, now: datetime, due: datetime, *, public: bool) -> int:
-    """The snapshot of who: one INSERT … SELECT; the public's posts hang on an enrolment of the launch's own."""
-    columns = ["launch_id", "contact_id", "key", "step", "due_at"]
-    members = (
-        select(literal(launch), col(Contact.id), literal(""), literal(0), literal(due, UtcDateTime()))
-        .where(question.members(now))
-        .order_by(col(Contact.id))
-    )
-    session.execute(insert(Enrolment).from_select(columns, members))
-    if public:
-        session.add(Enrolment(launch_id=launch, due_at=due))
-        session.flush()
-    enrolled = select(func.count()).where(col(Enrolment.launch_id) == launch, col(Enrolment.contact_id).is_not(None))
-    people: int = session.execute(enrolled).scalar_one()
-    return people
 
 
 def approve(
@@ -164,10 +105,72 @@ def approve(
         audit(session, now, approver, "approved", f"launch:{launch_id}", hash=seen, comment=comment)
 
 
+def release(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
+    """Set an approved launch going: from now on it moves its people. Raises NotAllowed: no approval of this hash, or it has expired."""
+    with store.write() as session:
+        launch = fetch(session, launch_id)
+        if launch.state != "approved":
+            raise NotAllowed(f"Launch {launch_id} is {launch.state}; it must be approved to start.")
+        approval = session.execute(
+            select(Approval).where(col(Approval.launch_id) == launch_id, col(Approval.hash) == launch.hash)
+        ).scalar()
+        if approval is None or approval.expires_at < now:
+            launch.state, launch.note = "recalled", "its approval expired"
+            session.commit()
+            raise NotAllowed(f"The approval of launch {launch_id} has expired. Send “{launch.campaign}” again.")
+        launch.state, launch.started_at = "running", now
+        if launch.entering:
+            supersede(session, launch, actor, now)
+        failpoint("released")
+        audit(session, now, actor, "released", f"launch:{launch_id}", hash=launch.hash)
+
+
+def release_approved(store: Store, *, actor: str, now: datetime) -> None:
+    """Launches that were approved when whoever should have released them died."""
+    with store.read() as session:
+        waiting = list(session.execute(select(col(Launch.id)).where(col(Launch.state) == "approved")).scalars())
+    for launch_id in waiting:
+        with suppress(NotAllowed):  # another worker was faster, or the approval has expired and says so
+            release(store, launch_id or 0, actor=actor, now=now)
+
+
+def supersede(session: Session, launch: Launch, actor: str, now: datetime) -> None:
+    """A newer version takes people in from now on; those inside the older ones finish what they entered."""
+    older = select(Launch).where(
+        col(Launch.campaign) == launch.campaign, col(Launch.entering), col(Launch.id) != launch.id
+    )
+    for other in session.execute(older.where(col(Launch.state).in_(["running", "paused"])).with_for_update()).scalars():
+        other.entering, other.note = False, f"followed by launch {launch.id}"
+        audit(session, now, actor, "superseded", f"launch:{other.id}", by=launch.id)
+
+
+def stop(store: Store, name: str, *, actor: str, now: datetime) -> int:
+    """Take nobody in any more; those inside finish. Returns the launch. Raises NotAllowed: it does not stand."""
+    with store.write() as session:
+        launch = standing(session, name)
+        if launch is None:
+            raise NotAllowed(f"“{name}” is not taking people in.")
+        launch.entering, launch.note = False, f"stopped by {actor}"
+        audit(session, now, actor, "stopped", f"launch:{launch.id}")
+        assert launch.id is not None
+        return launch.id
+
+
+def standing(session: Session, name: str) -> Launch | None:
+    """The launch that takes people into a campaign now."""
+    found = select(Launch).where(
+        col(Launch.campaign) == name, col(Launch.entering), col(Launch.state).in_(["running", "paused"])
+    )
+    standing_: Launch | None = session.execute(found.order_by(col(Launch.id).desc()).limit(1)).scalar()
+    return standing_
+
+
 def unfinished(session: Session, name: str) -> int | None:
     """The launch of a campaign that is still under way."""
     going = select(col(Launch.id)).where(
-        col(Launch.campaign) == name, col(Launch.state).in_(["approved", "running", "paused"])
+        col(Launch.campaign) == name,
+        col(Launch.state).in_(["approved", "running", "paused"]),
+        or_(~col(Launch.entering), col(Launch.state) == "approved"),
     )
     return session.execute(going.order_by(col(Launch.id).desc()).limit(1)).scalar()
 

@@ -9,14 +9,15 @@ from sqlmodel import Session, col
 
 from channels.base import Dispatch, Outgoing, Sender
 from contacts.models import Batch, Launch, Message
-from outbox.render.frozen import Frozen, Ready, constants, ready
+from outbox.render.frozen import Frozen, Ready, constants, ready, wording_key
 
 MESSAGE = Message.__table__  # type: ignore[attr-defined]
 
 
 def prepared(content: Mapping[str, Any], batch: Batch) -> Ready:
     said = content["steps"][batch.step]["say"]
-    wording = Frozen.model_validate(content["messages"][f"{said}/{batch.medium}"][batch.locale])
+    wordings = content["messages"][wording_key(said, batch.variant, batch.medium)]
+    wording = Frozen.model_validate(wordings[batch.locale])
     return ready(wording, batch.locale, constants(content))
 
 
@@ -28,15 +29,18 @@ def dispatch_of(launch: Launch, batch: Batch, ready_: Ready, attempt: int, messa
     )
 
 
-def move(session: Session, batch: Batch, enrolments: Sequence[int], *, due_at: datetime, tries: int = 0) -> None:
+def move(
+    session: Session, batch: Batch, enrolments: Sequence[int], *, due_at: datetime, tries: int = 0, because: str = ""
+) -> None:
     """Some of a batch's messages into a batch of their own, as long as they still are the batch's."""
     # Two workers that split batches of one launch must not give two batches one number.
     session.execute(select(col(Launch.id)).where(col(Launch.id) == batch.launch_id).with_for_update())
-    same = [col(getattr(Batch, name)) == getattr(batch, name) for name in ("launch_id", "step", "medium", "locale")]
+    same = [col(getattr(Batch, name)) == getattr(batch, name) for name in ("launch_id", "step", "medium")]
     number = session.execute(select(func.max(col(Batch.number)) + 1).where(*same)).scalar_one()
     new = Batch(
-        launch_id=batch.launch_id, step=batch.step, medium=batch.medium, locale=batch.locale, number=number,
-        size=len(enrolments), due_at=due_at, tries=tries,
+        launch_id=batch.launch_id, step=batch.step, medium=batch.medium, locale=batch.locale, variant=batch.variant,
+        number=number, size=len(enrolments), due_at=due_at, late_at=batch.late_at, tries=tries,
+        delayed=because or batch.delayed,
     )  # fmt: skip
     session.add(new)
     session.flush()

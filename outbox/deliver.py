@@ -16,7 +16,7 @@ from sqlmodel import col
 
 from channels import get
 from channels.base import Answer, Channel
-from contacts.models import Batch, Launch
+from contacts.models import Batch, Enrolment, Launch
 from contacts.store import Store, utc_now
 from errors import Blocked, ChannelError, Misconfigured, Unavailable, Uncertain
 from failpoints import failpoint
@@ -156,17 +156,21 @@ def _next_due(store: Store, launch: int | None) -> datetime | None:
 
 
 def finish_launches(store: Store, now: datetime) -> None:
-    """A running launch whose batches are all at rest is finished; what is unknown in it may still be resolved."""
+    """A running launch in which nobody is under way and nothing is open is finished; what is unknown may still be resolved."""
     hold_recalled(store)
     open_ = select(col(Batch.id)).where(
         col(Batch.launch_id) == col(Launch.id), col(Batch.state).in_(["queued", "sending"])
     )
+    inside = select(col(Enrolment.id)).where(
+        col(Enrolment.launch_id) == col(Launch.id), col(Enrolment.outcome).is_(None)
+    )
+    over = (col(Launch.state) == "running", ~col(Launch.entering), ~open_.exists(), ~inside.exists())
     with store.read() as session:
-        done = select(col(Launch.id)).where(col(Launch.state) == "running", ~open_.exists())
+        done = select(col(Launch.id)).where(*over)
         if not (ids := list(session.execute(done).scalars())):
             return
     with store.write() as session:
-        change = update(Launch).where(col(Launch.id).in_(ids), col(Launch.state) == "running", ~open_.exists())
+        change = update(Launch).where(col(Launch.id).in_(ids), *over)
         session.execute(
             change.values(state="finished", finished_at=now), execution_options={"synchronize_session": False}
         )

@@ -4,6 +4,7 @@ They are one SQL expression over (enrolment, contact, address), so that a previe
 very same question, the last of them in the transaction that reserves.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -41,12 +42,30 @@ class Asked:
     medium: str
     topic: str
     twins: tuple[int, ...] = ()
+    before: tuple[int, ...] = ()  # launches that go first where people are capped
 
     @classmethod
-    def of(cls, session: Session, wording: str, topic: str, medium: str, itself: int | None = None) -> "Asked":
-        same = select(col(Launch.id)).where(col(Launch.wording) == wording)
-        twins = tuple(id_ for id_ in session.execute(same).scalars() if id_ is not None and id_ != itself)
-        return cls(medium, topic, twins)
+    def of(cls, session: Session, launch: Launch, medium: str) -> "Asked":
+        return cls.again(session, launch.content, launch.wording, medium, launch.id)
+
+    @classmethod
+    def again(
+        cls, session: Session, content: Mapping[str, Any], wording: str, medium: str, itself: int | None = None
+    ) -> "Asked":
+        """Also of a launch that is not there yet: `content` is what would be frozen."""
+        found = select(col(Launch.id)).where(col(Launch.id) != (itself or -1))
+        twins = found.where(col(Launch.wording) == wording) if content["said_once"] else None
+        before = found.where(col(Launch.priority) > content["priority"], col(Launch.state) == "running")
+        return cls(medium, content["topic"], _ids(session, twins), _ids(session, before))
+
+
+def _ids(session: Session, chosen: Select[Any] | None) -> tuple[int, ...]:
+    return tuple(session.execute(chosen).scalars()) if chosen is not None else ()
+
+
+def too_late(seconds: int) -> str:
+    hours = round(seconds / 3600, 1)
+    return f"too late: more than {hours:g} hour{'' if hours == 1 else 's'}"
 
 
 def reason(asked: Asked, cap: Cap | None, now: datetime) -> ColumnElement[Any]:
@@ -64,12 +83,11 @@ def reason(asked: Asked, cap: Cap | None, now: datetime) -> ColumnElement[Any]:
     if asked.twins:
         checks.append((_had(asked), literal("already had this very message")))
     if cap:
-        checks.append(
-            (
-                _recent(now - timedelta(days=cap.days)) >= cap.most,
-                literal(f"had {cap.most} messages in {cap.days} days"),
-            )
-        )
+        recent = _recent(now - timedelta(days=cap.days))
+        checks.append((recent >= cap.most, literal(f"had {cap.most} messages in {cap.days} days")))
+        if asked.before:
+            kept = literal(f"the last of {cap.most} messages in {cap.days} days is kept for a campaign that goes first")
+            checks.append((recent + _to_come(asked.before) >= cap.most, kept))
     return case(*checks, else_=null())
 
 
@@ -102,6 +120,21 @@ def _recent(since: datetime) -> ColumnElement[int]:
     )
 
 
+def _to_come(launches: tuple[int, ...]) -> ColumnElement[int]:
+    """What those launches have ready for this contact."""
+    other, message, batch = aliased(Enrolment), aliased(Message), aliased(Batch)
+    return (
+        _to_this_contact(select(func.count()), other, message, batch)
+        .where(
+            batch.launch_id.in_(launches),  # type: ignore[attr-defined]
+            batch.state == "queued",  # type: ignore[arg-type]
+            message.state.is_(None),  # type: ignore[union-attr]
+        )
+        .correlate(Contact)
+        .scalar_subquery()
+    )
+
+
 def _to_this_contact(chosen: Select[Any], other: Any, message: Any, batch: Any) -> Select[Any]:
     return (
         chosen.select_from(other)
@@ -127,4 +160,4 @@ def quiet_until(hours: str, zone: str, now: datetime) -> datetime | None:
         return None
     day = local.date() if local.time() < end else local.date() + timedelta(days=1)
     wake = Date(day.year, day.month, day.day).at(Time(end.hour, end.minute))
-    return datetime.fromtimestamp(wake.assume_tz(zone).timestamp(), tz=now.tzinfo)
+    return datetime.fromtimestamp(wake.assume_tz(zone, disambiguation="compatible").timestamp(), tz=now.tzinfo)

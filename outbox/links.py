@@ -11,7 +11,7 @@ from typing import Any, Literal
 from itsdangerous import BadSignature, Signer
 from itsdangerous.signer import SigningAlgorithm
 
-Purpose = Literal["click", "unsubscribe", "preferences", "box"]
+Purpose = Literal["click", "unsubscribe", "preferences", "survey", "box"]
 
 
 class _Hmac(SigningAlgorithm):
@@ -27,7 +27,7 @@ class Links:
 
     @cached_property
     def _signers(self) -> dict[str, Signer]:
-        return {purpose: self._signer(purpose) for purpose in ("click", "unsubscribe", "preferences", "box")}
+        return {purpose: self._signer(purpose) for purpose in ("click", "unsubscribe", "preferences", "survey", "box")}
 
     def _signer(self, purpose: str) -> Signer:
         key = hmac.digest(self.secret.encode(), f"passaparola {purpose}".encode(), "sha256")
@@ -48,6 +48,9 @@ class Links:
 
     def preferences(self, message: str) -> str:
         return f"{self.public_url}/preferences/{self.token('preferences', message)}"
+
+    def survey(self, message: str) -> str:
+        return f"{self.public_url}/s/{self.token('survey', message)}"
 
     def clicks(self, message: str, count: int) -> list[str]:
         base = f"{self.public_url}/c/{self.token('click', message)}/"

@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sqlmodel import col
+
 from channels.base import Outgoing
-from contacts.models import Batch
+from contacts.models import Batch, Event
 from outbox.links import Links, message_id
 from outbox.render.frozen import Ready, constants
 from settings import Settings
 
 TRAITS = ("first_name", "last_name", "language", "country", "city", "time_zone", "birthday")
+EVENT = (col(Event.kind), col(Event.at), col(Event.amount), col(Event.currency), col(Event.properties))
 
 
 class Personal:
@@ -28,7 +31,7 @@ class Personal:
         if self.public:
             id_ = message_id(row[0], self.batch.step, self.batch.medium)
             return Outgoing(id_, "", "", self.ready.values(self.constants), {})
-        enrolment, _, address, tracking, custom, *typed = row
+        enrolment, _, address, tracking, custom, kind, at, amount, currency, properties, *typed = row
         id_ = message_id(enrolment, self.batch.step, self.batch.medium)
         unsubscribe = self.links.unsubscribe(id_)
         contact = custom | {name: value for name, value in zip(TRAITS, typed, strict=True) if value is not None}
@@ -37,7 +40,10 @@ class Personal:
             "links": self.links.clicks(id_, len(self.plain_links)) if tracking else self.plain_links,
             "unsubscribe_url": unsubscribe,
             "preferences_url": self.links.preferences(id_),
+            "survey_url": self.links.survey(id_),
         }
+        if kind:
+            given["event"] = {"at": at, **properties, "kind": kind, "amount": amount, "currency": currency}
         headers = {
             "List-Unsubscribe": f"<{unsubscribe}>, <mailto:{self.mailto}?subject=unsubscribe%20{id_}>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",

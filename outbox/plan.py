@@ -1,162 +1,213 @@
-"""From an approved launch to an outbox: one INSERT … SELECT per step and medium, cut into batches on the way."""
+"""From people who are due to an outbox: one INSERT … SELECT per step and medium, cut into batches on the way."""
 
 import math
-from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Integer, Select, case, cast, delete, func, insert, literal, null, select, update
+from sqlalchemy import Integer, Select, and_, case, cast, delete, func, insert, literal, null, select, update
 from sqlmodel import Session, col
 
 from channels import get
-from contacts.models import Address, Approval, Batch, Contact, Enrolment, Launch, Message, message_state
-from contacts.store import Store, audit
-from errors import NotAllowed, Unknown
-from failpoints import failpoint
+from contacts.audience.compile import Clause
+from contacts.chance import one_of
+from contacts.models import Address, Batch, Contact, Enrolment, Launch, Message, message_state
+from contacts.types import UtcDateTime, later
 from outbox import guards
 from outbox.guards import Asked, Cap
+from outbox.render.frozen import wording_key
 from settings import Settings
 
-
-def release(store: Store, settings: Settings, launch_id: int, *, actor: str, now: datetime) -> None:
-    """Plan every message of an approved launch. Raises NotAllowed: no approval of this hash, or it has expired."""
-    with store.write() as session:
-        launch = session.get(Launch, launch_id, with_for_update=True)
-        if launch is None:
-            raise Unknown(f"There is no launch {launch_id}.")
-        if launch.state != "approved":
-            raise NotAllowed(f"Launch {launch_id} is {launch.state}; it must be approved to start.")
-        approval = session.execute(
-            select(Approval).where(col(Approval.launch_id) == launch_id, col(Approval.hash) == launch.hash)
-        ).scalar()
-        if approval is None or approval.expires_at < now:
-            launch.state, launch.note = "recalled", "its approval expired"
-            session.commit()
-            raise NotAllowed(f"The approval of launch {launch_id} has expired. Send “{launch.campaign}” again.")
-        for number, step in enumerate(launch.content["steps"]):
-            for medium in step["by"]:
-                _plan(session, settings, launch, number, step["say"], medium, now)
-        failpoint("planned")
-        launch.state, launch.started_at = "running", now
-        audit(session, now, actor, "released", f"launch:{launch_id}", hash=launch.hash)
+QUIETLY: dict[str, Any] = {"synchronize_session": False}
 
 
-def _plan(
-    session: Session, settings: Settings, launch: Launch, step: int, say: str, medium: str, now: datetime
+def say(
+    session: Session, settings: Settings, launch: Launch, step: int, who: Clause, *, not_before: datetime, now: datetime
 ) -> None:
-    content = launch.content
-    locales = sorted(content["messages"][f"{say}/{medium}"])
-    if medium in content["public"]:
-        _plan_post(session, launch, step, medium, content["locale"] if content["locale"] in locales else locales[0])
-        return
-    size = get(content["channels"][medium]).batch
-    spoken = _spoken(locales, settings.locale)
-    _cut(session, launch, step, medium, spoken, size)
-    asked = Asked.of(session, launch.wording, launch.content["topic"], medium, launch.id)
-    who = _who(launch, asked, spoken, Cap.of(settings), now).cte("who")
-    place = func.row_number().over(partition_by=(who.c.reason.is_(None), who.c.locale), order_by=who.c.enrolment_id) - 1
-    ranked = select(who, place.label("place")).cte("ranked")
-    planned = (
-        select(
-            ranked.c.enrolment_id,
-            literal(step),
-            literal(medium),
-            case((ranked.c.reason.is_(None), col(Batch.id)), else_=null()),
-            case((ranked.c.reason.is_not(None), literal("held")), else_=null()),
-            ranked.c.reason,
-        )
-        .outerjoin(
-            Batch,
-            (col(Batch.launch_id) == launch.id)
-            & (col(Batch.step) == step)
-            & (col(Batch.medium) == medium)
-            & (col(Batch.locale) == ranked.c.locale)
-            & (col(Batch.number) == cast(func.floor(ranked.c.place / size), Integer)),
-        )
-        .order_by(ranked.c.enrolment_id)
-    )
-    columns = ["enrolment_id", "step", "medium", "batch_id", "state", "reason"]
-    session.execute(insert(Message).from_select(columns, planned))
-    _measure(session, launch, step, medium)
+    """Plan a step's messages for the enrolments that `who` chooses; those held out are never written to."""
+    said = launch.content["steps"][step]
+    for medium in said["by"]:
+        _Planning(session, settings, launch, step, medium, who, not_before, now).plan()
 
 
-def _plan_post(session: Session, launch: Launch, step: int, medium: str, locale: str) -> None:
-    own = session.execute(
-        select(col(Enrolment.id)).where(col(Enrolment.launch_id) == launch.id, col(Enrolment.contact_id).is_(None))
-    ).scalar_one()
-    batch = _batch(launch, step, medium, locale, 0, 1)
-    session.add(batch)
-    session.flush()
-    twins = Asked.of(session, launch.wording, launch.content["topic"], medium, launch.id).twins
+class _Planning:
+    """One step on one medium."""
+
+    def __init__(
+        self, session: Session, settings: Settings, launch: Launch, step: int, medium: str, who: Clause,
+        not_before: datetime, now: datetime,
+    ) -> None:  # fmt: skip
+        self.session, self.settings, self.launch, self.step, self.medium = session, settings, launch, step, medium
+        self.who = and_(who, col(Enrolment.contact_id).is_not(None), ~col(Enrolment.holdout))
+        self.everyone, self.not_before, self.now = who, not_before, now
+        self.content = launch.content
+        self.said = self.content["steps"][step]
+
+    def plan(self) -> None:
+        if self.medium in self.content["public"]:
+            self._post()
+            return
+        variants = self.said.get("variants") or {"": 100}
+        locales = {locale for name in variants for locale in self._wordings(name)}
+        house = self.settings.locale if self.settings.locale in locales else sorted(locales)[0]
+        spoken = _spoken(sorted(locales), house)
+        purpose = f"variant of {self.said['say']} in {self.launch.campaign}"
+        variant = one_of(col(Contact.id), purpose, variants) if len(variants) > 1 else literal("")
+        self.first = self._next_number()
+        size = get(self.content["channels"][self.medium]).batch
+        if not self._cut(spoken, variant, size):
+            return
+        asked = Asked.of(self.session, self.launch, self.medium)
+        who = self._asked(asked, spoken, variant).cte("who")
+        # In the order in which they were due, so that a batch is about one time, and too late at one time.
+        place = func.row_number().over(
+            partition_by=(who.c.reason.is_(None), who.c.locale, who.c.variant),
+            order_by=(who.c.due_at, who.c.enrolment_id),
+        )
+        ranked = select(who, (place - 1).label("place")).cte("ranked")
+        planned = (
+            select(
+                ranked.c.enrolment_id,
+                literal(self.step),
+                literal(self.medium),
+                case((ranked.c.reason.is_(None), col(Batch.id)), else_=null()),
+                case((ranked.c.reason.is_not(None), literal("held")), else_=null()),
+                ranked.c.reason,
+            )
+            .outerjoin(
+                Batch,
+                and_(
+                    *self._mine(),
+                    col(Batch.locale) == ranked.c.locale,
+                    col(Batch.variant) == ranked.c.variant,
+                    col(Batch.number) == self.first + cast(func.floor(ranked.c.place / size), Integer),
+                ),
+            )
+            .order_by(ranked.c.enrolment_id)
+        )
+        columns = ["enrolment_id", "step", "medium", "batch_id", "state", "reason"]
+        self.session.execute(insert(Message).from_select(columns, planned))
+        self._measure()
+
+    def _wordings(self, variant: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.content["messages"][wording_key(self.said["say"], variant, self.medium)]
+        return found
+
+    def _mine(self) -> tuple[Clause, ...]:
+        return (
+            col(Batch.launch_id) == self.launch.id, col(Batch.step) == self.step, col(Batch.medium) == self.medium,
+            col(Batch.number) >= self.first,
+        )  # fmt: skip
+
+    def _next_number(self) -> int:
+        """A step is planned each time that someone comes to it; its batches go on where the last ones ended."""
+        so_far = select(func.coalesce(func.max(col(Batch.number)) + 1, 0)).where(
+            col(Batch.launch_id) == self.launch.id, col(Batch.step) == self.step, col(Batch.medium) == self.medium
+        )
+        number: int = self.session.execute(so_far).scalar_one()
+        return number
+
+    def _post(self) -> None:
+        """One public post per launch, on the enrolment that has no contact."""
+        chosen = select(col(Enrolment.id)).where(self.everyone, col(Enrolment.contact_id).is_(None))
+        if (own := self.session.execute(chosen).scalar()) is None:
+            return
+        locales = self._wordings("")
+        locale = self.content["locale"] if self.content["locale"] in locales else sorted(locales)[0]
+        self.first = self._next_number()
+        batch = self._batch(locale, "", self.first, 1)
+        self.session.add(batch)
+        self.session.flush()
+        message = Message(enrolment_id=own, step=self.step, medium=self.medium, batch_id=batch.id)
+        if _posted(self.session, self.launch, self.medium):
+            message.state, message.reason = "held", "already posted this very text"
+        self.session.add(message)
+
+    def _asked(self, asked: Asked, spoken: Any, variant: Any) -> Select[Any]:
+        return (
+            select(
+                col(Enrolment.id).label("enrolment_id"),
+                col(Enrolment.due_at),
+                spoken.label("locale"),
+                variant.label("variant"),
+                func.coalesce(self._too_late(), guards.reason(asked, Cap.of(self.settings), self.now)).label("reason"),
+            )
+            .join(Contact, col(Contact.id) == col(Enrolment.contact_id))
+            .outerjoin(Address, guards.reachable(asked.medium))
+            .where(self.who)
+        )
+
+    def _too_late(self) -> Any:
+        """Counted from when it was to be said; the wait for approval is no delay."""
+        late_after = self.launch.late_after
+        if late_after is None or self.now - (self.launch.started_at or self.now) <= timedelta(seconds=late_after):
+            return null()
+        return case(
+            (col(Enrolment.due_at) < self.now - timedelta(seconds=late_after), literal(guards.too_late(late_after))),
+            else_=null(),
+        )
+
+    def _cut(self, spoken: Any, variant: Any, size: int) -> bool:
+        """As many batches per locale and variant as all who are due could need; those that stay empty go again."""
+        counts = self.session.execute(
+            select(spoken.label("spoken"), variant.label("variant"), func.count())
+            .select_from(Enrolment)
+            .join(Contact, col(Contact.id) == col(Enrolment.contact_id))
+            .where(self.who)
+            .group_by("spoken", "variant")
+        )
+        rows = [
+            self._batch(locale, name, self.first + number, 0).model_dump(exclude={"id"})
+            for locale, name, count in counts
+            for number in range(math.ceil(count / size))
+        ]
+        if rows:
+            self.session.execute(insert(Batch), rows)
+        return bool(rows)
+
+    def _batch(self, locale: str, variant: str, number: int, size: int) -> Batch:
+        assert self.launch.id is not None
+        due = max(self.not_before, self.launch.due_at)
+        return Batch(
+            launch_id=self.launch.id, step=self.step, medium=self.medium, locale=locale, variant=variant, number=number,
+            size=size, due_at=due, delayed="to keep its distance after a stillness" if due > self.now else "",
+        )  # fmt: skip
+
+    def _measure(self) -> None:
+        mine = self._mine()
+        own = col(Message.batch_id) == col(Batch.id)
+        counted = select(func.count()).where(own).correlate(Batch).scalar_subquery()
+        values: dict[str, Any] = {"size": counted}
+        if self.launch.late_after is not None:
+            first = select(func.min(col(Enrolment.due_at))).join(
+                Message, col(Message.enrolment_id) == col(Enrolment.id)
+            )
+            meant: Any = first.where(own).correlate(Batch).scalar_subquery()
+            started = self.launch.started_at or self.now
+            meant = case((meant < started, literal(started, UtcDateTime())), else_=meant)
+            values["late_at"] = later(meant, self.launch.late_after + self._kept_back())
+        self.session.execute(update(Batch).where(*mine).values(**values), execution_options=QUIETLY)
+        self.session.execute(delete(Batch).where(*mine, col(Batch.size) == 0), execution_options=QUIETLY)
+
+    def _kept_back(self) -> int:
+        """What we ourselves keep back is not late by that."""
+        return int(max(self.not_before - self.now, timedelta(0)).total_seconds())
+
+
+def _posted(session: Session, launch: Launch, medium: str) -> bool:
     posted = (
         select(col(Message.enrolment_id))
         .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
         .join(Batch, col(Batch.id) == col(Message.batch_id))
-        .where(col(Enrolment.launch_id).in_(twins), col(Enrolment.contact_id).is_(None), col(Message.medium) == medium)
-        .where(message_state().in_(["queued", "sending", "sent", "unknown"]))
+        .where(
+            col(Enrolment.launch_id).in_(Asked.of(session, launch, medium).twins),
+            col(Enrolment.contact_id).is_(None),
+            col(Message.medium) == medium,
+            message_state().in_(["queued", "sending", "sent", "unknown"]),
+        )
     )
-    twice = session.execute(posted.limit(1)).scalar() is not None
-    message = Message(enrolment_id=own, step=step, medium=medium, batch_id=batch.id)
-    if twice:
-        message.state, message.reason = "held", "already posted this very text"
-    session.add(message)
+    return session.execute(posted.limit(1)).scalar() is not None
 
 
 def _spoken(locales: list[str], house: str) -> Any:
     """The locale in which a contact is written to: their own where there is a wording in it."""
-    default = house if house in locales else locales[0]
-    return case((col(Contact.language).in_(locales), col(Contact.language)), else_=literal(default))
-
-
-def _who(launch: Launch, asked: Asked, spoken: Any, cap: Cap | None, now: datetime) -> Select[Any]:
-    return (
-        select(
-            col(Enrolment.id).label("enrolment_id"),
-            spoken.label("locale"),
-            guards.reason(asked, cap, now).label("reason"),
-        )
-        .join(Contact, col(Contact.id) == col(Enrolment.contact_id))
-        .outerjoin(Address, guards.reachable(asked.medium))
-        .where(col(Enrolment.launch_id) == launch.id)
-    )
-
-
-def _cut(session: Session, launch: Launch, step: int, medium: str, spoken: Any, size: int) -> None:
-    """As many batches per locale as its whole audience could need; those that stay empty go again."""
-    counts = session.execute(
-        select(spoken, func.count())
-        .select_from(Enrolment)
-        .join(Contact, col(Contact.id) == col(Enrolment.contact_id))
-        .where(col(Enrolment.launch_id) == launch.id)
-        .group_by(spoken)
-    )
-    rows = [
-        _batch(launch, step, medium, locale, number, 0).model_dump(exclude={"id"})
-        for locale, count in counts
-        for number in range(math.ceil(count / size))
-    ]
-    if rows:
-        session.execute(insert(Batch), rows)
-
-
-def _batch(launch: Launch, step: int, medium: str, locale: str, number: int, size: int) -> Batch:
-    assert launch.id is not None
-    return Batch(
-        launch_id=launch.id, step=step, medium=medium, locale=locale, number=number, size=size, due_at=launch.due_at
-    )  # fmt: skip
-
-
-def _measure(session: Session, launch: Launch, step: int, medium: str) -> None:
-    mine = (col(Batch.launch_id) == launch.id, col(Batch.step) == step, col(Batch.medium) == medium)
-    counted = select(func.count()).where(col(Message.batch_id) == col(Batch.id)).correlate(Batch).scalar_subquery()
-    session.execute(update(Batch).where(*mine).values(size=counted), execution_options={"synchronize_session": False})
-    session.execute(delete(Batch).where(*mine, col(Batch.size) == 0), execution_options={"synchronize_session": False})
-
-
-def release_approved(store: Store, settings: Settings, *, actor: str, now: datetime) -> None:
-    """Launches that were approved when whoever should have released them died."""
-    with store.read() as session:
-        waiting = list(session.execute(select(col(Launch.id)).where(col(Launch.state) == "approved")).scalars())
-    for launch_id in waiting:
-        with suppress(NotAllowed):  # another worker was faster, or the approval has expired and says so
-            release(store, settings, launch_id or 0, actor=actor, now=now)
+    return case((col(Contact.language).in_(locales), col(Contact.language)), else_=literal(house))

@@ -64,7 +64,8 @@ class Preview:
         }  # fmt: skip
 
     def as_text(self) -> str:
-        lines = [f"{self.title}: {self.enrolled:,} in “{self.audience}”"]
+        where = f"in “{self.audience}”" if self.audience else "contacts; it takes in " + self.who
+        lines = [f"{self.title}: {self.enrolled:,} {where}"]
         for medium, counts in self.media.items():
             lines.append(f"  {medium} by {self.channels[medium]}: {counts.get('', 0):,} would get it")
             lines += [f"    {n:,} would not: {reason}" for reason, n in sorted(counts.items()) if reason]
@@ -81,17 +82,19 @@ def preview(store: Store, settings: Settings, content: dict[str, Any], now: date
     seen = Preview(
         content["campaign"],
         content["title"],
-        content["audience"],
-        content["who"],
+        content["audience"] or "",
+        content["who"] or f"who does {content['enter']['on']} from now on",
         0,
         channels=content["channels"],
         wording=wording_of(content),
     )
     with store.read() as session:
-        question = Question.of(content["audience"], audience.catalogue(session, settings.home, settings.currency))
+        words = audience.catalogue(session, settings.home, settings.currency)
+        # Who will do something is not known; of everyone, those who may not be written to are shown with the reason.
+        question = Question.of(content["audience"] or "everyone", words)
         seen.enrolled = audience.count(session, question, now)
-        for medium in sorted({m for step in content["steps"] for m in step["by"]} - set(content["public"])):
-            asked = Asked.of(session, wording_of(content), content["topic"], medium)
+        for medium in sorted({m for step in content["steps"] for m in step.get("by", ())} - set(content["public"])):
+            asked = Asked.again(session, content, seen.wording, medium)
             reason = guards.reason(asked, Cap.of(settings), now).label("reason")
             counts = (
                 select(reason, func.count())
@@ -116,7 +119,9 @@ def _show(seen: Preview, settings: Settings, content: dict[str, Any]) -> None:
             cut = ready(wording, locale, constants(content))
             contact = next((c for c in CAST.values() if c.get("language") == locale), CAST["Anna"])
             try:
-                values = cut.values({**constants(content), **sample_values(contact, wording)})
+                values = cut.values(
+                    {**constants(content), **sample_values(contact, wording, content["enter"].get("on"))}
+                )
             except (TemplateError, ValueError, TypeError) as error:
                 said = error.message if isinstance(error, TemplateError) else str(error)
                 seen.samples.append(Sample(message, medium, locale, "", f"no sample: {said}", ""))

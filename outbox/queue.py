@@ -7,23 +7,23 @@ record    write what became of it, if the batch is still ours
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, null, select, text, update
+from sqlalchemy import Row, case, func, literal, null, select, text, update
 from sqlmodel import Session, col
 
 from channels import get
 from channels.base import Dispatch, Outgoing
 from contacts.audience.compile import latest_consent
-from contacts.models import Address, Attempt, Batch, Contact, Enrolment, Launch, Message
+from contacts.models import Address, Attempt, Batch, Contact, Enrolment, Event, Launch, Message
 from contacts.store import Store, audit
 from errors import PassaparolaError
 from failpoints import failpoint
 from outbox import guards
 from outbox.batches import dispatch_of, enrolment_of, move, prepared, set_rows
 from outbox.guards import Asked, Cap
-from outbox.personal import TRAITS, Personal
+from outbox.personal import EVENT, TRAITS, Personal
 from settings import Settings
 
 CLAIM_LOCK = 20260418
@@ -63,7 +63,7 @@ def _next(session: Session, now: datetime, launch: int | None) -> Batch | None:
         select(Batch)
         .join(Launch, col(Launch.id) == col(Batch.launch_id))
         .where(col(Batch.state) == "queued", col(Batch.due_at) <= now, col(Launch.state) == "running")
-        .order_by(col(Batch.due_at), col(Batch.id))
+        .order_by(col(Launch.priority).desc(), col(Batch.due_at), col(Batch.id))
         .limit(1)
         .with_for_update(skip_locked=True, of=Batch)
     )
@@ -105,18 +105,11 @@ class _Reservation:
         return self._attempt(messages)
 
     def _too_late(self) -> bool:
-        if self.launch.late_after is None:
+        if self.batch.late_at is None or self.now <= self.batch.late_at:
             return False
-        intended = max(
-            self.launch.due_at, self.launch.started_at or self.launch.due_at
-        )  # the wait for approval is no delay
-        if self.now <= intended + timedelta(seconds=self.launch.late_after):
-            return False
-        hours = round(self.launch.late_after / 3600, 1)
         own = (col(Message.batch_id) == self.id, col(Message.state).is_(None))
-        self.session.execute(
-            update(Message).where(*own).values(state="held", reason=f"too late: more than {hours:g} hours")
-        )
+        reason = guards.too_late(self.launch.late_after or 0)
+        self.session.execute(update(Message).where(*own).values(state="held", reason=reason))
         self.batch.state, self.batch.finished_at = "sent", self.now
         return True
 
@@ -137,19 +130,23 @@ class _Reservation:
         if self.public:
             return select(col(Message.enrolment_id), null().label("reason")).where(*own)
         medium = self.batch.medium
-        asked = Asked.of(self.session, self.launch.wording, self.content["topic"], medium, self.launch.id)
+        asked = Asked.of(self.session, self.launch, medium)
+        # A letter may wait for the morning, or for its distance from the last one; who leaves meanwhile gets it no more.
+        left = case((col(Enrolment.outcome) == "left", literal("left the campaign before it went out")), else_=null())
         return (
             select(
                 col(Message.enrolment_id),
-                guards.reason(asked, Cap.of(self.settings), self.now).label("reason"),
+                func.coalesce(left, guards.reason(asked, Cap.of(self.settings), self.now)).label("reason"),
                 col(Address.value).label("address"),
                 latest_consent(col(Contact.id), medium, "tracking").label("tracking"),
                 col(Contact.traits),
+                *EVENT,
                 *(col(getattr(Contact, name)) for name in TRAITS),
             )
             .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
             .join(Contact, col(Contact.id) == col(Enrolment.contact_id))
             .outerjoin(Address, guards.reachable(medium))
+            .outerjoin(Event, col(Event.id) == col(Enrolment.event_id))
             .where(*own)
             .order_by(col(Message.enrolment_id))
         )
@@ -161,7 +158,7 @@ class _Reservation:
         }
         for until in sorted({end for end in ends.values() if end}):
             asleep = [row.enrolment_id for row in rows if ends[row.time_zone or self.settings.time_zone] == until]
-            move(self.session, self.batch, asleep, due_at=until)
+            move(self.session, self.batch, asleep, due_at=until, because="quiet hours")
         return [row for row in rows if ends[row.time_zone or self.settings.time_zone] is None]
 
     def _rendered(self, rows: Sequence[Row[Any]]) -> list[Outgoing]:

@@ -16,13 +16,13 @@ ENGINE = [
     p for room in ("channels", "contacts", "journeys", "outbox", "flows", "web") for p in (ROOT / room).rglob("*.py")
 ]
 ENGINE = [path for path in ENGINE if "migrations" not in path.parts] + [
-    ROOT / f"{n}.py" for n in ("cli", "errors", "failpoints", "settings")
+    ROOT / f"{n}.py" for n in ("cli", "errors", "failpoints", "rehearsal", "settings", "street")
 ]
 LONGER = {
     "cli.py": 560,
     "contacts/audience/parse.py": 330,
-    "contacts/intake.py": 300,
-    "contacts/models.py": 270,
+    "contacts/intake/files.py": 300,
+    "contacts/models.py": 320,
     "channels/twitter.py": 270,
 }
 

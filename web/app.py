@@ -8,9 +8,10 @@ from fastapi.templating import Jinja2Templates
 from sqlalchemy import text
 
 from errors import PassaparolaError
-from web import links, mailbox
+from web import hooks, links, mailbox
 
 app = FastAPI(title="Passaparola", docs_url=None, redoc_url=None, openapi_url=None)
+app.include_router(hooks.router)
 app.include_router(links.router)
 app.include_router(mailbox.router)
 pages = Jinja2Templates(Path(__file__).parent / "pages")

@@ -14,6 +14,7 @@ from contacts.audience.compile import latest_consent
 from contacts.models import Batch, Consent, Contact, Enrolment, Event, Launch, Message
 from contacts.store import Store, utc_now
 from outbox.links import Links, Purpose, message_key
+from outbox.render.frozen import wording_key
 from settings import settings
 
 router = APIRouter()
@@ -140,9 +141,8 @@ def click(request: Request, token: str, number: int) -> Response:
         message, enrolment, launch = found
         batch = session.get(Batch, message.batch_id)
         said = launch.content["steps"][message.step]["say"]
-        wording = launch.content["messages"][f"{said}/{message.medium}"][
-            batch.locale if batch else launch.content["locale"]
-        ]
+        key = wording_key(said, batch.variant if batch else "", message.medium)
+        wording = launch.content["messages"][key][batch.locale if batch else launch.content["locale"]]
         if not 0 <= number < len(wording["links"]):
             return _lost(request)
         assert enrolment.contact_id
@@ -151,7 +151,7 @@ def click(request: Request, token: str, number: int) -> Response:
             select(col(Event.id)).where(col(Event.source) == "link", col(Event.source_id) == source_id)
         ).first():
             event = Event(
-                contact_id=enrolment.contact_id, kind="clicked", at=utc_now(), source="link", source_id=source_id,
+                contact_id=enrolment.contact_id, kind="clicked", at=utc_now(), received_at=utc_now(), source="link", source_id=source_id,
                 properties={"launch": launch.id, "campaign": launch.campaign, "link": number},
             )  # fmt: skip
             session.add(event)

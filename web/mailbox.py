@@ -131,7 +131,7 @@ def media(request: Request, path: str) -> Response:
     return FileResponse(file)
 
 
-@router.get("/preview/{campaign}/{message}/{medium}/{locale}")
+@router.get("/preview/{campaign}/{message:path}/{medium}/{locale}")
 def preview(request: Request, campaign: str, message: str, medium: str, locale: str) -> Response:
     """A wording as one of the cast would see it, by the renderer that sends."""
     _local_only(request)
@@ -142,7 +142,7 @@ def preview(request: Request, campaign: str, message: str, medium: str, locale: 
     fixed = house_constants(campaign, own)
     cut = ready(wordings[locale], locale, fixed)
     contact = next((c for c in CAST.values() if c.get("language") == locale), CAST["Anna"])
-    values = cut.values({**fixed, **sample_values(contact, wordings[locale])})
+    values = cut.values({**fixed, **sample_values(contact, wordings[locale], "order_completed")})
     filled = {name: part.fill(values) for name, part in cut.skeleton.parts.items()}
     if "html" in filled:
         return HTMLResponse(filled["html"], headers={"Content-Security-Policy": LETTER})

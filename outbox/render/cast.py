@@ -14,3 +14,11 @@ CAST: dict[str, dict[str, Any]] = {
         "country": "DE",
     },
 }
+
+AN_ORDER: dict[str, Any] = {
+    "order_id": "BP-1042",
+    "at": "2026-03-21T10:04:00+00:00",
+    "amount": 2900,
+    "currency": "EUR",
+    "items": [{"name": "Acacia honey, 500 g", "quantity": 1}, {"name": "Wild-rose soap", "quantity": 2}],
+}

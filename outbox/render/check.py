@@ -4,12 +4,13 @@ from jinja2 import TemplateError
 
 from channels import speaking
 from errors import PassaparolaError
-from outbox.render.cast import CAST
+from outbox.render.cast import AN_ORDER, CAST
 from outbox.render.frozen import Frozen, Ready, frozen, house_constants, ready
 from settings import Settings
 
 
-def check_message(settings: Settings, name: str, medium: str, campaign: str) -> list[str]:
+def check_message(settings: Settings, name: str, medium: str, campaign: str, event: str | None) -> list[str]:
+    """`event` is what the campaign enters on; only then a template may speak of it."""
     try:
         wordings = frozen(settings.home, name, medium, campaign, settings)
         channel = speaking(medium, settings)
@@ -27,27 +28,29 @@ def check_message(settings: Settings, name: str, medium: str, campaign: str) -> 
                 f"{wording.where}: a public post says the same to everybody; {{{{ contact.… }}}} can't be in it"
             )
             continue
-        problems += _over_the_cast(cut, wording)
+        problems += _over_the_cast(cut, wording, event)
         if channel.public:
             problems += [f"{wording.where}: {problem}" for problem in channel.problems(cut.skeleton)]
     return problems
 
 
-def _over_the_cast(cut: Ready, wording: Frozen) -> list[str]:
+def _over_the_cast(cut: Ready, wording: Frozen, event: str | None) -> list[str]:
     for name, contact in CAST.items():
         try:
-            cut.values(sample_values(contact, wording))
+            cut.values(sample_values(contact, wording, event))
         except (TemplateError, ValueError, TypeError) as error:
             reason = error.message if isinstance(error, TemplateError) else str(error)
             return [f"{wording.where}: for {name}, {reason}"]
     return []
 
 
-def sample_values(contact: dict[str, object], wording: Frozen) -> dict[str, object]:
-    """What a template is given in a preview: links that lead nowhere."""
-    return {
+def sample_values(contact: dict[str, object], wording: Frozen, event: str | None) -> dict[str, object]:
+    """What a template is given in a preview: links that lead nowhere, and an order like any other."""
+    followed = {"event": {**AN_ORDER, "kind": event}} if event else {}
+    return followed | {
         "contact": contact,
         "links": list(wording.links),
         "unsubscribe_url": "https://example.org/u/preview",
         "preferences_url": "https://example.org/preferences/preview",
+        "survey_url": "https://example.org/s/preview",
     }

@@ -18,7 +18,7 @@ from outbox.render.holes import Program, cut
 from outbox.render.letter import with_utm
 from settings import Settings
 
-PERSONAL = ("contact", "links", "unsubscribe_url", "preferences_url")
+PERSONAL = ("contact", "event", "links", "unsubscribe_url", "preferences_url", "survey_url")
 
 
 class Frozen(BaseModel):
@@ -31,6 +31,11 @@ class Frozen(BaseModel):
     media: tuple[tuple[str, str, str], ...] = ()  # path, words for it, sha256
 
 
+def wording_key(message: str, variant: str, medium: str) -> str:
+    """Where a launch's frozen content keeps a message's wordings on a medium."""
+    return f"{message}/{variant}/{medium}" if variant else f"{message}/{medium}"
+
+
 def frozen(home: Path, name: str, medium: str, campaign: str, settings: Settings) -> dict[str, Frozen]:
     """The wordings of a message on a medium, by locale. Raises Unknown, BadContent."""
     utm = {
@@ -40,17 +45,15 @@ def frozen(home: Path, name: str, medium: str, campaign: str, settings: Settings
     }
     found = message.wordings(home, name, medium, settings.locale)
     if medium == "email":
-        return {locale: _email(home, name, locale, wording, utm, settings) for locale, wording in found.items()}
+        return {locale: _email(home, locale, wording, utm, settings) for locale, wording in found.items()}
     return {locale: _post(home, wording, utm) for locale, wording in found.items()}
 
 
-def _email(
-    home: Path, name: str, locale: str, wording: message.Wording, utm: dict[str, str], settings: Settings
-) -> Frozen:
+def _email(home: Path, locale: str, wording: message.Wording, utm: dict[str, str], settings: Settings) -> Frozen:
     if not wording.matter.subject.strip():
         raise BadContent("“subject” is missing in the front matter", f"{wording.where}:1")
     around = message.layout(home, wording.matter.layout, locale, settings.locale, wording.where)
-    written = message.text_part(home, name, locale, settings.locale)
+    written = message.text_part(home, wording, locale, settings.locale)
     compiled = letter.compiled(wording, around, written, utm)
     for needed in ("unsubscribe_url", "postal_address"):
         if needed not in compiled.html:

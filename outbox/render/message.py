@@ -4,6 +4,7 @@ templates/spring_launch/email.mjml      the default wording, in the house langua
                         email.it.mjml   another language
                         email.txt       a text part written by hand; without it one is made from the MJML
                         twitter.txt     a post
+                        brief/…         a variant: the files that it says differently
 """
 
 import re
@@ -62,22 +63,29 @@ def folder(home: Path, name: str) -> Path:
 
 
 def wordings(home: Path, name: str, medium: str, house: str) -> dict[str, Wording]:
-    """By locale; the file without one is the house language's. Raises Unknown, BadContent."""
+    """By locale; the file without one is the house language's. Raises Unknown, BadContent.
+
+    `name` may be a variant, `thank_you/brief`: what its sub-folder does not say is said as in the folder around it.
+    """
     found: dict[str, Wording] = {}
-    for path in sorted(folder(home, name).iterdir()):
-        matched = FILE.fullmatch(path.name)
-        if matched and matched["medium"] == medium and (medium != "email" or matched["kind"] == "mjml"):
-            found[matched["locale"] or house] = read(path, home)
+    message, _, variant = name.partition("/")
+    around = folder(home, message)
+    for place in (around, around / variant) if variant and (around / variant).is_dir() else (around,):
+        for path in sorted(place.iterdir()):
+            matched = FILE.fullmatch(path.name)
+            if matched and matched["medium"] == medium and (medium != "email" or matched["kind"] == "mjml"):
+                found[matched["locale"] or house] = read(path, home)
     if not found:
-        there = ", ".join(sorted(path.name for path in folder(home, name).iterdir())) or "nothing"
+        there = ", ".join(sorted(path.name for path in around.iterdir())) or "nothing"
         wanted = f"{medium}.mjml" if medium == "email" else f"{medium}.txt"
         raise BadContent(f"there is no wording for {medium}; write {wanted} (there is {there})", f"templates/{name}")
     return found
 
 
-def text_part(home: Path, name: str, locale: str, house: str) -> Wording | None:
+def text_part(home: Path, wording: Wording, locale: str, house: str) -> Wording | None:
+    """The text written by hand beside a letter."""
     suffix = "" if locale == house else f".{locale}"
-    path = folder(home, name) / f"email{suffix}.txt"
+    path = (home / wording.where).parent / f"email{suffix}.txt"
     return read(path, home) if path.is_file() else None
 
 

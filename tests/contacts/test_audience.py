@@ -114,6 +114,7 @@ def kept(store: Store, people: list[Person]) -> None:
                     Event(
                         contact_id=number,
                         kind=event.kind,
+                        received_at=event.at,
                         at=event.at,
                         source="t",
                         source_id=f"{number}-{place}",

@@ -11,7 +11,7 @@ from sqlmodel import col
 from contacts import audience, consent
 from contacts.audience import Question
 from contacts.identity import normalised
-from contacts.intake import Import, Tally
+from contacts.intake.files import Import, Tally
 from contacts.mapping import Mapping, guessed
 from contacts.models import Address, Audit, Consent, Contact, Event
 from contacts.store import Store

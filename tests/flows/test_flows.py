@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
+import street
 from contacts.store import Store
 from flows.up import Stack
 from outbox import ledger
@@ -236,13 +237,12 @@ def _drained_by_hand(house: Settings) -> None:
     from datetime import timedelta
 
     from contacts.store import utc_now
-    from outbox import plan
     from outbox.deliver import Drain
     from outbox.reconcile import reconcile
 
     store = Store(house.database)
     time.sleep(2)
-    plan.release_approved(store, house, actor="t", now=utc_now())
+    street.decide(store, house, actor="t", now=utc_now())
     asyncio.run(Drain(store, house).run())
     later = utc_now() + timedelta(hours=1)
     asyncio.run(reconcile(store, later))

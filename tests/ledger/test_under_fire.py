@@ -11,15 +11,16 @@ import pytest
 from sqlalchemy import select
 
 import failpoints
+import street
 from contacts.models import Launch
 from contacts.store import utc_now
 from journeys import launch
-from outbox import ledger, plan
+from outbox import ledger
 from outbox.render.frozen import freezer
 from tests.ledger.world import BATCH, World
 
 Make = Callable[..., World]
-ON_THE_WAY = [name for name in failpoints.NAMES if name not in ("frozen", "planned", "reconciled")]
+ON_THE_WAY = [name for name in failpoints.NAMES if name not in ("frozen", "released", "advanced", "reconciled")]
 DOUBTFUL = {"reserved", "half_written", "accepted", "answered", "recorded"}
 
 
@@ -39,14 +40,15 @@ def test_a_launch_killed_before_it_was_written_was_never_made(world: Make) -> No
         assert session.execute(select(Launch)).first() is None
 
 
-def test_a_release_killed_half_way_is_done_by_the_next_worker(world: Make) -> None:
+@pytest.mark.parametrize("failpoint", ["released", "advanced"])
+def test_a_start_killed_half_way_is_done_by_the_next_worker(world: Make, failpoint: str) -> None:
     here = world(120)
     freeze = freezer(here.settings)
     made = launch.prepare(here.store, here.settings, "hello", freeze, actor="the tests", now=utc_now())
     assert made.id
     launch.approve(here.store, here.settings, made.id, made.hash, freeze, approver="Ada", now=utc_now())
-    assert here.ends("planned", job="release")
-    plan.release_approved(here.store, here.settings, actor="the tests", now=utc_now())
+    assert here.ends(failpoint, job="release")
+    street.decide(here.store, here.settings, actor="the tests", now=utc_now())
     here.drain()
     here.judge(made.id)
 

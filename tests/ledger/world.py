@@ -11,11 +11,12 @@ from sqlalchemy import select
 from sqlmodel import col
 
 import failpoints
+import street
 from channels.sendgrid import Sendgrid
 from contacts.models import Attempt, Audit, Batch
 from contacts.store import Store, utc_now
 from journeys import launch
-from outbox import ledger, plan
+from outbox import ledger
 from outbox.deliver import Drain
 from outbox.reconcile import quarantine, reconcile
 from outbox.render.frozen import freezer
@@ -37,7 +38,7 @@ class World:
         made = launch.prepare(self.store, self.settings, name, freeze, actor="the tests", now=utc_now())
         assert made.id
         launch.approve(self.store, self.settings, made.id, made.hash, freeze, approver="Ada", now=utc_now())
-        plan.release(self.store, self.settings, made.id, actor="the tests", now=utc_now())
+        street.set_going(self.store, self.settings, made.id, actor="the tests", now=utc_now())
         return made.id
 
     def worker(self, failpoint: str = "", passing: int = 1, action: str = "kill", job: str = "drain") -> Any:
@@ -98,7 +99,7 @@ def work(environment: dict[str, str], job: str, failpoint: str, passing: int, ac
         launch.prepare(store, settings, "hello", freezer(settings), actor="the tests", now=utc_now())
     elif job == "release":
         Sendgrid.batch = BATCH
-        plan.release_approved(store, settings, actor="the tests", now=utc_now())
+        street.decide(store, settings, actor="the tests", now=utc_now())
     elif job == "reconcile":
         asyncio.run(reconcile(store, utc_now() + timedelta(hours=1)))
     else:

@@ -7,13 +7,14 @@ import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
+import street
 from channels.base import Evidence
 from contacts import consent
 from contacts.models import Address, Contact, Launch, Message
 from contacts.store import Store, utc_now
 from errors import NotAllowed, Unavailable
 from journeys import launch
-from outbox import ledger, plan, reconcile
+from outbox import ledger, reconcile
 from outbox.deliver import Drain
 from outbox.guards import quiet_until
 from outbox.links import Links, message_key
@@ -35,7 +36,7 @@ def approved(store: Store, settings: Settings, now: datetime | None = None, due_
 
 def released(store: Store, settings: Settings, now: datetime | None = None) -> int:
     made = approved(store, settings, now)
-    plan.release(store, settings, made, actor="t", now=now or utc_now())
+    street.set_going(store, settings, made, actor="t", now=now or utc_now())
     return made
 
 
@@ -189,7 +190,7 @@ def test_a_change_of_content_voids_the_approval(store: Store, settings: Settings
     with pytest.raises(NotAllowed, match="was changed after"):
         launch.approve(store, settings, made.id or 0, made.hash, freeze, approver="Ada", now=utc_now())
     with pytest.raises(NotAllowed, match="recalled"):
-        plan.release(store, settings, made.id or 0, actor="t", now=utc_now())
+        street.set_going(store, settings, made.id or 0, actor="t", now=utc_now())
 
 
 def test_what_goes_out_is_what_was_approved_whatever_the_files_say_later(store: Store, settings: Settings) -> None:
@@ -217,14 +218,14 @@ def test_an_approval_expires(store: Store, settings: Settings) -> None:
     crowd(store, 1, NOW)
     made = approved(store, settings)
     with pytest.raises(NotAllowed, match="expired"):
-        plan.release(store, settings, made, actor="t", now=utc_now() + timedelta(days=8))
+        street.set_going(store, settings, made, actor="t", now=utc_now() + timedelta(days=8))
 
 
 def test_nothing_is_released_without_an_approval(store: Store, settings: Settings) -> None:
     crowd(store, 1, NOW)
     made = launch.prepare(store, settings, "hello", freezer(settings), actor="t", now=utc_now())
     with pytest.raises(NotAllowed, match="must be approved"):
-        plan.release(store, settings, made.id or 0, actor="t", now=utc_now())
+        street.set_going(store, settings, made.id or 0, actor="t", now=utc_now())
 
 
 def test_asking_twice_for_one_occurrence_makes_one_launch(store: Store, settings: Settings) -> None:
@@ -239,8 +240,9 @@ def test_asking_twice_for_one_occurrence_makes_one_launch(store: Store, settings
 def test_a_later_time_is_waited_for(store: Store, settings: Settings) -> None:
     crowd(store, 1, NOW)
     made = approved(store, settings, due_at=utc_now() + timedelta(hours=1))
-    plan.release(store, settings, made, actor="t", now=utc_now())
+    street.set_going(store, settings, made, actor="t", now=utc_now())
     assert reserve(store, settings, worker="w", now=utc_now()) is None
+    street.decide(store, settings, utc_now() + timedelta(hours=2), actor="t")
     drained(store, settings, utc_now() + timedelta(hours=2))
     with store.read() as session:
         assert ledger.tally(session, made).total("sent") == 1
@@ -289,7 +291,7 @@ def test_waiting_for_approval_is_not_being_late(store: Store, settings: Settings
     made = launch.prepare(store, settings, "hello", freeze, actor="t", now=NOW)
     later = NOW + timedelta(hours=10)
     launch.approve(store, settings, made.id or 0, made.hash, freeze, approver="Ada", now=later)
-    plan.release(store, settings, made.id or 0, actor="t", now=later)
+    street.set_going(store, settings, made.id or 0, actor="t", now=later)
     drained(store, settings, later + timedelta(minutes=1))
     with store.read() as session:
         assert ledger.tally(session, made.id or 0).total("sent") == 2

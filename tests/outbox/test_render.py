@@ -215,7 +215,7 @@ def test_everything_survives_the_compilers(settings: Settings) -> None:
 def test_a_post_says_the_same_to_everybody_or_is_refused(settings: Settings) -> None:
     post = settings.home / "templates" / "hello" / "twitter.txt"
     post.write_text('Hello {{ contact.first_name | default("you") }}')
-    assert "public post" in check_message(settings, "hello", "twitter", "hello")[0]
+    assert "public post" in check_message(settings, "hello", "twitter", "hello", None)[0]
     post.write_text("{{ campaign.title }}: https://x.example/?c={{ campaign.name }} and https://y.example")
     texts = frozen(settings.home, "hello", "twitter", "hello", settings)["en"].texts
     assert (

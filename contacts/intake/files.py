@@ -273,7 +273,7 @@ class _Chunk:
 
     def _bought(self, people: list[Person], owners: dict[tuple[str, str], int]) -> None:
         rows: list[dict[str, Any]] = [
-            {"contact_id": self._contact(person, owners), "kind": "order_completed", "at": bought.at, "source": "import",
+            {"contact_id": self._contact(person, owners), "kind": "order_completed", "at": bought.at, "received_at": self.now, "source": "import",
              "source_id": bought.id, "amount": bought.amount, "currency": bought.currency,
              "properties": {"order_id": bought.id} | ({"items": bought.items} if bought.items else {})}
             for person in people if (bought := person.purchase)

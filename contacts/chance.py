@@ -1,0 +1,46 @@
+"""Who falls where: a number from 0 to 9,999 that is a contact's own for a purpose, for ever and on every database.
+
+Arithmetic that SQLite and PostgreSQL share, in place of a hash function that they do not; every step stays below 2^62.
+"""
+
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, and_, case, literal
+
+PARTS = 10_000
+PRIME = 2**31 - 1  # Mersenne's; what is multiplied is always smaller
+
+
+def bucket(contact_id: Any, purpose: str) -> Any:
+    """In SQL over a column, or in Python over a number: the same. `purpose` is such as `holdout of welcome`."""
+    dice = sha256(purpose.encode()).digest()
+    first, second, third = (int.from_bytes(dice[at : at + 4], "big") % PRIME for at in (0, 4, 8))
+    number = contact_id
+    if isinstance(contact_id, int):
+        for factor, shift in ((first, second), (third, first), (second, third)):
+            number = ((number % PRIME) * (factor + 1) + shift) % PRIME
+            number = ((number // 65536 + factor) * (number % 65536 + 1)) % PRIME
+        return number % PARTS
+    for factor, shift in ((first, second), (third, first), (second, third)):
+        number = ((number % _big(PRIME)) * _big(factor + 1) + _big(shift)) % _big(PRIME)
+        number = ((number // _big(65536) + _big(factor)) * (number % _big(65536) + _big(1))) % _big(PRIME)
+    return number % _big(PARTS)
+
+
+def _big(number: int) -> ColumnElement[int]:
+    return literal(number, BigInteger(), literal_execute=True)
+
+
+def share(contact_id: Any, purpose: str, part: float) -> ColumnElement[bool]:
+    """Whether a contact belongs to the first `part` of all, such as 0.05."""
+    return and_(bucket(contact_id, purpose) < round(part * PARTS))
+
+
+def one_of(contact_id: Any, purpose: str, shares: dict[str, int]) -> ColumnElement[str]:
+    """The variant that is a contact's; `shares` are in percent and make 100."""
+    number, upto, cases = bucket(contact_id, purpose), 0, []
+    for name, percent in shares.items():
+        upto += percent * PARTS // 100
+        cases.append((number < upto, literal(name)))
+    return case(*cases, else_=literal(next(reversed(shares))))

@@ -1,0 +1,62 @@
+"""Bodies from outside as they came: kept before they are answered, counted, and played again on demand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, col
+
+from contacts.models import Intake
+from contacts.store import Store, audit
+
+# What a body needs to be understood later; the signature has done its work.
+KEPT = ("-topic", "-resource", "-event", "-id", "-version", "-source", "-domain", "-triggered-at", "-timestamp")
+
+
+def keep(
+    session: Session, source: str, key: str, headers: Mapping[str, str], body: bytes, received_at: datetime
+) -> bool:
+    """One row for each delivery, whoever often it is made. False: it was here already."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    told = {name: value for name, value in headers.items() if name.endswith(KEPT)}
+    row = {"source": source, "key": key, "received_at": received_at, "headers": told, "body": body, "state": "new", "problem": ""}  # fmt: skip
+    kept = insert(Intake).values(row).on_conflict_do_nothing().returning(col(Intake.id))
+    return session.execute(kept).scalar() is not None
+
+
+@dataclass
+class Standing:
+    """What came in and what became of it; nothing is dropped."""
+
+    sources: dict[str, dict[str, int]] = field(default_factory=dict)  # source → state → bodies
+    odd: list[dict[str, Any]] = field(default_factory=list)  # the latest that were not understood, with the reason
+
+
+def standing(session: Session, shown: int = 20) -> Standing:
+    found = Standing()
+    counted = select(col(Intake.source), col(Intake.state), func.count()).group_by(
+        col(Intake.source), col(Intake.state)
+    )
+    for source, state, count in session.execute(counted):
+        found.sources.setdefault(source, {})[state] = count
+    odd = select(Intake).where(col(Intake.problem) != "").order_by(col(Intake.id).desc()).limit(shown)
+    for row in session.execute(odd).scalars():
+        found.odd.append(
+            {"id": row.id, "source": row.source, "received_at": row.received_at, "state": row.state, "problem": row.problem}
+        )  # fmt: skip
+    return found
+
+
+def replay(store: Store, *, since: datetime, until: datetime, source: str | None, actor: str, now: datetime) -> int:
+    """Bodies of a span are new once more; applying them again changes only what was missing."""
+    with store.write() as session:
+        again = update(Intake).where(col(Intake.received_at) >= since, col(Intake.received_at) < until)
+        again = again.where(col(Intake.source) == source) if source else again
+        changed: Any = session.execute(
+            again.values(state="new", problem="", applied_at=None), execution_options={"synchronize_session": False}
+        )
+        audit(session, now, actor, "replayed", f"intake:{source or 'all'}", bodies=changed.rowcount)
+        return int(changed.rowcount)

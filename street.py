@@ -1,0 +1,42 @@
+"""The rooms in a row: what came in is applied, who is due moves on, what is due is sent. Every door opens onto this.
+
+Rooms beside each other do not know each other; here they are introduced. `turn` is what a clock, an event or a command
+does, may be done by any number of processes at once, and may die anywhere.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+
+from contacts.intake import apply as intake
+from contacts.store import Store
+from journeys import launch
+from journeys.advance import advance
+from outbox.deliver import Drain
+from outbox.plan import say
+from settings import Settings
+
+
+def decide(store: Store, settings: Settings, now: datetime, *, actor: str, only: int | None = None) -> Counter[str]:
+    """Apply what came in, set going what was approved, and move on who is due. Nothing is sent by this."""
+    applied = intake.apply(store, settings, now)
+    launch.release_approved(store, actor=actor, now=now)
+    return applied + advance(store, settings, now, say, only)
+
+
+def set_going(store: Store, settings: Settings, launch_id: int, *, actor: str, now: datetime) -> Counter[str]:
+    """Release one approved launch and move on who is due in it. Raises NotAllowed."""
+    launch.release(store, launch_id, actor=actor, now=now)
+    return advance(store, settings, now, say, launch_id)
+
+
+async def send(
+    store: Store,
+    settings: Settings,
+    launch_id: int | None = None,
+    *,
+    patience: float = 0.0,
+    progress: Callable[[str, int], None] = lambda outcome, size: None,
+) -> Counter[str]:
+    """Send what is due, of one launch or of all."""
+    return await Drain(store, settings, launch_id, patience=patience).run(progress)

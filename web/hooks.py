@@ -1,0 +1,95 @@
+"""The world's ears: a body is believed by its signature, on disk before it is answered, and understood afterwards."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import DBAPIError
+from starlette.concurrency import run_in_threadpool
+
+import channels
+from contacts.intake import raw
+from contacts.store import utc_now
+from errors import Forged, Misconfigured, Unknown
+from web.links import store
+
+router = APIRouter()
+LARGEST = 1_000_000  # bytes; the largest orders that shops send are some hundred thousand
+PATIENCE = 10.0  # seconds for a body to arrive
+REFUSED: dict[int | str, dict[str, Any]] = {
+    202: {"description": "On disk; applied within seconds."},
+    400: {"description": "The body broke off."},
+    401: {"description": "The signature does not hold."},
+    404: {"description": "Nothing listens here, or it has no secret yet."},
+    408: {"description": "The body came too slowly."},
+    413: {"description": "The body is too large."},
+    415: {"description": "The body is compressed; send it as it is."},
+    503: {"description": "It could not be kept; send it again."},
+}
+
+
+@router.post("/events", status_code=202, responses=REFUSED)
+async def events(request: Request) -> Response:
+    """One event or a batch, signed after Standard Webhooks."""
+    return await _received("events", request)
+
+
+@router.post("/webhooks/{channel}", status_code=202, responses=REFUSED)
+async def webhook(channel: str, request: Request) -> Response:
+    """What a shop or a provider tells, signed in its own way."""
+    return await _received(channel, request)
+
+
+async def _received(channel: str, request: Request) -> Response:
+    try:
+        ear = channels.ear(channel)()
+    except Unknown:
+        return _said(404, "Nothing listens here.")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        return _said(415, "Send the body as it is.")
+    try:
+        body = await asyncio.wait_for(_body(request), PATIENCE)
+    except TimeoutError:
+        return _said(408, "The body came too slowly.")
+    if body is None:
+        return _said(413, f"{LARGEST} bytes are the most.")
+    headers = {name.lower(): value[:500] for name, value in request.headers.items()}
+    try:
+        key = ear.delivery(headers, body, utc_now())
+    except Forged as error:
+        return _said(401, str(error))
+    except Misconfigured:
+        return _said(404, "Nothing listens here.")
+    if key is None:
+        return _said(200, "Hello.")
+    try:
+        await run_in_threadpool(_keep, channel, key, headers, body)
+    except DBAPIError:
+        return _said(503, "It could not be kept; send it again.")
+    return _said(202, "Kept.")
+
+
+async def _body(request: Request) -> bytes | None:
+    """None: too large; what was announced or has come is all that is ever held."""
+    announced = request.headers.get("content-length", "0")
+    if not announced.isdigit() or int(announced) > LARGEST:
+        return None
+    held = bytearray()
+    async for piece in request.stream():
+        held += piece
+        if len(held) > LARGEST:
+            return None
+    return bytes(held)
+
+
+def _keep(channel: str, key: str, headers: Mapping[str, str], body: bytes) -> None:
+    with store().write() as session:
+        raw.keep(session, channel, key, headers, body, utc_now())
+
+
+def _said(status: int, words: str) -> Response:
+    # A body that was refused half-read must not be taken for the next request on the connection.
+    headers = {"Connection": "close"} if status in (408, 413, 415) else None
+    return JSONResponse({"said": words}, status, headers)
