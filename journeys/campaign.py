@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    PlainSerializer,
     Tag,
     TypeAdapter,
     field_validator,
@@ -38,6 +39,12 @@ def _duration(said: Any) -> Any:
     return said
 
 
+def _in_words(span: timedelta) -> str:
+    seconds = int(span.total_seconds())
+    unit = next(unit for unit in ("week", "day", "hour", "minute") if seconds % UNITS[unit] == 0)
+    return f"{seconds // UNITS[unit]} {unit}s"
+
+
 def _share(said: Any) -> Any:
     """`5%`, as people write it."""
     if isinstance(said, str) and (matched := re.fullmatch(r"(\d{1,2}(\.\d)?) ?%", said.strip())):
@@ -45,7 +52,11 @@ def _share(said: Any) -> Any:
     raise ValueError("write a share such as 5%")
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration, json_schema_input_type=str)]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration, json_schema_input_type=str),
+    PlainSerializer(_in_words, return_type=str, when_used="json"),
+]
 Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=str)]
 
 

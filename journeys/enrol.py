@@ -96,23 +96,22 @@ def _may_enter(
     if content["said_once"]:
         return true()
     been = (
-        exists(literal(1))
+        select(literal(1))
         .select_from(other)
         .join(launch, launch.id == other.launch_id)
         .where(other.contact_id == contact_id, launch.campaign == content["campaign"], launch.state != "recalled")
-        .correlate(Contact, Event)
     )
-    rules = []
+    refusals = []
     if key is not None:
-        rules.append(~been.where(other.key == key))
+        refusals.append(been.where(other.key == key))
     under_way = other.outcome.is_(None)
     if rule == "never":
-        rules.append(~been)
+        refusals.append(been)
     elif rule != "always":
-        rules.append(~been.where(or_(under_way, other.entered_at > now - _pause(rule))))
+        refusals.append(been.where(or_(under_way, other.entered_at > now - _pause(rule))))
     elif key is None and "on" in content["enter"]:
-        rules.append(~been.where(under_way))
-    return and_(true(), *rules)
+        refusals.append(been.where(under_way))
+    return and_(true(), *(~exists(refusal.correlate(Contact, Event)) for refusal in refusals))
 
 
 def _aliases() -> tuple[Any, Any]:

@@ -55,3 +55,12 @@ def start(session: Session, plan: Launch, come: list[Occurrence], known: Catalog
     audit(session, now, "schedule", "launched", f"launch:{made.id}", occurrence=local, audience=people)
     started.append(made.id)
     return started
+
+
+def next_(plan: Launch, now: datetime) -> datetime | None:
+    """When a standing campaign starts its next launch; None: it is on no schedule."""
+    every = plan.content["enter"].get("every")
+    if not every or not plan.entering:
+        return None
+    coming = times.following(times.cron(every), plan.content["enter"]["zone"], now)
+    return coming[1] if coming else None
