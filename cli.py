@@ -4,29 +4,30 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from cli_campaigns import campaigns, drained, report_on
+from cli_voice import AsJson, actor, contact_id, err, house_now, now, opened, out, plain, say, table
 from errors import NotAllowed, PassaparolaError, Unknown
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Campaigns that talk and listen."
 )
 audiences = typer.Typer(no_args_is_help=True, help="Ask who is in an audience, and why.")
-campaigns = typer.Typer(no_args_is_help=True, help="Preview, send and stop campaigns.")
 contacts = typer.Typer(no_args_is_help=True, help="One contact: what we know and what they allow.")
+intake = typer.Typer(no_args_is_help=True, help="What came in from shops and apps: counted, shown, played again.")
 database = typer.Typer(no_args_is_help=True, help="The contact store's tables.")
-for name, group in (("audience", audiences), ("campaign", campaigns), ("contact", contacts), ("db", database)):
+for name, group in (
+    ("audience", audiences),
+    ("campaign", campaigns),
+    ("contact", contacts),
+    ("intake", intake),
+    ("db", database),
+):
     app.add_typer(group, name=name)
-
-out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, for programs.")]
 
 
 def main() -> None:
@@ -35,14 +36,14 @@ def main() -> None:
     try:
         app()
     except PassaparolaError as error:
-        err.print(f"[red]✗[/red] {_plain(str(error))}")
+        err.print(f"[red]✗[/red] {plain(str(error))}")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
         if os.environ.get("PASSAPAROLA_DEBUG"):
             raise
-        err.print(f"[red]✗[/red] {_plain(_words_for(error))}")
+        err.print(f"[red]✗[/red] {plain(_words_for(error))}")
         sys.exit(1)
 
 
@@ -63,33 +64,6 @@ def _words_for(error: Exception) -> str:
     return f"{type(error).__name__}: {error}. PASSAPAROLA_DEBUG=1 shows where."
 
 
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")
-
-
-def _opened() -> tuple[Any, Any]:
-    from contacts.store import Store
-    from settings import settings
-
-    own = settings()
-    return own, Store(own.database).open()
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _actor() -> str:
-    return f"cli:{os.environ.get('USER') or 'operator'}"
-
-
-def _say(as_json: bool, data: Any, shown: Callable[[], None]) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps(data, ensure_ascii=False, default=str) + "\n")
-    else:
-        shown()
-
-
 @app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(help="CSV of any common encoding and delimiter, or XLSX.")],
@@ -108,12 +82,12 @@ def import_(
     from contacts.content import from_yaml
     from contacts.intake.files import Import
     from contacts.mapping import Mapping, guessed
-    from contacts.tables import opened
+    from contacts.tables import opened as read
 
     if consent and not source:
         raise NotAllowed("--consent needs --source TEXT: where and how these people said yes.")
-    with opened(file) as table:
-        header = table.header
+    with read(file) as rows:
+        header = rows.header
     if show_mapping:
         sys.stdout.write(yaml.safe_dump({"columns": guessed(header)}, sort_keys=False, allow_unicode=True))
         return
@@ -124,7 +98,7 @@ def import_(
             yaml.safe_dump({"columns": guessed(header)}), Mapping, "the guessed mapping (see --show-mapping)"
         )
     )
-    own, store = _opened()
+    own, store = opened()
     columns = [
         TextColumn("{task.description}"),
         BarColumn(),
@@ -134,7 +108,7 @@ def import_(
     with Progress(*columns, console=err, disable=as_json or not err.is_terminal) as bar:
         task = bar.add_task(file.name, total=file.stat().st_size or 1, rows=0)
         tally = Import(store, own, file, plan, tuple(consent or ()), source).run(
-            _now(), lambda rows, at: bar.update(task, completed=at, rows=rows)
+            now(), lambda rows, at: bar.update(task, completed=at, rows=rows)
         )
 
     def shown() -> None:
@@ -147,7 +121,7 @@ def import_(
         if not tally.consents and not tally.unchanged:
             out.print("Nobody may be written to yet: the file has no consent column, and --consent was not given.")
 
-    _say(as_json, vars(tally), shown)
+    say(as_json, vars(tally), shown)
 
 
 @audiences.command("count")
@@ -157,11 +131,11 @@ def audience_count(
     """How many contacts are in it now."""
     from contacts import audience
 
-    own, store = _opened()
+    own, store = opened()
     with store.read() as session:
         asked = audience.Question.of(question, audience.catalogue(session, own.home, own.currency))
-        found = audience.count(session, asked, _house_now(own))
-    _say(as_json, {"audience": question, "count": found}, lambda: out.print(f"{found:,}"))
+        found = audience.count(session, asked, house_now(own))
+    say(as_json, {"audience": question, "count": found}, lambda: out.print(f"{found:,}"))
 
 
 @audiences.command("sample")
@@ -171,10 +145,10 @@ def audience_sample(
     """A few of them, the same ones each time."""
     from contacts import audience
 
-    own, store = _opened()
+    own, store = opened()
     with store.read() as session:
         asked = audience.Question.of(question, audience.catalogue(session, own.home, own.currency))
-        people = audience.sample(session, asked, _house_now(own), size)
+        people = audience.sample(session, asked, house_now(own), size)
         rows = [
             {
                 "id": p.id,
@@ -185,7 +159,7 @@ def audience_sample(
             }
             for p in people
         ]
-    _say(as_json, {"audience": question, "contacts": rows}, lambda: _table(rows))
+    say(as_json, {"audience": question, "contacts": rows}, lambda: table(rows))
 
 
 @audiences.command("explain")
@@ -197,17 +171,17 @@ def audience_explain(
     """Which parts of the question hold for one contact, and which do not."""
     from contacts import audience
 
-    own, store = _opened()
+    own, store = opened()
     with store.read() as session:
         asked = audience.Question.of(question, audience.catalogue(session, own.home, own.currency))
-        verdicts = audience.explain(session, asked, _contact(session, contact), _house_now(own))
+        verdicts = audience.explain(session, asked, contact_id(session, contact), house_now(own))
 
     def shown() -> None:
         for verdict in verdicts:
             mark = "[green]✓[/green]" if verdict.holds else "[red]✗[/red]"
-            out.print(f"{'  ' * verdict.depth}{mark} {_plain(verdict.text)}")
+            out.print(f"{'  ' * verdict.depth}{mark} {plain(verdict.text)}")
 
-    _say(as_json, {"holds": verdicts[0].holds, "parts": [vars(verdict) for verdict in verdicts]}, shown)
+    say(as_json, {"holds": verdicts[0].holds, "parts": [vars(verdict) for verdict in verdicts]}, shown)
 
 
 @audiences.command("list")
@@ -219,7 +193,7 @@ def audience_list(as_json: AsJson = False) -> None:
     rows = [
         {"name": name, "title": audience.load(settings().home, name).title} for name in audience.names(settings().home)
     ]
-    _say(as_json, rows, lambda: _table(rows))
+    say(as_json, rows, lambda: table(rows))
 
 
 @app.command()
@@ -233,115 +207,13 @@ def check(as_json: AsJson = False) -> None:
 
     def shown() -> None:
         for problem in problems:
-            err.print(f"[red]✗[/red] {_plain(problem)}")
+            err.print(f"[red]✗[/red] {plain(problem)}")
         if not problems:
             out.print("[green]✓[/green] All audiences, campaigns and templates are fine.")
 
-    _say(as_json, {"problems": problems}, shown)
+    say(as_json, {"problems": problems}, shown)
     if problems:
         raise typer.Exit(1)
-
-
-@campaigns.command("list")
-def campaign_list(as_json: AsJson = False) -> None:
-    """The files of campaigns/."""
-    from journeys import campaign
-    from settings import settings
-
-    rows = [
-        {"name": name, "title": campaign.read(settings().home, name).title} for name in campaign.names(settings().home)
-    ]
-    _say(as_json, rows, lambda: _table(rows))
-
-
-@campaigns.command("preview")
-def campaign_preview(name: str, as_json: AsJson = False) -> None:
-    """Who would get it, who would not and why, what it says, and what it costs. Sends and keeps nothing."""
-    from journeys.freeze import content as freeze_of
-    from outbox.preview import preview
-    from outbox.render.frozen import freezer
-
-    own, store = _opened()
-    seen = preview(store, own, freeze_of(own, name, freezer(own)), _house_now(own))
-
-    def shown() -> None:
-        out.print(seen.as_text())
-
-    _say(as_json, seen.as_json(), shown)
-
-
-@campaigns.command("send")
-def campaign_send(
-    name: str,
-    yes: Annotated[bool, typer.Option("--yes", help="Approve without being asked.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Freeze, approve and send a campaign now, without any Prefect server. Started again, it goes on where it stopped."""
-    import street
-    from journeys import launch
-    from journeys.freeze import content as freeze_of
-    from outbox import ledger
-    from outbox.preview import preview
-    from outbox.render.frozen import freezer
-
-    own, store = _opened()
-    freeze = freezer(own)
-    with store.read() as session:
-        going = launch.unfinished(session, name)
-    if going is None:
-        if not yes:
-            seen = preview(store, own, freeze_of(own, name, freeze), _house_now(own))
-            err.print(seen.as_text())
-            if not sys.stdin.isatty() or not typer.confirm(f"Send to {seen.sendable:,} people?", err=True):
-                raise NotAllowed("Nothing was sent. --yes approves without being asked.")
-        made = launch.prepare(store, own, name, freeze, actor=_actor(), now=_house_now(own))
-        if not yes and made.wording != seen.wording:
-            launch.reject(store, made.id or 0, approver=_actor(), now=_now(), comment="changed while it was looked at")
-            raise NotAllowed("The files were changed while you looked at them. Nothing was sent; look again.")
-        going = made.id or 0
-        launch.approve(store, own, going, made.hash, freeze, approver=_actor(), now=_now())
-    street.decide(store, own, _now(), actor=_actor(), only=going)
-    _drained(own, store, going, quiet=as_json)
-    with store.read() as session:
-        found = ledger.tally(session, going)
-    _say(as_json, found.as_json(), lambda: _report(found))
-    if found.state == "paused":
-        raise PassaparolaError(f"Launch {going} is paused: {found.note}")
-
-
-def _drained(own: Any, store: Any, launch: int | None, quiet: bool, patience: float = 300.0) -> Any:
-    """SIGTERM and Ctrl-C let what is in hand land and take nothing new."""
-    import signal
-
-    from outbox.deliver import Drain
-
-    async def run() -> Any:
-        drain = Drain(store, own, launch, patience=patience)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, drain.stop)
-        return await drain.run(lambda outcome, size: None if quiet else err.print(f"{size:,} {outcome}"))
-
-    return asyncio.run(run())
-
-
-def _control(verb: str) -> Callable[[str], None]:
-    def control(
-        name: Annotated[str, typer.Argument(help="A campaign (its newest launch) or a launch's number.")],
-    ) -> None:
-        from outbox import ledger
-
-        _, store = _opened()
-        with store.read() as session:
-            launch = int(name) if name.isdigit() else ledger.latest(session, name)
-        getattr(ledger, verb)(store, launch, actor=_actor(), now=_now())
-        out.print(f"Launch {launch}: {verb}d." if verb.endswith("e") else f"Launch {launch}: {verb}ed.")
-
-    return control
-
-
-campaigns.command("pause", help="Send nothing more of it for now; what is in the air lands.")(_control("pause"))
-campaigns.command("resume", help="Go on where it was paused.")(_control("resume"))
-campaigns.command("recall", help="Hold for good whatever has not left yet.")(_control("recall"))
 
 
 @app.command()
@@ -349,10 +221,10 @@ def report(name: str, as_json: AsJson = False) -> None:
     """What became of a campaign's newest launch (or of a launch by number)."""
     from outbox import ledger
 
-    _, store = _opened()
+    _, store = opened()
     with store.read() as session:
         found = ledger.tally(session, int(name) if name.isdigit() else ledger.latest(session, name))
-    _say(as_json, found.as_json(), lambda: _report(found))
+    say(as_json, found.as_json(), lambda: report_on(found))
 
 
 @app.command()
@@ -362,14 +234,17 @@ def why(contact: str, campaign: str, as_json: AsJson = False) -> None:
     from contacts.models import Launch
     from outbox import ledger
 
-    own, store = _opened()
+    own, store = opened()
     with store.read() as session:
-        person = _contact(session, contact)
+        person = contact_id(session, contact)
         launch_id = int(campaign) if campaign.isdigit() else ledger.latest(session, campaign)
         launch = session.get(Launch, launch_id)
         assert launch is not None
-        asked = audience.Question.of(launch.content["audience"], audience.catalogue(session, own.home, own.currency))
-        verdicts = audience.explain(session, asked, person, launch.created_at)
+        words = audience.catalogue(session, own.home, own.currency)
+        asked = launch.content["audience"]
+        verdicts = (
+            audience.explain(session, audience.Question.of(asked, words), person, launch.created_at) if asked else []
+        )
         told = ledger.story(session, launch_id, person)
     data = {
         "contact": person, "launch": launch_id,
@@ -381,11 +256,11 @@ def why(contact: str, campaign: str, as_json: AsJson = False) -> None:
         out.print(f"Launch {launch_id} of {campaign}, contact {person}")
         for verdict in verdicts:
             mark = "[green]✓[/green]" if verdict.holds else "[red]✗[/red]"
-            out.print(f"  {'  ' * verdict.depth}{mark} {_plain(verdict.text)}")
+            out.print(f"  {'  ' * verdict.depth}{mark} {plain(verdict.text)}")
         for at, what in told.sentences:
-            out.print(f"  {at:%Y-%m-%d %H:%M:%S}  {_plain(what)}" if at else f"  {'':19}  {_plain(what)}")
+            out.print(f"  {at:%Y-%m-%d %H:%M:%S}  {plain(what)}" if at else f"  {'':19}  {plain(what)}")
 
-    _say(as_json, data, shown)
+    say(as_json, data, shown)
 
 
 @app.command()
@@ -393,27 +268,84 @@ def deliver(
     as_json: AsJson = False,
     watch: Annotated[bool, typer.Option("--watch", help="Go on for ever: a worker of its own.")] = False,
 ) -> None:
-    """Drain the outbox: send what is due, resolve what is unknown. Any number of these may run at once."""
+    """Apply what came in, move on who is due, send what is due, resolve what is unknown. Any number may run at once."""
     from collections import Counter
 
     import street
     from outbox import reconcile
 
-    own, store = _opened()
+    own, store = opened()
     total: Counter[str] = Counter()
     while True:
-        found = asyncio.run(reconcile.reconcile(store, _now()))
-        street.decide(store, own, _now(), actor=_actor())
-        total += _drained(own, store, None, quiet=as_json, patience=3600.0 if watch else 300.0)
+        found = asyncio.run(reconcile.reconcile(store, now()))
+        street.decide(store, own, now(), actor=actor())
+        total += drained(own, store, None, quiet=as_json, patience=2.0 if watch else 300.0)
         if not watch:
             break
         import time
 
-        time.sleep(2)
+        time.sleep(1)
     data = {**total, "reconciled": vars(found)}
-    _say(
-        as_json, data, lambda: out.print(", ".join(f"{n:,} {what}" for what, n in total.items()) or "Nothing was due.")
+    say(as_json, data, lambda: out.print(", ".join(f"{n:,} {what}" for what, n in total.items()) or "Nothing was due."))
+
+
+@intake.command("status")
+def intake_status(as_json: AsJson = False) -> None:
+    """What came in by which source, what became of it, and what was not understood."""
+    from contacts.intake import raw
+
+    _, store = opened()
+    with store.read() as session:
+        found = raw.standing(session)
+
+    def shown() -> None:
+        table([{"source": source, **states} for source, states in _square(found.sources).items()])
+        for odd in found.odd:
+            out.print(f"  {odd['id']}  {odd['received_at']:%Y-%m-%d %H:%M}  {odd['source']}: {plain(odd['problem'])}")
+
+    say(as_json, vars(found), shown)
+
+
+def _square(sources: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    states = ("new", "applied", "ignored", "waiting", "odd")
+    return {source: {state: counts.get(state, 0) for state in states} for source, counts in sorted(sources.items())}
+
+
+@intake.command("show")
+def intake_show(number: int) -> None:
+    """One body as it came."""
+    from contacts.models import Intake
+
+    _, store = opened()
+    with store.read() as session:
+        row = session.get(Intake, number)
+        if row is None:
+            raise Unknown(f"There is no body {number}.")
+        out.print_json(json.dumps(row.model_dump(exclude={"body"}), default=str))
+        sys.stdout.write(bytes(row.body).decode("utf-8", "backslashreplace") + "\n")
+
+
+@intake.command("replay")
+def intake_replay(
+    since: Annotated[datetime, typer.Option("--from", help="2026-03-21 or 2026-03-21T10:00, on the house clock.")],
+    until: Annotated[datetime | None, typer.Option("--to", help="Default: now.")] = None,
+    source: Annotated[str, typer.Option(help="One source, such as shopify; default: all.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Apply the bodies of a span once more. What is known already stays as it is."""
+    from zoneinfo import ZoneInfo
+
+    from contacts.intake import apply, raw
+
+    own, store = opened()
+    zone = ZoneInfo(own.time_zone)
+    ends = until.replace(tzinfo=zone) if until else now()
+    bodies = raw.replay(
+        store, since=since.replace(tzinfo=zone), until=ends, source=source or None, actor=actor(), now=now()
     )
+    told = apply.apply(store, own, now())
+    words = ", ".join(f"{count:,} {kind}" for kind, count in told.items()) or "nothing that was not known"
+    say(as_json, {"bodies": bodies, "new_events": dict(told)}, lambda: out.print(f"{bodies:,} bodies; {words}."))
 
 
 @contacts.command("show")
@@ -423,9 +355,9 @@ def contact_show(contact: str, as_json: AsJson = False) -> None:
 
     from contacts.models import Address, Consent, Contact
 
-    _, store = _opened()
+    _, store = opened()
     with store.read() as session:
-        id_ = _contact(session, contact)
+        id_ = contact_id(session, contact)
         person = session.get(Contact, id_)
         assert person is not None
         reached = session.exec(select(Address).where(col(Address.contact_id) == id_)).all()
@@ -435,7 +367,7 @@ def contact_show(contact: str, as_json: AsJson = False) -> None:
             "addresses": {address.medium: address.value for address in reached},
             "consents": [c.model_dump(include={"medium", "topic", "granted", "basis", "source", "at"}) for c in said],
         }
-    _say(as_json, data, lambda: out.print_json(json.dumps(data, default=str, ensure_ascii=False)))
+    say(as_json, data, lambda: out.print_json(json.dumps(data, default=str, ensure_ascii=False)))
 
 
 @contacts.command("unsubscribe")
@@ -451,10 +383,10 @@ def contact_unsubscribe(
 
     if not is_medium(medium):
         raise Unknown(f"“{medium}” is not a medium{did_you_mean(medium, MEDIA)}")
-    _, store = _opened()
+    _, store = opened()
     with store.write() as session:
-        id_ = _contact(session, contact)
-        new = consent.record(session, id_, medium, topic, False, at=_now(), source=_actor())
+        id_ = contact_id(session, contact)
+        new = consent.record(session, id_, medium, topic, False, at=now(), source=actor())
     about = "everything" if topic == "*" else topic
     out.print(f"Contact {id_} said no to {about} by {medium}." if new else f"That no already stands for contact {id_}.")
 
@@ -498,7 +430,7 @@ def web(host: str = "127.0.0.1", port: int = 8000) -> None:
     """The public pages, webhooks and the local mailbox alone."""
     import uvicorn
 
-    _opened()
+    opened()
     uvicorn.run("web.app:app", host=host, port=port, log_level="warning")
 
 
@@ -506,51 +438,6 @@ def _become(module: str, arguments: list[str]) -> None:
     """The doors do not import each other: this process becomes the other one."""
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
-
-
-def _house_now(own: Any) -> datetime:
-    from zoneinfo import ZoneInfo
-
-    return datetime.now(ZoneInfo(own.time_zone))
-
-
-def _contact(session: Any, said: str) -> int:
-    from sqlmodel import col, select
-
-    from contacts.models import Address, Contact
-
-    if said.isdigit():
-        found = session.exec(select(col(Contact.id)).where(col(Contact.id) == int(said))).first()
-    else:
-        wanted = said.strip().lower().removeprefix("@")
-        ids = set(session.exec(select(col(Address.contact_id)).where(col(Address.value) == wanted)).all())
-        if len(ids) > 1:
-            raise Unknown(f"“{said}” is an address of several contacts; use one of the numbers {sorted(ids)}.")
-        found = next(iter(ids), None)
-    if found is None:
-        raise Unknown(f"There is no contact “{said}”.")
-    return int(found)
-
-
-def _table(rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        out.print("None.")
-        return
-    table = Table(*rows[0])
-    for row in rows:
-        table.add_row(*(_plain("" if value is None else str(value)) for value in row.values()))
-    out.print(table)
-
-
-def _report(found: Any) -> None:
-    out.print(f"Launch {found.launch} of [bold]{found.campaign}[/bold]: {found.state}. {_plain(found.note)}")
-    out.print(f"  audience {found.audience:,}")
-    for medium, counts in found.media.items():
-        out.print(f"  {medium}: " + ", ".join(f"{counts[state]:,} {state}" for state in counts))
-    for medium, state in found.posts.items():
-        out.print(f"  {medium} post: {_plain(state)}")
-    for reason, count in sorted(found.reasons.items(), key=lambda pair: -pair[1]):
-        out.print(f"    {count:,} {_plain(reason)}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Campaigns asserted as code: a pytest fixture that plays one for a small cast. Loaded by pytest where this is installed.
 
-    def test_an_unhappy_buyer_is_never_asked_to_tell_a_friend(rehearse):
-        seen = rehearse("post_purchase", days=30, assume=["answers survey 3"])
-        assert seen.said("Anna") == ["thank_you", "care_tips", "how_was_it", "we_are_sorry"]
+def test_an_unhappy_buyer_is_never_asked_to_tell_a_friend(rehearse):
+    seen = rehearse("post_purchase", days=30, assume=["answers survey 3"])
+    assert seen.said("Anna") == ["thank_you", "care_tips", "how_was_it", "we_are_sorry"]
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -31,7 +31,9 @@ def rehearse(tmp_path: Path) -> Iterator[Callable[..., object]]:
 
         folder = tmp_path / f"rehearsal-{len(opened)}"
         folder.mkdir()
-        given = Settings(var=folder, database_url=f"sqlite:///{folder / 'store.db'}", secret_key="a secret of the tests")
+        given = Settings(
+            var=folder, database_url=f"sqlite:///{folder / 'store.db'}", secret_key="a secret of the tests"
+        )
         opened.append(Store(given.database).open())
         cast(opened[-1], given.secret, start)
         return rehearsal.play(opened[-1], given, name, days=days, now=start, assume=assume)

@@ -32,6 +32,7 @@ from journeys.advance import next_due
 from outbox.batches import prepared
 from outbox.queue import reserve
 from outbox.record import record
+from outbox.render.cast import AN_ORDER
 from outbox.render.frozen import freezer
 from settings import Settings
 
@@ -139,7 +140,9 @@ class Assumption:
                 f"“{text}” can't be assumed; write answers survey 9, order_completed, or order_refunded after 2 days"
             )
         given = dict(pair.split("=", 1) for pair in matched[2].split())
-        properties = {name: float(value) if re.fullmatch(r"-?\d+(\.\d+)?", value) else value for name, value in given.items()}
+        properties = {
+            name: float(value) if re.fullmatch(r"-?\d+(\.\d+)?", value) else value for name, value in given.items()
+        }
         after = timedelta(seconds=int(matched[3]) * times.UNITS[matched[4]]) if matched[3] else None
         return cls(matched[1], properties, after, text)
 
@@ -210,13 +213,9 @@ class _Playing:
         with self.store.write() as session:
             standing = update(Launch).where(col(Launch.campaign) == self.seen.campaign, col(Launch.entering))
             session.execute(standing.values(entering=False), execution_options={"synchronize_session": False})
-        made = launches.prepare(
-            self.store, self.settings, self.seen.campaign, freeze, actor="rehearsal", now=self.now
-        )
+        made = launches.prepare(self.store, self.settings, self.seen.campaign, freeze, actor="rehearsal", now=self.now)
         assert made.id is not None
-        launches.approve(
-            self.store, self.settings, made.id, made.hash, freeze, approver="rehearsal", now=self.now
-        )
+        launches.approve(self.store, self.settings, made.id, made.hash, freeze, approver="rehearsal", now=self.now)
         launches.release(self.store, made.id, actor="rehearsal", now=self.now)
         self.first, self.content = made.id, made.content
         with self.store.write() as session:
@@ -228,20 +227,26 @@ class _Playing:
                 self._everyone_does(session, kind)
 
     def _everyone_does(self, session: Session, kind: str) -> None:
-        ids = [id_ for id_ in session.execute(select(col(Contact.id)).where(col(Contact.erased_at).is_(None))).scalars() if id_]
+        ids = [
+            id_
+            for id_ in session.execute(select(col(Contact.id)).where(col(Contact.erased_at).is_(None))).scalars()
+            if id_
+        ]
         key = self.content["enter"].get("key")
         self._happen(session, [(id_, kind, {key: f"rehearsal-{id_}"} if key else {}) for id_ in ids])
 
     def _happen(self, session: Session, what: Sequence[tuple[int, str, dict[str, Any]]]) -> None:
         rows = [
             {"contact_id": contact, "kind": kind, "at": self.now, "received_at": self.now, "source": "rehearsal",
-             "source_id": f"{kind}:{contact}:{self.now:%Y%m%d%H%M}", "amount": None, "currency": None, "properties": properties}
+             "source_id": f"{kind}:{contact}:{self.now:%Y%m%d%H%M}", **_money(kind), "properties": properties}
             for contact, kind, properties in what
         ]  # fmt: skip
         for start in range(0, len(rows), COPIED_AT_ONCE):
             session.execute(insert(Event), rows[start : start + COPIED_AT_ONCE])
         for start in range(0, len(rows), COPIED_AT_ONCE):
-            activity.refresh(session, self.settings.currency, {row["contact_id"] for row in rows[start : start + COPIED_AT_ONCE]})
+            activity.refresh(
+                session, self.settings.currency, {row["contact_id"] for row in rows[start : start + COPIED_AT_ONCE]}
+            )
 
     def _deliver(self) -> None:
         while reserved := reserve(self.store, self.settings, worker="rehearsal", now=self.now):
@@ -254,9 +259,13 @@ class _Playing:
         listens = {step.get("wait for") for step in self.content["steps"]}
         with self.store.read() as session:
             for place, one in enumerate(self.assumed):
-                mine = select(col(Enrolment.id), col(Enrolment.contact_id), col(Enrolment.since), col(Enrolment.entered_at))
+                mine = select(
+                    col(Enrolment.id), col(Enrolment.contact_id), col(Enrolment.since), col(Enrolment.entered_at)
+                )
                 mine = mine.where(
-                    col(Enrolment.launch_id) >= self.first, ~col(Enrolment.holdout), col(Enrolment.contact_id).is_not(None)
+                    col(Enrolment.launch_id) >= self.first,
+                    ~col(Enrolment.holdout),
+                    col(Enrolment.contact_id).is_not(None),
                 )
                 waits = one.kind in listens
                 if waits:
@@ -281,7 +290,10 @@ class _Playing:
             )
             self._happen(
                 session,
-                [(contact, one.kind, {**one.properties, **({key: keys[id_]} if key else {})}) for _, contact, one, id_ in due],
+                [
+                    (contact, one.kind, {**one.properties, **({key: keys[id_]} if key else {})})
+                    for _, contact, one, id_ in due
+                ],
             )
 
     def _next(self) -> datetime | None:
@@ -353,7 +365,9 @@ class _Playing:
                 Launch, col(Launch.id) == col(Enrolment.launch_id)
             )
             of_people = mine.where(*self._ours(), col(Enrolment.contact_id).is_not(None))
-            for outcome, holdout, count in session.execute(of_people.group_by(col(Enrolment.outcome), col(Enrolment.holdout))):
+            for outcome, holdout, count in session.execute(
+                of_people.group_by(col(Enrolment.outcome), col(Enrolment.holdout))
+            ):
                 self.seen.people += count
                 self.seen.outcomes["held out" if holdout else outcome or "under way"] += count
             sent = (
@@ -366,6 +380,12 @@ class _Playing:
             for batch, count in session.execute(sent):
                 skeleton = prepared(self.content, batch).skeleton
                 self.seen.cost += speaking(batch.medium, self.settings).price(skeleton) * count
+
+
+def _money(kind: str) -> dict[str, Any]:
+    """An order like any other."""
+    bought = kind.startswith("order_")
+    return {"amount": AN_ORDER["amount"] if bought else None, "currency": AN_ORDER["currency"] if bought else None}
 
 
 def _copy(store: Store, settings: Settings, copy: Store, contacts: str, now: datetime) -> None:
@@ -390,7 +410,9 @@ def _of(table: Table, chosen: ColumnElement[bool] | None) -> Any:
     if chosen is None:
         return select(table)
     people = select(col(Contact.id)).where(chosen)
-    theirs = select(col(Enrolment.id)).where(or_(col(Enrolment.contact_id).in_(people), col(Enrolment.contact_id).is_(None)))
+    theirs = select(col(Enrolment.id)).where(
+        or_(col(Enrolment.contact_id).in_(people), col(Enrolment.contact_id).is_(None))
+    )
     if table.name == "contact":
         return select(table).where(table.c.id.in_(people))
     if table.name == "enrolment":

@@ -1,4 +1,4 @@
-"""The shop in a minute or two: filled, started, and the spring campaign sent through Prefect as a marketer would.
+"""The shop in a minute or two: filled, started, the spring campaign sent through Prefect as a marketer would, an order followed up.
 
 python -m flows.demo [--once] [--contacts 5000] [--port 8000] [--prefect-port 4200]
 """
@@ -7,6 +7,7 @@ import asyncio
 import os
 import shutil
 import sys
+import time
 from typing import Any
 
 from sqlmodel import col, select
@@ -20,10 +21,14 @@ from contacts.tables import opened
 from errors import PassaparolaError
 from flows import shop
 from flows.up import Stack, arguments, prefect_files, running, spoken, urls
+from journeys import launch
 from outbox import ledger
+from outbox.render.frozen import freezer
 from settings import Settings, settings
 
 CAMPAIGN = "spring_launch"
+FOLLOW_UP = "post_purchase"
+SHOP_SECRET = "the demo's own shop"
 WAITS = 300  # seconds for each step that a marketer would wait for
 
 
@@ -37,6 +42,7 @@ def main() -> None:
     with running(own, given.port, given.prefect_port) as stack:
         asyncio.run(_as_a_marketer(stack))
         _report(own)
+        _an_order(own, stack)
         _say(urls(stack))
         if not given.once:
             _say("Ctrl-C stops everything.")
@@ -54,6 +60,8 @@ def _of_its_own() -> Settings:
         "PASSAPAROLA_VAR": str(var),
         "PASSAPAROLA_EMAIL_CHANNEL": "mailbox",
         "PASSAPAROLA_SOCIAL_CHANNEL": "mailbox",
+        "PASSAPAROLA_SHOPIFY_SECRET": SHOP_SECRET,
+        "PASSAPAROLA_SOFT_OPT_IN": "after_sales",
     }
     os.environ["PASSAPAROLA_DATABASE_URL"] = f"sqlite:///{var / 'passaparola.db'}"
     settings.cache_clear()
@@ -126,6 +134,27 @@ def _report(own: Settings) -> None:
     for medium, state in found.posts.items():
         _say(f"  post on {medium}: {state}")
     store.close()
+
+
+def _an_order(own: Settings, stack: Stack) -> None:
+    """The follow-up stands, the shop says that Giulia ordered, and her thank-you lies in the mailbox."""
+    store = Store(own.database)
+    freeze = freezer(own)
+    made = launch.prepare(store, own, FOLLOW_UP, freeze, actor="the demo", now=utc_now())
+    launch.approve(store, own, made.id or 0, made.hash, freeze, approver="Marta", now=utc_now())
+    launch.release(store, made.id or 0, actor="the demo", now=utc_now())
+    store.close()
+    box = own.var / "mailbox" / "email" / "new"
+    before, began = {path.name for path in box.iterdir()}, time.monotonic()
+    shop.says_ordered(f"http://127.0.0.1:{stack.port}/webhooks/shopify", SHOP_SECRET, utc_now())
+    _say(f"\n{FOLLOW_UP}, launch {made.id}, stands. The shop says that Giulia has ordered …")
+    while time.monotonic() - began < WAITS:
+        if new := {path.name for path in box.iterdir()} - before:
+            url = f"http://127.0.0.1:{stack.port}/mailbox/{sorted(new)[0]}"
+            _say(f"  her thank-you was sent {time.monotonic() - began:.1f} seconds later: {url}")
+            return
+        time.sleep(0.1)
+    raise PassaparolaError(f"No thank-you came within {WAITS} seconds; the log is {stack.logs / 'consumer.log'}")
 
 
 def _say(text: str) -> None:

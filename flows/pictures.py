@@ -49,12 +49,16 @@ def funnel(steps: list[tuple[str, int]]) -> str:
             f'<text x="120" y="{y + 20}" text-anchor="end">{escape(name)}</text>'
             f'<text x="{140 + length}" y="{y + 20}" font-weight="bold">{count:,}</text>'
         )
-    height = 20 + 44 * len(steps)
-    svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="680" height="{height}" font-family="sans-serif" font-size="15" '
-        f'fill="#3d3a36"><rect width="680" height="{height}" rx="10" fill="#faf7f0"/>{"".join(rows)}</svg>'
+    return svg("".join(rows), 680, 20 + 44 * len(steps))
+
+
+def svg(drawn: str, width: int, height: int) -> str:
+    """On the house's paper, as a data: URI."""
+    whole = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" font-size="15" '
+        f'fill="#3d3a36"><rect width="{width}" height="{height}" rx="10" fill="#faf7f0"/>{drawn}</svg>'
     )
-    return _uri("svg+xml", svg.encode())
+    return _uri("svg+xml", whole.encode())
 
 
 COLOURS = ("#2f5d3a", "#5c8f5f", "#c9a23f", "#b5563c", "#7d7467")

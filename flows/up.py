@@ -57,6 +57,7 @@ class Stack:
         self._wait(f"http://127.0.0.1:{self.port}/healthz", "web")
         self._finish("prefect", "--no-prompt", "work-pool", "create", POOL, "--type", "process", "--overwrite")
         self._finish("prefect", "--no-prompt", "deploy", "--all")
+        self._run("consumer", "flows.consumer")
         self._run("worker", "prefect", "worker", "start", "--pool", POOL, "--limit", "4")
 
     def _environment(self) -> dict[str, str]:

@@ -27,6 +27,7 @@ class Tally:
     media: dict[str, dict[str, int]] = field(default_factory=dict)
     posts: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, int] = field(default_factory=dict)
+    delayed: dict[str, int] = field(default_factory=dict)  # why some go later than they were meant to
 
     def total(self, state: str) -> int:
         return sum(counts.get(state, 0) for counts in self.media.values())
@@ -37,7 +38,7 @@ class Tally:
         return {
             "launch": self.launch, "campaign": self.campaign, "state": self.state, "note": self.note,
             "audience": self.audience, **totals, "waiting": waiting, "media": self.media, "posts": self.posts,
-            "reasons": self.reasons,
+            "reasons": self.reasons, "delayed": self.delayed,
         }  # fmt: skip
 
 
@@ -64,14 +65,18 @@ def tally(session: Session, launch_id: int) -> Tally:
         counts[at] = counts.get(at, 0) + count
         if reason:
             found.reasons[f"{at}: {reason}"] = found.reasons.get(f"{at}: {reason}", 0) + count
+    late = select(col(Batch.delayed), func.sum(col(Batch.size))).where(
+        col(Batch.launch_id) == launch_id, col(Batch.state) == "queued", col(Batch.delayed) != ""
+    )
+    found.delayed = {why: int(count) for why, count in session.execute(late.group_by(col(Batch.delayed)))}
     return found
 
 
 def latest(session: Session, campaign: str) -> int:
-    """The newest launch of a campaign. Raises Unknown."""
-    newest: int | None = session.execute(
-        select(col(Launch.id)).where(col(Launch.campaign) == campaign).order_by(col(Launch.id).desc()).limit(1)
-    ).scalar()
+    """The newest launch of a campaign that has let anyone in; else its newest. Raises Unknown."""
+    mine = select(col(Launch.id)).where(col(Launch.campaign) == campaign).order_by(col(Launch.id).desc()).limit(1)
+    inside = select(col(Enrolment.id)).where(col(Enrolment.launch_id) == col(Launch.id)).exists()
+    newest: int | None = session.execute(mine.where(inside)).scalar() or session.execute(mine).scalar()
     if newest is None:
         raise Unknown(f"“{campaign}” has not been launched yet.")
     return newest
@@ -149,16 +154,49 @@ def story(session: Session, launch_id: int, contact_id: int) -> Story:
     launch = _launch(session, launch_id)
     told: list[tuple[datetime | None, str]] = []
     own = (col(Enrolment.launch_id) == launch_id, col(Enrolment.contact_id) == contact_id)
-    enrolment = session.execute(select(Enrolment).where(*own)).scalar()
-    if enrolment is None:
+    enrolments = list(session.execute(select(Enrolment).where(*own).order_by(col(Enrolment.id))).scalars())
+    asked = launch.content["audience"]
+    if not enrolments and asked:
         return Story(launch_id, [(launch.created_at, "was not in the audience when the launch was prepared")])
-    told.append((launch.created_at, f"was in the audience “{launch.content['audience']}” and enrolled"))
+    if not enrolments:
+        on = launch.content["enter"]["on"]
+        return Story(
+            launch_id, [(launch.created_at, f"has not entered: no {on} since the launch, or not for the first time")]
+        )
     for approval in session.execute(select(Approval).where(col(Approval.launch_id) == launch_id)).scalars():
         told.append((approval.at, f"the launch was approved by {approval.approver}"))
-    messages = select(Message, Batch).outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
-    for message, batch in session.execute(messages.where(col(Message.enrolment_id) == enrolment.id)):
-        told += _of_message(session, message, batch)
+    for enrolment in enrolments:
+        told += _of_enrolment(session, launch, enrolment)
     return Story(launch_id, told)
+
+
+def _of_enrolment(session: Session, launch: Launch, enrolment: Enrolment) -> list[tuple[datetime | None, str]]:
+    content = launch.content
+    way = (
+        f"was in the audience “{content['audience']}” and enrolled"
+        if content["audience"]
+        else f"entered on {content['enter']['on']}"
+    )
+    told: list[tuple[datetime | None, str]] = [
+        (enrolment.entered_at, way + (f" {enrolment.key}" if enrolment.key else ""))
+    ]
+    if enrolment.holdout:
+        told.append((None, "is held out: walks along and is never written to"))
+    messages = select(Message, Batch).outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
+    for message, batch in session.execute(
+        messages.where(col(Message.enrolment_id) == enrolment.id).order_by(col(Message.step))
+    ):
+        told += _of_message(session, message, batch)
+    if enrolment.outcome:
+        told.append((enrolment.ended_at, enrolment.outcome))
+    elif enrolment.step < len(content["steps"]):
+        step = content["steps"][enrolment.step]
+        next_ = f"say {step['say']}" if "say" in step else f"wait {step['wait']}" if "wait" in step else ""
+        waits = f"waits for {enrolment.waiting}, until then at the latest" if enrolment.waiting else f"next: {next_}"
+        told.append((enrolment.due_at, waits))
+    if enrolment.goal_at:
+        told.append((enrolment.goal_at, "reached the goal"))
+    return told
 
 
 def _of_message(session: Session, message: Message, batch: Batch | None) -> list[tuple[datetime | None, str]]:
@@ -179,5 +217,7 @@ def _of_message(session: Session, message: Message, batch: Batch | None) -> list
                     (attempt.finished_at, f"{message.medium}: attempt {attempt.id} was {attempt.outcome}{detail}")
                 )
     because = f" because: {message.reason}" if message.reason else ""
+    if state == "queued" and batch and batch.delayed:
+        because = f", to go at {batch.due_at:%Y-%m-%d %H:%M} UTC ({batch.delayed})"
     told.append((batch.finished_at if batch else None, f"{message.medium}: {state}{because}"))
     return told

@@ -43,7 +43,8 @@ class Personal:
             "survey_url": self.links.survey(id_),
         }
         if kind:
-            given["event"] = {"at": at, **properties, "kind": kind, "amount": amount, "currency": currency}
+            money = {} if amount is None else {"amount": amount, "currency": currency}
+            given["event"] = {"at": at, **properties, "kind": kind, **money}
         headers = {
             "List-Unsubscribe": f"<{unsubscribe}>, <mailto:{self.mailto}?subject=unsubscribe%20{id_}>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",

@@ -16,10 +16,15 @@ ENGINE = [
     p for room in ("channels", "contacts", "journeys", "outbox", "flows", "web") for p in (ROOT / room).rglob("*.py")
 ]
 ENGINE = [path for path in ENGINE if "migrations" not in path.parts] + [
-    ROOT / f"{n}.py" for n in ("cli", "errors", "failpoints", "rehearsal", "settings", "street")
+    ROOT / f"{n}.py"
+    for n in ("cli", "cli_campaigns", "cli_voice", "errors", "failpoints", "rehearsal", "settings", "street")
 ]
 LONGER = {
-    "cli.py": 560,
+    "cli.py": 400,
+    "cli_campaigns.py": 330,
+    "rehearsal.py": 430,
+    "journeys/advance.py": 260,
+    "contacts/intake/apply.py": 260,
     "contacts/audience/parse.py": 330,
     "contacts/intake/files.py": 300,
     "contacts/models.py": 320,
@@ -53,7 +58,9 @@ def test_only_flows_knows_prefect_and_the_command_imports_no_door() -> None:
         imported = _imports(path)
         if "flows" not in path.parts:
             assert "prefect" not in imported, path
-    assert not {"flows", "web"} & _imports(ROOT / "cli.py")
+    assert not [
+        name for name in ("cli", "cli_campaigns", "cli_voice") if {"flows", "web"} & _imports(ROOT / f"{name}.py")
+    ]
     for name in ("settings", "errors", "failpoints"):
         assert not {"channels", "contacts", "journeys", "outbox", "flows", "web"} & _imports(ROOT / f"{name}.py")
 
@@ -81,7 +88,15 @@ def test_every_entry_point_of_the_timetable_exists() -> None:
     for deployment in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]:
         module, _, name = deployment["entrypoint"].rpartition(".")
         assert f"async def {name}(" in (ROOT / f"{module.replace('.', '/')}.py").read_text()
-        assert set(deployment) <= {"name", "entrypoint", "tags", "work_pool", "concurrency_limit", "schedules"}
+        assert set(deployment) <= {
+            "name",
+            "entrypoint",
+            "tags",
+            "work_pool",
+            "concurrency_limit",
+            "schedules",
+            "triggers",
+        }
 
 
 def test_every_channel_has_a_heading_in_the_operations_manual() -> None:

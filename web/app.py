@@ -8,11 +8,12 @@ from fastapi.templating import Jinja2Templates
 from sqlalchemy import text
 
 from errors import PassaparolaError
-from web import hooks, links, mailbox
+from web import hooks, links, mailbox, surveys
 
 app = FastAPI(title="Passaparola", docs_url=None, redoc_url=None, openapi_url=None)
 app.include_router(hooks.router)
 app.include_router(links.router)
+app.include_router(surveys.router)
 app.include_router(mailbox.router)
 pages = Jinja2Templates(Path(__file__).parent / "pages")
 

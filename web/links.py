@@ -26,7 +26,7 @@ def store() -> Store:
     return Store(settings().database).open()
 
 
-def _named(session: Session, purpose: Purpose, token: str) -> tuple[Message, Enrolment, Launch] | None:
+def named(session: Session, purpose: Purpose, token: str) -> tuple[Message, Enrolment, Launch] | None:
     """The message that a token names; whatever is wrong with a token, the answer is the same."""
     own = settings()
     id_ = Links(own.secret, own.public_url).read(purpose, token)
@@ -37,20 +37,20 @@ def _named(session: Session, purpose: Purpose, token: str) -> tuple[Message, Enr
     return (message, enrolment, launch) if message and enrolment and launch and enrolment.contact_id else None
 
 
-def _page(request: Request, name: str, language: str | None, status: int = 200, **shown: Any) -> Response:
+def page(request: Request, name: str, language: str | None, status: int = 200, **shown: Any) -> Response:
     spoken = "it" if language == "it" else "en"
     return pages.TemplateResponse(request, name, {"it": spoken == "it", "lang": spoken, **shown}, status_code=status)
 
 
-def _lost(request: Request) -> Response:
-    return _page(request, "lost.html", _asked_for(request), 404)
+def lost(request: Request) -> Response:
+    return page(request, "lost.html", _asked_for(request), 404)
 
 
 def _asked_for(request: Request) -> str:
     return request.headers.get("accept-language", "en")[:2]
 
 
-def _language(session: Session, enrolment: Enrolment) -> str | None:
+def language(session: Session, enrolment: Enrolment) -> str | None:
     person = session.get(Contact, enrolment.contact_id)
     return person.language if person else None
 
@@ -59,12 +59,12 @@ def _language(session: Session, enrolment: Enrolment) -> str | None:
 def unsubscribe_page(request: Request, token: str) -> Response:
     """Asks; changes nothing, however many scanners follow the link."""
     with store().read() as session:
-        found = _named(session, "unsubscribe", token)
+        found = named(session, "unsubscribe", token)
         if not found:
-            return _lost(request)
+            return lost(request)
         _, enrolment, launch = found
-        return _page(
-            request, "unsubscribe.html", _language(session, enrolment), topic=launch.content["topic"], done=False
+        return page(
+            request, "unsubscribe.html", language(session, enrolment), topic=launch.content["topic"], done=False
         )
 
 
@@ -72,9 +72,9 @@ def unsubscribe_page(request: Request, token: str) -> Response:
 def unsubscribe(request: Request, token: str) -> Response:
     """One click, no cookie, no login, no redirect; twice is as good as once."""
     with store().write() as session:
-        found = _named(session, "unsubscribe", token)
+        found = named(session, "unsubscribe", token)
         if not found:
-            return _lost(request)
+            return lost(request)
         message, enrolment, launch = found
         assert enrolment.contact_id
         topic = launch.content["topic"]
@@ -82,15 +82,15 @@ def unsubscribe(request: Request, token: str) -> Response:
             session, enrolment.contact_id, message.medium, topic, False,
             at=utc_now(), source=f"unsubscribe link of launch {launch.id}", proof={"launch": launch.id, "way": "one click"},
         )  # fmt: skip
-        return _page(request, "unsubscribe.html", _language(session, enrolment), topic=topic, done=True)
+        return page(request, "unsubscribe.html", language(session, enrolment), topic=topic, done=True)
 
 
 @router.get("/preferences/{token}")
 def preferences_page(request: Request, token: str) -> Response:
     with store().read() as session:
-        found = _named(session, "preferences", token)
+        found = named(session, "preferences", token)
         if not found:
-            return _lost(request)
+            return lost(request)
         message, enrolment, launch = found
         return _preferences(request, session, message.medium, enrolment, launch, saved=False)
 
@@ -99,9 +99,9 @@ def preferences_page(request: Request, token: str) -> Response:
 def preferences(request: Request, token: str, topics: list[str] = Form(default=[])) -> Response:
     """What is ticked is a yes, what is not is a no; only topics that were on the page count."""
     with store().write() as session:
-        found = _named(session, "preferences", token)
+        found = named(session, "preferences", token)
         if not found:
-            return _lost(request)
+            return lost(request)
         message, enrolment, launch = found
         assert enrolment.contact_id
         for topic, stood in _topics(session, enrolment.contact_id, message.medium, launch):
@@ -119,7 +119,7 @@ def _preferences(
 ) -> Response:
     assert enrolment.contact_id
     topics = _topics(session, enrolment.contact_id, medium, launch)
-    return _page(request, "preferences.html", _language(session, enrolment), topics=topics, medium=medium, saved=saved)
+    return page(request, "preferences.html", language(session, enrolment), topics=topics, medium=medium, saved=saved)
 
 
 def _topics(session: Session, contact: int, medium: str, launch: Launch) -> list[tuple[str, bool]]:
@@ -135,16 +135,16 @@ def _topics(session: Session, contact: int, medium: str, launch: Launch) -> list
 def click(request: Request, token: str, number: int) -> Response:
     """Written down, then on to the address that stood in the launch's own words."""
     with store().write() as session:
-        found = _named(session, "click", token)
+        found = named(session, "click", token)
         if not found:
-            return _lost(request)
+            return lost(request)
         message, enrolment, launch = found
         batch = session.get(Batch, message.batch_id)
         said = launch.content["steps"][message.step]["say"]
         key = wording_key(said, batch.variant if batch else "", message.medium)
         wording = launch.content["messages"][key][batch.locale if batch else launch.content["locale"]]
         if not 0 <= number < len(wording["links"]):
-            return _lost(request)
+            return lost(request)
         assert enrolment.contact_id
         source_id = f"{message.enrolment_id}-{message.step}-{message.medium}/{number}/{utc_now():%Y%m%d%H%M}"
         if not session.exec(

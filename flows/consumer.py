@@ -1,0 +1,96 @@
+"""The long-lived follow-up: seconds after an order is on disk its thank-you is at the provider. Prefect gets a nudge.
+
+python -m flows.consumer
+
+A Prefect run takes some fifteen seconds to begin, this loop half a second; and it goes on while Prefect is down. Many
+orders become one nudge of each kind, so that a thousand a minute are not a thousand runs.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import urllib.error
+import urllib.request
+from collections import Counter
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from pydantic_settings import SettingsConfigDict
+from sqlalchemy.exc import DBAPIError
+
+import street
+from contacts.audience.words import EVENTS
+from contacts.store import Store, utc_now
+from flows.engine import opened
+from flows.up import spoken
+from settings import FromEnvironment, Settings
+
+
+class ConsumerSettings(FromEnvironment):
+    model_config = SettingsConfigDict(env_prefix="PASSAPAROLA_", extra="ignore", frozen=True)
+    follow_every: float = 0.5  # seconds between two looks
+    nudge_every: float = 20.0  # seconds between two nudges of Prefect
+
+
+class Consumer:
+    def __init__(self, store: Store, own: Settings) -> None:
+        self.store, self.own, self.every = store, own, ConsumerSettings()
+        self.untold: Counter[str] = Counter()
+        self.told_at = 0.0
+        self.stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self.stopping.set)
+        while not self.stopping.is_set():
+            try:
+                await self._turn()
+            except DBAPIError:  # the database is away or busy; nothing is lost, and we look again
+                await asyncio.sleep(2)
+            try:
+                await asyncio.wait_for(self.stopping.wait(), self.every.follow_every)
+            except TimeoutError:
+                continue
+
+    async def _turn(self) -> None:
+        done = await asyncio.to_thread(street.decide, self.store, self.own, utc_now(), actor="consumer")
+        if done["said"] or done["entered"]:
+            await street.send(self.store, self.own)
+        self.untold += Counter({kind: count for kind, count in done.items() if kind in EVENTS})
+        now = asyncio.get_running_loop().time()
+        if self.untold and now - self.told_at >= self.every.nudge_every:
+            told, self.untold, self.told_at = self.untold, Counter(), now
+            await asyncio.to_thread(nudge, told)
+
+
+def nudge(told: Counter[str]) -> bool:
+    """One Prefect event per kind, with a count and nothing else. Whether Prefect heard it does not matter."""
+    api = os.environ.get("PREFECT_API_URL")
+    if not api:
+        return False
+    at = datetime.now(UTC).isoformat()
+    body = [
+        {"id": str(uuid4()), "occurred": at, "event": f"passaparola.event.{kind}", "payload": {"count": count},
+         "resource": {"prefect.resource.id": f"passaparola.{kind}", "prefect.resource.name": kind}}
+        for kind, count in told.items()
+    ]  # fmt: skip
+    request = urllib.request.Request(f"{api}/events", json.dumps(body).encode(), {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=5):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def main() -> None:
+    own, store = opened()
+
+    async def run() -> None:
+        await Consumer(store, own).run()
+
+    asyncio.run(run())
+
+
+if __name__ == "__main__":
+    spoken(main)

@@ -1,0 +1,22 @@
+"""Trigger: something happened. The visible trace of what the consumer does, and its stand-in where it is not running."""
+
+import asyncio
+
+from prefect import flow, get_run_logger
+
+import street
+from contacts.store import utc_now
+from flows.deliver import drained
+from flows.engine import discreet, opened
+
+
+@flow(name="follow-up")
+async def follow_up() -> None:
+    """Follow up what people did: whoever ordered, signed up or answered goes on in their campaigns, once."""
+    own, store = opened()
+    with discreet():
+        moved = await asyncio.to_thread(street.decide, store, own, utc_now(), actor="prefect")
+    get_run_logger().info(
+        ", ".join(f"{count} {what}" for what, count in moved.items() if count) or "Followed up already."
+    )
+    await drained(store, own)
