@@ -83,9 +83,9 @@ def calendar(seen: Rehearsal) -> str:
     per_day: dict[int, dict[str, int]] = {}
     for line in seen.lines:
         if line.state == "sent":
-            day = per_day.setdefault((line.at - seen.since).days, {})
-            day[line.message] = day.get(line.message, 0) + line.people
-    most = max((sum(day.values()) for day in per_day.values()), default=1)
+            today = per_day.setdefault((line.at - seen.since).days, {})
+            today[line.message] = today.get(line.message, 0) + line.people
+    most = max((sum(counts.values()) for counts in per_day.values()), default=1)
     width, height, step = 900, 220, 840 / max(seen.days, 1)
     drawn = [f'<line x1="40" y1="{height}" x2="880" y2="{height}" stroke="#7d7467"/>']
     for day, counts in per_day.items():
