@@ -59,7 +59,24 @@ class Shopify(Ear):
         if topic not in TOPICS:
             return Heard()
         kind, when = TOPICS[topic]
-        return Heard([_order(kind, said, at(said.get(when) or said.get("updated_at") or said.get("created_at")))])
+        return Heard(
+            [
+                _order(
+                    kind,
+                    said,
+                    at(
+                        next(
+                            (
+                                said[name]
+                                for name in (when, "updated_at", "created_at", "processed_at")
+                                if said.get(name)
+                            ),
+                            None,
+                        )
+                    ),
+                )
+            ]
+        )
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:

@@ -6,6 +6,7 @@ a tick may die anywhere, two of them may run at once, and a tick that is late do
 
 from collections import Counter
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, Protocol
 
 from sqlalchemy import and_, func, select, true, update
@@ -14,6 +15,7 @@ from sqlmodel import Session, col
 from contacts import audience
 from contacts.audience import Question
 from contacts.audience.compile import Clause
+from contacts.audience.words import Catalogue
 from contacts.models import Batch, Contact, Enrolment, Launch, Message
 from contacts.store import Store, audit
 from contacts.types import later
@@ -74,17 +76,15 @@ class _Tick:
             launch = session.get(Launch, self.id)
             assert launch is not None
             self.launch, self.content = launch, launch.content
-            self.words = enrol.words_of(
-                self.content, audience.catalogue(session, self.settings.home, self.settings.currency)
-            )
             news = events.news(session, launch, self.now)
-            occurred = schedule.due(launch, self.settings, self.now)
+            occurred = schedule.due(launch, self.now)
+        words = self.words if occurred else Catalogue()
         if news or occurred:
             with self.store.write() as session:
                 if launch := self._locked(session):
                     self.moved += events.heard(session, launch, news, self.now) if news else Counter()
                     if occurred:
-                        self.started += schedule.start(session, launch, occurred, self.words, self.now)
+                        self.started += schedule.start(session, launch, occurred, words, self.now)
         for number, plain in enumerate(self.content["steps"]):
             if self._anyone(number):
                 with self.store.write() as session:
@@ -95,6 +95,12 @@ class _Tick:
             with self.store.write() as session:
                 if self._locked(session):
                     self._put_back(session)
+
+    @cached_property
+    def words(self) -> Catalogue:
+        with self.store.read() as session:
+            known = audience.catalogue(session, self.settings.home, self.settings.currency)
+        return enrol.words_of(self.content, known)
 
     def _locked(self, session: Session) -> Launch | None:
         """Two ticks of one launch take turns; one that was paused or recalled meanwhile stands still."""

@@ -9,12 +9,11 @@ from contacts.audience.words import Catalogue
 from contacts.models import Approval, Launch, wording_of
 from contacts.store import audit
 from journeys import enrol, times
-from settings import Settings
 
 Occurrence = tuple[str, datetime]
 
 
-def due(launch: Launch, settings: Settings, now: datetime) -> list[Occurrence]:
+def due(launch: Launch, now: datetime) -> list[Occurrence]:
     """The occurrences that have come since the last one that was seen to."""
     every = launch.content["enter"].get("every")
     if not every or not launch.entering or launch.started_at is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, literal, select, update
 from sqlmodel import Session, col
 
 from contacts.models import Enrolment, Launch
@@ -93,9 +93,9 @@ def moved(store: Store, name: str, *, actor: str, now: datetime) -> Move:
             launch = fetch(session, part["launch"])
             at = (*_under_way(launch), col(Enrolment.step) == part["step"])
             kept = [column for column in COLUMNS if column not in ("launch_id", "step")] + ["waiting", "since"]
-            new = select(func.coalesce(newest.id), *(col(getattr(Enrolment, name)) for name in kept)).where(*at)
+            new = select(literal(newest.id), *(col(getattr(Enrolment, name)) for name in kept)).where(*at)
             listens = newest.content["steps"][part["to_step"]].get("wait for")
-            step = func.coalesce(part["to_step"])
+            step = literal(part["to_step"])
             session.execute(insert(Enrolment).from_select(["launch_id", *kept, "step"], new.add_columns(step)))
             if not listens:  # whoever waited for something that is no longer waited for goes on when patience ends
                 quit_ = update(Enrolment).where(*_under_way(newest), col(Enrolment.step) == part["to_step"])
