@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import signal
+import sys
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -17,7 +18,6 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from pydantic_settings import SettingsConfigDict
-from sqlalchemy.exc import DBAPIError
 
 import street
 from contacts.audience.words import EVENTS
@@ -46,7 +46,8 @@ class Consumer:
         while not self.stopping.is_set():
             try:
                 await self._turn()
-            except DBAPIError:  # the database is away or busy; nothing is lost, and we look again
+            except Exception as error:  # the database is away, a disk is full: nothing is lost, and we look again
+                sys.stderr.write(f"{utc_now():%Y-%m-%d %H:%M:%S} {type(error).__name__}, looking again\n")
                 await asyncio.sleep(2)
             try:
                 await asyncio.wait_for(self.stopping.wait(), self.every.follow_every)

@@ -115,10 +115,12 @@ def _basket(dice: random.Random, now: datetime) -> list[tuple[datetime, list[tup
     ]  # fmt: skip
 
 
-def says_ordered(url: str, secret: str, now: datetime) -> None:
+def says_ordered(
+    url: str, secret: str, now: datetime, *, number: int = 820982911946, email: str = "giulia.ferrari@example.com"
+) -> None:
     """Giulia's order, as Shopify tells of it when it is paid. Raises OSError."""
     order = {
-        "id": 820982911946, "name": "#1042", "email": "giulia.ferrari@example.com", "processed_at": now.isoformat(),
+        "id": number, "name": "#1042", "email": email, "processed_at": now.isoformat(),
         "currency": "EUR", "total_price": "33.40", "customer_locale": "it",
         "customer": {"first_name": "Giulia", "last_name": "Ferrari"},
         "billing_address": {"country_code": "IT", "city": "Torino"},
@@ -128,7 +130,7 @@ def says_ordered(url: str, secret: str, now: datetime) -> None:
     headers = {
         "Content-Type": "application/json",
         "X-Shopify-Topic": "orders/paid",
-        "X-Shopify-Webhook-Id": f"demo-{now:%Y%m%d%H%M%S}",
+        "X-Shopify-Webhook-Id": f"{number}-{now:%Y%m%d%H%M%S}",
         "X-Shopify-Hmac-Sha256": base64.b64encode(hmac.digest(secret.encode(), body, "sha256")).decode(),
     }
     with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10):

@@ -19,6 +19,7 @@ from contacts.audience.words import Catalogue
 from contacts.models import Batch, Contact, Enrolment, Launch, Message
 from contacts.store import Store, audit
 from contacts.types import later
+from errors import PassaparolaError
 from failpoints import failpoint
 from journeys import enrol, events, schedule
 from journeys.campaign import STEP, Pause, Say, WaitFor
@@ -54,11 +55,22 @@ def advance(store: Store, settings: Settings, now: datetime, plan: Plan, launch:
         started: list[int] = []
         for id_ in ids:
             tick = _Tick(store, settings, id_ or 0, now, plan)
-            tick.run()
+            try:
+                tick.run()
+            except PassaparolaError as error:  # one campaign that can't be advanced stops no other
+                _pause(store, id_ or 0, str(error), now)
             moved += tick.moved
             started += tick.started
         ids = list(started)  # launches that an occurrence has just started are due in the same tick
     return moved
+
+
+def _pause(store: Store, id_: int, reason: str, now: datetime) -> None:
+    with store.write() as session:
+        launch = session.get(Launch, id_, with_for_update=True)
+        if launch and launch.state == "running":
+            launch.state, launch.note = "paused", f"cannot be advanced: {reason}"[:300]
+            audit(session, now, "journeys", "paused", f"launch:{id_}", because=launch.note)
 
 
 class _Tick:
@@ -236,9 +248,3 @@ def next_due(session: Session, launch: int | None = None) -> datetime | None:
     )
     found: datetime | None = session.execute(earliest.where(col(Launch.id) == launch) if launch else earliest).scalar()
     return found
-
-
-def journal(session: Session, now: datetime, actor: str, moved: Counter[str]) -> None:
-    """A tick that changed something is written down, in numbers."""
-    if total := {what: count for what, count in moved.items() if count}:
-        audit(session, now, actor, "advanced", "journeys", **total)

@@ -11,6 +11,7 @@ import pytest
 from contacts.store import Store
 from flows.up import Stack
 from settings import Settings
+from tests import shops
 from tests.conftest import NOW, ROOT
 from tests.people import add
 
@@ -31,7 +32,11 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     before = dict(os.environ)
     for name in [name for name in os.environ if name.startswith(("PASSAPAROLA_", "PREFECT_"))]:
         del os.environ[name]
-    os.environ |= {"PASSAPAROLA_HOME": str(home), "PASSAPAROLA_SECRET_KEY": "a secret of the tests"}
+    os.environ |= {
+        "PASSAPAROLA_HOME": str(home),
+        "PASSAPAROLA_SECRET_KEY": "a secret of the tests",
+        "PASSAPAROLA_EVENTS_SECRET": shops.SECRETS["EVENTS_SECRET"],
+    }
     import settings as module
 
     module.settings.cache_clear()

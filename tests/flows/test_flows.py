@@ -13,11 +13,14 @@ import pytest
 from sqlalchemy import create_engine, inspect, text
 
 import street
-from contacts.store import Store
+from contacts.store import Store, utc_now
 from flows.up import Stack
+from journeys import launch
 from outbox import ledger
+from outbox.render.frozen import freezer
 from settings import Settings
 from tests.flows.conftest import CANARIES
+from tests.people import add
 
 pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.timeout(400)]
 
@@ -80,10 +83,13 @@ def test_every_button_and_clock_is_there(stack: Stack) -> None:
         "preview-audience",
         "campaign-report",
         "import-contacts",
+        "rehearse-campaign",
+        "follow-up",
+        "advance-journeys",
         "deliver-outbox",
         "reconcile",
     }
-    assert all(found[name]["schedules"][0]["active"] for name in ("deliver-outbox", "reconcile"))
+    assert all(found[name]["schedules"][0]["active"] for name in ("advance-journeys", "deliver-outbox", "reconcile"))
     form = found["send-campaign"]["parameter_openapi_schema"]["definitions"]
     assert form["CampaignName"]["enum"] == ["hello"] or form["CampaignName"]["const"] == "hello"
     assert all(field["description"] and field["title"] for field in form["Sending"]["properties"].values())
@@ -154,6 +160,69 @@ def test_an_audience_is_counted_and_a_file_comes_in(stack: Stack, house: Setting
     assert "| rejected | 1 |" in artifacts[came]
 
 
+def ordered(stack: Stack, number: int) -> None:
+    import urllib.request
+
+    from tests import shops
+
+    headers, body = shops.events(
+        {"event": "Order Completed", "email": f"buyer{number}@example.org", "timestamp": f"{utc_now():%Y-%m-%dT%H:%M:%S.%fZ}",
+         "messageId": f"order-{number}", "traits": {"first_name": "Buyer"}, "properties": {"order_id": str(number)}},
+        f"msg-{number}",
+    )  # fmt: skip
+    request = urllib.request.Request(f"http://127.0.0.1:{stack.port}/events", body, headers)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 202
+
+
+def thanked(house: Settings, orders: int, within: float = 60) -> None:
+    store, until = Store(house.database), time.monotonic() + within
+    while time.monotonic() < until:
+        with store.read() as session:
+            if ledger.tally(session, ledger.latest(session, "thanks")).total("sent") >= orders:
+                store.close()
+                return
+        time.sleep(0.3)
+    raise AssertionError("the orders were not followed up")
+
+
+def test_orders_are_followed_up_at_once_and_a_hundred_are_not_a_hundred_runs(stack: Stack, house: Settings) -> None:
+    (house.home / "campaigns" / "thanks.yaml").write_text(
+        "title: Thanks\ntopic: newsletter\nenter: {on: order_completed, key: order_id}\nsteps:\n  - {say: hello, by: [email]}\n"
+    )
+    store = Store(house.database)
+    freeze = freezer(house)
+    made = launch.prepare(store, house, "thanks", freeze, actor="t", now=utc_now())
+    launch.approve(store, house, made.id or 0, made.hash, freeze, approver="Ada", now=utc_now())
+    launch.release(store, made.id or 0, actor="t", now=utc_now())
+    with store.write() as session:
+        for number in range(101):
+            add(session, "Buyer", utc_now(), email=f"buyer{number}@example.org")
+    store.close()
+    for number in range(100):
+        ordered(stack, number)
+    thanked(house, 100)
+    until, runs = time.monotonic() + 60, []
+    while time.monotonic() < until and not runs:
+        time.sleep(1)
+        ours = {"deployments": {"id": {"any_": [deployment(stack, "follow-up")["id"]]}}}
+        runs = api(stack, "/flow_runs/filter", ours)
+    assert 1 <= len(runs) <= 5
+    reaches(stack, runs[0]["id"], "COMPLETED", "CANCELLED")
+    assert api(stack, "/events/filter", {"filter": {"event": {"name": ["passaparola.event.order_completed"]}}})[
+        "events"
+    ]
+
+
+def test_a_campaign_is_rehearsed_by_a_button(stack: Stack, house: Settings) -> None:
+    run = started(stack, "rehearse-campaign", rehearsing={"campaign": "hello", "days": "14"})
+    reaches(stack, run, "COMPLETED")
+    artifact = next(a["data"] for a in api(stack, "/artifacts/filter", {}) if a["flow_run_id"] == run)
+    assert "```mermaid" in artifact
+    assert "data:image/svg+xml" in artifact
+    assert "never" not in mailed(house)
+
+
 def test_the_form_and_an_artifact_are_seen_in_a_real_browser(stack: Stack, tmp_path: Path) -> None:
     chromium = shutil.which("chromium")
     if not chromium:
@@ -208,8 +277,11 @@ def test_prefect_gone_in_the_middle_of_a_run_doubles_and_loses_nobody(stack: Sta
     while told(house).state == "prepared" and time.monotonic() < until:
         time.sleep(0.1)
     os.killpg(stack.processes["prefect"].pid, signal.SIGKILL)
-    for pid in _family(stack.processes["worker"].pid):  # the flow's own process too: it would go on without the others
-        os.kill(pid, signal.SIGKILL)
+    ordered(stack, 100)  # the consumer and the clocks do not need Prefect to be there
+    thanked(house, 101)
+    for name in ("worker", "consumer"):  # the flow's own process too: it would go on without the others
+        for pid in _family(stack.processes[name].pid):
+            os.kill(pid, signal.SIGKILL)
     _drained_by_hand(house)
     new = {name: count for name, count in mailed(house).items() if name not in before}
     assert set(new.values()) == {1}
@@ -236,7 +308,6 @@ def _drained_by_hand(house: Settings) -> None:
     import asyncio
     from datetime import timedelta
 
-    from contacts.store import utc_now
     from outbox.deliver import Drain
     from outbox.reconcile import reconcile
 
