@@ -5,7 +5,7 @@ import binascii
 import hmac
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
@@ -95,11 +95,15 @@ def minor(value: Any, currency: str) -> int:
     try:
         exact = Decimal(str(value)).scaleb(get_currency_precision(currency))
         amount = int(exact.to_integral_value())
-    except (InvalidOperation, ValueError, OverflowError):
+    except (ArithmeticError, ValueError):
         raise ValueError(f"“{str(value)[:20]}” is not an amount") from None
     if abs(amount) >= LARGEST:
         raise ValueError("this is more money than there is")
     return amount
+
+
+def count(value: Any) -> int:
+    return value if isinstance(value, int) and 0 <= value < 1_000_000_000 else 1
 
 
 def text(value: Any, longest: int = 200) -> str:

@@ -170,6 +170,7 @@ class Happening:
     currency: str | None = None
     properties: Mapping[str, Any] = field(default_factory=dict)
     agrees: bool | None = None  # the answer to the sender's own question whether we may write; None: it did not ask
+    agreed_at: datetime | None = None  # when that was answered, where it is not of this very moment
     about: str = ""
 
 

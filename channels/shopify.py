@@ -10,6 +10,7 @@ from typing import Any
 from channels._signed import (
     at,
     believe,
+    count,
     currency_of,
     filled,
     from_base64,
@@ -88,6 +89,7 @@ def _order(kind: str, said: dict[str, Any], when: datetime) -> Happening:
     id_ = text(said.get("id"))
     if not id_:
         raise ValueError("there is no id in it")
+    agrees, agreed_at = _agrees(said, mapping(said.get("customer")))
     currency = currency_of(said.get("currency"))
     person = mapping(said.get("customer"))
     place = said.get("billing_address") or said.get("shipping_address") or {}
@@ -106,7 +108,8 @@ def _order(kind: str, said: dict[str, Any], when: datetime) -> Happening:
         amount=minor(said.get("total_price", "0"), currency),
         currency=currency,
         properties={"order_id": id_, "order": text(said.get("name")), "items": _items(said.get("line_items"))},
-        agrees=_agrees(said, person),
+        agrees=agrees,
+        agreed_at=agreed_at,
         about=f"order_completed:{id_}",
     )  # fmt: skip
 
@@ -128,13 +131,19 @@ def _refund(said: dict[str, Any]) -> Happening:
 def _items(given: Any) -> list[dict[str, Any]]:
     lines = [line for line in given or [] if isinstance(line, dict)] if isinstance(given, list) else []
     return [
-        {"name": text(line.get("title") or line.get("name")), "quantity": line.get("quantity", 1), "sku": text(line.get("sku"))}
+        {"name": text(line.get("title") or line.get("name")), "quantity": count(line.get("quantity")), "sku": text(line.get("sku"))}
         for line in lines[:50]
     ]  # fmt: skip
 
 
-def _agrees(said: dict[str, Any], person: Any) -> bool | None:
+def _agrees(said: dict[str, Any], person: Any) -> tuple[bool | None, datetime | None]:
+    """A state that stands is as old as it says; the flag of an order is an answer at its checkout."""
     state = part(person, "email_marketing_consent", "state")
-    if state == "subscribed" or said.get("buyer_accepts_marketing") is True:
-        return True
-    return False if state in ("unsubscribed", "redacted") or said.get("buyer_accepts_marketing") is False else None
+    since = part(person, "email_marketing_consent", "consent_updated_at")
+    if state in ("unsubscribed", "redacted"):
+        return False, None
+    if said.get("buyer_accepts_marketing") is True:
+        return True, None
+    if state == "subscribed" and since:
+        return True, at(since)
+    return (False if said.get("buyer_accepts_marketing") is False else None), None

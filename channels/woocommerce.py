@@ -12,6 +12,7 @@ from typing import Any
 from channels._signed import (
     at,
     believe,
+    count,
     currency_of,
     filled,
     from_base64,
@@ -80,7 +81,7 @@ def _order(said: dict[str, Any], kind: str, when: datetime) -> Happening:
     billing = mapping(said.get("billing"))
     lines: Any = said.get("line_items")
     items = [
-        {"name": text(line.get("name")), "quantity": line.get("quantity", 1), "sku": text(line.get("sku"))}
+        {"name": text(line.get("name")), "quantity": count(line.get("quantity")), "sku": text(line.get("sku"))}
         for line in (lines[:50] if isinstance(lines, list) else []) if isinstance(line, dict)
     ]  # fmt: skip
     return Happening(

@@ -151,6 +151,7 @@ class Launch(SQLModel, table=True):
     created_at: datetime = _when()
     started_at: datetime | None = _when(default=None)
     heard_at: datetime | None = _when(default=None, description="up to when it has listened to events")
+    hears_from: datetime | None = _when(default=None, description="what happened before is not followed up")
     finished_at: datetime | None = _when(default=None)
 
     __table_args__ = (Index("launch_of_campaign", "campaign", "id"),)

@@ -101,10 +101,27 @@ class Store:
     def upgrade(self) -> None:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
-        with self.engine.execution_options(writes=True).begin() as connection:
+        with self.migrating() as connection:
             _one_at_a_time(connection)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """One transaction in which SQLite lets a table be made anew though others point to it.
+
+        https://www.sqlite.org/lang_altertable.html#otheralter: the pragma counts only outside a transaction.
+        """
+        with self.engine.execution_options(writes=True).connect() as connection:
+            raw: Any = connection.connection.driver_connection
+            if self.on_sqlite:
+                raw.execute("PRAGMA foreign_keys=OFF")
+            try:
+                with connection.begin():
+                    yield connection
+            finally:
+                if self.on_sqlite:
+                    raw.execute("PRAGMA foreign_keys=ON")
 
     def close(self) -> None:
         self.engine.dispose()

@@ -29,7 +29,10 @@ async def main() -> None:
             suffix = "" if locale == "en" else f"_{locale}"
             picture = DOCS / "images" / f"campaign_{name}{suffix}.png"
             subjects = await drawn(frozen, locale, picture)
-            lines += [f"![{campaign.read(HOUSE.home, name).title} in {language}: {'; '.join(subjects)}](images/{picture.name})", ""]
+            lines += [
+                f"![{campaign.read(HOUSE.home, name).title} in {language}: {'; '.join(subjects)}](images/{picture.name})",
+                "",
+            ]
     (DOCS / "campaigns.md").write_text("\n".join(lines), encoding="utf-8")
 
 

@@ -5,11 +5,12 @@ a tick may die anywhere, two of them may run at once, and a tick that is late do
 """
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Protocol
 
 from sqlalchemy import and_, func, select, true, update
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col
 
 from contacts import audience
@@ -57,8 +58,11 @@ def advance(store: Store, settings: Settings, now: datetime, plan: Plan, launch:
             tick = _Tick(store, settings, id_ or 0, now, plan)
             try:
                 tick.run()
-            except PassaparolaError as error:  # one campaign that can't be advanced stops no other
-                _pause(store, id_ or 0, str(error), now)
+            except OperationalError:
+                raise  # the database is busy or away: no campaign's fault
+            except Exception as error:  # one campaign that can't be advanced stops no other
+                reason = str(error) if isinstance(error, PassaparolaError) else type(error).__name__
+                _pause(store, id_ or 0, reason, now)
             moved += tick.moved
             started += tick.started
         ids = list(started)  # launches that an occurrence has just started are due in the same tick
@@ -88,6 +92,7 @@ class _Tick:
             launch = session.get(Launch, self.id)
             assert launch is not None
             self.launch, self.content = launch, launch.content
+            self.last_batch = session.execute(select(func.coalesce(func.max(col(Batch.id)), 0))).scalar_one()
             news = events.news(session, launch, self.now)
             occurred = schedule.due(launch, self.now)
         words = self.words if occurred else Catalogue()
@@ -154,16 +159,30 @@ class _Tick:
         return col(Enrolment.contact_id).in_(select(col(Contact.id)).where(question.clause(self.now)))
 
     def _says(self, session: Session, number: int, due: Clause) -> None:
-        """After a stillness what was missed keeps its distances: a week's letters do not come in one morning."""
+        """After a stillness what was missed keeps its distances: nobody gets a week's letters in one morning."""
         earliest = session.execute(select(func.min(col(Enrolment.due_at))).where(due)).scalar()
         if earliest is None:
             return
-        self.first_said = self.first_said or earliest
-        not_before = self.now + max(earliest - self.first_said, timedelta(0))
-        self.plan(session, self.settings, self.launch, number, due, not_before=not_before, now=self.now)
-        self.moved["said"] += self._go_on(session, number, due)
-        if not_before > self.now:
+        again = self._told_just_now(number)
+        overdue = session.execute(select(func.min(col(Enrolment.due_at))).where(due, again)).scalar()
+        if overdue is not None and self.first_said is not None and overdue > self.first_said:
+            later_on = self.now + (overdue - self.first_said)
+            self.plan(session, self.settings, self.launch, number, and_(due, again), not_before=later_on, now=self.now)
             self.spread.append(number)
+            self.plan(session, self.settings, self.launch, number, and_(due, ~again), not_before=self.now, now=self.now)
+        else:
+            self.plan(session, self.settings, self.launch, number, due, not_before=self.now, now=self.now)
+        self.first_said = min(self.first_said or earliest, earliest)
+        self.moved["said"] += self._go_on(session, number, due)
+
+    def _told_just_now(self, number: int) -> Clause:
+        """Those for whom this very tick has an earlier letter ready."""
+        ready = (
+            select(col(Message.enrolment_id))
+            .join(Batch, col(Batch.id) == col(Message.batch_id))
+            .where(col(Batch.launch_id) == self.id, col(Batch.step) < number, col(Batch.id) > self.last_batch)
+        )
+        return col(Enrolment.id).in_(ready)
 
     def _put_back(self, session: Session) -> None:
         """Who still has a missed letter to come gets the following ones as much later."""

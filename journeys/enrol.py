@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, insert, literal, or_, select, true
+from sqlalchemy import ColumnElement, Select, String, and_, cast, exists, func, insert, literal, or_, select, true
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
@@ -49,7 +49,16 @@ def event(session: Session, launch: Launch, since: datetime, now: datetime) -> i
     """Whoever did it since the launch began to listen, once per key, however often and late it is told."""
     content, enter = launch.content, launch.content["enter"]
     key = _key(enter)
-    first = func.row_number().over(partition_by=(col(Event.contact_id), key), order_by=(col(Event.at), col(Event.id)))
+    alike = (col(Event.contact_id), key) if enter.get("key") else (col(Event.contact_id),)
+    first = func.row_number().over(partition_by=alike, order_by=(col(Event.at), col(Event.id)))
+    followed = (
+        select(literal(1))
+        .select_from(Enrolment)
+        .where(col(Enrolment.contact_id) == col(Event.contact_id), col(Enrolment.event_id) == col(Event.id))
+    )
+    followed = followed.join(Launch, col(Launch.id) == col(Enrolment.launch_id)).where(
+        col(Launch.campaign) == launch.campaign
+    )
     told = (
         select(
             col(Event.contact_id),
@@ -62,7 +71,8 @@ def event(session: Session, launch: Launch, since: datetime, now: datetime) -> i
         .where(
             col(Event.kind) == enter["on"],
             col(Event.received_at) >= since,
-            col(Event.at) >= launch.started_at,
+            col(Event.at) >= (launch.hears_from or launch.started_at),
+            ~exists(followed.correlate(Event)),
             col(Contact.erased_at).is_(None),
             _may_enter(content, col(Event.contact_id), now, key if enter.get("key") else None),
         )
@@ -77,10 +87,11 @@ def event(session: Session, launch: Launch, since: datetime, now: datetime) -> i
 
 
 def _key(enter: dict[str, Any]) -> ColumnElement[str]:
-    """What makes an event its own passage; one without the property is known by its sender's name of it."""
+    """What makes an event its own passage: the property; where it is missing, the sender's name of the event. Without a
+    property each passage is known by its event, and one by one they are let in by the re-entry rule."""
     if not enter.get("key"):
-        return literal("")
-    return func.coalesce(scalar(col(Event.properties), enter["key"], "text"), col(Event.source_id))
+        return literal("") if enter["again"] == "never" else cast(col(Event.id), String)
+    return func.coalesce(scalar(col(Event.properties), enter["key"], "key"), col(Event.source_id))
 
 
 def held_out(content: dict[str, Any], contact_id: Any) -> ColumnElement[bool]:

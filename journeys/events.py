@@ -9,12 +9,12 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import exists, func, literal, or_, select, update
+from sqlalchemy import and_, exists, func, literal, or_, select, update
 from sqlmodel import Session, col
 
 from contacts.audience.compile import Clause
 from contacts.audience.json_values import scalar
-from contacts.models import Enrolment, Event, Launch
+from contacts.models import Batch, Enrolment, Event, Launch, Message
 from contacts.types import later, minute_of
 from journeys import enrol
 
@@ -70,9 +70,17 @@ def leave(session: Session, launch: Launch, who: Clause, now: datetime) -> int:
     if not kind:
         return 0
     happened = _after(launch.content, kind, col(Event.at) >= col(Enrolment.entered_at))
-    left = update(Enrolment).where(
-        col(Enrolment.launch_id) == launch.id, col(Enrolment.outcome).is_(None), who, happened
+    still_to_come = exists(
+        select(literal(1))
+        .select_from(Message)
+        .join(Batch, col(Batch.id) == col(Message.batch_id))
+        .where(
+            col(Message.enrolment_id) == col(Enrolment.id), col(Message.state).is_(None), col(Batch.state) == "queued"
+        )
+        .correlate(Enrolment)
     )
+    inside = or_(col(Enrolment.outcome).is_(None), and_(col(Enrolment.outcome) == "finished", still_to_come))
+    left = update(Enrolment).where(col(Enrolment.launch_id) == launch.id, inside, who, happened)
     return _changed(session, left.values(outcome="left", ended_at=now, waiting=None))
 
 
@@ -122,7 +130,7 @@ def _of(content: dict[str, Any], kind: str, *, keyed: bool = True) -> list[Claus
         col(Event.id) != func.coalesce(col(Enrolment.event_id), -1),
     ]
     if keyed and (key := content["enter"].get("key")):
-        named = scalar(col(Event.properties), key, "text")
+        named = scalar(col(Event.properties), key, "key")
         own.append(or_(named.is_(None), named == col(Enrolment.key)))
     return own
 

@@ -120,6 +120,7 @@ def release(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
             raise NotAllowed(f"The approval of launch {launch_id} has expired. Send “{launch.campaign}” again.")
         launch.state, launch.started_at = "running", now
         if launch.entering:
+            launch.hears_from = now
             supersede(session, launch, actor, now)
         failpoint("released")
         audit(session, now, actor, "released", f"launch:{launch_id}", hash=launch.hash)
@@ -141,6 +142,9 @@ def supersede(session: Session, launch: Launch, actor: str, now: datetime) -> No
     )
     for other in session.execute(older.where(col(Launch.state).in_(["running", "paused"])).with_for_update()).scalars():
         other.entering, other.note = False, f"followed by launch {launch.id}"
+        # What is told late of the time before the change still enters, here.
+        launch.hears_from = min(launch.hears_from or now, other.hears_from or now)
+        launch.heard_at = None if "every" in launch.content["enter"] else other.heard_at or other.started_at
         audit(session, now, actor, "superseded", f"launch:{other.id}", by=launch.id)
 
 

@@ -178,7 +178,7 @@ def _of_enrolment(session: Session, launch: Launch, enrolment: Enrolment) -> lis
         else f"entered on {content['enter']['on']}"
     )
     told: list[tuple[datetime | None, str]] = [
-        (enrolment.entered_at, way + (f" {enrolment.key}" if enrolment.key else ""))
+        (enrolment.entered_at, way + (f" {enrolment.key}" if content["enter"].get("key") else ""))
     ]
     if enrolment.holdout:
         told.append((None, "is held out: walks along and is never written to"))

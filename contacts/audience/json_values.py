@@ -13,6 +13,13 @@ class json_text(FunctionElement[str]):
     inherit_cache = True
 
 
+class json_key(FunctionElement[str]):
+    """A text or a whole number, as text: what identifies something."""
+
+    type = String()
+    inherit_cache = True
+
+
 class json_number(FunctionElement[float]):
     type = Float()
     inherit_cache = True
@@ -24,7 +31,7 @@ class json_boolean(FunctionElement[bool]):
 
 
 def scalar(column: Any, name: str, kind: str) -> ColumnElement[Any]:
-    function = {"text": json_text, "number": json_number, "boolean": json_boolean}[kind]
+    function = {"text": json_text, "key": json_key, "number": json_number, "boolean": json_boolean}[kind]
     clause: ColumnElement[Any] = function(column, literal(name))  # type: ignore[assignment]
     return clause
 
@@ -43,14 +50,16 @@ def _on_postgresql(kind: str, cast: str) -> Any:
     def write(element: FunctionElement[Any], compiler: SQLCompiler, **kw: Any) -> str:
         column, name = (compiler.process(part, **kw) for part in element.clauses)
         name = f"CAST({name} AS TEXT)"
-        return f"CASE WHEN jsonb_typeof({column} -> {name}) = '{kind}' THEN ({column} ->> {name}){cast} END"
+        return f"CASE WHEN jsonb_typeof({column} -> {name}) IN ({kind}) THEN ({column} ->> {name}){cast} END"
 
     return write
 
 
 compiles(json_text, "sqlite")(_on_sqlite("'text'", "{}"))
+compiles(json_key, "sqlite")(_on_sqlite("'text', 'integer'", "CAST({} AS TEXT)"))
 compiles(json_number, "sqlite")(_on_sqlite("'integer', 'real'", "CAST({} AS REAL)"))
 compiles(json_boolean, "sqlite")(_on_sqlite("'true', 'false'", "{}"))
-compiles(json_text, "postgresql")(_on_postgresql("string", ""))
-compiles(json_number, "postgresql")(_on_postgresql("number", "::double precision"))
-compiles(json_boolean, "postgresql")(_on_postgresql("boolean", "::boolean"))
+compiles(json_text, "postgresql")(_on_postgresql("'string'", ""))
+compiles(json_key, "postgresql")(_on_postgresql("'string', 'number'", ""))
+compiles(json_number, "postgresql")(_on_postgresql("'number'", "::double precision"))
+compiles(json_boolean, "postgresql")(_on_postgresql("'boolean'", "::boolean"))

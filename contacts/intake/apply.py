@@ -4,15 +4,16 @@ Twice, late and in any order: the same end. An event is known by its source's na
 order waits for it.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, text, update
+from sqlalchemy import func, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from sqlmodel import Session, col
 
 import channels
@@ -23,10 +24,10 @@ from contacts.identity import address_key, normalised
 from contacts.mapping import country_code, language_code, time_zone
 from contacts.models import Address, Contact, Event, Intake
 from contacts.store import Store
-from errors import Unknown
 from settings import Settings
 
 AT_ONCE = 200
+PATIENT = 5  # how often the same clash is met again before one body is to blame
 LOCK = 20260419
 PATIENCE = timedelta(days=30)  # for the order of a refund that came first
 QUIETLY: dict[str, Any] = {"synchronize_session": False}
@@ -34,42 +35,52 @@ READ: dict[str, Callable[[str], str]] = {"country": country_code, "language": la
 
 
 def apply(store: Store, settings: Settings, now: datetime) -> Counter[str]:
-    """Until nothing is new. Returns the kinds of event that were told, and how often."""
+    """All that had come when it began. Returns the kinds of event that were told, and how often."""
     told: Counter[str] = Counter()
-    most = AT_ONCE
-    while True:
-        try:
-            new = _some(store, settings, now, most)
-        except IntegrityError:  # an import made the same person at the same moment: look again
-            continue
-        except DBAPIError as error:
-            if most == 1:
-                _set_aside(store, now, f"the database refused it ({type(error.orig).__name__})")
-            most = 1  # one body that a database refuses is found, and the others go on
-            continue
-        if new is None:
-            return told
-        told += new
-
-
-def _new() -> Any:
-    return select(Intake).where(col(Intake.state) == "new").order_by(col(Intake.id))
-
-
-def _set_aside(store: Store, now: datetime, reason: str) -> None:
-    with store.write() as session:
-        if row := session.execute(_new().limit(1)).scalar():
-            row.state, row.problem, row.applied_at = "odd", reason, now
-
-
-def _some(store: Store, settings: Settings, now: datetime, most: int) -> Counter[str] | None:
     with store.read() as session:
-        if session.execute(select(col(Intake.id)).where(col(Intake.state) == "new").limit(1)).scalar() is None:
+        last = session.execute(select(func.max(col(Intake.id))).where(col(Intake.state) == "new")).scalar()
+    most, again, began = AT_ONCE, 0, time.monotonic()
+    while last is not None:
+        # An event is stamped when it is told, and not when a long backlog was begun: journeys listen by that.
+        at = now + timedelta(seconds=time.monotonic() - began)
+        try:
+            new = _some(store, settings, at, most, last)
+        except (OperationalError, InterfaceError):
+            raise  # the database is busy or away, which is no body's fault
+        except IntegrityError as error:
+            again += 1  # an import made the same person at the same moment: look again
+            if again > PATIENT:
+                most = _alone(store, at, most, last, error)
+        except Exception as error:
+            most = _alone(store, at, most, last, error)
+        else:
+            if new is None:
+                break
+            told += new
+    return told
+
+
+def _alone(store: Store, now: datetime, most: int, last: int, error: Exception) -> int:
+    """One body that can't be kept is found, one by one, and set aside; the others go on."""
+    if most == 1:
+        with store.write() as session:
+            if row := session.execute(_new(last).limit(1)).scalar():
+                row.state, row.problem, row.applied_at = "odd", f"could not be kept ({type(error).__name__})", now
+    return 1
+
+
+def _new(last: int) -> Any:
+    return select(Intake).where(col(Intake.state) == "new", col(Intake.id) <= last).order_by(col(Intake.id))
+
+
+def _some(store: Store, settings: Settings, now: datetime, most: int, last: int) -> Counter[str] | None:
+    with store.read() as session:
+        if session.execute(_new(last).limit(1)).scalar() is None:
             return None
     with store.write() as session:
         if not store.on_sqlite:  # two appliers must not make one person twice
             session.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
-        return _Application(session, settings, now).apply(list(session.execute(_new().limit(most)).scalars()))
+        return _Application(session, settings, now).apply(list(session.execute(_new(last).limit(most)).scalars()))
 
 
 @dataclass
@@ -100,7 +111,7 @@ class _Application:
         """Understood, with every address in our own form; what was not is written to the row."""
         try:
             heard = channels.ear(row.source)().hear(row.headers, bytes(row.body))
-        except (ValueError, TypeError, AttributeError, KeyError, RecursionError, Unknown) as error:
+        except Exception as error:  # whatever a stranger's body does to its reader, it is that body's alone
             heard = Heard(
                 problems=[str(error) if type(error) is ValueError else f"not understood ({type(error).__name__})"]
             )
@@ -230,10 +241,11 @@ class _Application:
         """An answer is an answer; a paid order is a basis only where the operator says that buyers are told so."""
         said, contact = one.said, one.contact
         assert contact is not None
-        if said.agrees and "email" in one.addresses:
+        # Only at a checkout is it an answer; later deliveries of the same order merely repeat it.
+        if said.agrees and said.kind == "order_completed" and "email" in one.addresses:
             proof = {"source": one.row.source, "delivery": one.row.key, "asked": "at the checkout"}
             consent.told(
-                self.session, contact, "newsletter", True, at=self._when(said.at), source=f"{one.row.source} checkout", proof=proof
+                self.session, contact, "newsletter", True, at=self._when(said.agreed_at or said.at), source=f"{one.row.source} checkout", proof=proof
             )  # fmt: skip
         if said.kind == "order_completed" and "email" in one.addresses:
             for topic in self.settings.soft_opt_in_topics:

@@ -209,3 +209,44 @@ def test_a_shop_fills_in_what_we_do_not_know_and_overwrites_nothing(store: Store
             "de",
             "IT",
         )
+
+
+def test_a_later_delivery_that_repeats_a_yes_does_not_undo_a_no(store: Store, settings: Settings) -> None:
+    ordered(store, buyer_accepts_marketing=True)
+    apply.apply(store, settings, LATER)
+    with store.write() as session:
+        (giulia,) = session.execute(select(col(Contact.id))).scalars()
+        consent.record(session, giulia or 0, "email", "newsletter", False, at=LATER, source="t")
+    fulfilled = shops.order(buyer_accepts_marketing=True, updated_at="2026-05-21T09:00:00+00:00")
+    came(store, "shopify", *shops.shopify(fulfilled, "orders/fulfilled"))
+    state_ = {"email_marketing_consent": {"state": "subscribed", "consent_updated_at": "2026-01-01T00:00:00+00:00"}}
+    came(store, "shopify", *shops.shopify(shops.order(2, customer=state_, processed_at="2026-05-22T09:00:00+00:00")))
+    apply.apply(store, settings, LATER + timedelta(days=60))
+    with store.read() as session:
+        assert not consent.may_be_written_to(session, giulia or 0, "email", "newsletter")
+
+
+def nested(deep: int) -> Any:
+    found: Any = 1
+    for _ in range(deep):
+        found = [found]
+    return found
+
+
+def test_no_body_however_strange_blocks_those_behind_it(store: Store, settings: Settings) -> None:
+    came(store, "events", *shops.events({"event": "Order Completed", "email": "a@example.org", "timestamp": shops.AT,
+         "properties": {"total": "1E+999999", "currency": "EUR"}}))  # fmt: skip
+    came(
+        store,
+        "shopify",
+        *shops.shopify(shops.order(1, email="b@example.org", line_items=[{"title": "x", "quantity": nested(300)}])),
+    )
+    many = {"amount": "40000000000000000.00", "currency": "EUR"}
+    came(store, "shopify", *shops.shopify({**shops.refund(2), "transactions": [many] * 5}, "refunds/create"))
+    ordered(store, id_=2, email="c@example.org")
+    for _ in range(3):
+        apply.apply(store, settings, LATER)
+    with store.read() as session:
+        kinds = sorted(session.execute(select(col(Event.source_id))).scalars())
+        assert not session.execute(select(Intake).where(col(Intake.state) == "new")).all()
+    assert f"order_completed:{9_007_199_254_741_002}" in kinds

@@ -447,3 +447,108 @@ def test_purchases_from_before_the_start_are_not_followed_up(store: Store, setti
     )
     tick(store, settings, START + timedelta(minutes=2))
     assert said(store, anna) == []
+
+
+@pytest.mark.parametrize("rule", ["always", "after 7 days"])
+def test_who_may_come_again_does_and_one_event_never_counts_twice(store: Store, settings: Settings, rule: str) -> None:
+    (anna,) = people(store, "Europe/Rome")
+    plan(settings, enter={"on": "signed_up", "again": rule}, steps=[{"say": "one", "by": ["email"]}])
+    started(store, settings)
+    does(store, anna, "signed_up", START + timedelta(minutes=1))
+    for minute in range(2, 15, 3):
+        tick(store, settings, START + timedelta(minutes=minute))
+    assert said(store, anna) == ["one"]
+    does(store, anna, "signed_up", START + timedelta(days=10))
+    for minute in range(1, 15, 3):
+        tick(store, settings, START + timedelta(days=10, minutes=minute))
+    assert said(store, anna) == ["one", "one"]
+
+
+def test_one_campaign_that_cannot_be_advanced_is_paused_and_stops_no_other(store: Store, settings: Settings) -> None:
+    (anna,) = people(store, "Europe/Rome")
+    plan(
+        settings,
+        "broken",
+        enter={"on": "signed_up"},
+        priority="high",
+        steps=[{"say": "one", "by": ["email"], "when": 'country = "IT"'}],
+    )
+    plan(settings, "sound", enter={"on": "signed_up"}, steps=[{"say": "two", "by": ["email"]}])
+    first = started(store, settings, name="broken")
+    started(store, settings, name="sound")
+    with store.write() as session:
+        launch_ = session.get(Launch, first)
+        assert launch_
+        steps = [{"say": "one", "by": ["email"], "when": 'planet = "Mars"'}]
+        launch_.content = {**launch_.content, "steps": steps}
+    does(store, anna, "signed_up", START + timedelta(minutes=1))
+    tick(store, settings, START + timedelta(minutes=2))
+    assert said(store, anna) == ["two"]
+    with store.read() as session:
+        note = session.get(Launch, first).note  # type: ignore[union-attr]
+    assert "“planet” is not a trait" in note
+
+
+def test_one_who_comes_late_delays_nobody_who_is_on_time(store: Store, settings: Settings) -> None:
+    alice, berta = people(store, "Europe/Rome", "Europe/Rome")
+    plan(
+        settings,
+        enter={"on": "signed_up"},
+        steps=[{"say": "one", "by": ["email"]}, {"wait": "2 days"}, {"say": "two", "by": ["email"]}],
+    )
+    started(store, settings)
+    does(store, alice, "signed_up", START + timedelta(minutes=1))
+    tick(store, settings, START + timedelta(minutes=1))
+    now = START + timedelta(days=2, minutes=1)
+    does(store, berta, "signed_up", START, received_at=now)
+    tick(store, settings, now)
+    assert (said(store, alice), said(store, berta)) == (["one", "two"], ["one"])
+
+
+def test_who_leaves_after_the_last_step_was_planned_does_not_get_it(store: Store, settings: Settings) -> None:
+    (anna,) = people(store, "Europe/Rome")
+    quiet = settings.model_copy(update={"quiet_hours": "21:00-08:30"})
+    plan(
+        settings,
+        enter={"on": "checkout_started"},
+        leave={"on": "order_completed"},
+        steps=[{"say": "one", "by": ["email"]}],
+    )
+    started(store, settings)
+    night = START.replace(hour=22)
+    does(store, anna, "checkout_started", night)
+    tick(store, quiet, night + timedelta(minutes=1))
+    does(store, anna, "order_completed", night + timedelta(hours=1))
+    tick(store, quiet, night + timedelta(hours=12))
+    assert said(store, anna) == []
+
+
+def test_nobody_falls_between_two_versions(store: Store, settings: Settings) -> None:
+    (anna,) = people(store, "Europe/Rome")
+    plan(settings, enter={"on": "order_completed", "key": "order_id"}, steps=[{"say": "one", "by": ["email"]}])
+    started(store, settings)
+    plan(settings, enter={"on": "order_completed", "key": "order_id"}, steps=[{"say": "two", "by": ["email"]}])
+    started(store, settings, START + timedelta(hours=2))
+    does(
+        store,
+        anna,
+        "order_completed",
+        START + timedelta(minutes=119),
+        received_at=START + timedelta(minutes=121),
+        order_id="A",
+    )
+    tick(store, settings, START + timedelta(minutes=122))
+    assert said(store, anna) == ["two"]
+
+
+def test_a_number_is_a_key_like_any_other(store: Store, settings: Settings) -> None:
+    (anna,) = people(store, "Europe/Rome")
+    plan(settings, enter={"on": "order_completed", "key": "booking"}, leave={"on": "order_cancelled"},
+         steps=[{"say": "one", "by": ["email"]}, {"wait": "1 day"}, {"say": "two", "by": ["email"]}])  # fmt: skip
+    started(store, settings)
+    for booking in (17, 17, 18):
+        does(store, anna, "order_completed", START + timedelta(minutes=1), booking=booking)
+    tick(store, settings, START + timedelta(minutes=2))
+    does(store, anna, "order_cancelled", START + timedelta(hours=1), booking=17)
+    tick(store, settings, START + timedelta(days=2))
+    assert said(store, anna) == ["one", "one", "two"]
