@@ -1,4 +1,4 @@
-"""python -m bench [render|send|memory]"""
+"""python -m bench [render|send|memory|latency]"""
 
 import os
 import statistics
@@ -18,9 +18,19 @@ CONTACTS, BY_SDK, ROUNDS = 50_000, 400, 3
 def main() -> None:
     only = sys.argv[1] if len(sys.argv) > 1 else ""
     print(f"{'hot path':58} {'beside':44} {'ratio':>7}  rounds")
-    for name, measure in (("render", render), ("send", send), ("memory", memory)):
+    for name, measure in (("render", render), ("send", send), ("memory", memory), ("latency", latency)):
         if only in ("", name):
             measure()
+
+
+def latency() -> None:
+    """An order's way from the shop's webhook to the provider's answer, as shipped."""
+    from bench.latency import main as measured
+
+    median, late = measured(60, 0.5)
+    print(
+        f"{'order webhook → accepted by the provider, as shipped':58} {'60 orders, two a second':44} p50 {median:.2f} s, p95 {late:.2f} s"
+    )
 
 
 def line(path: str, beside: str, ratios: list[float], note: str = "") -> None:

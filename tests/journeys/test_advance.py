@@ -15,9 +15,9 @@ from sqlmodel import col
 
 import street
 from channels.base import Answer
-from contacts import activity
+from contacts import activity, consent
 from contacts.chance import bucket, share
-from contacts.models import Batch, Contact, Enrolment, Event, Launch, Message
+from contacts.models import Address, Batch, Contact, Enrolment, Event, Launch, Message
 from contacts.store import Store
 from errors import NotAllowed
 from journeys import launch, version
@@ -552,3 +552,41 @@ def test_a_number_is_a_key_like_any_other(store: Store, settings: Settings) -> N
     does(store, anna, "order_cancelled", START + timedelta(hours=1), booking=17)
     tick(store, settings, START + timedelta(days=2))
     assert said(store, anna) == ["one", "one", "two"]
+
+
+@pytest.mark.parametrize("what", ["said no", "erased", "suppressed", "address gone"])
+def test_a_no_in_the_middle_of_a_journey_is_heard_before_the_next_letter(
+    store: Store, settings: Settings, what: str
+) -> None:
+    anna, ben = people(store, "Europe/Rome", "Europe/Rome")
+    plan(settings, enter={"audience": "readers"}, steps=DRIP)
+    started(store, settings)
+    tick(store, settings, START)
+    with store.write() as session:
+        now = START + timedelta(days=1)
+        match what:
+            case "said no":
+                consent.record(session, anna, "email", "newsletter", False, at=now, source="t")
+            case "erased":
+                session.get(Contact, anna).erased_at = now  # type: ignore[union-attr]
+            case "suppressed":
+                key = session.execute(select(col(Address.key)).where(col(Address.contact_id) == anna)).scalar_one()
+                consent.suppress(session, "email", key, "complaint", at=now, source="t")
+            case _:
+                session.execute(Address.__table__.delete().where(col(Address.contact_id) == anna))  # type: ignore[attr-defined]
+    for day in range(2, 14):
+        tick(store, settings, (START + timedelta(days=day)).replace(hour=9))
+    assert (said(store, anna), said(store, ben)) == (["one"], ["one", "two", "three"])
+
+
+def test_a_change_of_audience_or_words_in_the_middle_changes_nobody_s_journey(store: Store, settings: Settings) -> None:
+    anna, ben = people(store, "Europe/Rome", "Europe/Rome")
+    plan(settings, enter={"audience": "readers"}, steps=[{**DRIP[0], "when": "in audience readers"}, *DRIP[1:]])
+    started(store, settings, START - timedelta(hours=1))
+    (settings.home / "audiences" / "readers.yaml").write_text('title: R\nwho: country = "FR"\n')
+    (settings.home / "templates" / "two" / "email.mjml").write_text("nothing that compiles {{")
+    with store.write() as session:
+        late = [add(session, "Late", START)]
+    for day in range(14):
+        tick(store, settings, (START + timedelta(days=day)).replace(hour=9))
+    assert [said(store, who) for who in (anna, ben, *late)] == [["one", "two", "three"]] * 2 + [[]]

@@ -306,3 +306,34 @@ def test_whoever_is_answered_is_on_disk_whenever_the_receiver_dies(server: Serve
         stored = set(session.execute(select(col(Intake.key))).scalars())
     assert len(acknowledged) > 100
     assert not set(acknowledged) - stored
+
+
+def test_a_full_disk_is_a_503_and_what_was_acknowledged_stays(web: TestClient, store: Store) -> None:
+    if not store.on_sqlite:
+        pytest.skip("PostgreSQL's disk is not ours to fill")
+    from sqlalchemy import event
+
+    from web import links
+
+    engine = links.store().engine
+
+    @event.listens_for(engine, "connect")
+    def full(dbapi: Any, record: Any) -> None:
+        pages = dbapi.execute("PRAGMA page_count").fetchone()[0]
+        dbapi.execute(f"PRAGMA max_page_count={pages + 8}")
+
+    engine.dispose()
+    answers = []
+    for n in range(60):
+        headers, body = shops.shopify(shops.order(n, note="x" * 2_000), delivery=f"d-{n}")
+        answers.append(web.post("/webhooks/shopify", content=body, headers=headers).status_code)
+    assert set(answers) == {202, 503}
+    assert kept(store) == answers.count(202)
+    event.remove(engine, "connect", full)
+    engine.dispose()
+    headers, body = shops.shopify(shops.order(61), delivery="after")
+    assert web.post("/webhooks/shopify", content=body, headers=headers).status_code == 202
+    with store.read() as session:
+        from sqlalchemy import text
+
+        assert session.execute(text("PRAGMA integrity_check")).scalar() == "ok"
