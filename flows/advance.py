@@ -17,4 +17,4 @@ async def advance_journeys() -> None:
     with discreet():
         moved = await asyncio.to_thread(street.decide, store, own, utc_now(), actor="prefect")
     get_run_logger().info(", ".join(f"{count} {what}" for what, count in moved.items() if count) or "Nobody was due.")
-    await drained(store, own)
+    await drained(store, own, patience=5.0)

@@ -16,9 +16,10 @@ async def deliver_batch(drain: Drain) -> bool:
     return await drain.one()
 
 
-async def drained(store: Store, own: Settings, launch_id: int | None = None) -> None:
+async def drained(store: Store, own: Settings, launch_id: int | None = None, patience: float = 120.0) -> None:
+    """`patience` is for how many seconds a batch that is due a little later is waited for."""
     with discreet():
-        outcomes = await Drain(store, own, launch_id, patience=120.0, each=deliver_batch).run()
+        outcomes = await Drain(store, own, launch_id, patience=patience, each=deliver_batch).run()
     for outcome, count in outcomes.items():
         get_run_logger().info("%s messages: %s", count, outcome)
 

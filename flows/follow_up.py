@@ -19,4 +19,4 @@ async def follow_up() -> None:
     get_run_logger().info(
         ", ".join(f"{count} {what}" for what, count in moved.items() if count) or "Followed up already."
     )
-    await drained(store, own)
+    await drained(store, own, patience=5.0)

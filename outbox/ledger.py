@@ -187,9 +187,9 @@ def _of_enrolment(session: Session, launch: Launch, enrolment: Enrolment) -> lis
         messages.where(col(Message.enrolment_id) == enrolment.id).order_by(col(Message.step))
     ):
         told += _of_message(session, message, batch)
-    if enrolment.outcome:
+    if enrolment.outcome and (enrolment.outcome != "finished" or len(content["steps"]) > 1):
         told.append((enrolment.ended_at, enrolment.outcome))
-    elif enrolment.step < len(content["steps"]):
+    elif enrolment.outcome is None:
         step = content["steps"][enrolment.step]
         next_ = f"say {step['say']}" if "say" in step else f"wait {step['wait']}" if "wait" in step else ""
         waits = f"waits for {enrolment.waiting}, until then at the latest" if enrolment.waiting else f"next: {next_}"
