@@ -1,11 +1,12 @@
 """The rooms in a row: what came in is applied, who is due moves on, what is due is sent. Every door opens onto this.
 
-Rooms beside each other do not know each other; here they are introduced. `turn` is what a clock, an event or a command
-does, may be done by any number of processes at once, and may die anywhere.
+Rooms beside each other do not know each other; here they are introduced. `decide` and `send` are what a clock, an event or a
+command do; any number of processes may do it at once, and die anywhere.
 """
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from contacts.intake import apply as intake
@@ -17,11 +18,23 @@ from outbox.plan import say
 from settings import Settings
 
 
-def decide(store: Store, settings: Settings, now: datetime, *, actor: str, only: int | None = None) -> Counter[str]:
+@dataclass(frozen=True)
+class Decided:
+    """How many events of which kind were told, and how many people entered, moved on, left."""
+
+    told: Counter[str]
+    moved: Counter[str]
+
+    def __str__(self) -> str:
+        counted = [f"{count} {what}" for what, count in (*self.told.items(), *self.moved.items()) if count]
+        return ", ".join(counted) or "nobody was due"
+
+
+def decide(store: Store, settings: Settings, now: datetime, *, actor: str, only: int | None = None) -> Decided:
     """Apply what came in, set going what was approved, and move on who is due. Nothing is sent by this."""
-    applied = intake.apply(store, settings, now)
+    told = intake.apply(store, settings, now)
     launch.release_approved(store, actor=actor, now=now)
-    return applied + advance(store, settings, now, say, only)
+    return Decided(told, advance(store, settings, now, say, only))
 
 
 def set_going(store: Store, settings: Settings, launch_id: int, *, actor: str, now: datetime) -> Counter[str]:

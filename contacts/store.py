@@ -13,9 +13,10 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
-from sqlmodel import Session
+from sqlmodel import Session, SQLModel
 
 from contacts.models import Audit
 from errors import Misconfigured, NotMigrated
@@ -125,6 +126,12 @@ class Store:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def insert_new(session: Session, table: type[SQLModel]) -> Any:
+    """An INSERT that leaves alone what is there already."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing()
 
 
 def audit(session: Session, at: datetime, actor: str, action: str, subject: str, **detail: Any) -> None:

@@ -15,6 +15,6 @@ async def advance_journeys() -> None:
     """Once a minute: people whose wait is over go on, scheduled campaigns start, and what that says is sent."""
     own, store = opened()
     with discreet():
-        moved = await asyncio.to_thread(street.decide, store, own, utc_now(), actor="prefect")
-    get_run_logger().info(", ".join(f"{count} {what}" for what, count in moved.items() if count) or "Nobody was due.")
+        decided = await asyncio.to_thread(street.decide, store, own, utc_now(), actor="prefect")
+    get_run_logger().info("%s", decided)
     await drained(store, own, patience=5.0)

@@ -20,7 +20,6 @@ from uuid import uuid4
 from pydantic_settings import SettingsConfigDict
 
 import street
-from contacts.audience.words import EVENTS
 from contacts.store import Store, utc_now
 from flows.engine import opened
 from flows.up import spoken
@@ -56,9 +55,9 @@ class Consumer:
 
     async def _turn(self) -> None:
         done = await asyncio.to_thread(street.decide, self.store, self.own, utc_now(), actor="consumer")
-        if done["said"] or done["entered"]:
+        if done.moved["said"]:
             await street.send(self.store, self.own)
-        self.untold += Counter({kind: count for kind, count in done.items() if kind in EVENTS})
+        self.untold += done.told
         now = asyncio.get_running_loop().time()
         if self.untold and now - self.told_at >= self.every.nudge_every:
             told, self.untold, self.told_at = self.untold, Counter(), now

@@ -15,8 +15,6 @@ async def follow_up() -> None:
     """Follow up what people did: whoever ordered, signed up or answered goes on in their campaigns, once."""
     own, store = opened()
     with discreet():
-        moved = await asyncio.to_thread(street.decide, store, own, utc_now(), actor="prefect")
-    get_run_logger().info(
-        ", ".join(f"{count} {what}" for what, count in moved.items() if count) or "Followed up already."
-    )
+        decided = await asyncio.to_thread(street.decide, store, own, utc_now(), actor="prefect")
+    get_run_logger().info("%s", decided)
     await drained(store, own, patience=5.0)

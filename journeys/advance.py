@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Protocol
 
-from sqlalchemy import and_, func, select, true, update
+from sqlalchemy import and_, func, literal, select, true, update
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col
 
@@ -25,8 +25,6 @@ from failpoints import failpoint
 from journeys import enrol, events, schedule
 from journeys.campaign import STEP, Pause, Say, WaitFor
 from settings import Settings
-
-QUIETLY: dict[str, Any] = {"synchronize_session": False}
 
 
 class Plan(Protocol):
@@ -143,7 +141,7 @@ class _Tick:
         if (leave := self.content["leave"]) and leave.get("when"):
             left = update(Enrolment).where(due, self._true_of(leave["when"]))
             ended = {"outcome": "left", "ended_at": self.now, "waiting": None}
-            self.moved["left"] += self._changed(session, left.values(**ended))
+            self.moved["left"] += events.changed(session, left.values(**ended))
         if step.when:
             self._go_on(session, number, and_(due, ~self._true_of(step.when)))
         match step:
@@ -199,14 +197,14 @@ class _Tick:
             col(Enrolment.due_at) > self.now,
             col(Enrolment.id).in_(to_come),
         )
-        self._changed(session, late.values(due_at=later(col(Enrolment.due_at), behind)))
+        events.changed(session, late.values(due_at=later(col(Enrolment.due_at), behind)))
 
     def _go_on(self, session: Session, number: int, who: Clause) -> int:
         """To the next step at the same time, or to the end."""
         values: dict[str, Any] = {"step": number + 1, "waiting": None, "since": None}
         if number + 1 == len(self.content["steps"]):
             values |= {"outcome": "finished", "ended_at": self.now}
-        return self._changed(session, update(Enrolment).where(who).values(**values))
+        return events.changed(session, update(Enrolment).where(who).values(**values))
 
     def _waits(self, session: Session, number: int, step: Pause, due: Clause) -> None:
         """The end of a wait is reckoned once for all who share a minute, a clock and a calendar."""
@@ -214,10 +212,10 @@ class _Tick:
         if not ends.looks_at_the_clock:
             seconds = int((ends.ends(self.now, "UTC") - self.now).total_seconds())
             on = update(Enrolment).where(due).values(step=number + 1, due_at=later(col(Enrolment.due_at), seconds))
-            self.moved["waiting"] += self._changed(session, on)
+            self.moved["waiting"] += events.changed(session, on)
             return
         zone = func.coalesce(col(Contact.time_zone), self.settings.time_zone)
-        country = func.coalesce(col(Contact.country), "") if ends.kind == "working_day" else func.coalesce("", "")
+        country = func.coalesce(col(Contact.country), "") if ends.kind == "working_day" else literal("")
         groups = (
             select(col(Enrolment.due_at), zone, country)
             .select_from(Enrolment)
@@ -234,7 +232,7 @@ class _Tick:
                 own = col(Enrolment.contact_id).is_(None)
             until = ends.ends(at, zone_ or self.settings.time_zone, country_)
             on = update(Enrolment).where(due, col(Enrolment.due_at) == at, own)
-            self.moved["waiting"] += self._changed(session, on.values(step=number + 1, due_at=until))
+            self.moved["waiting"] += events.changed(session, on.values(step=number + 1, due_at=until))
 
     def _listens(self, session: Session, number: int, step: WaitFor, due: Clause) -> None:
         """Whose patience has ended goes on; who has just arrived begins to listen, also to what was told already."""
@@ -248,14 +246,10 @@ class _Tick:
             since=col(Enrolment.due_at), waiting=step.wait_for,
             due_at=later(col(Enrolment.due_at), int(step.up_to.total_seconds())),
         )  # fmt: skip
-        self.moved["waiting"] += self._changed(session, begin)
+        self.moved["waiting"] += events.changed(session, begin)
         just = and_(col(Enrolment.since) >= earliest, col(Enrolment.step) == number)
         self.moved["heard"] += events.wake(session, self.launch, step.wait_for, just)
         self._go_on(session, number, and_(due, col(Enrolment.waiting).is_not(None)))
-
-    def _changed(self, session: Session, change: Any) -> int:
-        done: Any = session.execute(change, execution_options=QUIETLY)
-        return int(done.rowcount)
 
 
 def next_due(session: Session, launch: int | None = None) -> datetime | None:

@@ -108,18 +108,6 @@ class Enter(BaseModel):
         """Who may enter again: a broadcast says a thing once, an order is thanked for each time."""
         return self.again or ("always" if self.key else "never")
 
-    @property
-    def pause(self) -> timedelta | None:
-        """How long after having entered one may enter again; None: never."""
-        if self.rule == "never":
-            return None
-        return timedelta(0) if self.rule == "always" else _duration(self.rule.removeprefix("after "))
-
-    @property
-    def stands(self) -> bool:
-        """Whether it goes on taking people in, or is set going once."""
-        return self.on is not None or self.every is not None
-
 
 class Leave(BaseModel):
     """What ends a passage early: an event (of the same key, where the campaign has one), or a condition."""

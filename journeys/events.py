@@ -81,7 +81,7 @@ def leave(session: Session, launch: Launch, who: Clause, now: datetime) -> int:
     )
     inside = or_(col(Enrolment.outcome).is_(None), and_(col(Enrolment.outcome) == "finished", still_to_come))
     left = update(Enrolment).where(col(Enrolment.launch_id) == launch.id, inside, who, happened)
-    return _changed(session, left.values(outcome="left", ended_at=now, waiting=None))
+    return changed(session, left.values(outcome="left", ended_at=now, waiting=None))
 
 
 def wake(session: Session, launch: Launch, kind: str, who: Clause) -> int:
@@ -101,7 +101,7 @@ def wake(session: Session, launch: Launch, kind: str, who: Clause) -> int:
         "waiting": None,
         "since": None,
     }
-    return _changed(session, waiting.values(**on))
+    return changed(session, waiting.values(**on))
 
 
 def _goal(session: Session, launch: Launch, who: Clause) -> int:
@@ -119,7 +119,7 @@ def _goal(session: Session, launch: Launch, who: Clause) -> int:
         who,
         _after(launch.content, goal["on"], *within, keyed=False),
     )
-    return _changed(session, reached.values(goal_at=first.correlate(Enrolment).scalar_subquery()))
+    return changed(session, reached.values(goal_at=first.correlate(Enrolment).scalar_subquery()))
 
 
 def _of(content: dict[str, Any], kind: str, *, keyed: bool = True) -> list[Clause]:
@@ -139,6 +139,7 @@ def _after(content: dict[str, Any], kind: str, *when: Clause, keyed: bool = True
     return exists(select(literal(1)).where(*_of(content, kind, keyed=keyed), *when).correlate(Enrolment))
 
 
-def _changed(session: Session, change: Any) -> int:
+def changed(session: Session, change: Any) -> int:
+    """How many rows a statement changed."""
     done: Any = session.execute(change, execution_options=QUIETLY)
     return int(done.rowcount)

@@ -6,7 +6,7 @@ does not exist means the one an hour later; where it is put back, the first of t
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import cache
 from typing import Literal
 
@@ -171,7 +171,3 @@ def following(expression: str, zone: str, after: datetime) -> tuple[str, datetim
 def minute_of(at: datetime) -> datetime:
     """Journeys think in minutes: those who are due in the same one move together."""
     return at.replace(second=0, microsecond=0)
-
-
-def day_of(at: datetime, zone: str) -> date:
-    return Instant.from_timestamp(at.timestamp()).to_tz(zone).date().to_stdlib()

@@ -12,10 +12,9 @@ from contacts.models import Enrolment, Launch
 from contacts.store import Store, audit
 from errors import NotAllowed
 from journeys.enrol import COLUMNS
+from journeys.events import changed
 from journeys.launch import fetch, standing
 from journeys.status import described
-
-QUIETLY: dict[str, Any] = {"synchronize_session": False}
 
 
 @dataclass
@@ -99,8 +98,8 @@ def moved(store: Store, name: str, *, actor: str, now: datetime) -> Move:
             session.execute(insert(Enrolment).from_select(["launch_id", *kept, "step"], new.add_columns(step)))
             if not listens:  # whoever waited for something that is no longer waited for goes on when patience ends
                 quit_ = update(Enrolment).where(*_under_way(newest), col(Enrolment.step) == part["to_step"])
-                session.execute(quit_.values(waiting=None, since=None), execution_options=QUIETLY)
+                changed(session, quit_.values(waiting=None, since=None))
             over = update(Enrolment).where(*at).values(outcome="moved", ended_at=now, waiting=None)
-            session.execute(over, execution_options=QUIETLY)
+            changed(session, over)
         audit(session, now, actor, "moved", f"launch:{move.to}", people=move.people)
         return move

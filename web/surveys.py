@@ -2,12 +2,11 @@
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col
 
 from contacts import activity
 from contacts.models import Event
-from contacts.store import utc_now
+from contacts.store import insert_new, utc_now
 from settings import settings
 from web.links import language, lost, named, page, store
 
@@ -41,12 +40,11 @@ def survey(
         said = {"score": score, "campaign": launch.campaign, "launch": launch.id}
         said |= {key: enrolment.key} if key else {}
         said |= {"comment": comment.replace("\x00", "").strip()} if comment.strip() else {}
-        insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-        answer = insert(Event).values(
+        answer = insert_new(session, Event).values(
             contact_id=enrolment.contact_id, kind="survey_answered", at=now, received_at=now, source="survey",
             source_id=f"{message.enrolment_id}-{message.step}-{message.medium}", properties=said,
         )  # fmt: skip
-        kept = session.execute(answer.on_conflict_do_nothing().returning(col(Event.id))).scalar()
+        kept = session.execute(answer.returning(col(Event.id))).scalar()
         if kept is not None and enrolment.contact_id:
             activity.refresh(session, settings().currency, [enrolment.contact_id])
         return page(request, "survey.html", language(session, enrolment), score=score, done=True)

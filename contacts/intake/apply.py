@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, or_, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from sqlmodel import Session, col
 
@@ -23,7 +22,7 @@ from contacts.audience.words import TRAITS, is_medium
 from contacts.identity import address_key, normalised
 from contacts.mapping import country_code, language_code, time_zone
 from contacts.models import Address, Contact, Event, Intake
-from contacts.store import Store
+from contacts.store import Store, insert_new
 from settings import Settings
 
 AT_ONCE = 200
@@ -224,8 +223,7 @@ class _Application:
             }
             for one in reversed(told)
         }  # fmt: skip
-        insert = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
-        kept = insert(Event).on_conflict_do_nothing().returning(col(Event.contact_id), col(Event.kind))
+        kept = insert_new(self.session, Event).returning(col(Event.contact_id), col(Event.kind))
         new = list(self.session.execute(kept, list(rows.values())))
         if new:
             activity.refresh(self.session, self.settings.currency, {contact for contact, _ in new})

@@ -6,11 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
 from contacts.models import Intake
-from contacts.store import Store, audit
+from contacts.store import Store, audit, insert_new
 
 # What a body needs to be understood later; the signature has done its work.
 KEPT = ("-topic", "-resource", "-event", "-id", "-version", "-source", "-domain", "-triggered-at", "-timestamp")
@@ -19,11 +18,10 @@ KEPT = ("-topic", "-resource", "-event", "-id", "-version", "-source", "-domain"
 def keep(
     session: Session, source: str, key: str, headers: Mapping[str, str], body: bytes, received_at: datetime
 ) -> bool:
-    """One row for each delivery, whoever often it is made. False: it was here already."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    """One row for each delivery, however often it is made. False: it was here already."""
     told = {name: value for name, value in headers.items() if name.endswith(KEPT)}
     row = {"source": source, "key": key, "received_at": received_at, "headers": told, "body": body, "state": "new", "problem": ""}  # fmt: skip
-    kept = insert(Intake).values(row).on_conflict_do_nothing().returning(col(Intake.id))
+    kept = insert_new(session, Intake).values(row).returning(col(Intake.id))
     return session.execute(kept).scalar() is not None
 
 

@@ -53,7 +53,7 @@ def started(store: Store, settings: Settings, now: datetime = START, name: str =
 
 
 def tick(store: Store, settings: Settings, now: datetime) -> Counter[str]:
-    moved = street.decide(store, settings, now, actor="t")
+    moved = street.decide(store, settings, now, actor="t").moved
     while reserved := reserve(store, settings, worker="t", now=now):
         record(store, reserved, Answer(), now)
     return moved
