@@ -24,6 +24,7 @@ from channels.base import Answer
 from contacts import activity, audience
 from contacts.audience import Question
 from contacts.models import Batch, Contact, Enrolment, Event, Launch, Message, message_state
+from contacts.spans import UNITS
 from contacts.store import Store
 from errors import BadContent, NotAllowed
 from journeys import launch as launches
@@ -143,7 +144,7 @@ class Assumption:
         properties = {
             name: float(value) if re.fullmatch(r"-?\d+(\.\d+)?", value) else value for name, value in given.items()
         }
-        after = timedelta(seconds=int(matched[3]) * times.UNITS[matched[4]]) if matched[3] else None
+        after = int(matched[3]) * UNITS[matched[4]] if matched[3] else None
         return cls(matched[1], properties, after, text)
 
 

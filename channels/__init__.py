@@ -5,14 +5,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from channels.base import Channel, Ear
+from channels.base import Channel
+from channels.hearing import Ear, Poll, Webhook
 from errors import Unknown, did_you_mean
 from settings import Settings
+
+VOCABULARY = ("base", "hearing", "naming")
 
 
 def _files() -> list[str]:
     found = (path.stem for path in Path(__file__).parent.glob("*.py"))
-    return sorted(name for name in found if not name.startswith("_") and name != "base")
+    return sorted(name for name in found if not name.startswith("_") and name not in VOCABULARY)
 
 
 @cache
@@ -39,7 +42,25 @@ def get(name: str) -> type[Channel]:
 @cache
 def ear(name: str) -> type[Ear]:
     """The ear of a file. Raises Unknown."""
-    found: type[Ear] | None = _of(name, Ear) if name in _files() else None
+    found: type[Ear] = _listening(name, Ear)
+    return found
+
+
+@cache
+def webhook(name: str) -> type[Webhook]:
+    """The ear of a file that others speak into. Raises Unknown."""
+    found: type[Webhook] = _listening(name, Webhook)
+    return found
+
+
+@cache
+def polls() -> list[str]:
+    """The ears that go and look."""
+    return [name for name in _files() if _of(name, Poll)]
+
+
+def _listening(name: str, kind: type) -> Any:
+    found = _of(name, kind) if name in _files() else None
     if found is None:
         raise Unknown(f"Nothing here listens to “{name}”{did_you_mean(name, ears())}")
     return found
@@ -47,8 +68,8 @@ def ear(name: str) -> type[Ear]:
 
 def _of(name: str, kind: type) -> Any:
     module = import_module(f"channels.{name}")
-    own = (value for value in vars(module).values() if isinstance(value, type) and value.__module__ == module.__name__)
-    return next((found for found in own if issubclass(found, kind)), None)
+    found = (value for value in vars(module).values() if isinstance(value, type) and issubclass(value, kind))
+    return next((own for own in found if getattr(own, "name", None) == name), None)
 
 
 def speaking(medium: str, settings: Settings) -> type[Channel]:

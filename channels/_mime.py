@@ -13,6 +13,8 @@ from email.header import Header
 from email.utils import format_datetime, formataddr
 
 from channels.base import Dispatch, Outgoing, Part
+from channels.naming import named
+from settings import settings
 
 SOFT_BREAK = b"=\r\n"
 UNSAFE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
@@ -85,8 +87,8 @@ class Letter:
         self.fixed = "".join(f"{name}: {value}\r\n" for name, value in fixed.items())
 
     def message_id(self, message: Outgoing) -> str:
-        """Ours, and the same however often it is made: the ledger's identity at our domain."""
-        return f"<{message.id}.passaparola@{self.domain}>"
+        """Ours, and the same however often it is made: the ledger's identity, signed, at our domain."""
+        return f"<{named(settings().secret, message.id)}.passaparola@{self.domain}>"
 
     def build(self, message: Outgoing) -> bytes:
         """Raises ValueError: a value that must not stand in a header."""

@@ -1,6 +1,6 @@
-"""The vocabulary that channels share: what is handed to one, what it answers, what it hears, and what it must be able to do.
+"""The vocabulary of speaking: what is handed to a channel, what it answers, and what it must be able to do.
 
-A channel is one file here with a mouth (`Channel`), an ear (`Ear`), or both. It declares its settings; the mouth its
+A channel is one file here with a mouth (`Channel`), an ear (hearing.py), or both. It declares its settings; the mouth its
 medium, limits and prices, and how a dispatch is sent; the ear whose body it believes, and what that body says.
 `errors.ChannelError` draws the tree of what a mouth may raise instead of an answer.
 """
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,10 @@ class Skeleton:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message: our id of it, where it goes (empty: to the public), and what fills the holes."""
+    """One message: our id of it, where it goes (empty: to the public), and what fills the holes.
+
+    `headers` are those of a letter; `In-Reply-To` names what is answered on every medium.
+    """
 
     id: str
     to: str
@@ -115,6 +118,7 @@ class Channel(ABC):
     public: ClassVar[bool] = False
     batch: ClassVar[int] = 1
     timeout: ClassVar[float] = 30.0  # seconds after which nobody waits for an answer any more
+    as_one: ClassVar[bool] = False  # a request is accepted whole or not at all: what proves one message proves them all
 
     @abstractmethod
     async def send(self, dispatch: Dispatch) -> Answer:
@@ -151,52 +155,3 @@ class Channel(ABC):
     async def close(self) -> None:
         """Let go of connections."""
         return None
-
-
-@dataclass(frozen=True)
-class Happening:
-    """Something that someone did, in the words of the Segment spec. `amount` is in the currency's minor units.
-
-    `id` is the source's name of it: the same told twice, whichever way, has the same. Without any address it is about
-    the person of an earlier happening of that source, `about`.
-    """
-
-    kind: str
-    id: str
-    at: datetime
-    addresses: Mapping[str, str] = field(default_factory=dict)
-    traits: Mapping[str, str] = field(default_factory=dict)
-    amount: int | None = None
-    currency: str | None = None
-    properties: Mapping[str, Any] = field(default_factory=dict)
-    agrees: bool | None = None  # the answer to the sender's own question whether we may write; None: it did not ask
-    agreed_at: datetime | None = None  # when that was answered, where it is not of this very moment
-    about: str = ""
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What a body says. One item that is not understood stops no other; with neither, there was nothing for us in it."""
-
-    happenings: Sequence[Happening] = ()
-    problems: Sequence[str] = ()
-
-
-class Ear(ABC):
-    """A way to listen: the body of a webhook, believed by its signature over the raw bytes, understood later.
-
-    Header names are given in lower case.
-    """
-
-    name: ClassVar[str]
-
-    @abstractmethod
-    def delivery(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
-        """The sender's name of this delivery, the same when it is sent again; None for a greeting that says nothing.
-
-        Raises Misconfigured: we have no secret to believe it by. Forged: it is not from whom it says.
-        """
-
-    @abstractmethod
-    def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
-        """What a body says that was believed. Raises ValueError: it is not understood at all."""

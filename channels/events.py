@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from standardwebhooks.webhooks import Webhook
+from standardwebhooks import webhooks
 
 from channels._signed import at, currency_of, filled, json_of, mapping, minor, part, secrets_of, text
-from channels.base import Ear, Happening, Heard
+from channels.hearing import Happening, Heard, Webhook
 from errors import Forged, Misconfigured
 from settings import FromEnvironment
 
@@ -26,13 +26,13 @@ class EventsSettings(FromEnvironment):
     events_secret: str = ""
 
 
-class Events(Ear):
+class Events(Webhook):
     name = "events"
 
     def delivery(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
         for secret in secrets_of(EventsSettings().events_secret, "EVENTS_SECRET"):
             try:
-                hook = Webhook(secret)
+                hook = webhooks.Webhook(secret)
             except ValueError:
                 raise Misconfigured("PASSAPAROLA_EVENTS_SECRET is not a secret such as whsec_… in base64.") from None
             try:

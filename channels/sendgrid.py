@@ -17,6 +17,7 @@ import orjson
 from pydantic import SecretStr
 
 from channels._mime import UNSAFE, header
+from channels._sendgrid_events import ATTEMPT, OURS, SendgridEvents
 from channels.base import Answer, Channel, Dispatch, Evidence, Outgoing
 from errors import Blocked, Misconfigured, Refused, TooLarge, Unavailable, Uncertain
 from failpoints import failpoint
@@ -24,15 +25,14 @@ from settings import FromEnvironment
 
 SUBSTITUTIONS = 10_000  # bytes per personalization; the documentation also says 50,000, so this is the safe one
 LARGEST_REQUEST = 28 * 1024 * 1024
-OURS = "passaparola_message"  # reserved names of the event webhook win over equal ones, so ours has a prefix
-ATTEMPT = "passaparola_attempt"
 PAGE = 500
+
+__all__ = ["Sendgrid", "SendgridEvents"]
 
 
 class SendgridSettings(FromEnvironment):
     sendgrid_api_key: SecretStr = SecretStr("")
     sendgrid_api_url: str = "https://api.sendgrid.com"
-    sendgrid_webhook_public_key: str = ""
 
 
 class Sendgrid(Channel):
@@ -40,6 +40,7 @@ class Sendgrid(Channel):
     medium = "email"
     batch = 1_000
     timeout = 30.0
+    as_one = True
 
     def __init__(self) -> None:
         own = SendgridSettings()

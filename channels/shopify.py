@@ -21,7 +21,7 @@ from channels._signed import (
     secrets_of,
     text,
 )
-from channels.base import Ear, Happening, Heard
+from channels.hearing import Happening, Heard, Webhook
 from errors import Forged
 from settings import FromEnvironment
 
@@ -39,7 +39,7 @@ class ShopifySettings(FromEnvironment):
     shopify_secret: str = ""
 
 
-class Shopify(Ear):
+class Shopify(Webhook):
     name = "shopify"
 
     def delivery(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:

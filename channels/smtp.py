@@ -4,6 +4,7 @@ What is refused before the body went out was certainly not accepted; what broke 
 """
 
 import asyncio
+from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
@@ -11,15 +12,17 @@ from pydantic import SecretStr
 
 from channels._mime import Letter
 from channels.base import Answer, Channel, Dispatch, Outgoing
+from channels.naming import envelope_sender
 from errors import Blocked, Misconfigured, Unavailable
 from failpoints import failpoint
-from settings import FromEnvironment
+from settings import FromEnvironment, settings
 
 CONNECTIONS = 5
 
 
 class SmtpSettings(FromEnvironment):
     smtp_url: SecretStr = SecretStr("")
+    bounce_address: str = ""  # bounces come back to bounce+<message>@…; a channel that hears mail reads them
 
 
 class Smtp(Channel):
@@ -29,17 +32,18 @@ class Smtp(Channel):
     timeout = 300.0  # for a whole batch; one command has a fifth of it
 
     def __init__(self) -> None:
-        url = urlsplit(SmtpSettings().smtp_url.get_secret_value())
+        own = SmtpSettings()
+        url = urlsplit(own.smtp_url.get_secret_value())
         if url.scheme not in ("smtp", "smtps") or not url.hostname:
             raise Misconfigured("SMTP needs PASSAPAROLA_SMTP_URL such as smtp://user:password@host:587")
-        self.url = url
+        self.url, self.bounces = url, own.bounce_address
         self.idle: list[aiosmtplib.SMTP] = []
 
     async def send(self, dispatch: Dispatch) -> Answer:
         letter = Letter(dispatch)
         waiting = list(reversed(dispatch.messages))
         lines = await self._connected(min(CONNECTIONS, len(waiting)))
-        run = _Run(letter, dispatch.sender.email, waiting)
+        run = _Run(letter, self._envelope(dispatch), waiting)
         kept = await asyncio.gather(*(run.line(client) for client in lines))
         if run.blocked and len(waiting) == len(dispatch.messages):
             raise Blocked(run.blocked)
@@ -48,6 +52,12 @@ class Smtp(Channel):
             run.deferred[message.id] = "the connection to the server broke"
         failpoint("accepted")
         return Answer(refused=run.refused, deferred=run.deferred, uncertain=run.uncertain)
+
+    def _envelope(self, dispatch: Dispatch) -> Callable[[Outgoing], str]:
+        """Who a bounce goes to: each message's own address, where bounces are heard."""
+        if not self.bounces:
+            return lambda message: dispatch.sender.email
+        return lambda message: envelope_sender(self.bounces, settings().secret, message.id)
 
     async def _connected(self, count: int) -> list[aiosmtplib.SMTP]:
         """At least one open line, or Unavailable; an idle one that the server has closed is not used."""
@@ -91,8 +101,8 @@ class Smtp(Channel):
 class _Run:
     """One dispatch over several lines, each taking the next message until none is left."""
 
-    def __init__(self, letter: Letter, sender: str, waiting: list[Outgoing]) -> None:
-        self.letter, self.sender, self.waiting = letter, sender, waiting
+    def __init__(self, letter: Letter, envelope: Callable[[Outgoing], str], waiting: list[Outgoing]) -> None:
+        self.letter, self.envelope, self.waiting = letter, envelope, waiting
         self.blocked = ""
         self.refused: dict[str, str] = {}
         self.deferred: dict[str, str] = {}
@@ -110,7 +120,7 @@ class _Run:
         began = False
         try:
             body = self.letter.build(message)
-            await client.mail(self.sender)
+            await client.mail(self.envelope(message))
             await client.rcpt(message.to)
             failpoint("half_written")
             began = True
@@ -120,9 +130,11 @@ class _Run:
             return await _cleared(client)
         except aiosmtplib.SMTPSenderRefused as error:
             if error.code >= 500:
-                self.blocked = f"the SMTP server does not take mail from {self.sender}: {error.code} {error.message}"[
-                    :300
-                ]
+                self.blocked = (
+                    f"the SMTP server does not take mail from {self.envelope(message)}: {error.code} {error.message}"[
+                        :300
+                    ]
+                )
                 self.waiting.append(message)
                 return False
             self.deferred[message.id] = f"{error.code} {error.message}"[:300]

@@ -21,7 +21,7 @@ from channels._signed import (
     secrets_of,
     text,
 )
-from channels.base import Ear, Happening, Heard
+from channels.hearing import Happening, Heard, Webhook
 from errors import Forged
 from settings import FromEnvironment
 
@@ -34,7 +34,7 @@ class StripeSettings(FromEnvironment):
     stripe_secret: str = ""
 
 
-class Stripe(Ear):
+class Stripe(Webhook):
     name = "stripe"
 
     def delivery(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:

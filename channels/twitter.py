@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from channels._post_length import LIMIT, URL, thread, weighted
+from channels._twitter_ear import TwitterEar
 from channels.base import Answer, Channel, Dispatch, Evidence, Media, Skeleton
 from errors import Blocked, Misconfigured, Refused, Unavailable, Uncertain
 from failpoints import failpoint
@@ -26,6 +27,9 @@ from settings import FromEnvironment, settings
 LONGEST_THREAD = 10
 LARGEST_PICTURE = 5 * 1024 * 1024
 POST, POST_WITH_URL = Decimal("0.015"), Decimal("0.200")  # US dollars, pay per use since 2026-02-06
+
+
+__all__ = ["Twitter", "TwitterEar"]
 
 
 class TwitterSettings(FromEnvironment):
@@ -87,10 +91,14 @@ class Twitter(Channel):
         return " + ".join(f"{weighted(part)} of {LIMIT}" for part in parts)
 
     async def send(self, dispatch: Dispatch) -> Answer:
-        return await to_thread(_Account(self.keys, self.api_url, self.timeout).post, dispatch)
+        return await to_thread(account(self).post, dispatch)
 
     async def look_up(self, dispatch: Dispatch) -> Evidence:
-        return await to_thread(_Account(self.keys, self.api_url, self.timeout).evidence, dispatch)
+        return await to_thread(account(self).evidence, dispatch)
+
+
+def account(own: Twitter) -> "_Account":
+    return _Account(own.keys, own.api_url, own.timeout)
 
 
 class _Account:
@@ -103,8 +111,22 @@ class _Account:
         _redirected(self.client.session, api_url, timeout)
         self.keys, self.api_url, self.timeout = keys, api_url, timeout
 
+    def me(self) -> str:
+        return str(self._answered(lambda: self.client.get_me(user_auth=True), began=False).data.id)
+
+    def read(self, asked: Callable[[Any], Any]) -> dict[str, Any]:
+        """A page as X answers it. Raises Unavailable, Blocked, Refused."""
+        import requests
+
+        self.client.return_type = requests.Response
+        page: dict[str, Any] = self._answered(lambda: asked(self.client), began=False).json()
+        return page
+
     def post(self, dispatch: Dispatch) -> Answer:
         message = dispatch.messages[0]
+        answered = message.headers.get("In-Reply-To", "")
+        if answered.startswith("direct:"):
+            return self._direct(message.id, answered.removeprefix("direct:"), dispatch)
         began = time.monotonic()
         parts = thread(dispatch.skeleton.parts["text"].fill(message.values))
         media = [self._answered(partial(self._upload, one), began=False) for one in dispatch.skeleton.media]
@@ -116,7 +138,8 @@ class _Account:
                     raise Uncertain(f"{len(posted)} of {len(parts)} posts of the thread are out, then X became slow")
                 raise Unavailable("X is slow today")
             try:
-                posted.append(self._create(part, media if not posted else [], posted[-1] if posted else None))
+                after = posted[-1] if posted else answered or None
+                posted.append(self._create(part, media if not posted else [], after))
             except _Duplicate:
                 return self._already_there(dispatch, posted)
             except (Refused, Unavailable, Blocked) as error:
@@ -125,6 +148,15 @@ class _Account:
                 raise
         failpoint("accepted")
         return Answer(receipt=posted[0], receipts={message.id: posted[0]})
+
+    def _direct(self, id_: str, conversation: str, dispatch: Dispatch) -> Answer:
+        text = dispatch.skeleton.parts["text"].fill(dispatch.messages[0].values)
+        made = self._answered(
+            lambda: self.client.create_direct_message(dm_conversation_id=conversation, text=text, user_auth=True)
+        )
+        failpoint("accepted")
+        receipt = str(made.data["dm_event_id"])
+        return Answer(receipt=receipt, receipts={id_: receipt})
 
     def _create(self, text: str, media: list[str], after: str | None) -> str:
         made = self._answered(
@@ -145,7 +177,7 @@ class _Account:
 
     def evidence(self, dispatch: Dispatch) -> Evidence:
         """Our own timeline since the launch: all parts there, or none; a part of a thread proves neither."""
-        me = self._answered(lambda: self.client.get_me(user_auth=True), began=False).data.id
+        me = self.me()
         fields = ["created_at", "entities"]
         read = self._answered(
             lambda: self.client.get_users_tweets(me, max_results=100, tweet_fields=fields, user_auth=True), began=False

@@ -24,7 +24,7 @@ from channels._signed import (
     secrets_of,
     text,
 )
-from channels.base import Ear, Happening, Heard
+from channels.hearing import Happening, Heard, Webhook
 from settings import FromEnvironment
 
 GREETING = re.compile(rb"webhook_id=\d{1,20}")
@@ -34,7 +34,7 @@ class WoocommerceSettings(FromEnvironment):
     woocommerce_secret: str = ""
 
 
-class Woocommerce(Ear):
+class Woocommerce(Webhook):
     name = "woocommerce"
 
     def delivery(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:

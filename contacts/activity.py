@@ -16,7 +16,7 @@ def refresh(session: Session, currency: str, contacts: Collection[int] | None = 
         session.execute(
             select(col(Contact.id)).where(col(Contact.id).in_(contacts)).order_by(col(Contact.id)).with_for_update()
         )
-    mine = [] if contacts is None else [col(Event.contact_id).in_(contacts)]
+    mine = [~col(Event.machine), *([] if contacts is None else [col(Event.contact_id).in_(contacts)])]
     session.execute(delete(Activity).where(*([] if contacts is None else [col(Activity.contact_id).in_(contacts)])))
     place = func.row_number().over(
         partition_by=(col(Event.contact_id), col(Event.kind)), order_by=(col(Event.at).desc(), col(Event.id).desc())

@@ -64,6 +64,28 @@ def told(
     return record(session, contact_id, "email", topic, granted, at=at, source=source, proof=proof)
 
 
+def dated(
+    session: Session,
+    contact_id: int,
+    medium: str,
+    topic: str,
+    granted: bool,
+    *,
+    at: datetime,
+    source: str,
+    proof: dict[str, Any],
+) -> None:
+    """An answer as of its own date, whatever was told before it came: what holds is the latest by date, in any order of
+    telling. Called once for each that is new."""
+    session.add(
+        Consent(
+            contact_id=contact_id, medium=medium, topic=topic, granted=granted, basis="consent", source=source, proof=proof, at=at
+        )
+    )  # fmt: skip
+    said = "said yes" if granted else "said no"
+    audit(session, at, source, said, f"contact:{contact_id}", topic=topic, medium=medium)
+
+
 def soft_opt_in(
     session: Session, contact_id: int, topic: str, *, agrees: bool | None, at: datetime, source: str, order: str
 ) -> bool:

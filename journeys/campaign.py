@@ -21,9 +21,10 @@ from pydantic import (
 )
 
 from contacts.content import read_yaml
+from contacts.spans import UNITS, span
 from errors import Unknown, did_you_mean
 from journeys import times
-from journeys.times import UNITS, Wait
+from journeys.times import Wait
 
 NAME = r"^[a-z][a-z0-9_]*$"
 PRIORITIES = {"high": 1, "normal": 0, "low": -1}
@@ -31,18 +32,12 @@ PRIORITIES = {"high": 1, "normal": 0, "low": -1}
 
 def _duration(said: Any) -> Any:
     """`6 hours`, as people write it."""
-    if isinstance(said, str):
-        matched = re.fullmatch(r"(\d{1,4}) (minute|hour|day|week)s?", said.strip())
-        if not matched:
-            raise ValueError("write a span such as 6 hours or 2 days")
-        return timedelta(seconds=int(matched[1]) * UNITS[matched[2]])
-    return said
+    return span(said) if isinstance(said, str) else said
 
 
-def _in_words(span: timedelta) -> str:
-    seconds = int(span.total_seconds())
-    unit = next(unit for unit in ("week", "day", "hour", "minute") if seconds % UNITS[unit] == 0)
-    return f"{seconds // UNITS[unit]} {unit}s"
+def _in_words(length: timedelta) -> str:
+    unit = next(unit for unit in ("week", "day", "hour", "minute") if not length % UNITS[unit])
+    return f"{length // UNITS[unit]} {unit}s"
 
 
 def _share(said: Any) -> Any:

@@ -12,6 +12,7 @@ from contacts.audience.json_values import scalar
 from contacts.audience.words import Catalogue
 from contacts.chance import share
 from contacts.models import Contact, Enrolment, Event, Launch
+from contacts.spans import span
 from contacts.types import UtcDateTime, minute_of
 from journeys.times import minute_of as minute
 
@@ -70,6 +71,7 @@ def event(session: Session, launch: Launch, since: datetime, now: datetime) -> i
         .join(Contact, col(Contact.id) == col(Event.contact_id))
         .where(
             col(Event.kind) == enter["on"],
+            ~col(Event.machine),
             col(Event.received_at) >= since,
             col(Event.at) >= (launch.hears_from or launch.started_at),
             ~exists(followed.correlate(Event)),
@@ -130,5 +132,4 @@ def _aliases() -> tuple[Any, Any]:
 
 
 def _pause(rule: str) -> timedelta:
-    _, number, unit = rule.split()
-    return timedelta(days=int(number) * (7 if unit.startswith("week") else 1))
+    return span(rule.removeprefix("after "))

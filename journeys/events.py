@@ -127,6 +127,7 @@ def _of(content: dict[str, Any], kind: str, *, keyed: bool = True) -> list[Claus
     own: list[Any] = [
         col(Event.contact_id) == col(Enrolment.contact_id),
         col(Event.kind) == kind,
+        ~col(Event.machine),
         col(Event.id) != func.coalesce(col(Enrolment.event_id), -1),
     ]
     if keyed and (key := content["enter"].get("key")):

@@ -15,9 +15,10 @@ from holidays import HolidayBase, country_holidays
 from pydantic import BaseModel, ConfigDict
 from whenever import Date, Instant, Time, ZonedDateTime
 
+from contacts.spans import UNITS
+
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 PLACES = {"first": "#1", "second": "#2", "third": "#3", "fourth": "#4", "last": "L"}
-UNITS = {"minute": 60, "hour": 3600, "day": 86400, "week": 604800}
 LONGEST_LOOK = timedelta(days=366 * 5)
 
 
@@ -35,7 +36,7 @@ class Wait(BaseModel):
         """The instant at which who begins to wait at `start` goes on."""
         local = Instant.from_timestamp(start.timestamp()).to_tz(zone)
         if self.kind == "span" and self.unit in ("minute", "hour"):
-            return start + timedelta(seconds=self.number * UNITS[self.unit])
+            return start + self.number * UNITS[self.unit]
         day, clock = local.date(), Time.parse_iso(self.at) if self.at else local.time()
         match self.kind:
             case "span":

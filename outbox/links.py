@@ -60,9 +60,3 @@ class Links:
 def message_id(enrolment: Any, step: Any, medium: Any) -> str:
     """How a message is called outside the database: in tokens, headers and at providers."""
     return f"{enrolment}-{step}-{medium}"
-
-
-def message_key(message: str) -> tuple[int, int, str] | None:
-    enrolment, _, rest = message.partition("-")
-    step, _, medium = rest.partition("-")
-    return (int(enrolment), int(step), medium) if enrolment.isdigit() and step.isdigit() and medium.isalpha() else None

@@ -6,6 +6,7 @@ from typing import Any
 from sqlmodel import col
 
 from channels.base import Outgoing
+from channels.naming import named
 from contacts.models import Batch, Event
 from outbox.links import Links, message_id
 from outbox.render.frozen import Ready, constants
@@ -46,7 +47,7 @@ class Personal:
             money = {} if amount is None else {"amount": amount, "currency": currency}
             given["event"] = {"at": at, **properties, "kind": kind, **money}
         headers = {
-            "List-Unsubscribe": f"<{unsubscribe}>, <mailto:{self.mailto}?subject=unsubscribe%20{id_}>",
+            "List-Unsubscribe": f"<{unsubscribe}>, <mailto:{self.mailto}?subject=unsubscribe%20{named(self.settings.secret, id_)}>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         }
         name = " ".join(part for part in typed[:2] if part)

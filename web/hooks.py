@@ -16,8 +16,8 @@ from errors import Forged, Misconfigured, Unknown
 from web.links import store
 
 router = APIRouter()
-LARGEST = 1_000_000  # bytes; the largest orders that shops send are some hundred thousand
 PATIENCE = 10.0  # seconds for a body to arrive
+SLOWEST = 1_000_000  # bytes a second, for the large ones
 REFUSED: dict[int | str, dict[str, Any]] = {
     202: {"description": "On disk; applied within seconds."},
     400: {"description": "The body broke off."},
@@ -42,19 +42,29 @@ async def webhook(channel: str, request: Request) -> Response:
     return await _received(channel, request)
 
 
+@router.get("/webhooks/{channel}", responses={404: {"description": "Nothing here asks so."}})
+async def challenged(channel: str, request: Request) -> Response:
+    """A provider asks whether we are who we say, before it sends anything."""
+    try:
+        answer = channels.webhook(channel).challenge(request.query_params)
+    except (Unknown, Misconfigured):
+        answer = None
+    return Response(answer, media_type="application/json") if answer else _said(404, "Nothing here asks so.")
+
+
 async def _received(channel: str, request: Request) -> Response:
     try:
-        ear = channels.ear(channel)()
+        ear = channels.webhook(channel)()
     except Unknown:
         return _said(404, "Nothing listens here.")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         return _said(415, "Send the body as it is.")
     try:
-        body = await asyncio.wait_for(_body(request), PATIENCE)
+        body = await asyncio.wait_for(_body(request, ear.largest), PATIENCE + ear.largest / SLOWEST)
     except TimeoutError:
         return _said(408, "The body came too slowly.")
     if body is None:
-        return _said(413, f"{LARGEST} bytes are the most.")
+        return _said(413, f"{ear.largest} bytes are the most.")
     headers = {name.lower(): value[:500] for name, value in request.headers.items()}
     try:
         key = ear.delivery(headers, body, utc_now())
@@ -62,31 +72,33 @@ async def _received(channel: str, request: Request) -> Response:
         return _said(401, str(error))
     except Misconfigured:
         return _said(404, "Nothing listens here.")
+    except ValueError as error:
+        return _said(400, str(error)[:200])
     if key is None:
         return _said(200, "Hello.")
     try:
-        await run_in_threadpool(_keep, channel, key, headers, body)
+        await run_in_threadpool(_keep, channel, key, headers, body, ear.urgent(body))
     except DBAPIError:
         return _said(503, "It could not be kept; send it again.")
     return _said(202, "Kept.")
 
 
-async def _body(request: Request) -> bytes | None:
+async def _body(request: Request, largest: int) -> bytes | None:
     """None: too large; what was announced or has come is all that is ever held."""
     announced = request.headers.get("content-length", "0")
-    if not announced.isdigit() or int(announced) > LARGEST:
+    if not announced.isdigit() or int(announced) > largest:
         return None
     held = bytearray()
     async for piece in request.stream():
         held += piece
-        if len(held) > LARGEST:
+        if len(held) > largest:
             return None
     return bytes(held)
 
 
-def _keep(channel: str, key: str, headers: Mapping[str, str], body: bytes) -> None:
+def _keep(channel: str, key: str, headers: Mapping[str, str], body: bytes, urgent: bool) -> None:
     with store().write() as session:
-        raw.keep(session, channel, key, headers, body, utc_now())
+        raw.keep(session, channel, key, headers, body, utc_now(), urgent)
 
 
 def _said(status: int, words: str) -> Response:

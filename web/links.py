@@ -11,9 +11,10 @@ from sqlmodel import Session, col, select
 
 from contacts import activity, consent
 from contacts.audience.compile import latest_consent
+from contacts.feedback import message_key
 from contacts.models import Batch, Consent, Contact, Enrolment, Event, Launch, Message
 from contacts.store import Store, utc_now
-from outbox.links import Links, Purpose, message_key
+from outbox.links import Links, Purpose
 from outbox.render.frozen import wording_key
 from settings import settings
 

@@ -12,7 +12,7 @@ from sqlmodel import col
 from contacts.audience import tree
 from contacts.audience.json_values import scalar
 from contacts.audience.parse import parse
-from contacts.audience.words import TRAITS, Catalogue
+from contacts.audience.words import TRAITS, WORKED_OUT, Catalogue
 from contacts.models import Activity, Address, Consent, Contact, Event
 from errors import BadContent
 
@@ -72,7 +72,7 @@ class _Compiler:
                 assert_never(node)
 
     def _trait(self, name: str) -> ColumnElement[Any]:
-        if name in TRAITS:
+        if name in TRAITS or name in WORKED_OUT:
             column: ColumnElement[Any] = col(getattr(Contact, name))  # type: ignore[assignment]
             return column
         return scalar(col(Contact.traits), name, self.catalogue.traits[name])
@@ -104,7 +104,7 @@ class _Compiler:
                     self._passes(node.filter).label("passes"),
                     func.row_number().over(partition_by=col(Event.contact_id), order_by=order).label("place"),
                 )
-                .where(col(Event.kind) == node.event)
+                .where(col(Event.kind) == node.event, ~col(Event.machine))
                 .subquery()
             )
             return col(Contact.id).in_(select(ranked.c.contact_id).where(ranked.c.place == 1, ranked.c.passes))
@@ -136,7 +136,9 @@ class _Compiler:
     def _events(
         self, kind: str, filters: tuple[tree.Filter, ...], start: datetime | None, end: datetime | None
     ) -> Select[Any]:
-        events = select(col(Event.contact_id)).where(col(Event.kind) == kind, *map(self._passes, filters))
+        events = select(col(Event.contact_id)).where(
+            col(Event.kind) == kind, ~col(Event.machine), *map(self._passes, filters)
+        )
         if start:
             events = events.where(col(Event.at) >= start)
         if end:
@@ -170,7 +172,7 @@ def latest_consent(contact_id: Any, medium: str, topic: Any) -> ColumnElement[An
             col(Consent.medium) == medium,
             or_(col(Consent.topic) == topic, col(Consent.topic) == "*"),
         )
-        .order_by(col(Consent.at).desc(), col(Consent.id).desc())
+        .order_by(col(Consent.at).desc(), col(Consent.granted), col(Consent.id).desc())  # of one moment, the no
         .limit(1)
         .correlate_except(Consent)
         .scalar_subquery()

@@ -13,12 +13,15 @@ TRAITS = {
     "time_zone": "text",
 }
 
+# What we make of a person ourselves (contacts/standing.py); no file and no shop may say it.
+WORKED_OUT = {"lifecycle": "text", "participation": "text"}
+
 # Past tense, after the Segment spec: https://segment.com/docs/connections/spec/ecommerce/v2/
 EVENTS = (
     "order_completed", "order_refunded", "order_cancelled", "order_updated", "order_fulfilled",
     "checkout_started", "product_viewed", "product_added", "product_reviewed", "cart_viewed",
     "coupon_applied", "survey_answered", "signed_up", "store_visited",
-    "delivered", "opened", "clicked", "replied", "mentioned", "liked", "shared", "complained", "unsubscribed",
+    "delivered", "bounced", "opened", "clicked", "replied", "mentioned", "liked", "shared", "complained", "unsubscribed",
 )  # fmt: skip
 
 VERBS = {
@@ -33,8 +36,9 @@ MEDIA = ("email", "phone", "sms", "twitter", "facebook", "instagram", "linkedin"
 
 
 def is_medium(name: str) -> bool:
-    """One of the usual ones, or one that a file in channels/ speaks."""
-    return name in MEDIA or any(channels.get(channel).medium == name for channel in channels.names())
+    """One of the usual ones, one that a file in channels/ speaks, or the name of who numbers customers: a shop, a till."""
+    spoken = any(channels.get(channel).medium == name for channel in channels.names())
+    return name in MEDIA or spoken or name == "till" or name in channels.ears()
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Catalogue:
 
     @property
     def known_traits(self) -> dict[str, str]:
-        return {**self.traits, **TRAITS}
+        return {**self.traits, **TRAITS, **WORKED_OUT}
 
     @property
     def known_events(self) -> set[str]:

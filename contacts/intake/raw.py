@@ -12,15 +12,33 @@ from contacts.models import Intake
 from contacts.store import Store, audit, insert_new
 
 # What a body needs to be understood later; the signature has done its work.
-KEPT = ("-topic", "-resource", "-event", "-id", "-version", "-source", "-domain", "-triggered-at", "-timestamp")
+KEPT = (
+    "content-type",
+    "-to",
+    "-topic",
+    "-resource",
+    "-event",
+    "-id",
+    "-version",
+    "-source",
+    "-domain",
+    "-triggered-at",
+    "-timestamp",
+)
 
 
 def keep(
-    session: Session, source: str, key: str, headers: Mapping[str, str], body: bytes, received_at: datetime
+    session: Session,
+    source: str,
+    key: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    received_at: datetime,
+    urgent: bool = False,
 ) -> bool:
     """One row for each delivery, however often it is made. False: it was here already."""
     told = {name: value for name, value in headers.items() if name.endswith(KEPT)}
-    row = {"source": source, "key": key, "received_at": received_at, "headers": told, "body": body, "state": "new", "problem": ""}  # fmt: skip
+    row = {"source": source, "key": key, "received_at": received_at, "headers": told, "body": body, "state": "new", "problem": "", "urgent": urgent}  # fmt: skip
     kept = insert_new(session, Intake).values(row).returning(col(Intake.id))
     return session.execute(kept).scalar() is not None
 

@@ -59,11 +59,11 @@ def holds(node: tree.Node, person: Person, now: datetime) -> bool:
             return bool(SIGNS[node.sign](total, round(node.value * 100)))
         case tree.Consents(topic=topic, medium=medium):
             said = [
-                (at, n, granted)
+                (at, not granted, n, granted)  # of one moment, the no
                 for n, (at, m, t, granted) in enumerate(person.consents)
                 if m == medium and t in (topic, "*")
             ]
-            return max(said)[2] if said else False
+            return max(said)[3] if said else False
         case tree.Reach(medium=medium, verified=verified):
             return medium in person.media and (person.media[medium] or not verified)
         case tree.Birthday(days=days):

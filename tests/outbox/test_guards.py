@@ -10,6 +10,7 @@ from sqlmodel import col
 import street
 from channels.base import Evidence
 from contacts import consent
+from contacts.feedback import message_key
 from contacts.models import Address, Contact, Launch, Message
 from contacts.store import Store, utc_now
 from errors import NotAllowed, Unavailable
@@ -17,7 +18,7 @@ from journeys import launch
 from outbox import ledger, reconcile
 from outbox.deliver import Drain
 from outbox.guards import quiet_until
-from outbox.links import Links, message_key
+from outbox.links import Links
 from outbox.queue import reserve
 from outbox.record import record
 from outbox.render.frozen import freezer

@@ -1,0 +1,205 @@
+"""A letter that came in, read: a bounce, a complaint, a no, an out-of-office, or someone who has something to say.
+
+RFC 3464 (delivery status), RFC 5965 (complaints), RFC 3834 (automatic replies), RFC 2919 (lists).
+"""
+
+import email
+import email.policy
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from email.errors import MessageError
+from email.message import EmailMessage, Message
+from email.utils import getaddresses, parseaddr, parsedate_to_datetime
+from hashlib import sha256
+from typing import Any
+
+from flufl.bounce import all_failures
+from inscriptis import get_text
+from mailparser_reply import EmailReplyParser
+
+from channels._signed import text
+from channels.hearing import Happening, Heard, Said
+from channels.naming import NAME, bounced_to, first_named, read_name
+
+LONGEST = 20_000  # characters of what someone says; the rest of a letter is attachments and quotes
+LANGUAGES = ["en", "it", "de", "fr", "es"]
+STOP = {"stop", "unsubscribe", "cancel", "remove", "cancellami", "cancella", "disiscrivimi", "disiscrizione", "basta"}
+AWAY = re.compile(
+    r"^(automatic reply|auto(matic)?[- ]?(reply|response)|out of( the)? office|abwesen|risposta automatica|assenza|fuori (sede|ufficio)|non sono in ufficio|réponse automatique)",
+    re.I,
+)
+MACHINES = re.compile(r"^(mailer-daemon|postmaster|no-?reply|do-?not-?reply|bounces?)([+@-]|$)", re.I)
+
+
+def heard(raw: bytes, recipients: Iterable[str], secret: str) -> Heard:
+    """`recipients` are those of the envelope, where they are known. Raises ValueError: this is no letter."""
+    mail: Any = email.message_from_bytes(raw, policy=email.policy.default)
+    if not isinstance(mail, EmailMessage) or not (mail.keys() or mail.get_payload()):
+        raise ValueError("this is not a letter")
+    name = _header(mail, "message-id") or f"<{sha256(raw).hexdigest()[:40]}@nameless>"
+    at = _dated(mail)
+    to = [
+        *recipients,
+        *(address for _, address in getaddresses([_header(mail, n) for n in ("to", "cc", "delivered-to")])),
+    ]
+    named = next((id_ for address in to if (id_ := bounced_to(address, secret))), "")
+    if mail.get_content_type() == "multipart/report" and mail.get_param("report-type") == "feedback-report":
+        return _complaint(mail, name, at, named, secret)
+    if (bounce := _bounce(mail, raw, name, at, named, secret)).happenings:
+        return bounce
+    return _someone(mail, name, at, secret)
+
+
+def _bounce(mail: EmailMessage, raw: bytes, name: str, at: datetime, named: str, secret: str) -> Heard:
+    """Who could not be reached, for good or for now, as the report says it or as flufl.bounce reads it."""
+    about = named or _ours_in(raw, secret)
+    found: dict[str, tuple[str, str, str]] = {}
+    for part in mail.walk():
+        if part.get_content_type() != "message/delivery-status":
+            continue
+        for block in part.get_payload() if isinstance(part.get_payload(), list) else []:
+            if isinstance(block, Message) and block.get("action"):
+                _, _, address = _header(block, "final-recipient").rpartition(";")
+                action, status = _header(block, "action").lower(), _header(block, "status")
+                found[address.strip().lower()] = (action, status, _header(block, "diagnostic-code"))
+    if not found and (named or _looks_returned(mail)):
+        passing, lasting = all_failures(email.message_from_bytes(raw))
+        found = {_text(address): ("delayed", "4.0.0", "") for address in passing} | {
+            _text(address): ("failed", "5.0.0", "") for address in lasting
+        }
+    happenings = []
+    for address, (action, status, why) in found.items():
+        if action not in ("failed", "delayed"):
+            continue  # relayed, delivered, expanded: no news of ours
+        said: dict[str, Any] = {"status": status, "reason": text(why, 300)}
+        if action == "failed":
+            said |= _severity(status)
+        happenings.append(
+            Happening(
+                kind="bounced" if action == "failed" else "deferred", id=f"{name}:{address}"[:250], at=at,
+                addresses={"email": address} if "@" in address else {}, properties=said, message=about, medium="email",
+            )
+        )  # fmt: skip
+    return Heard(happenings)
+
+
+def _severity(status: str) -> dict[str, Any]:
+    """RFC 3463: 5.1.x is the address, 5.2.1 a closed mailbox; a full one (x.2.2) may be emptied, and content, size,
+    reputation and routing (5.2.3, 5.3.x to 5.7.x) say nothing of who lives there."""
+    class_, _, detail = status.partition(".")
+    subject = detail.partition(".")[0]
+    hard = class_ == "5" and (subject in ("0", "1", "") or detail == "2.1")
+    return {"bounce": "hard" if hard else "soft", "counts": hard or detail == "2.2" or class_ == "4"}
+
+
+def _complaint(mail: EmailMessage, name: str, at: datetime, named: str, secret: str) -> Heard:
+    about, address = named, ""
+    for part in mail.walk():
+        if part.get_content_type() == "message/feedback-report":
+            fields = part.get_payload()
+            report: Any = fields[0] if isinstance(fields, list) and fields else email.message_from_string(str(fields))
+            address = address or parseaddr(_header(report, "original-rcpt-to"))[1]
+        if part.get_content_type() in ("message/rfc822", "text/rfc822-headers"):
+            about = about or _ours_in(part.as_bytes(), secret)
+    return Heard(
+        [Happening(kind="complained", id=name[:250], at=at, addresses={"email": address} if address else {}, message=about, medium="email")]
+        if address or about
+        else []
+    )  # fmt: skip
+
+
+def _someone(mail: EmailMessage, name: str, at: datetime, secret: str) -> Heard:
+    address = parseaddr(_header(mail, "from"))[1]
+    if "@" not in address:
+        raise ValueError("it does not say who wrote it")
+    subject = text(_header(mail, "subject"), 300)
+    automatic = _automatic(mail, address, subject)
+    words = _own_words(mail)
+    threads = " ".join([_header(mail, "in-reply-to"), _header(mail, "references")])
+    refused = _no_by_subject(subject, secret)
+    about = refused or first_named(secret, threads)
+    whole = Happening(
+        kind="replied", id=name[:250], at=at, addresses={"email": address}, message=about, medium="email",
+        properties={"automatic": True} if automatic else {},
+        said=Said(words, subject, name, threads.split()[0] if threads.split() else name, automatic),
+    )  # fmt: skip
+    if not automatic and (refused or _only_no(words, subject)):
+        no = Happening(
+            kind="unsubscribed", id=f"{name}:no"[:250], at=at, addresses={"email": address}, message=about,
+            properties={"way": "by letter"}, medium="email",
+        )  # fmt: skip
+        return Heard([no])
+    return Heard([whole])
+
+
+def _automatic(mail: EmailMessage, address: str, subject: str) -> bool:
+    return (
+        _header(mail, "auto-submitted").lower().partition(";")[0].strip() not in ("", "no")
+        or any(mail.get(name) for name in ("x-autoreply", "x-autorespond", "x-auto-response-suppress", "list-id"))
+        or _header(mail, "precedence").lower() in ("bulk", "junk", "list", "auto_reply")
+        or _header(mail, "return-path").strip() == "<>"
+        or bool(MACHINES.match(address))
+        or bool(AWAY.match(subject))
+    )
+
+
+def _own_words(mail: EmailMessage) -> str:
+    """What they wrote themselves, without what they quote and without the signature of their telephone."""
+    try:
+        body = mail.get_body(preferencelist=("plain", "html"))
+        content = body.get_content() if body is not None else ""
+    except (LookupError, ValueError, MessageError, AttributeError):  # an unknown charset, a broken structure
+        content = _text(mail.get_payload(decode=True) or b"")
+        body = None
+    if body is not None and body.get_content_type() == "text/html":
+        try:
+            content = get_text(str(content)[: LONGEST * 10])
+        except Exception:  # whatever a stranger's markup does to its reader
+            content = re.sub(r"<[^>]*>", " ", str(content))
+    whole = str(content)[: LONGEST * 2].replace("\x00", "").replace("\r\n", "\n")
+    replies = EmailReplyParser(languages=LANGUAGES).read(whole).replies
+    own = replies[0].body if replies else whole
+    return (own or "").strip()[:LONGEST]
+
+
+def _only_no(words: str, subject: str) -> bool:
+    said = re.sub(r"\W+", " ", words).strip().lower()
+    return said in STOP or (not said and subject.strip().lower() in STOP)
+
+
+def _no_by_subject(subject: str, secret: str) -> str:
+    """The message of ours whose List-Unsubscribe header was followed by letter."""
+    found = re.fullmatch(rf"unsubscribe\s+({NAME})", subject.strip(), re.I)
+    return read_name(secret, found[1]) if found else ""
+
+
+def _looks_returned(mail: EmailMessage) -> bool:
+    sender = parseaddr(_header(mail, "from"))[1]
+    return _header(mail, "return-path").strip() == "<>" or bool(re.match(r"(mailer-daemon|postmaster)@", sender, re.I))
+
+
+def _ours_in(raw: bytes, secret: str) -> str:
+    return first_named(secret, raw.decode("ascii", "replace"))
+
+
+def _dated(mail: EmailMessage) -> datetime:
+    now = datetime.now(UTC)
+    try:
+        at = parsedate_to_datetime(_header(mail, "date"))
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return now
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return min(at.astimezone(UTC), now) if 1990 < at.year < 2200 else now
+
+
+def _header(mail: Message, name: str) -> str:
+    """A broken header is no header."""
+    try:
+        return str(mail.get(name, "")).replace("\x00", "").strip()
+    except Exception:
+        return ""
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,135 @@
+"""The vocabulary of listening: what a body says that came in, and what an ear must be able to do.
+
+A channel's ear is a `Webhook` that others speak into, a `Poll` that goes and looks, or both. Bodies are kept as they come
+and understood later, so the two need no more than to be believed and to be read.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class Said:
+    """Words of theirs. `name` is how the medium calls them, `thread` how it calls what they answer."""
+
+    text: str
+    subject: str = ""
+    name: str = ""
+    thread: str = ""
+    automatic: bool = False  # an out-of-office said it, or another machine
+
+
+@dataclass(frozen=True)
+class Happening:
+    """Something that someone did, in the words of the Segment spec; or what became of a message, in ours.
+
+    `id` is the source's name of it: the same told twice, whichever way, has the same. Without any address it is about
+    the person of an earlier happening of that source, `about`, or of a message of ours, `message`. `amount` is in the
+    currency's minor units.
+    """
+
+    kind: str
+    id: str
+    at: datetime
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    traits: Mapping[str, str] = field(default_factory=dict)
+    amount: int | None = None
+    currency: str | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    agrees: bool | None = None  # the answer to the sender's own question whether we may write; None: it did not ask
+    agreed_at: datetime | None = None  # when that was answered, where it is not of this very moment
+    about: str = ""
+    message: str = ""  # our id of the message that this came back from
+    medium: str = ""  # on which it came back, where it is of a medium
+    machine: str = ""  # why we think that a scanner or a prefetch did it; empty: a person
+    said: Said | None = None
+
+
+# What may come back of a message. Every provider's own names are translated into these, by a table in its file.
+FEEDBACK = frozenset(
+    [
+        "accepted",
+        "delivered",
+        "deferred",
+        "bounced",
+        "rejected",
+        "failed",
+        "opened",
+        "clicked",
+        "replied",
+        "mentioned",
+        "liked",
+        "shared",
+        "complained",
+        "unsubscribed",
+        "resubscribed",
+        "answered",
+        "unknown",
+    ]
+)
+# Of these only what is about a message or an address of ours is kept; they make nobody's acquaintance.
+OF_MESSAGES = FEEDBACK - {"replied", "mentioned", "liked", "shared", "answered"}
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a body says. One item that is not understood stops no other; with neither, there was nothing for us in it."""
+
+    happenings: Sequence[Happening] = ()
+    problems: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Body:
+    """What was fetched, as it came; `key` is its owner's name of it."""
+
+    key: str
+    content: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Ear(ABC):
+    """A way to listen: bodies are kept as they come, and understood later."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
+        """What a body says. Raises ValueError: it is not understood at all."""
+
+
+class Webhook(Ear):
+    """An ear that others speak into, believed by a signature over the raw bytes. Header names come in lower case."""
+
+    largest: ClassVar[int] = 1_000_000  # bytes of a body; the largest orders that shops send are some hundred thousand
+
+    @abstractmethod
+    def delivery(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
+        """The sender's name of this delivery, the same when it is sent again; None for a greeting that says nothing.
+
+        Raises Misconfigured: we have no secret to believe it by. Forged: it is not from whom it says.
+        """
+
+    @classmethod
+    def urgent(cls, body: bytes) -> bool:
+        """Whether it may hold a no, a complaint or a hard bounce, which go before everything else. A glance, no reading."""
+        return False
+
+    @classmethod
+    def challenge(cls, question: Mapping[str, str]) -> str | None:
+        """The answer to a provider that asks by GET whether we are who we say; None: it does not ask so."""
+        return None
+
+
+class Poll(Ear):
+    """An ear that goes and looks."""
+
+    @abstractmethod
+    async def look(self, since: str) -> tuple[Sequence[Body], str]:
+        """What is new since a mark of its own, oldest first, and the next mark.
+
+        Raises Misconfigured: nothing tells where to look. Unavailable, Blocked.
+        """

@@ -1,0 +1,102 @@
+"""Letters that come to us in a mailbox: by IMAP, or in a Maildir that a mail server on this machine fills. It only listens.
+
+Nothing is deleted there. A letter is marked as seen by us only after it is on our own disk.
+"""
+
+import imaplib
+import mailbox
+import ssl
+from asyncio import to_thread
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from pydantic import SecretStr
+
+from channels._letter_in import heard
+from channels._signed import print_of
+from channels.hearing import Body, Heard, Poll
+from errors import Blocked, Misconfigured, Unavailable
+from settings import FromEnvironment, settings
+
+AT_ONCE = 100
+PATIENCE = 30.0
+LARGEST = 31_000_000
+
+
+class MailSettings(FromEnvironment):
+    mail_imap_url: SecretStr = SecretStr("")  # imaps://user:password@host/INBOX
+    mail_maildir: str = ""
+
+
+class Mail(Poll):
+    name = "mail"
+
+    async def look(self, since: str) -> tuple[Sequence[Body], str]:
+        own = MailSettings()
+        if own.mail_maildir:
+            return await to_thread(_in_maildir, Path(own.mail_maildir), since)
+        if url := own.mail_imap_url.get_secret_value():
+            return await to_thread(_by_imap, url, since)
+        raise Misconfigured("Set PASSAPAROLA_MAIL_IMAP_URL, or PASSAPAROLA_MAIL_MAILDIR, to hear who answers by mail.")
+
+    def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
+        return heard(body, [headers["x-envelope-to"]] if "x-envelope-to" in headers else [], settings().secret)
+
+
+def _in_maildir(folder: Path, since: str) -> tuple[Sequence[Body], str]:
+    """`since` names what was handed over last time: it is on disk now, so it moves from new/ to cur/."""
+    if not (folder / "new").is_dir():
+        raise Unavailable(f"There is no Maildir at {folder}")
+    for name in since.split("\n"):
+        if name and (folder / "new" / name).is_file():
+            (folder / "new" / name).rename(folder / "cur" / f"{name}:2,")
+    new = sorted((folder / "new").iterdir(), key=lambda path: path.stat().st_mtime_ns)[:AT_ONCE]
+    bodies = []
+    for path in new:
+        content = path.read_bytes()[:LARGEST]
+        to = mailbox.MaildirMessage(content[:20_000]).get("Delivered-To", "")
+        bodies.append(Body(f"{path.name}:{print_of(content)[:16]}", content, {"x-envelope-to": str(to)} if to else {}))
+    return bodies, "\n".join(path.name for path in new)
+
+
+def _by_imap(given: str, since: str) -> tuple[Sequence[Body], str]:
+    """`since` is the box's UIDVALIDITY and the last UID that was read (RFC 3501, 2.3.1.1)."""
+    url = urlsplit(given)
+    if url.scheme not in ("imap", "imaps") or not url.hostname:
+        raise Misconfigured("PASSAPAROLA_MAIL_IMAP_URL is like imaps://user:password@host/INBOX")
+    try:
+        box = _opened(url.scheme, url.hostname, url.port)
+    except (OSError, imaplib.IMAP4.error) as error:
+        raise Unavailable(f"the mailbox cannot be reached: {type(error).__name__}") from None
+    try:
+        try:
+            box.login(unquote(url.username or ""), unquote(url.password or ""))
+        except imaplib.IMAP4.error:
+            raise Blocked("the mailbox refused the user and password") from None
+        box.select(url.path.strip("/") or "INBOX", readonly=True)
+        epoch = (box.response("UIDVALIDITY")[1] or [b"0"])[0].decode()
+        known, _, last = since.partition(":")
+        after = int(last or 0) if known == epoch else 0
+        found = box.uid("SEARCH", f"UID {after + 1}:*")[1][0] or b""
+        uids = sorted(int(uid) for uid in found.split() if int(uid) > after)[:AT_ONCE]
+        bodies = []
+        for uid in uids:
+            answer = box.uid("FETCH", str(uid), "(BODY.PEEK[])")[1]
+            content = next((bytes(part[1]) for part in answer if isinstance(part, tuple)), b"")
+            if content:
+                bodies.append(Body(f"{epoch}:{uid}", content[:LARGEST]))
+        return bodies, f"{epoch}:{uids[-1] if uids else after}"
+    except (OSError, imaplib.IMAP4.error) as error:
+        raise Unavailable(f"the mailbox broke off: {type(error).__name__}") from None
+    finally:
+        try:
+            box.logout()
+        except (OSError, imaplib.IMAP4.error):
+            box.shutdown()
+
+
+def _opened(scheme: str, host: str, port: int | None) -> imaplib.IMAP4:
+    if scheme == "imaps":
+        return imaplib.IMAP4_SSL(host, port or 993, ssl_context=ssl.create_default_context(), timeout=PATIENCE)
+    return imaplib.IMAP4(host, port or 143, timeout=PATIENCE)

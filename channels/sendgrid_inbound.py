@@ -1,0 +1,105 @@
+"""Letters that come to us by SendGrid's Inbound Parse: raw or taken apart, signed like its events.
+
+https://www.twilio.com/docs/sendgrid/for-developers/parsing-email/setting-up-the-inbound-parse-webhook. It only listens.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from email.message import EmailMessage
+from io import BytesIO
+from typing import Any
+
+import orjson
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import FormParser, parse_options_header
+
+from channels._letter_in import heard
+from channels._sendgrid_events import believe
+from channels._signed import print_of
+from channels.hearing import Heard, Webhook
+from settings import FromEnvironment, settings
+
+MOST_PARTS = 200
+
+
+class InboundSettings(FromEnvironment):
+    sendgrid_inbound_public_key: str = ""
+
+
+class SendgridInbound(Webhook):
+    name = "sendgrid_inbound"
+    largest = 31_000_000  # SendGrid takes letters of 30 MB
+
+    def delivery(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
+        believe(InboundSettings().sendgrid_inbound_public_key, "SENDGRID_INBOUND_PUBLIC_KEY", headers, body, now)
+        # It has no id of its own; the same letter to the same box is the same, whatever boundary it is packed with.
+        fields = _fields(headers, body)
+        return print_of(_letter(fields) + fields.get("envelope", b""))
+
+    def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
+        fields = _fields(headers, body)
+        try:
+            envelope = orjson.loads(fields.get("envelope", b"{}"))
+            to = [str(address) for address in envelope.get("to", [])][:20]
+        except (orjson.JSONDecodeError, AttributeError, TypeError):
+            to = []
+        return heard(_letter(fields), to, settings().secret)
+
+
+def _fields(headers: Mapping[str, str], body: bytes) -> dict[str, bytes]:
+    """The form's texts; attachments are not read. Raises ValueError."""
+    kind, options = parse_options_header(headers.get("content-type", ""))
+    boundary = options.get(b"boundary") or _boundary_of(body)
+    found: dict[str, bytes] = {}
+
+    def keep(field: Any) -> None:
+        if len(found) >= MOST_PARTS:
+            raise ValueError(f"more than {MOST_PARTS} parts in one form")
+        if getattr(field, "file_name", None) is None:
+            found[(field.field_name or b"").decode("utf-8", "replace")] = field.value or b""
+
+    try:
+        parser = FormParser(kind.decode() or "multipart/form-data", keep, lambda file: None, boundary=boundary)
+        for start in range(0, len(body), 65_536):
+            parser.write(body[start : start + 65_536])
+        parser.finalize()
+    except FormParserError:
+        raise ValueError("this is not a form") from None
+    return found
+
+
+def _boundary_of(body: bytes) -> bytes:
+    first = re.match(rb"\s*--([^\r\n]{1,200})\r?\n", body)
+    if not first:
+        raise ValueError("this is not a form")
+    return first[1]
+
+
+def _letter(fields: Mapping[str, bytes]) -> bytes:
+    """The letter as it was sent, where the account sends it raw; else put together again from its parts."""
+    raw = fields.get("email") or fields.get("rawEmail")
+    if raw:
+        return raw
+    try:
+        charsets = orjson.loads(fields.get("charsets", b"{}"))
+    except orjson.JSONDecodeError:
+        charsets = {}
+
+    def said(name: str) -> str:
+        charset = str(charsets.get(name, "utf-8")) if isinstance(charsets, dict) else "utf-8"
+        try:
+            return fields.get(name, b"").decode(charset, "replace")
+        except LookupError:
+            return fields.get(name, b"").decode("utf-8", "replace")
+
+    mail = EmailMessage()
+    mail.set_content(said("text") or "")
+    if not said("text") and said("html"):
+        mail.set_content(said("html"), subtype="html")
+    kept = re.sub(
+        r"(?im)^(content-[a-z-]+|mime-version):[^\n]*\n([ \t][^\n]*\n)*",
+        "",
+        said("headers").replace("\r\n", "\n") + "\n",
+    )
+    return kept.strip().encode("utf-8", "replace") + b"\n" + bytes(BytesIO(mail.as_bytes()).getbuffer())

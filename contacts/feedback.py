@@ -1,0 +1,181 @@
+"""What comes back of our messages, and what it does: to the address, to consent, and to what counts as a person.
+
+A message's state is the union of such facts, so their order cannot matter. What is derived (a row of soft bounces, a
+machine among the clicks) is derived anew from all the facts there are.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, delete, func, select, update
+from sqlmodel import Session, col
+
+from channels.hearing import OF_MESSAGES, Happening
+from contacts import consent
+from contacts.models import Batch, Enrolment, Event, Message, Suppression, message_state
+from contacts.store import audit
+from settings import Settings
+
+if TYPE_CHECKING:
+    from contacts.intake.whose import Told
+
+SOFT_IN_A_ROW = 5  # messages that bounced softly with nothing delivered in between: nobody lives there
+SOFT = f"{SOFT_IN_A_ROW} messages in a row could not be delivered"
+LATE_BOUNCE = timedelta(days=7)
+AT_ONCE = timedelta(seconds=2)  # nobody opens a letter and finds the link in this
+BURST, BURST_LINKS = timedelta(seconds=10), 3  # a scanner follows every link; a person does not
+QUIETLY: dict[str, Any] = {"synchronize_session": False}
+
+
+def message_key(message: str) -> tuple[int, int, str] | None:
+    """The ledger's key in a message's name, `12-0-email`."""
+    enrolment, _, rest = message.partition("-")
+    step, _, medium = rest.partition("-")
+    if not (enrolment.isdigit() and step.isdigit() and medium.isalpha() and len(enrolment) < 19 and len(step) < 5):
+        return None
+    return int(enrolment), int(step), medium
+
+
+def is_feedback(said: Happening) -> bool:
+    """Whether it is of a message or an address of ours, rather than something that a person came and did."""
+    return said.kind in OF_MESSAGES
+
+
+def is_urgent(said: Happening) -> bool:
+    """A no, a complaint, or an address that is dead."""
+    if said.kind == "bounced":
+        return said.properties.get("bounce") == "hard"
+    return said.kind in ("complained", "unsubscribed") or (
+        said.kind == "rejected" and bool(said.properties.get("because"))
+    )
+
+
+def act(session: Session, settings: Settings, new: Sequence["Told"], now: datetime) -> None:
+    """Everything that new facts do, in the transaction that keeps them."""
+    facts = [one for one in new if is_feedback(one.said)]
+    for one in facts:
+        _to_address_and_consent(session, one, now)
+    session.flush()
+    if softly := {one.contact for one in facts if one.said.kind in ("bounced", "delivered") and one.contact}:
+        _in_a_row(session, softly, now)
+    touched = {one.ours.enrolment for one in facts if one.ours and one.said.kind in ("opened", "clicked")}
+    if touched:
+        mark_machines(session, touched)
+
+
+def _to_address_and_consent(session: Session, one: "Told", now: datetime) -> None:
+    said, at, source = one.said, min(one.said.at, now), one.row.source
+    because = {"complained": "complaint"}.get(said.kind) or str(said.properties.get("because") or "")
+    if said.kind == "bounced" and said.properties.get("bounce") == "hard":
+        because = "hard bounce"
+    if said.kind == "unsubscribed" or because in ("complaint", "unsubscribed"):
+        assert one.contact is not None
+        # A complaint is a no to everything; a no is to what the letter was about.
+        topic = one.ours.topic if one.ours and one.ours.topic and because != "complaint" else "*"
+        proof = {"event": one.event_id, "from": source, "told": said.kind}
+        consent.dated(session, one.contact, said.medium or "email", topic, False, at=at, source=source, proof=proof)
+    if because and because != "unsubscribed" and one.to:
+        consent.suppress(session, said.medium or "email", one.to, because, at=at, source=source)
+
+
+def _in_a_row(session: Session, contacts: Iterable[int], now: datetime) -> None:
+    """Suppress who could not be reached so many times, and no longer when it turns out that something did arrive."""
+    told = select(
+        col(Event.contact_id), col(Event.kind), col(Event.at), col(Event.enrolment_id), col(Event.step), col(Event.id),
+        col(Event.properties), col(Event.medium),
+    ).where(col(Event.contact_id).in_(list(contacts)), col(Event.kind).in_(["bounced", "delivered"]))  # fmt: skip
+    by_address: dict[tuple[int, str, str], list[Any]] = {}
+    for row in session.execute(told.order_by(col(Event.at), col(Event.id))):
+        if to := row.properties.get("to"):
+            by_address.setdefault((row.contact_id, to, row.medium or "email"), []).append(row)
+    for (contact, to, medium), rows in by_address.items():
+        arrived = max((row.at for row in rows if row.kind == "delivered"), default=None)
+        bounced = {
+            (row.enrolment_id, row.step) if row.enrolment_id else row.id
+            for row in rows
+            if row.kind == "bounced" and row.properties.get("bounce") == "soft" and row.properties.get("counts", True)
+            and (arrived is None or row.at > arrived)
+        }  # fmt: skip
+        standing = session.get(Suppression, to)
+        if len(bounced) >= SOFT_IN_A_ROW and standing is None:
+            last = max(row.at for row in rows if row.kind == "bounced")
+            consent.suppress(session, medium, to, SOFT, at=last, source="soft bounces")
+        elif len(bounced) < SOFT_IN_A_ROW and standing is not None and standing.reason == SOFT:
+            session.execute(delete(Suppression).where(col(Suppression.key) == to), execution_options=QUIETLY)
+            session.expunge(standing)
+            audit(session, now, "soft bounces", "no longer suppressed", f"contact:{contact}", medium=medium)
+
+
+@dataclass(frozen=True)
+class Touch:
+    """An open or a click of one message. `flagged`: its source already says that it was a machine."""
+
+    id: int
+    at: datetime
+    link: str
+    flagged: bool
+
+
+def machines(touches: Sequence[Touch], sent_at: datetime | None) -> set[int]:
+    """Which of one message's touches no person made: too soon after it left, or every link in one go."""
+    found = {touch.id for touch in touches if touch.flagged}
+    if sent_at is not None:
+        found |= {touch.id for touch in touches if touch.at - sent_at < AT_ONCE}
+    clicks = sorted((touch for touch in touches if touch.link), key=lambda touch: touch.at)
+    for first in clicks:
+        close = [touch for touch in clicks if timedelta(0) <= touch.at - first.at <= BURST]
+        if len({touch.link for touch in close}) >= BURST_LINKS:
+            found |= {touch.id for touch in close}
+    return found
+
+
+def mark_machines(session: Session, enrolments: Iterable[int]) -> None:
+    """Judge every open and click of these people's messages anew; what turns out to be a machine's counts no more."""
+    chosen = (
+        select(
+            col(Event.id), col(Event.at), col(Event.machine), col(Event.properties), col(Event.enrolment_id), col(Event.step),
+            col(Event.medium), col(Batch.finished_at),
+        )
+        .outerjoin(
+            Message,
+            (col(Message.enrolment_id) == col(Event.enrolment_id))
+            & (col(Message.step) == col(Event.step))
+            & (col(Message.medium) == col(Event.medium)),
+        )
+        .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
+        .where(col(Event.enrolment_id).in_(list(enrolments)), col(Event.kind).in_(["opened", "clicked"]))
+    )  # fmt: skip
+    by_message: dict[Any, list[Any]] = {}
+    for row in session.execute(chosen):
+        by_message.setdefault((row.enrolment_id, row.step, row.medium), []).append(row)
+    changed = []
+    for rows in by_message.values():
+        touches = [
+            Touch(row.id, row.at, str(row.properties.get("url") or row.properties.get("link", "")), "machine" in row.properties)
+            for row in rows
+        ]  # fmt: skip
+        judged = machines(touches, rows[0].finished_at)
+        changed += [{"e": row.id, "is": row.id in judged} for row in rows if row.machine is not (row.id in judged)]
+    if changed:
+        table: Any = Event.__table__  # type: ignore[attr-defined]
+        change = update(table).where(table.c.id == bindparam("e")).values(machine=bindparam("is"))
+        session.connection().execute(change, changed)
+
+
+def last_sent(session: Session, contact: int, medium: str, before: datetime) -> str:
+    """The last message that went out to a contact before a moment, within a week; its name, or empty."""
+    sent = (
+        select(col(Message.enrolment_id), col(Message.step), col(Message.medium))
+        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
+        .join(Batch, col(Batch.id) == col(Message.batch_id))
+        .where(
+            col(Enrolment.contact_id) == contact, col(Message.medium) == medium, message_state().in_(["sent", "unknown"]),
+            func.coalesce(col(Batch.finished_at), col(Batch.claimed_at)) <= before,
+            func.coalesce(col(Batch.finished_at), col(Batch.claimed_at)) >= before - LATE_BOUNCE,
+        )
+        .order_by(func.coalesce(col(Batch.finished_at), col(Batch.claimed_at)).desc(), col(Message.enrolment_id).desc())
+    )  # fmt: skip
+    found = session.execute(sent.limit(1)).first()
+    return "-".join(map(str, found)) if found else ""

@@ -1,0 +1,199 @@
+"""Whose it is that something came in of: by a message of ours, by any of their addresses, by the order it is about; else
+someone new."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import or_, select
+from sqlmodel import Session, col
+
+from channels.hearing import Happening
+from contacts import feedback, merging
+from contacts.audience.words import TRAITS, is_medium
+from contacts.identity import address_key, normalised
+from contacts.mapping import country_code, language_code, time_zone
+from contacts.models import Address, Contact, Enrolment, Event, Intake, Launch
+from settings import Settings
+
+PATIENCE = timedelta(days=30)  # for the order of a refund that came first
+READ: dict[str, Callable[[str], str]] = {"country": country_code, "language": language_code, "time_zone": time_zone}
+
+
+@dataclass(frozen=True)
+class OfOurs:
+    """What the ledger knows of the message that something came back from."""
+
+    enrolment: int
+    step: int
+    medium: str
+    launch: int
+    campaign: str
+    topic: str
+    key: str
+    keyed_by: str
+
+
+@dataclass
+class Told:
+    """One happening on its way to be kept."""
+
+    row: Intake
+    said: Happening
+    addresses: dict[str, str]
+    wrong: list[str] = field(default_factory=list)
+    contact: int | None = None
+    ours: OfOurs | None = None
+    to: str = ""  # the keyed hash of the address it is about
+    event_id: int = 0
+
+    def event(self, now: datetime) -> dict[str, Any]:
+        said, ours = self.said, self.ours
+        properties = dict(said.properties)
+        if said.machine:
+            properties["machine"] = said.machine
+        if self.to:
+            properties["to"] = self.to
+        if ours:
+            properties |= {"campaign": ours.campaign, "launch": ours.launch}
+        return {
+            "contact_id": self.contact, "kind": said.kind, "received_at": now, "source": self.row.source,
+            # A sender's clock may run ahead; nothing has happened yet that is still to come.
+            "at": min(said.at, now), "source_id": said.id[:250], "amount": said.amount, "currency": said.currency,
+            "properties": properties, "machine": bool(said.machine), "enrolment_id": ours.enrolment if ours else None,
+            "step": ours.step if ours else None, "medium": said.medium or None,
+        }  # fmt: skip
+
+
+class Whose:
+    def __init__(self, session: Session, settings: Settings, now: datetime) -> None:
+        self.session, self.settings, self.now = session, settings, now
+
+    def told(self, row: Intake, said: Happening) -> Told:
+        """With its addresses in our own form, and what was wrong with them."""
+        one = Told(row, said, {})
+        for medium, value in said.addresses.items():
+            try:
+                if not is_medium(medium):
+                    raise ValueError(f"“{medium[:20]}” is not a medium")
+                one.addresses[medium] = normalised(medium, value, said.traits.get("country") or "IT")
+            except ValueError as error:
+                one.wrong.append(str(error))
+        if feedback.is_feedback(said) and (medium := next(iter(one.addresses), "")):
+            one.to = address_key(self.settings.secret, medium, one.addresses[medium])
+        return one
+
+    def find(self, told: list[Told]) -> None:
+        owners = self._owners({pair for one in told for pair in one.addresses.items()})
+        ours = self._ours({one.said.message for one in told if one.said.message})
+        for one in told:
+            one.ours, of_message = ours.get(one.said.message, (None, None))
+            owned = {owners[pair] for pair in one.addresses.items() if pair in owners}
+            if feedback.is_feedback(one.said):
+                # Of whom it is sent about, even if they have another address by now; it makes nobody's acquaintance.
+                one.contact = of_message or next(iter(owned), None)
+                if one.contact and one.ours is None:
+                    one.ours = self._latest_before(one)
+                continue
+            one.contact = self._one_of(owned, one) or of_message
+            known_by_thread = one.contact is not None and not owned
+            if one.contact is None and one.addresses:
+                one.contact = self._someone_new()
+            if one.contact is not None and not known_by_thread:
+                # Who answers from another address is still who was written to, but a forwarded letter makes no alias.
+                self._reach(one, owners)
+                self._know(one)
+            if one.ours and of_message != one.contact:
+                one.ours = None
+        for one in told:
+            if one.contact is None and not feedback.is_feedback(one.said):
+                self._of_its_order(one, told)
+
+    def _one_of(self, owned: set[int], one: Told) -> int | None:
+        """Two people in one happening: the same person where a shop's own number says so, else perhaps."""
+        if len(owned) < 2:
+            return next(iter(owned), None)
+        return merging.met(self.session, self.settings, owned, one.addresses, one.row.source, self.now)
+
+    def _owners(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        found: dict[tuple[str, str], int] = {}
+        by_medium: dict[str, list[str]] = {}
+        for medium, value in pairs:
+            by_medium.setdefault(medium, []).append(value)
+        for medium, values in by_medium.items():
+            owned = select(col(Address.value), col(Address.contact_id)).where(
+                col(Address.medium) == medium, col(Address.value).in_(values)
+            )
+            found |= {(medium, value): contact for value, contact in self.session.execute(owned)}
+        return found
+
+    def _ours(self, messages: set[str]) -> dict[str, tuple[OfOurs, int | None]]:
+        keys = {name: key for name in messages if (key := feedback.message_key(name))}
+        chosen = select(
+            col(Enrolment.id), col(Enrolment.contact_id), col(Enrolment.key), col(Launch.id), col(Launch.campaign),
+            col(Launch.content)["topic"].as_string(), col(Launch.content)["enter"]["key"].as_string(),
+        ).join(Launch, col(Launch.id) == col(Enrolment.launch_id))  # fmt: skip
+        rows = self.session.execute(chosen.where(col(Enrolment.id).in_({key[0] for key in keys.values()})))
+        enrolments = {row[0]: row for row in rows}
+        found = {}
+        for name, (enrolment, step, medium) in keys.items():
+            if row := enrolments.get(enrolment):
+                _, contact, key, launch, campaign, topic, keyed_by = row
+                ours = OfOurs(enrolment, step, medium, launch, campaign, topic or "", key, keyed_by or "")
+                found[name] = (ours, contact)
+        return found
+
+    def _latest_before(self, one: Told) -> OfOurs | None:
+        """A bounce that comes late has lost the name of its message: the last letter to that address, within a week."""
+        found = feedback.last_sent(self.session, one.contact or 0, one.said.medium, one.said.at)
+        return self._ours({found})[found][0] if found else None
+
+    def _someone_new(self) -> int:
+        person = Contact(created_at=self.now, updated_at=self.now, traits={})
+        self.session.add(person)
+        self.session.flush()
+        assert person.id is not None
+        return person.id
+
+    def _reach(self, one: Told, owners: dict[tuple[str, str], int]) -> None:
+        """An address that is somebody else's already stays theirs."""
+        for medium, value in one.addresses.items():
+            if (medium, value) in owners:
+                continue
+            assert one.contact is not None
+            taken = select(col(Address.value)).where(
+                col(Address.contact_id) == one.contact, col(Address.medium) == medium
+            )
+            rank = len(self.session.execute(taken).all())
+            key = address_key(self.settings.secret, medium, value)
+            self.session.add(Address(medium=medium, value=value, contact_id=one.contact, rank=rank, key=key))
+            self.session.flush()
+            owners[medium, value] = one.contact
+
+    def _know(self, one: Told) -> None:
+        """A shop fills in what we do not know of a person; it does not overwrite what they told us."""
+        person = self.session.get(Contact, one.contact)
+        assert person is not None
+        for name, value in one.said.traits.items():
+            if name in TRAITS and getattr(person, name) is None and person.erased_at is None:
+                try:
+                    setattr(person, name, READ[name](value) if name in READ else value)
+                    by = {"by": one.row.source, "at": one.said.at.isoformat()}
+                    person.updated_at, person.sources = self.now, {**person.sources, name: by}
+                except ValueError:
+                    continue  # a country nobody knows is no reason to lose an order
+
+    def _of_its_order(self, one: Told, told: list[Told]) -> None:
+        source = one.row.source
+        here = (o.contact for o in told if o.row.source == source and o.said.id == one.said.about and o.contact)
+        one.contact = next(here, None)
+        if one.contact is None:
+            known = select(col(Event.contact_id)).where(
+                col(Event.source) == source,
+                or_(col(Event.source_id) == one.said.about, col(Event.source_id) == one.said.about.partition(":")[2]),
+            )
+            one.contact = self.session.execute(known).scalar()
+        if one.contact is None:
+            late = one.row.received_at + PATIENCE < self.now
+            one.row.state, one.row.problem = "odd" if late else "waiting", f"waits for {one.said.about}"

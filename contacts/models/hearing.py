@@ -1,0 +1,93 @@
+"""What came in through the doors, and what it says that people did."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from contacts.models.base import json, key, points_to, when
+
+
+class Intake(SQLModel, table=True):
+    """A body as it came in through the door, kept before it was answered. What it says is applied afterwards."""
+
+    id: int | None = key()
+    source: str
+    key: str = Field(description="the sender's name of it: the same body sent again is the same row")
+    received_at: datetime = when(index=True)
+    headers: dict[str, Any] = json()
+    body: bytes
+    urgent: bool = Field(default=False, description="holds a no, a complaint or a hard bounce that is not applied yet")
+    state: str = Field(default="new", description="new, applied, ignored (nothing for us) or odd (not understood)")
+    problem: str = Field(default="", description="what was not understood")
+    applied_at: datetime | None = when(default=None)
+
+    __table_args__ = (
+        UniqueConstraint("source", "key", name="intake_once"),
+        Index("intake_new", "id", postgresql_where=text("state = 'new'"), sqlite_where=text("state = 'new'")),
+        Index("intake_urgent", "id", postgresql_where=text("urgent"), sqlite_where=text("urgent")),
+    )
+
+
+class Event(SQLModel, table=True):
+    """Something a contact did, or what a provider tells of a message to them. `amount` is in minor units.
+
+    What comes back of a message names it by `enrolment_id`, `step` and `medium`. `machine`: a scanner or a prefetch did
+    it, which never counts as a person.
+    """
+
+    id: int | None = key()
+    contact_id: int = points_to("contact.id")
+    kind: str
+    at: datetime = when()
+    received_at: datetime = when(description="when we came to know of it; journeys listen to what is new by this")
+    source: str
+    source_id: str
+    amount: int | None = Field(default=None, sa_type=BigInteger)
+    currency: str | None = None
+    properties: dict[str, Any] = json()
+    enrolment_id: int | None = Field(default=None, sa_type=BigInteger)
+    step: int | None = None
+    medium: str | None = None
+    machine: bool = False
+
+    __table_args__ = (
+        UniqueConstraint("source", "source_id", name="event_once"),
+        Index(
+            "event_of_message",
+            "enrolment_id",
+            "step",
+            "kind",
+            postgresql_where=text("enrolment_id IS NOT NULL"),
+            sqlite_where=text("enrolment_id IS NOT NULL"),
+        ),
+        Index("event_of_contact", "contact_id", "kind", "at"),
+        Index("event_new", "kind", "received_at"),
+    )
+
+
+class Activity(SQLModel, table=True):
+    """One row per contact and event kind, written with the event: "at least k within W" is `latest_k >= now - W`."""
+
+    contact_id: int = points_to("contact.id", primary_key=True)
+    kind: str = Field(primary_key=True)
+    count: int
+    first_at: datetime = when()
+    total: int = Field(description="amounts in the house currency, minor units", sa_type=BigInteger)
+    latest_1: datetime = when()
+    latest_2: datetime | None = when(default=None)
+    latest_3: datetime | None = when(default=None)
+    latest_4: datetime | None = when(default=None)
+    latest_5: datetime | None = when(default=None)
+
+    __table_args__ = (Index("activity_recent", "kind", "latest_1"),)
+
+
+class Listened(SQLModel, table=True):
+    """How far each ear that goes and looks has looked."""
+
+    source: str = Field(primary_key=True)
+    since: str = Field(default="", description="the provider's own mark: an id, a UID, a file's name")
+    at: datetime = when()
+    problem: str = ""
