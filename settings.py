@@ -47,6 +47,9 @@ class Settings(FromEnvironment):
         description="`after_sales`: topics on which buyers may be written to, if your checkout tells them and lets them refuse.",
     )
 
+    keep_bodies: int = Field(30, ge=1, description="days for which webhooks' bodies are kept as they came")
+    keep_feedback: int = Field(730, ge=30, description="days for which deliveries, opens and clicks are kept")
+
     frequency_cap: str = Field(
         "", pattern=r"^(\d+ per \d+ days)?$", description="`3 per 7 days`: the most marketing a contact gets."
     )

@@ -8,12 +8,18 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
+from sqlmodel import Session
+
+from contacts import signing_up, surveys
 from contacts.intake import apply as intake
 from contacts.store import Store
 from journeys import launch
 from journeys.advance import advance
+from outbox import evidence, letters
 from outbox.deliver import Drain
+from outbox.links import Links
 from outbox.plan import say
 from settings import Settings
 
@@ -33,8 +39,19 @@ class Decided:
 def decide(store: Store, settings: Settings, now: datetime, *, actor: str, only: int | None = None) -> Decided:
     """Apply what came in, set going what was approved, and move on who is due. Nothing is sent by this."""
     told = intake.apply(store, settings, now)
+    told += Counter(survey_answered=surveys.settle(store, settings, now))
+    signing_up.write_to_them(store, settings, now, partial(_confirmation, settings, now))
+    evidence.resolve(store, now)
     launch.release_approved(store, actor=actor, now=now)
     return Decided(told, advance(store, settings, now, say, only))
+
+
+def _confirmation(settings: Settings, now: datetime, session: Session, contact: int, id_: int, language: str) -> None:
+    """The letter that asks for the second yes; nothing that was typed into the form is in it."""
+    link = Links(settings.secret, settings.public_url)
+    says = {"action_url": f"{settings.public_url}/confirm/{link.token('confirm', str(id_))}"}
+    headers = {"Auto-Submitted": "auto-generated"}
+    letters.write(session, settings, contact, "confirm", says=says, now=now, headers=headers, language=language or None)
 
 
 def set_going(store: Store, settings: Settings, launch_id: int, *, actor: str, now: datetime) -> Counter[str]:

@@ -107,9 +107,16 @@ def _said(session: Session, contact_id: int, topic: str) -> list[Any]:
     return list(session.execute(said.order_by(col(Consent.at).desc(), col(Consent.id).desc())).all())
 
 
+# Of several reasons the gravest is kept, as of its earliest day, whichever was told first. What is not here stays.
+DERIVED = "soft bounces"  # a suppression that follows from a count, and goes with it
+GRAVITY = ("complaint", "hard bounce", "invalid address")
+
+
 def suppress(session: Session, medium: str, key: str, reason: str, *, at: datetime, source: str) -> bool:
     """Never write to this address again; False when it already is suppressed."""
-    if session.get(Suppression, key):
+    if standing := session.get(Suppression, key):
+        if _graver(reason, at, standing):
+            standing.reason, standing.at, standing.source = reason, at, source
         return False
     session.add(Suppression(key=key, medium=medium, reason=reason, source=source, at=at))
     contact = session.execute(select(col(Address.contact_id)).where(col(Address.key) == key)).scalar()
@@ -117,3 +124,12 @@ def suppress(session: Session, medium: str, key: str, reason: str, *, at: dateti
         session, at, source, "suppressed", f"contact:{contact}" if contact else "address", reason=reason, medium=medium
     )
     return True
+
+
+def _graver(reason: str, at: datetime, standing: Suppression) -> bool:
+    if reason not in GRAVITY:
+        return reason == standing.reason and at < standing.at
+    known = GRAVITY.index(standing.reason) if standing.reason in GRAVITY else None
+    if known is None:
+        return standing.source == DERIVED
+    return (GRAVITY.index(reason), at) < (known, standing.at)

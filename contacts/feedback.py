@@ -92,20 +92,21 @@ def _in_a_row(session: Session, contacts: Iterable[int], now: datetime) -> None:
             by_address.setdefault((row.contact_id, to, row.medium or "email"), []).append(row)
     for (contact, to, medium), rows in by_address.items():
         arrived = max((row.at for row in rows if row.kind == "delivered"), default=None)
-        bounced = {
-            (row.enrolment_id, row.step) if row.enrolment_id else row.id
-            for row in rows
-            if row.kind == "bounced" and row.properties.get("bounce") == "soft" and row.properties.get("counts", True)
-            and (arrived is None or row.at > arrived)
-        }  # fmt: skip
+        bounced: dict[Any, datetime] = {}  # by letter, its first bounce
+        for row in rows:
+            soft = row.kind == "bounced" and row.properties.get("bounce") == "soft"
+            if soft and row.properties.get("counts", True) and (arrived is None or row.at > arrived):
+                bounced.setdefault((row.enrolment_id, row.step) if row.enrolment_id else row.id, row.at)
         standing = session.get(Suppression, to)
-        if len(bounced) >= SOFT_IN_A_ROW and standing is None:
-            last = max(row.at for row in rows if row.kind == "bounced")
-            consent.suppress(session, medium, to, SOFT, at=last, source="soft bounces")
+        if len(bounced) >= SOFT_IN_A_ROW:
+            enough = sorted(bounced.values())[SOFT_IN_A_ROW - 1]
+            consent.suppress(session, medium, to, SOFT, at=enough, source=consent.DERIVED)
+            if standing is not None and standing.reason == SOFT:
+                standing.at = enough
         elif len(bounced) < SOFT_IN_A_ROW and standing is not None and standing.reason == SOFT:
             session.execute(delete(Suppression).where(col(Suppression.key) == to), execution_options=QUIETLY)
             session.expunge(standing)
-            audit(session, now, "soft bounces", "no longer suppressed", f"contact:{contact}", medium=medium)
+            audit(session, now, consent.DERIVED, "no longer suppressed", f"contact:{contact}", medium=medium)
 
 
 @dataclass(frozen=True)

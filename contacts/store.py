@@ -157,6 +157,7 @@ def _teach_sqlite(engine: Engine) -> None:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
+            "secure_delete=ON",  # who is forgotten leaves nothing in the file
             "cache_size=-16384",
         ):
             dbapi.execute(f"PRAGMA {pragma}")

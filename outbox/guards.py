@@ -16,8 +16,11 @@ from sqlmodel import Session, col
 from whenever import Date, Time
 
 from contacts.audience.compile import latest_consent
-from contacts.models import Address, Batch, Contact, Enrolment, Launch, Message, Suppression
+from contacts.conversations.care import BEFORE_SELLING
+from contacts.models import Address, Batch, Contact, Conversation, Enrolment, Launch, Message, Suppression
 from settings import Settings
+
+CARE_FIRST = "care first: "
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Asked:
     topic: str
     twins: tuple[int, ...] = ()
     before: tuple[int, ...] = ()  # launches that go first where people are capped
+    answers: bool = False  # it answers what they asked or said, so it is no marketing
 
     @classmethod
     def of(cls, session: Session, launch: Launch, medium: str) -> "Asked":
@@ -56,7 +60,8 @@ class Asked:
         found = select(col(Launch.id)).where(col(Launch.id) != (itself or -1))
         twins = found.where(col(Launch.wording) == wording) if content["said_once"] else None
         before = found.where(col(Launch.priority) > content["priority"], col(Launch.state) == "running")
-        return cls(medium, content["topic"], _ids(session, twins), _ids(session, before))
+        answers = content.get("basis") == "transactional"
+        return cls(medium, content["topic"], _ids(session, twins), _ids(session, before), answers)
 
 
 def _ids(session: Session, chosen: Select[Any] | None) -> tuple[int, ...]:
@@ -77,8 +82,16 @@ def reason(asked: Asked, cap: Cap | None, now: datetime) -> ColumnElement[Any]:
         (col(Address.value).is_(None), literal(f"no {medium} address")),
         (col(Contact.erased_at).is_not(None), literal("asked to be forgotten")),
         (suppressed.is_not(None), literal("suppressed: ") + suppressed),
+    ]
+    if asked.answers:
+        return case(*checks, else_=null())
+    care, weekly = _in_care(), _recent(now - timedelta(days=7))
+    checks += [
         (consent.is_(None), literal(f"never said yes to {topic} by {medium}")),
         (consent.is_(False), literal(f"said no to {topic} by {medium}")),
+        (col(Contact.paused_until) > now, literal("asked for a pause")),
+        (care.is_not(None), literal(CARE_FIRST + "an open ") + care),
+        (weekly >= col(Contact.weekly_most), literal("wants fewer messages a week")),
     ]
     if asked.twins:
         checks.append((_had(asked), literal("already had this very message")))
@@ -89,6 +102,15 @@ def reason(asked: Asked, cap: Cap | None, now: datetime) -> ColumnElement[Any]:
             kept = literal(f"the last of {cap.most} messages in {cap.days} days is kept for a campaign that goes first")
             checks.append((recent + _to_come(asked.before) >= cap.most, kept))
     return case(*checks, else_=null())
+
+
+def _in_care() -> ColumnElement[Any]:
+    """What is open between us and them that goes before any selling; NULL where nothing is."""
+    open_ = select(func.replace(col(Conversation.kind), "_", " ")).where(
+        col(Conversation.contact_id) == col(Contact.id), col(Conversation.state) != "closed",
+        col(Conversation.kind).in_(BEFORE_SELLING),
+    )  # fmt: skip
+    return open_.order_by(col(Conversation.priority).desc()).limit(1).correlate(Contact).scalar_subquery()
 
 
 def _had(asked: Asked) -> ColumnElement[bool]:
@@ -114,10 +136,16 @@ def _recent(since: datetime) -> ColumnElement[int]:
         .where(
             func.coalesce(message.state, batch.state).in_(["sending", "sent", "unknown"]),
             func.coalesce(batch.finished_at, batch.claimed_at) >= since,
+            batch.launch_id.not_in(_answers()),  # type: ignore[attr-defined]
         )
         .correlate(Contact)
         .scalar_subquery()
     )
+
+
+def _answers() -> Select[Any]:
+    """Launches that are no marketing and count for no cap."""
+    return select(col(Launch.id)).where(col(Launch.campaign).startswith("_", autoescape=True))
 
 
 def _to_come(launches: tuple[int, ...]) -> ColumnElement[int]:

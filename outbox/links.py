@@ -6,12 +6,13 @@ address in it that anyone could change.
 
 import hmac
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from itsdangerous import BadSignature, Signer
 from itsdangerous.signer import SigningAlgorithm
 
-Purpose = Literal["click", "unsubscribe", "preferences", "survey", "box"]
+Purpose = Literal["click", "unsubscribe", "preferences", "survey", "pixel", "box", "confirm", "data", "forget"]
+PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
 
 class _Hmac(SigningAlgorithm):
@@ -27,7 +28,7 @@ class Links:
 
     @cached_property
     def _signers(self) -> dict[str, Signer]:
-        return {purpose: self._signer(purpose) for purpose in ("click", "unsubscribe", "preferences", "survey", "box")}
+        return {purpose: self._signer(purpose) for purpose in PURPOSES}
 
     def _signer(self, purpose: str) -> Signer:
         key = hmac.digest(self.secret.encode(), f"passaparola {purpose}".encode(), "sha256")
@@ -51,6 +52,9 @@ class Links:
 
     def survey(self, message: str) -> str:
         return f"{self.public_url}/s/{self.token('survey', message)}"
+
+    def pixel(self, message: str) -> str:
+        return f"{self.public_url}/o/{self.token('pixel', message)}"
 
     def clicks(self, message: str, count: int) -> list[str]:
         base = f"{self.public_url}/c/{self.token('click', message)}/"

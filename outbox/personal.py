@@ -24,6 +24,8 @@ class Personal:
         self.links = Links(settings.secret, settings.public_url)
         self.constants = constants(content)
         self.public = batch.medium in content["public"]
+        self.answers = content.get("basis") == "transactional"
+        self.headers: dict[str, str] = content.get("headers", {})
         self.plain_links = list(ready_.links)
         self.mailto = content["sender"]["reply_to"] or content["sender"]["email"]
 
@@ -42,13 +44,16 @@ class Personal:
             "unsubscribe_url": unsubscribe,
             "preferences_url": self.links.preferences(id_),
             "survey_url": self.links.survey(id_),
+            "pixel_url": self.links.pixel(id_) if tracking and not self.answers else "",
         }
         if kind:
             money = {} if amount is None else {"amount": amount, "currency": currency}
             given["event"] = {"at": at, **properties, "kind": kind, **money}
+        name = " ".join(part for part in typed[:2] if part)
+        if self.answers:
+            return Outgoing(id_, address, name, self.ready.values(given), self.headers)
         headers = {
             "List-Unsubscribe": f"<{unsubscribe}>, <mailto:{self.mailto}?subject=unsubscribe%20{named(self.settings.secret, id_)}>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         }
-        name = " ".join(part for part in typed[:2] if part)
         return Outgoing(id_, address, name, self.ready.values(given), headers)

@@ -8,13 +8,11 @@ from fastapi.templating import Jinja2Templates
 from sqlalchemy import text
 
 from errors import PassaparolaError
-from web import hooks, links, mailbox, surveys
+from web import hooks, links, mailbox, mine, preferences, signup, surveys, visitors
 
 app = FastAPI(title="Passaparola", docs_url=None, redoc_url=None, openapi_url=None)
-app.include_router(hooks.router)
-app.include_router(links.router)
-app.include_router(surveys.router)
-app.include_router(mailbox.router)
+for room in (hooks, links, preferences, mine, signup, surveys, mailbox):
+    app.include_router(room.router)
 pages = Jinja2Templates(Path(__file__).parent / "pages")
 
 POLICY = "default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-src 'self'; form-action 'self'; base-uri 'none'"
@@ -38,6 +36,6 @@ async def said(request: Request, error: PassaparolaError) -> HTMLResponse:
 @app.get("/healthz")
 def health() -> dict[str, str]:
     """Says ok only while the store answers."""
-    with links.store().engine.connect() as connection:
+    with visitors.store().engine.connect() as connection:
         connection.execute(text("SELECT 1"))
     return {"status": "ok"}

@@ -13,7 +13,7 @@ import channels
 from contacts.intake import raw
 from contacts.store import utc_now
 from errors import Forged, Misconfigured, Unknown
-from web.links import store
+from web.visitors import store
 
 router = APIRouter()
 PATIENCE = 10.0  # seconds for a body to arrive

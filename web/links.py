@@ -1,59 +1,72 @@
-"""The links in messages: GET only shows, POST does (RFC 8058); a click goes where the launch's frozen content says."""
+"""The links in letters: a click goes where the launch's frozen words say, GET only shows, POST says no (RFC 8058)."""
 
-from functools import cache
-from pathlib import Path
-from typing import Any
+import base64
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
-from fastapi.templating import Jinja2Templates
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col
 
-from contacts import activity, consent
-from contacts.audience.compile import latest_consent
-from contacts.feedback import message_key
-from contacts.models import Batch, Consent, Contact, Enrolment, Event, Launch, Message
-from contacts.store import Store, utc_now
-from outbox.links import Links, Purpose
-from outbox.render.frozen import wording_key
+from contacts import activity, consent, feedback
+from contacts.models import Event
+from contacts.store import insert_new, utc_now
+from contacts.topics import load, plain
 from settings import settings
+from web.visitors import Visitor, lost, machine, named, page, store
 
 router = APIRouter()
-pages = Jinja2Templates(Path(__file__).parent / "pages")
+PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 
 
-@cache
-def store() -> Store:
-    return Store(settings().database).open()
+@router.get("/c/{token}/{number}")
+def click(request: Request, token: str, number: int) -> Response:
+    """Written down, then on to the address that stood in the letter."""
+    with store().write() as session:
+        found = named(session, "click", token)
+        if not found:
+            return lost(request)
+        targets = found.wording()["links"]
+        if not 0 <= number < len(targets):
+            return lost(request)
+        touched(
+            session, found, "clicked", "link", f"{number}", {"link": number, "url": targets[number]}, machine(request)
+        )
+        return RedirectResponse(targets[number], status_code=302, headers={"Cache-Control": "no-store"})
 
 
-def named(session: Session, purpose: Purpose, token: str) -> tuple[Message, Enrolment, Launch] | None:
-    """The message that a token names; whatever is wrong with a token, the answer is the same."""
-    own = settings()
-    id_ = Links(own.secret, own.public_url).read(purpose, token)
-    key = message_key(id_) if id_ else None
-    message = session.get(Message, key) if key else None
-    enrolment = session.get(Enrolment, message.enrolment_id) if message else None
-    launch = session.get(Launch, enrolment.launch_id) if enrolment else None
-    return (message, enrolment, launch) if message and enrolment and launch and enrolment.contact_id else None
+@router.head("/c/{token}/{number}")
+def looked_at(request: Request, token: str, number: int) -> Response:
+    """Nobody reads a page by HEAD: it says where the link leads, and counts as nothing."""
+    with store().read() as session:
+        found = named(session, "click", token)
+        targets = found.wording()["links"] if found else ()
+        if not 0 <= number < len(targets):
+            return Response(status_code=404)
+        return Response(status_code=302, headers={"Location": targets[number], "Cache-Control": "no-store"})
 
 
-def page(request: Request, name: str, language: str | None, status: int = 200, **shown: Any) -> Response:
-    spoken = "it" if language == "it" else "en"
-    return pages.TemplateResponse(request, name, {"it": spoken == "it", "lang": spoken, **shown}, status_code=status)
+@router.get("/o/{token}")
+def opened(request: Request, token: str) -> Response:
+    """The picture in a letter of someone who allows it; anyone else has none in theirs."""
+    with store().write() as session:
+        if found := named(session, "pixel", token):
+            touched(session, found, "opened", "pixel", "", {}, machine(request))
+    return Response(PIXEL, media_type="image/gif", headers={"Cache-Control": "no-store, private"})
 
 
-def lost(request: Request) -> Response:
-    return page(request, "lost.html", _asked_for(request), 404)
-
-
-def _asked_for(request: Request) -> str:
-    return request.headers.get("accept-language", "en")[:2]
-
-
-def language(session: Session, enrolment: Enrolment) -> str | None:
-    person = session.get(Contact, enrolment.contact_id)
-    return person.language if person else None
+def touched(
+    session: Session, found: Visitor, kind: str, source: str, which: str, said: dict[str, object], why: str
+) -> None:
+    """One touch a minute; whether a person did it is judged from all that are there."""
+    now = utc_now()
+    properties = {**found.of_it(), **said} | ({"machine": why} if why else {})
+    row = insert_new(session, Event).values(
+        contact_id=found.contact, kind=kind, at=now, received_at=now, source=source,
+        source_id=f"{found.name}/{which}/{now:%Y%m%d%H%M}{'/machine' if why else ''}", properties=properties, machine=bool(why),
+        enrolment_id=found.message.enrolment_id, step=found.message.step, medium=found.message.medium,
+    )  # fmt: skip
+    if session.execute(row.returning(col(Event.id))).scalar() is not None:
+        feedback.mark_machines(session, [found.message.enrolment_id])
+        activity.refresh(session, settings().currency, [found.contact])
 
 
 @router.get("/u/{token}")
@@ -61,12 +74,7 @@ def unsubscribe_page(request: Request, token: str) -> Response:
     """Asks; changes nothing, however many scanners follow the link."""
     with store().read() as session:
         found = named(session, "unsubscribe", token)
-        if not found:
-            return lost(request)
-        _, enrolment, launch = found
-        return page(
-            request, "unsubscribe.html", language(session, enrolment), topic=launch.content["topic"], done=False
-        )
+        return _unsubscribing(request, found, done=False) if found else lost(request)
 
 
 @router.post("/u/{token}")
@@ -76,86 +84,21 @@ def unsubscribe(request: Request, token: str) -> Response:
         found = named(session, "unsubscribe", token)
         if not found:
             return lost(request)
-        message, enrolment, launch = found
-        assert enrolment.contact_id
-        topic = launch.content["topic"]
         consent.record(
-            session, enrolment.contact_id, message.medium, topic, False,
-            at=utc_now(), source=f"unsubscribe link of launch {launch.id}", proof={"launch": launch.id, "way": "one click"},
+            session, found.contact, found.message.medium, found.topic, False,
+            at=utc_now(), source=f"unsubscribe link of launch {found.launch.id}", proof={"launch": found.launch.id, "way": "one click"},
         )  # fmt: skip
-        return page(request, "unsubscribe.html", language(session, enrolment), topic=topic, done=True)
+        row = insert_new(session, Event).values(
+            contact_id=found.contact, kind="unsubscribed", at=utc_now(), received_at=utc_now(), source="link",
+            source_id=f"{found.name}/unsubscribed", properties=found.of_it(), machine=False,
+            enrolment_id=found.message.enrolment_id, step=found.message.step, medium=found.message.medium,
+        )  # fmt: skip
+        if session.execute(row.returning(col(Event.id))).scalar() is not None:
+            activity.refresh(session, settings().currency, [found.contact])
+        return _unsubscribing(request, found, done=True)
 
 
-@router.get("/preferences/{token}")
-def preferences_page(request: Request, token: str) -> Response:
-    with store().read() as session:
-        found = named(session, "preferences", token)
-        if not found:
-            return lost(request)
-        message, enrolment, launch = found
-        return _preferences(request, session, message.medium, enrolment, launch, saved=False)
-
-
-@router.post("/preferences/{token}")
-def preferences(request: Request, token: str, topics: list[str] = Form(default=[])) -> Response:
-    """What is ticked is a yes, what is not is a no; only topics that were on the page count."""
-    with store().write() as session:
-        found = named(session, "preferences", token)
-        if not found:
-            return lost(request)
-        message, enrolment, launch = found
-        assert enrolment.contact_id
-        for topic, stood in _topics(session, enrolment.contact_id, message.medium, launch):
-            if (topic in topics) != stood:
-                consent.record(
-                    session, enrolment.contact_id, message.medium, topic, topic in topics,
-                    at=utc_now(), source=f"preference page of launch {launch.id}", proof={"launch": launch.id, "way": "form"},
-                )  # fmt: skip
-        session.flush()
-        return _preferences(request, session, message.medium, enrolment, launch, saved=True)
-
-
-def _preferences(
-    request: Request, session: Session, medium: str, enrolment: Enrolment, launch: Launch, *, saved: bool
-) -> Response:
-    assert enrolment.contact_id
-    topics = _topics(session, enrolment.contact_id, medium, launch)
-    return page(request, "preferences.html", language(session, enrolment), topics=topics, medium=medium, saved=saved)
-
-
-def _topics(session: Session, contact: int, medium: str, launch: Launch) -> list[tuple[str, bool]]:
-    """The topics this contact was ever asked about, the launch's own among them, and what holds now."""
-    asked = (
-        select(col(Consent.topic)).where(col(Consent.contact_id) == contact, col(Consent.medium) == medium).distinct()
-    )
-    names = sorted(({*session.exec(asked)} - {"*"}) | {launch.content["topic"]})
-    return [(name, bool(session.exec(select(latest_consent(contact, medium, name))).first())) for name in names]
-
-
-@router.get("/c/{token}/{number}")
-def click(request: Request, token: str, number: int) -> Response:
-    """Written down, then on to the address that stood in the launch's own words."""
-    with store().write() as session:
-        found = named(session, "click", token)
-        if not found:
-            return lost(request)
-        message, enrolment, launch = found
-        batch = session.get(Batch, message.batch_id)
-        said = launch.content["steps"][message.step]["say"]
-        key = wording_key(said, batch.variant if batch else "", message.medium)
-        wording = launch.content["messages"][key][batch.locale if batch else launch.content["locale"]]
-        if not 0 <= number < len(wording["links"]):
-            return lost(request)
-        assert enrolment.contact_id
-        source_id = f"{message.enrolment_id}-{message.step}-{message.medium}/{number}/{utc_now():%Y%m%d%H%M}"
-        if not session.exec(
-            select(col(Event.id)).where(col(Event.source) == "link", col(Event.source_id) == source_id)
-        ).first():
-            event = Event(
-                contact_id=enrolment.contact_id, kind="clicked", at=utc_now(), received_at=utc_now(), source="link", source_id=source_id,
-                properties={"launch": launch.id, "campaign": launch.campaign, "link": number},
-            )  # fmt: skip
-            session.add(event)
-            session.flush()
-            activity.refresh(session, settings().currency, [enrolment.contact_id])
-        return RedirectResponse(wording["links"][number], status_code=302, headers={"Cache-Control": "no-store"})
+def _unsubscribing(request: Request, found: Visitor, *, done: bool) -> Response:
+    language = found.person.language or settings().locale
+    topic = load(settings().home).get(found.topic, plain(found.topic)).words(language).title
+    return page(request, "unsubscribe.html", language, topic=topic, done=done)

@@ -1,14 +1,16 @@
-"""A question with one answer: GET shows it, POST keeps it, once per message; what is answered moves journeys on."""
+"""A question with one answer, tapped in the letter or given on the page; it is bound to the letter, and to the order it was about."""
+
+from typing import Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
-from sqlmodel import col
 
-from contacts import activity
-from contacts.models import Event
-from contacts.store import insert_new, utc_now
+from contacts import surveys
+from contacts.store import utc_now
+from outbox.render.survey import Survey
 from settings import settings
-from web.links import language, lost, named, page, store
+from web.links import touched
+from web.visitors import Visitor, lost, machine, named, page, store
 
 router = APIRouter()
 LONGEST = 2_000
@@ -16,35 +18,52 @@ LONGEST = 2_000
 
 @router.get("/s/{token}")
 def survey_page(request: Request, token: str, score: int | None = None) -> Response:
-    """The score that was tapped in the letter is filled in; nothing is kept before it is sent."""
-    with store().read() as session:
+    """A tap in the letter is noted as a tap; it is an answer once it is sure that no scanner tapped every number."""
+    with store().write() as session:
         found = named(session, "survey", token)
         if not found:
             return lost(request)
-        _, enrolment, _ = found
-        given = score if score is not None and 0 <= score <= 10 else None
-        return page(request, "survey.html", language(session, enrolment), score=given, done=False)
+        asked = _asked(found)
+        given = score if score in asked.answers() else None
+        if given is not None:
+            said = {**_said(asked, given, ""), "link": f"answer {given}"}
+            touched(session, found, "clicked", surveys.TAP, f"answer {given}", said, machine(request))
+        return _shown(request, found, asked, given, done=False)
 
 
 @router.post("/s/{token}")
 def survey(
-    request: Request, token: str, score: int = Form(ge=0, le=10), comment: str = Form("", max_length=LONGEST)
+    request: Request, token: str, score: int | None = Form(None), comment: str = Form("", max_length=LONGEST)
 ) -> Response:
     with store().write() as session:
         found = named(session, "survey", token)
         if not found:
             return lost(request)
-        message, enrolment, launch = found
+        asked = _asked(found)
+        words = comment.replace("\x00", "").strip()
+        if score not in asked.answers() and not (asked.kind == "text" and words):
+            return _shown(request, found, asked, None, done=False, status=422)
         now = utc_now()
-        key = launch.content["enter"].get("key")
-        said = {"score": score, "campaign": launch.campaign, "launch": launch.id}
-        said |= {key: enrolment.key} if key else {}
-        said |= {"comment": comment.replace("\x00", "").strip()} if comment.strip() else {}
-        answer = insert_new(session, Event).values(
-            contact_id=enrolment.contact_id, kind="survey_answered", at=now, received_at=now, source="survey",
-            source_id=f"{message.enrolment_id}-{message.step}-{message.medium}", properties=said,
-        )  # fmt: skip
-        kept = session.execute(answer.returning(col(Event.id))).scalar()
-        if kept is not None and enrolment.contact_id:
-            activity.refresh(session, settings().currency, [enrolment.contact_id])
-        return page(request, "survey.html", language(session, enrolment), score=score, done=True)
+        said = {**found.of_it(), **_said(asked, score, words)}
+        surveys.answer(session, settings(), found.contact, found.name, said, now, now, found.message)
+        return _shown(request, found, asked, score, done=True)
+
+
+def _asked(found: Visitor) -> Survey:
+    return Survey.model_validate(found.wording().get("survey") or {})
+
+
+def _said(asked: Survey, answer: int | None, comment: str) -> dict[str, Any]:
+    said: dict[str, Any] = {"survey": asked.kind}
+    if answer is not None:
+        said |= {"answer": asked.choices[answer] if asked.choices else answer}
+        if (score := asked.score(answer)) is not None:
+            said["score"] = score
+    return said | ({"comment": comment} if comment else {})
+
+
+def _shown(
+    request: Request, found: Visitor, asked: Survey, given: int | None, *, done: bool, status: int = 200
+) -> Response:
+    language = found.person.language or settings().locale
+    return page(request, "survey.html", language, status, asked=asked, given=given, done=done)

@@ -65,7 +65,7 @@ def _identifier(spoken: str) -> Any:
     """Between our languages and their own, where that is one it knows."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    found = LanguageIdentifier.from_pickled_model(MODEL_FILE)
+    found = LanguageIdentifier.from_model_file(MODEL_FILE)
     try:
         found.set_languages(sorted({*SPOKEN, spoken} - {""}))
     except ValueError:

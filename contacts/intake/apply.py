@@ -163,7 +163,9 @@ class _Application:
         """Those that are new, with the number of their event."""
         if not told:
             return []
-        by_name = {(one.row.source, one.said.id[:250]): one for one in reversed(told)}
+        by_name: dict[tuple[str, str], Told] = {}
+        for one in told:
+            by_name.setdefault((one.row.source, one.said.id[:250]), one)
         rows = [one.event(self.now) for one in by_name.values()]
         kept = insert_new(self.session, Event).returning(col(Event.id), col(Event.source), col(Event.source_id))
         new = []

@@ -116,10 +116,15 @@ class SignUp(SQLModel, table=True):
     __tablename__ = "sign_up"
 
     id: int | None = key()
-    contact_id: int = points_to("contact.id", index=True)
+    contact_id: int | None = points_to("contact.id", index=True, nullable=True, default=None)
     medium: str
+    address: str = Field(description="as it was typed; emptied once it is a contact's")
+    language: str = ""
     topics: list[str] = json(list)
     proof: dict[str, Any] = json()  # which words were shown, where, from which network address
     asked_at: datetime = when()
     confirmed_at: datetime | None = when(default=None)
+    state: str = Field(default="asked", description="asked, written to, confirmed, or ignored")
     made_contact: bool = Field(default=False, description="the contact came of it, and goes with it when unconfirmed")
+
+    __table_args__ = (Index("sign_up_asked", "state", "asked_at"),)

@@ -53,4 +53,5 @@ def sample_values(contact: dict[str, object], wording: Frozen, event: str | None
         "unsubscribe_url": "https://example.org/u/preview",
         "preferences_url": "https://example.org/preferences/preview",
         "survey_url": "https://example.org/s/preview",
+        "pixel_url": "",
     }

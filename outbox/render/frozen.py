@@ -16,9 +16,11 @@ from errors import BadContent
 from outbox.render import letter, message
 from outbox.render.holes import Program, cut
 from outbox.render.letter import with_utm
+from outbox.render.survey import Survey
 from settings import Settings
 
-PERSONAL = ("contact", "event", "links", "unsubscribe_url", "preferences_url", "survey_url")
+PERSONAL = ("contact", "event", "links", "unsubscribe_url", "preferences_url", "survey_url", "pixel_url")
+FOOTER = ("unsubscribe_url", "postal_address")
 
 
 class Frozen(BaseModel):
@@ -29,6 +31,7 @@ class Frozen(BaseModel):
     texts: dict[str, str]
     links: tuple[str, ...] = ()
     media: tuple[tuple[str, str, str], ...] = ()  # path, words for it, sha256
+    survey: Survey | None = None
 
 
 def wording_key(message: str, variant: str, medium: str) -> str:
@@ -49,17 +52,32 @@ def frozen(home: Path, name: str, medium: str, campaign: str, settings: Settings
     return {locale: _post(home, wording, utm) for locale, wording in found.items()}
 
 
-def _email(home: Path, locale: str, wording: message.Wording, utm: dict[str, str], settings: Settings) -> Frozen:
+def of_the_house(settings: Settings, name: str, medium: str) -> dict[str, Any]:
+    """The wordings of templates/_house/, by locale, as plain values: what is written to someone who asked for it."""
+    found = message.of_the_house(settings.home, name, medium, settings.locale)
+    if medium != "email":
+        return {locale: _post(settings.home, one, {}).model_dump(mode="json") for locale, one in found.items()}
+    needed = ("postal_address",)
+    return {
+        locale: _email(settings.home, locale, one, {}, settings, needed).model_dump(mode="json")
+        for locale, one in found.items()
+    }
+
+
+def _email(
+    home: Path, locale: str, wording: message.Wording, utm: dict[str, str], settings: Settings,
+    needed: tuple[str, ...] = FOOTER,
+) -> Frozen:  # fmt: skip
     if not wording.matter.subject.strip():
         raise BadContent("“subject” is missing in the front matter", f"{wording.where}:1")
     around = message.layout(home, wording.matter.layout, locale, settings.locale, wording.where)
     written = message.text_part(home, wording, locale, settings.locale)
     compiled = letter.compiled(wording, around, written, utm)
-    for needed in ("unsubscribe_url", "postal_address"):
-        if needed not in compiled.html:
-            raise BadContent(f"the footer lacks {{{{ {needed} }}}}, which the law asks for", around.where)
+    for one in needed:
+        if one not in compiled.html:
+            raise BadContent(f"the footer lacks {{{{ {one} }}}}, which the law asks for", around.where)
     texts = {"subject": " ".join(wording.matter.subject.split()), "html": compiled.html, "text": compiled.text}
-    return Frozen(where=wording.where, texts=texts, links=compiled.links)
+    return Frozen(where=wording.where, texts=texts, links=compiled.links, survey=wording.matter.survey)
 
 
 def _post(home: Path, wording: message.Wording, utm: dict[str, str]) -> Frozen:
@@ -129,6 +147,7 @@ def constants(content: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "campaign": {"name": content["campaign"], "title": content["title"]},
         **{name: sender[name] for name in ("organisation", "postal_address", "public_url")},
+        **content.get("says", {}),
     }
 
 

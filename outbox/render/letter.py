@@ -59,6 +59,8 @@ TAGS = frozenset(
     ]
 )
 INLINER = css_inline.CSSInliner(keep_style_tags=True, keep_at_rules=True, load_remote_stylesheets=False)
+# Only for who allows it; the others' letters hold nothing that asks for anything.
+PIXEL = '{% if pixel_url %}<img src="{{ pixel_url }}" alt="" width="1" height="1" style="display:block;border:0">{% endif %}'
 XML_ENTITIES = {"amp", "lt", "gt", "quot", "apos"}
 
 
@@ -135,7 +137,7 @@ def compiled(wording: Wording, around: Wording, written: Wording | None, utm: di
     if lost := aside.lost(page):
         raise BadContent(f"{lost} can't stand inside a tag; use {{{{ a if condition else b }}}} there", where)
     links = _Links(aside, utm)
-    page = links.followed(page)
+    page = links.followed(page).replace("</body>", f"{PIXEL}</body>")
     text = aside.take(written.body) if written else _as_text(mjml, where)
     return Letter(
         aside.give_back(page), aside.give_back(links.followed_in_text(text)).strip() + "\n", tuple(links.targets)

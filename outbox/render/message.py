@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contacts.content import from_yaml
 from errors import BadContent, Unknown, did_you_mean
+from outbox.render.survey import Survey
 
 FILE = re.compile(r"(?P<medium>[a-z]+)(\.(?P<locale>[a-z]{2}(-[a-z]{2})?))?\.(?P<kind>mjml|txt)")
 MESSAGE = re.compile(r"[a-z][a-z0-9_]*")
@@ -34,6 +35,7 @@ class FrontMatter(BaseModel):
     preheader: str = ""
     layout: str = Field("email", pattern=r"^[a-z][a-z0-9_]*$", description="a file of templates/_layout")
     media: list[Picture] = []
+    survey: Survey | None = Field(None, description="what {{ survey_url }} asks")
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,18 @@ def wordings(home: Path, name: str, medium: str, house: str) -> dict[str, Wordin
         there = ", ".join(sorted(path.name for path in around.iterdir())) or "nothing"
         wanted = f"{medium}.mjml" if medium == "email" else f"{medium}.txt"
         raise BadContent(f"there is no wording for {medium}; write {wanted} (there is {there})", f"templates/{name}")
+    return found
+
+
+def of_the_house(home: Path, name: str, medium: str, house: str) -> dict[str, Wording]:
+    """The wordings of templates/_house/, by locale. Raises BadContent."""
+    place, found = home / "templates" / "_house" / name, {}
+    for path in sorted(place.iterdir()) if place.is_dir() else ():
+        matched = FILE.fullmatch(path.name)
+        if matched and matched["medium"] == medium and (medium != "email" or matched["kind"] == "mjml"):
+            found[matched["locale"] or house] = read(path, home)
+    if not found:
+        raise BadContent(f"there is no wording for {medium}", f"templates/_house/{name}")
     return found
 
 

@@ -45,14 +45,14 @@ GOOD = {
 def web(store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     for name, secret in shops.SECRETS.items():
         monkeypatch.setenv(f"PASSAPAROLA_{name}", secret)
-    from web import links
+    from web import visitors
     from web.app import app
 
-    links.store.cache_clear()
+    visitors.store.cache_clear()
     with TestClient(app) as client:
         yield client
-    links.store().close()
-    links.store.cache_clear()
+    visitors.store().close()
+    visitors.store.cache_clear()
 
 
 def path(source: str) -> str:
@@ -313,9 +313,9 @@ def test_a_full_disk_is_a_503_and_what_was_acknowledged_stays(web: TestClient, s
         pytest.skip("PostgreSQL's disk is not ours to fill")
     from sqlalchemy import event
 
-    from web import links
+    from web import visitors
 
-    engine = links.store().engine
+    engine = visitors.store().engine
 
     @event.listens_for(engine, "connect")
     def full(dbapi: Any, record: Any) -> None:

@@ -6,11 +6,12 @@ from contextlib import suppress
 
 import httpx
 import pytest
+from sqlalchemy import update
 from sqlmodel import select
 
 from contacts import audience, consent
 from contacts.audience import Question
-from contacts.models import Consent, Suppression
+from contacts.models import Batch, Consent, Suppression
 from contacts.store import Store
 from outbox.links import Links
 from settings import Settings
@@ -23,22 +24,27 @@ with warnings.catch_warnings():
     from fastapi.testclient import TestClient
 
 
+BROWSER = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_1 like Mac OS X) AppleWebKit/605.1.15 Safari/604.1"
+
+
 @pytest.fixture
 def web(store: Store, settings: Settings) -> Iterator[TestClient]:
-    from web import links
+    from web import visitors
     from web.app import app
 
-    links.store.cache_clear()
+    visitors.store.cache_clear()
     with store.write() as session:
         add(session, "Alice", NOW, language="it")
         add(session, "Bob", NOW)
         consent.record(session, 1, "email", "tracking", True, at=NOW, source="t")
     released(store, settings)
     drained(store, settings)
-    with TestClient(app, follow_redirects=False) as client:
+    with store.write() as session:  # delivered a while ago: nobody follows a link in the second in which it was sent
+        session.execute(update(Batch).values(finished_at=NOW))
+    with TestClient(app, follow_redirects=False, headers={"User-Agent": BROWSER}) as client:
         yield client
-    links.store().close()
-    links.store.cache_clear()
+    visitors.store().close()
+    visitors.store.cache_clear()
 
 
 @pytest.fixture
@@ -74,7 +80,7 @@ def test_preferences_write_what_was_ticked_and_nothing_that_was_not_asked(
 ) -> None:
     page = web.get(path(links.preferences("1-0-email")))
     assert "newsletter" in page.text
-    web.post(path(links.preferences("1-0-email")), data={"topics": ["tracking", "made_up"]})
+    web.post(path(links.preferences("1-0-email")), data={"topics": ["tracking:email", "made_up:email"]})
     with store.read() as session:
         assert not consent.may_be_written_to(session, 1, "email", "newsletter")
         assert consent.may_be_written_to(session, 1, "email", "tracking")

@@ -19,7 +19,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import schemathesis
 
-    from web import links
+    from web import visitors
     from web.app import app
 
 SCHEMA = schemathesis.openapi.from_dict(app.openapi())
@@ -34,7 +34,7 @@ def test_nothing_that_is_sent_is_answered_with_a_failure(
 ) -> None:
     for name, secret in shops.SECRETS.items():
         monkeypatch.setenv(f"PASSAPAROLA_{name}", secret)
-    links.store.cache_clear()
+    visitors.store.cache_clear()
 
     @trying(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(st.data())
@@ -43,5 +43,5 @@ def test_nothing_that_is_sent_is_answered_with_a_failure(
         assert answer.status_code < 500, (operation.label, answer.status_code, answer.text[:300])
 
     send()
-    links.store().close()
-    links.store.cache_clear()
+    visitors.store().close()
+    visitors.store.cache_clear()

@@ -1,11 +1,15 @@
 """A question with one answer: looking at it changes nothing, and the first answer counts."""
 
+from datetime import timedelta
+
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from contacts.models import Event
-from contacts.store import Store
+from contacts import surveys
+from contacts.models import Conversation, Event, Turn
+from contacts.store import Store, utc_now
 from outbox.links import Links
+from settings import Settings
 from tests.web.test_links import TestClient, links, path, web
 
 __all__ = ["links", "web"]
@@ -18,17 +22,52 @@ def answers(store: Store) -> list[dict[str, object]]:
         )
 
 
-def test_a_tap_in_the_letter_fills_in_and_only_sending_answers(web: TestClient, store: Store, links: Links) -> None:
+def later(store: Store, settings: Settings) -> None:
+    surveys.settle(store, settings, utc_now() + timedelta(seconds=20))
+
+
+def test_one_tap_in_the_letter_is_an_answer_once_it_is_sure_that_a_person_tapped(
+    web: TestClient, store: Store, settings: Settings, links: Links
+) -> None:
     url = path(links.survey("1-0-email"))
-    for _ in range(5):
-        shown = web.get(f"{url}?score=9")
+    shown = web.get(f"{url}?score=9")
     assert 'value="9" required checked' in shown.text
     assert "Quanto volentieri" in shown.text  # Alice reads Italian
+    surveys.settle(store, settings, utc_now())
     assert answers(store) == []
-    assert "Grazie" in web.post(url, data={"score": "9", "comment": " the honey \x00"}).text
-    web.post(url, data={"score": "0"})
+    later(store, settings)
+    later(store, settings)
+    assert [(one["score"], one["campaign"]) for one in answers(store)] == [(9, "hello")]
+
+
+def test_a_scanner_that_taps_every_number_answers_nothing(
+    web: TestClient, store: Store, settings: Settings, links: Links
+) -> None:
+    url = path(links.survey("1-0-email"))
+    for score in range(11):
+        web.get(f"{url}?score={score}")
+    web.get(f"{path(links.survey('2-0-email'))}?score=3", headers={"User-Agent": "Barracuda Sentinel"})
+    later(store, settings)
+    assert answers(store) == []
+
+
+def test_an_answer_is_kept_once_and_may_be_corrected_and_explained(web: TestClient, store: Store, links: Links) -> None:
+    url = path(links.survey("1-0-email"))
+    assert "Grazie" in web.post(url, data={"score": "9"}).text
+    web.post(url, data={"score": "9", "comment": " the honey \x00"})
+    web.post(url, data={"score": "9", "comment": "the honey"})
     (answer,) = answers(store)
     assert (answer["score"], answer["comment"], answer["campaign"]) == (9, "the honey", "hello")
+
+
+def test_a_low_score_opens_a_conversation_and_a_high_one_does_not(web: TestClient, store: Store, links: Links) -> None:
+    web.post(path(links.survey("1-0-email")), data={"score": "3", "comment": "Il vasetto era aperto"})
+    web.post(path(links.survey("2-0-email")), data={"score": "10"})
+    with store.read() as session:
+        (one,) = session.execute(select(Conversation)).scalars()
+        assert (one.contact_id, one.state, one.about) == (1, "open", "1-0-email")
+        assert one.kind in ("low_score", "complaint")
+        assert session.execute(select(col(Turn.text))).scalar() == "3/10 Il vasetto era aperto"
 
 
 def test_nonsense_and_strange_tokens_answer_nothing(web: TestClient, store: Store, links: Links) -> None:

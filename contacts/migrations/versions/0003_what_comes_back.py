@@ -104,8 +104,11 @@ def upgrade() -> None:
 
     op.create_table('sign_up',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
-    sa.Column('contact_id', sa.BigInteger(), nullable=False),
+    sa.Column('contact_id', sa.BigInteger(), nullable=True),
     sa.Column('medium', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('address', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('language', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('topics', sa.JSON().with_variant(postgresql.JSONB(), 'postgresql'), nullable=False),
     sa.Column('proof', sa.JSON().with_variant(postgresql.JSONB(), 'postgresql'), nullable=False),
     sa.Column('asked_at', contacts.types.UtcDateTime(timezone=True), nullable=False),
@@ -116,6 +119,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('sign_up', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_sign_up_contact_id'), ['contact_id'], unique=False)
+        batch_op.create_index('sign_up_asked', ['state', 'asked_at'], unique=False)
 
     op.create_table('turn',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
@@ -206,6 +210,7 @@ def downgrade() -> None:
 
     op.drop_table('turn')
     with op.batch_alter_table('sign_up', schema=None) as batch_op:
+        batch_op.drop_index('sign_up_asked')
         batch_op.drop_index(batch_op.f('ix_sign_up_contact_id'))
 
     op.drop_table('sign_up')

@@ -1,0 +1,112 @@
+"""Answers to surveys. A tap in the letter is an answer as soon as it is sure that a person tapped: a scanner follows every
+number at once, a person one."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from channels.hearing import Said
+from contacts import activity
+from contacts.conversations import threads
+from contacts.conversations.threads import Spoken
+from contacts.models import Event
+from contacts.store import Store, insert_new
+from settings import Settings
+
+SURE_AFTER = timedelta(seconds=15)  # longer than a scanner's burst
+LOOKED_BACK = timedelta(days=2)
+TAP = "tap"
+
+
+def settle(store: Store, settings: Settings, now: datetime) -> int:
+    """Taps of people become answers, the latest of each letter. Returns how many."""
+    with store.read() as session:
+        if not _taps(session, now):
+            return 0
+    with store.write() as session:
+        last = {(tap.enrolment_id, tap.step, tap.medium): tap for tap in _taps(session, now)}
+        return sum(
+            answer(session, settings, tap.contact_id, _name(tap), tap.properties, tap.at, now, tap)
+            for tap in last.values()
+        )
+
+
+def _taps(session: Session, now: datetime) -> list[Event]:
+    answered = select(col(Event.source_id)).where(
+        col(Event.source) == "survey", col(Event.received_at) > now - 2 * LOOKED_BACK
+    )
+    taps = (
+        select(Event)
+        .where(
+            col(Event.kind) == "clicked", col(Event.received_at) > now - LOOKED_BACK,
+            col(Event.received_at) <= now - SURE_AFTER, col(Event.source) == TAP, ~col(Event.machine),
+        )
+        .order_by(col(Event.at), col(Event.id))
+    )  # fmt: skip
+    found = list(session.execute(taps).scalars())
+    if not found:
+        return []
+    known = set(session.execute(answered.where(col(Event.source_id).in_([_name(tap) for tap in found]))).scalars())
+    return [tap for tap in found if _name(tap) not in known]
+
+
+def _name(tap: Event) -> str:
+    return f"{tap.enrolment_id}-{tap.step}-{tap.medium}"
+
+
+def answer(
+    session: Session, settings: Settings, contact: int, name: str, said: dict[str, Any], at: datetime, now: datetime,
+    of: Any,
+) -> bool:  # fmt: skip
+    """Keep an answer, once per letter; a low score opens a conversation. False: it had been answered.
+
+    `of` has the enrolment_id, step and medium of the letter. A second answer corrects the first; words that come with it
+    are heard.
+    """
+    properties = {key: value for key, value in said.items() if key not in ("link", "machine")}
+    row = insert_new(session, Event).values(
+        contact_id=contact, kind="survey_answered", at=at, received_at=now, source="survey", source_id=name,
+        properties=properties, enrolment_id=of.enrolment_id, step=of.step, medium=of.medium, machine=False,
+    )  # fmt: skip
+    id_ = session.execute(row.returning(col(Event.id))).scalar()
+    comment, score = str(said.get("comment", "")), said.get("score")
+    if id_ is None:
+        id_ = _corrected(session, contact, name, properties, comment, at, now, of)
+        score = score if id_ else None
+    activity.refresh(session, settings.currency, [contact])
+    if id_ is not None and (score is not None or comment):
+        words = Said(comment, name=f"survey:{name}")
+        threads.listen(
+            session, settings, Spoken(contact, id_, of.medium, "survey", at, words, name, None if score is None else float(score)), now
+        )  # fmt: skip
+    return id_ is not None
+
+
+def _corrected(
+    session: Session,
+    contact: int,
+    name: str,
+    properties: dict[str, Any],
+    comment: str,
+    at: datetime,
+    now: datetime,
+    of: Any,
+) -> int | None:
+    """The event of the words that came later, or None where nothing new was said."""
+    first = session.execute(
+        select(Event).where(col(Event.source) == "survey", col(Event.source_id) == name)
+    ).scalar_one()
+    if first.properties.get("comment", "") == comment and first.properties.get("answer") == properties.get("answer"):
+        return None
+    first.properties = {**first.properties, **properties}
+    if not comment:
+        return None
+    row = insert_new(session, Event).values(
+        contact_id=contact, kind="replied", at=at, received_at=now, source="survey", source_id=f"{name}/words",
+        properties={"campaign": properties.get("campaign")}, enrolment_id=of.enrolment_id, step=of.step, medium=of.medium,
+        machine=False,
+    )  # fmt: skip
+    id_: int | None = session.execute(row.returning(col(Event.id))).scalar()
+    return id_

@@ -1,0 +1,82 @@
+"""Going and looking: what each ear finds is kept as it came, with how far it looked, and applied like every other body.
+
+And what the clock of listening does besides: response clocks that ran out, where people stand, the audit's chain, retention.
+"""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import channels
+from channels.hearing import Body, Poll
+from contacts import chain, retention, standing
+from contacts.conversations import care, threads
+from contacts.intake import raw
+from contacts.models import Listened
+from contacts.store import Store
+from errors import ChannelError, Misconfigured
+from settings import Settings
+
+
+@dataclass
+class Looked:
+    """How many bodies each ear found, and what kept one from looking."""
+
+    found: Counter[str] = field(default_factory=Counter)
+    problems: dict[str, str] = field(default_factory=dict)
+    done: Counter[str] = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        said = [f"{count} from {name}" for name, count in self.found.items() if count]
+        said += [f"{name}: {problem}" for name, problem in self.problems.items()]
+        said += [f"{count} {what}" for what, count in self.done.items() if count]
+        return ", ".join(said) or "nothing new"
+
+
+async def listen(store: Store, settings: Settings, now: datetime) -> Looked:
+    """Every ear that goes and looks, once; one that cannot stops no other."""
+    looked = Looked()
+    for name in channels.polls():
+        try:
+            await _look(store, name, now, looked)
+        except Misconfigured:
+            continue  # this house does not listen there
+        except ChannelError as error:
+            looked.problems[name] = str(error)
+            await asyncio.to_thread(_note, store, name, str(error), now)
+    return looked
+
+
+async def _look(store: Store, name: str, now: datetime, looked: Looked) -> None:
+    found = channels.ear(name)
+    assert issubclass(found, Poll)
+    with store.read() as session:
+        known = session.get(Listened, name)
+    bodies, since = await found().look(known.since if known else "")
+    looked.found[name] += await asyncio.to_thread(_keep, store, name, list(bodies), since, now)
+
+
+def _keep(store: Store, name: str, bodies: list[Body], since: str, now: datetime) -> int:
+    """The bodies and how far we are, in one transaction: nothing is missed and nothing is read twice for good."""
+    with store.write() as session:
+        new = [raw.keep(session, name, body.key[:200], body.headers, body.content, now) for body in bodies]
+        session.merge(Listened(source=name, since=since, at=now))
+        return sum(new)
+
+
+def _note(store: Store, name: str, problem: str, now: datetime) -> None:
+    with store.write() as session:
+        known = session.get(Listened, name)
+        session.merge(Listened(source=name, since=known.since if known else "", at=now, problem=problem[:300]))
+
+
+def tend(store: Store, settings: Settings, now: datetime) -> Counter[str]:
+    """What time alone brings about. Every part may run again at any moment."""
+    done: Counter[str] = Counter()
+    with store.write() as session:
+        done["conversations escalated"] = threads.escalate(session, settings, now)
+        done["people who stand elsewhere"] = standing.refresh(session, care.load(settings.home), now)
+    done += retention.keep(store, settings, now)
+    done["audit rows linked"] = chain.link(store, now)
+    return done

@@ -1,0 +1,121 @@
+"""An answer in a conversation: in its thread, on its medium, through the same outbox; and what is sold again after it closed."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from channels.naming import named
+from contacts.chance import one_of
+from contacts.conversations import threads
+from contacts.models import Batch, Contact, Conversation, Enrolment, Launch, Message, Turn
+from contacts.store import audit
+from errors import NotAllowed
+from outbox import letters
+from outbox.guards import CARE_FIRST
+from outbox.render.frozen import wording_key
+from settings import Settings
+
+LONGEST = 20_000
+FOR_DAYS = 14  # after which what was held for care is no news any more
+
+
+def answer(session: Session, settings: Settings, id_: int, text: str, *, actor: str, now: datetime) -> str:
+    """Write back in a conversation. Returns the message's id. Raises Unknown, NotAllowed."""
+    text = text.replace("\x00", "").strip()
+    if not text or len(text) > LONGEST:
+        raise NotAllowed("An answer needs words." if not text else f"An answer has at most {LONGEST} characters.")
+    one = threads.conversation_of(session, id_)
+    last = (
+        select(col(Turn.name))
+        .where(col(Turn.conversation_id) == id_, col(Turn.author) == "", col(Turn.name) != "")
+        .order_by(col(Turn.at).desc(), col(Turn.id).desc())
+    )
+    replied_to = session.execute(last.limit(1)).scalar() or ""
+    paragraphs = [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]
+    subject = one.subject if one.subject.lower().startswith("re:") else f"Re: {one.subject or settings.organisation}"
+    says = {"subject": " ".join(subject.split())[:200], "text": text, "paragraphs": paragraphs, "author": actor}
+    message = letters.write(
+        session, settings, one.contact_id, "answer", says=says, now=now, medium=one.medium,
+        headers=_in_thread(one, replied_to), language=one.language or None,
+    )  # fmt: skip
+    name = f"<{named(settings.secret, message)}.passaparola@{settings.sender_email.rpartition('@')[2]}>"
+    threads.answered(session, id_, text, int(message.partition("-")[0]), name, actor=actor, now=now)
+    return message
+
+
+def _in_thread(one: Conversation, replied_to: str) -> dict[str, str]:
+    """RFC 5322, 3.6.4; on X the post that is answered, or the thread of direct messages."""
+    if one.medium != "email":
+        private = one.thread.startswith("direct:")
+        return {"In-Reply-To": one.thread if private else replied_to} if replied_to or private else {}
+    if not replied_to.startswith("<"):
+        return {}
+    references = " ".join(dict.fromkeys([one.thread, replied_to])) if one.thread.startswith("<") else replied_to
+    return {"In-Reply-To": replied_to[:900], "References": references[:900]}
+
+
+def close(session: Session, id_: int, *, actor: str, now: datetime) -> int:
+    """Close a conversation; what was held while it was open goes out after all. Returns how many messages that is."""
+    one = threads.close(session, id_, actor=actor, now=now)
+    still = select(col(Conversation.id)).where(
+        col(Conversation.contact_id) == one.contact_id, col(Conversation.state) != "closed"
+    )
+    if session.execute(still.limit(1)).scalar() is not None:
+        return 0
+    return _resumed(session, one.contact_id, actor, now)
+
+
+def _resumed(session: Session, contact_id: int, actor: str, now: datetime) -> int:
+    """Back into the queue, where every guard is asked once more."""
+    held: Any = (
+        select(Message, Launch, Batch)
+        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
+        .join(Launch, col(Launch.id) == col(Enrolment.launch_id))
+        .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
+        .where(
+            col(Enrolment.contact_id) == contact_id, col(Message.state) == "held",
+            col(Message.reason).startswith(CARE_FIRST), col(Launch.state).in_(["running", "finished"]),
+        )
+    )  # fmt: skip
+    resumed = 0
+    for message, launch, batch in session.execute(held).all():
+        if (now - (batch.due_at if batch else launch.due_at)).days > FOR_DAYS and launch.finished_at:
+            continue
+        locale, variant = (batch.locale, batch.variant) if batch else _wording(session, launch, message, contact_id)
+        again = Batch(
+            launch_id=launch.id, step=message.step, medium=message.medium, locale=locale, variant=variant,
+            number=_next_number(session, launch, message), size=1, due_at=now, late_at=batch.late_at if batch else None,
+        )  # fmt: skip
+        session.add(again)
+        session.flush()
+        message.batch_id, message.state, message.reason = again.id, None, None
+        launch.state, launch.finished_at = "running", None
+        session.flush()
+        resumed += 1
+    if resumed:
+        audit(session, now, actor, "resumed", f"contact:{contact_id}", messages=resumed)
+    return resumed
+
+
+def _wording(session: Session, launch: Launch, message: Message, contact_id: int) -> tuple[str, str]:
+    said = launch.content["steps"][message.step]
+    variants = said.get("variants") or {"": 100}
+    purpose = f"variant of {said['say']} in {launch.campaign}"
+    variant = (
+        str(session.execute(select(one_of(contact_id, purpose, variants))).scalar_one()) if len(variants) > 1 else ""
+    )
+    spoken = launch.content["messages"][wording_key(said["say"], variant, message.medium)]
+    person = session.get(Contact, contact_id)
+    own = person.language if person else None
+    house = str(launch.content["locale"])
+    return next((one for one in (own, house) if one and one in spoken), sorted(spoken)[0]), variant
+
+
+def _next_number(session: Session, launch: Launch, message: Message) -> int:
+    session.execute(select(col(Launch.id)).where(col(Launch.id) == launch.id).with_for_update())
+    numbers = select(col(Batch.number)).where(
+        col(Batch.launch_id) == launch.id, col(Batch.step) == message.step, col(Batch.medium) == message.medium
+    )
+    return max(session.execute(numbers).scalars(), default=-1) + 1
