@@ -1,7 +1,6 @@
 """The engineer's door: `passaparola …`. Exit code 0: done; 1: it could not be done, and one sentence says why; 2: usage."""
 
 import asyncio
-import json
 import os
 import sys
 from pathlib import Path
@@ -9,22 +8,26 @@ from typing import Annotated
 
 import typer
 
-from cli_campaigns import campaigns, drained, report_on
+from cli_campaigns import campaigns, drained, outcome_of, report_on
+from cli_care import audits, inbox, staff
+from cli_contacts import contacts
 from cli_intake import intake
 from cli_voice import AsJson, actor, contact_id, err, house_now, now, opened, out, plain, say, table
-from errors import NotAllowed, PassaparolaError, Unknown
+from errors import NotAllowed, PassaparolaError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Campaigns that talk and listen."
 )
 audiences = typer.Typer(no_args_is_help=True, help="Ask who is in an audience, and why.")
-contacts = typer.Typer(no_args_is_help=True, help="One contact: what we know and what they allow.")
 database = typer.Typer(no_args_is_help=True, help="The contact store's tables.")
 for name, group in (
     ("audience", audiences),
     ("campaign", campaigns),
     ("contact", contacts),
     ("intake", intake),
+    ("inbox", inbox),
+    ("staff", staff),
+    ("audit", audits),
     ("db", database),
 ):
     app.add_typer(group, name=name)
@@ -218,13 +221,37 @@ def check(as_json: AsJson = False) -> None:
 
 @app.command()
 def report(name: str, as_json: AsJson = False) -> None:
-    """What became of a campaign's newest launch (or of a launch by number)."""
+    """What became of a campaign's newest launch (or of a launch by number), and what came of it."""
+    from contacts.report import campaign
     from outbox import ledger
 
-    _, store = opened()
+    own, store = opened()
     with store.read() as session:
         found = ledger.tally(session, int(name) if name.isdigit() else ledger.latest(session, name))
-    say(as_json, found.as_json(), lambda: report_on(found))
+        came = campaign.report(session, own, found.campaign, found.launch)
+
+    def shown() -> None:
+        report_on(found)
+        outcome_of(came)
+
+    say(as_json, found.as_json() | {"outcome": came.as_json()}, shown)
+
+
+@app.command()
+def listen(as_json: AsJson = False) -> None:
+    """Go and look who wrote to us (mailbox, X), apply it, and see to response clocks, retention and the audit's chain."""
+    import listening
+    import street
+
+    own, store = opened()
+    looked = asyncio.run(listening.listen(store, own, now()))
+    street.decide(store, own, now(), actor=actor())
+    looked.done = listening.tend(store, own, now())
+    say(
+        as_json,
+        {"found": looked.found, "problems": looked.problems, "done": looked.done},
+        lambda: out.print(plain(str(looked))),
+    )
 
 
 @app.command()
@@ -287,49 +314,6 @@ def deliver(
         time.sleep(1)
     data = {**total, "reconciled": vars(found)}
     say(as_json, data, lambda: out.print(", ".join(f"{n:,} {what}" for what, n in total.items()) or "Nothing was due."))
-
-
-@contacts.command("show")
-def contact_show(contact: str, as_json: AsJson = False) -> None:
-    """What we know of a contact, and what they allow."""
-    from sqlmodel import col, select
-
-    from contacts.models import Address, Consent, Contact
-
-    _, store = opened()
-    with store.read() as session:
-        id_ = contact_id(session, contact)
-        person = session.get(Contact, id_)
-        assert person is not None
-        reached = session.exec(select(Address).where(col(Address.contact_id) == id_)).all()
-        said = session.exec(select(Consent).where(col(Consent.contact_id) == id_).order_by(col(Consent.at))).all()
-        data = {
-            **person.model_dump(exclude_none=True),
-            "addresses": {address.medium: address.value for address in reached},
-            "consents": [c.model_dump(include={"medium", "topic", "granted", "basis", "source", "at"}) for c in said],
-        }
-    say(as_json, data, lambda: out.print_json(json.dumps(data, default=str, ensure_ascii=False)))
-
-
-@contacts.command("unsubscribe")
-def contact_unsubscribe(
-    contact: str,
-    topic: Annotated[str, typer.Option(help="One topic; default: everything.")] = "*",
-    medium: str = "email",
-) -> None:
-    """Write down a contact's no; nothing about the topic is sent to them from this moment on."""
-    from contacts import consent
-    from contacts.audience.words import MEDIA, is_medium
-    from errors import did_you_mean
-
-    if not is_medium(medium):
-        raise Unknown(f"“{medium}” is not a medium{did_you_mean(medium, MEDIA)}")
-    _, store = opened()
-    with store.write() as session:
-        id_ = contact_id(session, contact)
-        new = consent.record(session, id_, medium, topic, False, at=now(), source=actor())
-    about = "everything" if topic == "*" else topic
-    out.print(f"Contact {id_} said no to {about} by {medium}." if new else f"That no already stands for contact {id_}.")
 
 
 @database.command("upgrade")

@@ -233,3 +233,31 @@ def report_on(found: Any) -> None:
         out.print(f"    {count:,} delayed: {plain(reason)}")
     for reason, count in sorted(found.reasons.items(), key=lambda pair: -pair[1]):
         out.print(f"    {count:,} {plain(reason)}")
+
+
+def outcome_of(came: Any) -> None:
+    """The funnel of people, how sure it is, and what it was worth."""
+    for medium, counts in came.media.items():
+        rates = came.rates()[medium]
+        if counts.sent:
+            shares = ", ".join(
+                f"{getattr(counts, name):,} {name} ({rate.value:.1%}, between {rate.low:.1%} and {rate.high:.1%})"
+                for name, rate in rates.items()
+                if getattr(counts, name)
+            )
+            out.print(f"  {medium}: {counts.delivered:,} delivered" + (f", {shares}" if shares else ""))
+            if counts.machine_opened or counts.machine_clicked:
+                out.print(
+                    f"    machines, not counted: {counts.machine_opened:,} opened, {counts.machine_clicked:,} clicked"
+                )
+    if came.lift:
+        sure = "" if came.lift.certain else ", which may be chance"
+        out.print(
+            f"  lift over those held out: {came.lift.value:+.1%} (between {came.lift.low:+.1%} and {came.lift.high:+.1%}{sure})"
+        )
+    if came.orders:
+        out.print(f"  orders after a click: {came.orders:,}, worth {came.last_touch / 100:,.2f} {came.currency}")
+    if came.cost:
+        out.print(
+            f"  cost: {came.cost:,.2f} {came.currency}" + (f", ROI {came.roi:+.0%}" if came.roi is not None else "")
+        )

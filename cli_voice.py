@@ -65,7 +65,9 @@ def contact_id(session: Any, said: str) -> int:
         found = next(iter(ids), None)
     if found is None:
         raise Unknown(f"There is no contact “{said}”.")
-    return int(found)
+    from contacts.merging import resolve
+
+    return resolve(session, int(found))
 
 
 def table(rows: list[dict[str, Any]]) -> None:

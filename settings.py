@@ -32,6 +32,8 @@ class Settings(FromEnvironment):
     public_url: str = Field("http://127.0.0.1:8000", description="Where the links in messages lead.")
     secret_key: str = Field("", description="Signs links and keys suppressions. Default: made once under var/.")
 
+    prefect_ui_url: str = Field("", description="Where Prefect's own pages are, so that the console can point there.")
+
     organisation: str = "Bottega Passaparola"
     postal_address: str = "Bottega Passaparola, Via dei Tigli 12, 20121 Milano, Italy"
     sender_name: str = "Bottega Passaparola"
@@ -47,6 +49,11 @@ class Settings(FromEnvironment):
         description="`after_sales`: topics on which buyers may be written to, if your checkout tells them and lets them refuse.",
     )
 
+    costs: str = Field(
+        "",
+        pattern=r"^([a-z]+ \d+(\.\d+)?(, ?[a-z]+ \d+(\.\d+)?)*)?$",
+        description="`email 0.0009, twitter 0.2`: what one message costs you, in your currency; for reports.",
+    )
     keep_bodies: int = Field(30, ge=1, description="days for which webhooks' bodies are kept as they came")
     keep_feedback: int = Field(730, ge=30, description="days for which deliveries, opens and clicks are kept")
 
@@ -76,6 +83,11 @@ class Settings(FromEnvironment):
     @property
     def soft_opt_in_topics(self) -> list[str]:
         return [topic.strip() for topic in self.soft_opt_in.split(",") if topic.strip()]
+
+    @property
+    def costs_per_message(self) -> dict[str, float]:
+        pairs = (pair.split() for pair in self.costs.split(",") if pair.strip())
+        return {medium: float(price) for medium, price in pairs}
 
     @property
     def database(self) -> str:

@@ -83,8 +83,8 @@ def _names(session: Session, people: list[int]) -> list[str]:
 def _erase_rows(
     session: Session, people: list[int], words: list[str], actor: str, now: datetime, *, suppressing: bool = True
 ) -> list[str]:
-    mine = select(Address).where(col(Address.contact_id).in_(people)) if suppressing else None
-    for address in session.execute(mine).scalars() if mine is not None else ():
+    own = select(Address).where(col(Address.contact_id).in_(people if suppressing else []))
+    for address in session.execute(own).scalars():
         consent.suppress(session, address.medium, address.key, FORGOTTEN, at=now, source=actor)
     enrolments = select(col(Enrolment.id)).where(col(Enrolment.contact_id).in_(people))
     conversations = select(col(Conversation.id)).where(col(Conversation.contact_id).in_(people))

@@ -3,15 +3,16 @@
 from pathlib import Path
 
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 from sqlalchemy import text
 
 from errors import PassaparolaError
-from web import hooks, links, mailbox, mine, preferences, signup, surveys, visitors
+from web import console, hooks, links, mailbox, mine, preferences, signup, surveys, visitors
+from web.console.entry import Forbidden, Outside
 
 app = FastAPI(title="Passaparola", docs_url=None, redoc_url=None, openapi_url=None)
-for room in (hooks, links, preferences, mine, signup, surveys, mailbox):
+for room in (hooks, links, preferences, mine, signup, surveys, mailbox, console):
     app.include_router(room.router)
 pages = Jinja2Templates(Path(__file__).parent / "pages")
 
@@ -31,6 +32,16 @@ async def guarded(request: Request, call_next):  # type: ignore[no-untyped-def]
 @app.exception_handler(PassaparolaError)
 async def said(request: Request, error: PassaparolaError) -> HTMLResponse:
     return pages.TemplateResponse(request, "sorry.html", {"sentence": str(error)}, status_code=400)
+
+
+@app.exception_handler(Outside)
+async def to_the_door(request: Request, error: Outside) -> Response:
+    return RedirectResponse("/console/login", 303) if request.method == "GET" else Response("Log in first.", 401)
+
+
+@app.exception_handler(Forbidden)
+async def not_allowed(request: Request, error: Forbidden) -> Response:
+    return pages.TemplateResponse(request, "sorry.html", {"sentence": str(error)}, status_code=403)
 
 
 @app.get("/healthz")

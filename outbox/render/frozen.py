@@ -20,6 +20,7 @@ from outbox.render.survey import Survey
 from settings import Settings
 
 PERSONAL = ("contact", "event", "links", "unsubscribe_url", "preferences_url", "survey_url", "pixel_url")
+SHIPPED = Path(__file__).parents[2]
 FOOTER = ("unsubscribe_url", "postal_address")
 
 
@@ -53,14 +54,16 @@ def frozen(home: Path, name: str, medium: str, campaign: str, settings: Settings
 
 
 def of_the_house(settings: Settings, name: str, medium: str) -> dict[str, Any]:
-    """The wordings of templates/_house/, by locale, as plain values: what is written to someone who asked for it."""
-    found = message.of_the_house(settings.home, name, medium, settings.locale)
+    """The wordings of templates/_house/, by locale, as plain values: what is written to someone who asked for it. A house
+    that has no words of its own for it has ours."""
+    own = (settings.home / "templates" / "_house" / name).is_dir()
+    home = settings.home if own else SHIPPED
+    found = message.of_the_house(home, name, medium, settings.locale)
     if medium != "email":
-        return {locale: _post(settings.home, one, {}).model_dump(mode="json") for locale, one in found.items()}
+        return {locale: _post(home, one, {}).model_dump(mode="json") for locale, one in found.items()}
     needed = ("postal_address",)
     return {
-        locale: _email(settings.home, locale, one, {}, settings, needed).model_dump(mode="json")
-        for locale, one in found.items()
+        locale: _email(home, locale, one, {}, settings, needed).model_dump(mode="json") for locale, one in found.items()
     }
 
 
