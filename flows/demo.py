@@ -1,4 +1,5 @@
-"""The shop in a minute or two: filled, started, the spring campaign sent through Prefect as a marketer would, an order followed up.
+"""The shop in a few minutes: filled, started, the spring campaign sent through Prefect as a marketer would, an order followed up,
+and a town of customers who open, buy, complain and write back through the real doors, until the inbox fills.
 
 python -m flows.demo [--once] [--contacts 5000] [--port 8000] [--prefect-port 4200]
 """
@@ -10,16 +11,22 @@ import sys
 import time
 from typing import Any
 
+from sqlalchemy import func
 from sqlmodel import col, select
 
+import listening
+import street
+from contacts import staff
 from contacts.consent import suppress
 from contacts.intake.files import Import
 from contacts.mapping import Mapping, guessed
-from contacts.models import Address
+from contacts.models import Address, Conversation
+from contacts.report import campaign as report
 from contacts.store import Store, utc_now
 from contacts.tables import opened
 from errors import PassaparolaError
 from flows import shop
+from flows.customers import PUBLIC_KEY, X_SECRET, Customers
 from flows.up import Stack, arguments, prefect_files, running, spoken, urls
 from journeys import launch
 from outbox import ledger
@@ -28,6 +35,8 @@ from settings import Settings, settings
 
 CAMPAIGN = "spring_launch"
 FOLLOW_UP = "post_purchase"
+SURVEY = "one_question"
+MEMBER, PASSWORD = "marta", "honey from the valley"
 SHOP_SECRET = "the demo's own shop"
 WAITS = 300  # seconds for each step that a marketer would wait for
 
@@ -43,10 +52,17 @@ def main() -> None:
         asyncio.run(_as_a_marketer(stack))
         _report(own)
         _an_order(own, stack)
-        _say(urls(stack))
+        town = Customers(f"http://127.0.0.1:{stack.port}", own.var / "mailbox" / "email", SHOP_SECRET)
+        town.start()
+        _one_question(own)
+        _they_come_back(own, town)
+        _say(
+            urls(stack) + f"  Console      http://127.0.0.1:{stack.port}/console   as {MEMBER}, password: {PASSWORD}\n"
+        )
         if not given.once:
             _say("Ctrl-C stops everything.")
             stack.watch()
+        town.stop()
 
 
 def _of_its_own() -> Settings:
@@ -62,6 +78,10 @@ def _of_its_own() -> Settings:
         "PASSAPAROLA_SOCIAL_CHANNEL": "mailbox",
         "PASSAPAROLA_SHOPIFY_SECRET": SHOP_SECRET,
         "PASSAPAROLA_SOFT_OPT_IN": "after_sales",
+        "PASSAPAROLA_SENDGRID_WEBHOOK_PUBLIC_KEY": PUBLIC_KEY,
+        "PASSAPAROLA_SENDGRID_INBOUND_PUBLIC_KEY": PUBLIC_KEY,
+        "PASSAPAROLA_TWITTER_CONSUMER_SECRET": X_SECRET,
+        "PASSAPAROLA_COSTS": "email 0.0009, twitter 0.2",
     }
     os.environ["PASSAPAROLA_DATABASE_URL"] = f"sqlite:///{var / 'passaparola.db'}"
     settings.cache_clear()
@@ -86,6 +106,8 @@ def _fill(own: Settings, size: int) -> None:
         ).all()
         for key in gone:
             suppress(session, "email", key, "hard bounce", at=utc_now(), source="the demo")
+    with store.write() as session:
+        staff.add(session, MEMBER, "admin", PASSWORD, actor="the demo", now=utc_now())
     store.close()
 
 
@@ -155,6 +177,47 @@ def _an_order(own: Settings, stack: Stack) -> None:
             return
         time.sleep(0.1)
     raise PassaparolaError(f"No thank-you came within {WAITS} seconds; the log is {stack.logs / 'consumer.log'}")
+
+
+def _one_question(own: Settings) -> None:
+    """The quarterly survey goes out: its answers come back with one tap."""
+    store, freeze = Store(own.database), freezer(own)
+    made = launch.prepare(store, own, SURVEY, freeze, actor="the demo", now=utc_now())
+    launch.approve(store, own, made.id or 0, made.hash, freeze, approver="Marta", now=utc_now())
+    street.set_going(store, own, made.id or 0, actor="the demo", now=utc_now())
+    store.close()
+    _say(f"\n{SURVEY}, launch {made.id}, asks those who keep coming back. The customers read their mail …")
+
+
+def _they_come_back(own: Settings, town: Customers) -> None:
+    """Until what they do has come home: into the report, the inbox and the answers."""
+    store, began = Store(own.database), time.monotonic()
+    while time.monotonic() - began < WAITS:
+        time.sleep(2)
+        with store.read() as session:
+            came, asked = (report.report(session, own, name) for name in (CAMPAIGN, SURVEY))
+            open_ = session.exec(select(func.count()).where(col(Conversation.state) == "open")).one()
+        letters, survey = came.media["email"], asked.media["email"]
+        if (
+            letters.delivered >= 0.9 * letters.sent
+            and survey.answered
+            and open_ >= 5
+            and letters.clicked
+            and came.orders
+        ):
+            break
+    else:
+        raise PassaparolaError(
+            f"What the customers did has not come home within {WAITS} seconds; see {own.var / 'log'}"
+        )
+    listening.tend(store, own, utc_now())
+    _say("  " + ", ".join(f"{count:,} {what}" for what, count in town.done.most_common()))
+    _say(
+        f"  the report: {letters.delivered:,} delivered, {letters.opened:,} opened and {letters.clicked:,} clicked by people "
+        f"({letters.machine_opened:,} and {letters.machine_clicked:,} by machines), {letters.bounced:,} bounced, "
+        f"{came.orders:,} orders after a click\n  the survey: {survey.answered:,} answers; the inbox: {open_:,} conversations wait"
+    )
+    store.close()
 
 
 def _say(text: str) -> None:

@@ -9,7 +9,7 @@ import hmac
 import json
 import random
 import urllib.request
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 NAMES = {
@@ -40,6 +40,10 @@ ZONES = {
 }
 THINGS = [("Acacia honey", 1250), ("Chestnut honey", 1190), ("Extra-virgin oil", 1400), ("Wild-rose soap", 650), ("Quince jam", 720),
           ("Dried porcini", 1680), ("Linen towel", 2400), ("Beeswax candle", 980)]  # fmt: skip
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 def written(folder: Path, size: int, now: datetime) -> tuple[Path, Path]:

@@ -79,8 +79,8 @@ class Question:
         return compiled(self.node, self.catalogue, now)
 
     def members(self, now: datetime) -> Clause:
-        """The clause of those in the audience; the erased are in none."""
-        return self.clause(now) & col(Contact.erased_at).is_(None)
+        """The clause of those in the audience; the erased are in none, and who turned out to be someone else is not counted twice."""
+        return self.clause(now) & col(Contact.erased_at).is_(None) & col(Contact.merged_into).is_(None)
 
 
 def count(session: Session, question: Question, now: datetime) -> int:
