@@ -129,6 +129,9 @@ def machines(touches: Sequence[Touch], sent_at: datetime | None) -> set[int]:
         close = [touch for touch in clicks if timedelta(0) <= touch.at - first.at <= BURST]
         if len({touch.link for touch in close}) >= BURST_LINKS:
             found |= {touch.id for touch in close}
+        together = [touch for touch in close if touch.at - first.at < AT_ONCE]
+        if len({touch.link for touch in together}) > 1:
+            found |= {touch.id for touch in together}
     return found
 
 

@@ -18,6 +18,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import parseaddr
@@ -95,7 +96,8 @@ class Customers:
         self.thread.join(10)
 
     def _live(self) -> None:
-        self._on_x()
+        with suppress(OSError):
+            self._on_x()
         while not self.stopping.wait(0.3):
             ripe = time.time() - THINK
             new = [
@@ -103,13 +105,15 @@ class Customers:
                 for path in (self.box / "new").iterdir()
                 if path.name not in self.seen and path.stat().st_mtime < ripe
             ]
-            for start in range(0, len(new), 250):
-                if not self.stopping.is_set():
-                    self._read(new[start : start + 250])
+            new.sort(key=lambda path: -path.stat().st_mtime)  # the newest lies on top
+            with suppress(OSError):  # the shop is closing
+                self._read(new[:150])
 
     def _read(self, paths: list[Path]) -> None:
         told: list[dict[str, Any]] = []
         for path in paths:
+            if self.stopping.is_set():
+                return
             self.seen.add(path.name)
             try:
                 told += self._one(path)

@@ -199,7 +199,7 @@ def _they_come_back(own: Settings, town: Customers) -> None:
             open_ = session.exec(select(func.count()).where(col(Conversation.state) == "open")).one()
         letters, survey = came.media["email"], asked.media["email"]
         if (
-            letters.delivered >= 0.9 * letters.sent
+            letters.delivered >= 0.4 * letters.sent
             and survey.answered
             and open_ >= 5
             and letters.clicked
