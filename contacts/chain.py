@@ -62,13 +62,14 @@ def check(session: Session) -> Checked:
     waiting = session.execute(select(func.count()).where(col(Audit.number).is_(None))).scalar_one()
     before, number = FIRST, 0
     chained = select(Audit).where(col(Audit.number).is_not(None)).order_by(col(Audit.number))
-    for row in session.execute(chained.execution_options(yield_per=1_000)).scalars():
-        number += 1
-        if row.number != number:
-            return Checked(number - 1, waiting, f"row {number} of the audit is missing")
-        if row.link != _link(before, number, row):
-            return Checked(number - 1, waiting, f"row {number} of the audit was changed")
-        before = row.link or ""
+    with session.execute(chained.execution_options(yield_per=1_000)) as rows:
+        for row in rows.scalars():
+            number += 1
+            if row.number != number:
+                return Checked(number - 1, waiting, f"row {number} of the audit is missing")
+            if row.link != _link(before, number, row):
+                return Checked(number - 1, waiting, f"row {number} of the audit was changed")
+            before = row.link or ""
     seal = session.get(Seal, 1)
     if (seal.number, seal.link) != (number, before) if seal else number:
         return Checked(number, waiting, f"the audit ends at row {number}, before its seal")

@@ -25,7 +25,7 @@ async def guarded(request: Request, call_next):  # type: ignore[no-untyped-def]
     answer: Response = await call_next(request)
     answer.headers.setdefault("Content-Security-Policy", POLICY)
     answer.headers["X-Content-Type-Options"] = "nosniff"
-    answer.headers["Referrer-Policy"] = "no-referrer"
+    answer.headers.setdefault("Referrer-Policy", "no-referrer")
     return answer
 
 

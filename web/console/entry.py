@@ -113,6 +113,8 @@ def page(request: Request, template: str, member: Member | None, status: int = 2
     answer = pages.TemplateResponse(request, template, {"member": member, **shown}, status_code=status)
     answer.headers["Content-Security-Policy"] = POLICY
     answer.headers["Cache-Control"] = "no-store"
+    # Without a referrer browsers send no Origin with a form either, and that is one of our two guards.
+    answer.headers["Referrer-Policy"] = "same-origin"
     return answer
 
 
