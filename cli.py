@@ -326,6 +326,17 @@ def db_upgrade() -> None:
     out.print("The database is up to date.")
 
 
+@database.command("restored")
+def db_restored() -> None:
+    """After a backup was put back: whatever it still holds as unsent may have been sent since, and is parked until evidence
+    decides. Run it before anything is sent again."""
+    from outbox import restored
+
+    _, store = opened()
+    count = restored.doubt(store, now())
+    out.print(f"{count:,} batches are in doubt now. `passaparola deliver` asks the providers what became of them.")
+
+
 @app.command()
 def schema() -> None:
     """Write docs/campaign.schema.json, by which editors complete campaign files."""
@@ -353,10 +364,8 @@ def demo(context: typer.Context) -> None:
 @app.command()
 def web(host: str = "127.0.0.1", port: int = 8000) -> None:
     """The public pages, webhooks and the local mailbox alone."""
-    import uvicorn
-
     opened()
-    uvicorn.run("web.app:app", host=host, port=port, log_level="warning")
+    _become("web.serve", ["--host", host, "--port", str(port)])
 
 
 def _become(module: str, arguments: list[str]) -> None:

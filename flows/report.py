@@ -5,11 +5,13 @@ from typing import Any
 from prefect import flow, get_run_logger
 from prefect.artifacts import acreate_markdown_artifact
 
+from contacts.report import campaign as report
 from contacts.store import Store
 from flows.choices import CampaignName
 from flows.engine import opened
 from flows.pictures import funnel
 from outbox import ledger
+from settings import Settings
 
 
 @flow(name="campaign-report")
@@ -19,17 +21,18 @@ async def campaign_report(campaign: CampaignName) -> None:  # type: ignore[valid
     Args:
         campaign: Which campaign to report on.
     """
-    _, store = opened()
+    own, store = opened()
     with store.read() as session:
         newest = ledger.latest(session, campaign.value)  # type: ignore[attr-defined]
-    found = await reported(store, newest)
+    found = await reported(store, newest, own)
     get_run_logger().info("Launch %s is %s", found["launch"], found["state"])
 
 
-async def reported(store: Store, launch: int) -> dict[str, Any]:
+async def reported(store: Store, launch: int, own: Settings) -> dict[str, Any]:
     """A launch's ledger as an artifact; returns its counts."""
     with store.read() as session:
         found = ledger.tally(session, launch).as_json()
+        came = report.report(session, own, found["campaign"], launch)
     steps = [(name, found[name]) for name in ("audience", "sent", "held", "failed", "unknown")]
     reasons = "\n".join(
         f"| {reason} | {count:,} |" for reason, count in sorted(found["reasons"].items(), key=lambda pair: -pair[1])
@@ -39,8 +42,33 @@ async def reported(store: Store, launch: int) -> dict[str, Any]:
     await acreate_markdown_artifact(
         f"## {found['campaign']}, launch {launch}: {found['state']}\n\n![funnel]({funnel(steps)})\n\n"
         f"| | |\n|---|---:|\n" + "\n".join(f"| {name} | {count:,} |" for name, count in steps) + f"\n{posts}\n\n"
-        f"### Why not\n\n| reason | people |\n|---|---:|\n{reasons or '| everyone got it | 0 |'}\n",
+        f"### Why not\n\n| reason | people |\n|---|---:|\n{reasons or '| everyone got it | 0 |'}\n"
+        f"{_outcome(came)}\n[Everything about it in the console]({own.public_url}/console/campaigns/{found['campaign']})\n",
         key=key,
         description=f"Report of {found['campaign']}",
     )
     return found
+
+
+def _outcome(came: report.Report) -> str:
+    """What came back, in counts; nobody's name."""
+    rows = [
+        f"| {medium} | {counts.delivered:,} | {counts.opened:,} | {counts.clicked:,} | {counts.answered:,} | {counts.bounced:,} | "
+        f"{counts.machine_opened + counts.machine_clicked:,} |"
+        for medium, counts in came.media.items()
+    ]
+    lift = (
+        f"\nLift over those held out: {came.lift.value:+.1%}, between {came.lift.low:+.1%} and {came.lift.high:+.1%}.\n"
+        if came.lift
+        else ""
+    )
+    money = (
+        f"\nOrders after a click: {came.orders:,}, worth {came.last_touch / 100:,.2f} {came.currency}.\n"
+        if came.orders
+        else ""
+    )
+    return (
+        "\n### What came of it\n\n| by | delivered | opened | clicked | answered | bounced | machines |\n|---|---:|---:|---:|---:|---:|---:|\n"
+        + "\n".join(rows)
+        + f"\n{lift}{money}"
+    )

@@ -119,7 +119,7 @@ async def send_campaign(send: Sending) -> None:
         )
     await asyncio.to_thread(street.decide, store, own, utc_now(), actor="prefect", only=prepared.id)
     await drained(store, own, prepared.id)
-    found = await reported(store, prepared.id)
+    found = await reported(store, prepared.id, own)
     if prepared.entering:
         log.info(
             "Launch %s stands: it takes people in from now on. Stop it with `passaparola campaign stop`.", prepared.id

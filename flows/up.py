@@ -50,9 +50,7 @@ class Stack:
         self.logs.mkdir(parents=True, exist_ok=True)
         os.environ.update(self._environment())
         self._run("prefect", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.prefect_port))
-        self._run(
-            "web", "uvicorn", "web.app:app", "--host", "127.0.0.1", "--port", str(self.port), "--log-level", "warning"
-        )
+        self._run("web", "web.serve", "--host", "127.0.0.1", "--port", str(self.port))
         self._wait(f"{self.api}/health", "prefect")
         self._wait(f"http://127.0.0.1:{self.port}/healthz", "web")
         self._finish("prefect", "--no-prompt", "work-pool", "create", POOL, "--type", "process", "--overwrite")
@@ -78,6 +76,7 @@ class Stack:
             "PREFECT_SERVER_SERVICES_TRIGGERS_READ_BATCH_SIZE": "100",
             "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "100",
             "PASSAPAROLA_PUBLIC_URL": os.environ.get("PASSAPAROLA_PUBLIC_URL", f"http://127.0.0.1:{self.port}"),
+            "PASSAPAROLA_PREFECT_UI_URL": f"http://127.0.0.1:{self.prefect_port}",
             "PASSAPAROLA_HOME": str(self.own.home),
             "PASSAPAROLA_VAR": str(self.own.var),
             "PASSAPAROLA_DATABASE_URL": self.own.database,
@@ -201,6 +200,7 @@ def arguments(doc: str) -> argparse.ArgumentParser:
 def urls(stack: Stack) -> str:
     return (
         f"\n  Prefect UI   http://127.0.0.1:{stack.prefect_port}   buttons: Deployments → send-campaign → Run\n"
+        f"  Console      http://127.0.0.1:{stack.port}/console   inbox, people, reports; `passaparola staff add NAME` lets someone in\n"
         f"  Mailbox      http://127.0.0.1:{stack.port}/mailbox   what was sent, while the mailbox is the channel\n"
         f"  Logs         {stack.logs}\n"
     )

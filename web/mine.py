@@ -14,8 +14,8 @@ from web.visitors import links, lost, page, store
 router = APIRouter()
 
 
-def _whose(purpose: str, token: str) -> int | None:
-    """The contact whom a link of the last day names."""
+def _whose(purpose: str, token: str) -> Contact | None:
+    """Whom a link of the last day names."""
     said = links().read(purpose, token)  # type: ignore[arg-type]
     contact, _, until = (said or "").partition(".")
     if not (contact.isdigit() and until.isdigit()) or utc_now().timestamp() > int(until):
@@ -25,43 +25,40 @@ def _whose(purpose: str, token: str) -> int | None:
             person = session.get(Contact, resolve(session, int(contact)))
         except Unknown:
             return None
-        return person.id if person and not person.erased_at else None
+        return person if person and not person.erased_at else None
 
 
 @router.get("/data/{token}")
 def data(request: Request, token: str) -> Response:
-    contact = _whose("data", token)
-    if contact is None:
+    person = _whose("data", token)
+    if person is None:
         return lost(request)
     with store().read() as session:
-        person = session.get(Contact, contact)
-        found = export.of(session, contact, utc_now())
-        language = person.language if person else None
-        return page(request, "data.html", language, found=found, download=f"/data/{token}/file")
+        found = export.of(session, person.id or 0, utc_now())
+    return page(request, "data.html", person.language, found=found, download=f"/data/{token}/file")
 
 
 @router.get("/data/{token}/file")
 def data_file(request: Request, token: str) -> Response:
     """The same, for another program to read (GDPR, articles 15 and 20)."""
-    contact = _whose("data", token)
-    if contact is None:
+    person = _whose("data", token)
+    if person is None:
         return lost(request)
     with store().read() as session:
         headers = {"Content-Disposition": 'attachment; filename="my-data.json"', "Cache-Control": "no-store"}
-        return JSONResponse(export.of(session, contact, utc_now()), headers=headers)
+        return JSONResponse(export.of(session, person.id or 0, utc_now()), headers=headers)
 
 
 @router.get("/forget/{token}")
 def forget_page(request: Request, token: str) -> Response:
-    if _whose("forget", token) is None:
-        return lost(request)
-    return page(request, "forget.html", None, done=False)
+    person = _whose("forget", token)
+    return page(request, "forget.html", person.language, done=False) if person else lost(request)
 
 
 @router.post("/forget/{token}")
 def forget(request: Request, token: str) -> Response:
-    contact = _whose("forget", token)
-    if contact is None:
+    person = _whose("forget", token)
+    if person is None:
         return lost(request)
-    erasure.erase(store(), settings(), contact, actor="the contact", now=utc_now())
-    return page(request, "forget.html", None, done=True)
+    erasure.erase(store(), settings(), person.id or 0, actor="the contact", now=utc_now())
+    return page(request, "forget.html", person.language, done=True)

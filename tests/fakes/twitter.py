@@ -9,12 +9,16 @@ import threading
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 
 class Fake:
     def __init__(self) -> None:
         self.posts: list[dict[str, Any]] = []
         self.media: dict[str, dict[str, Any]] = {}
+        self.mentions: list[dict[str, Any]] = []
+        self.direct: list[dict[str, Any]] = []
+        self.reads: list[str] = []
         self.lose_next = False
         self.fail_next: int | None = None
 
@@ -45,6 +49,18 @@ class Fake:
             return
         if request.path.startswith("/2/users/me"):
             return answer(request, 200, {"data": {"id": "42", "name": "Bottega", "username": "bottega"}})
+        self.reads.append(request.path)
+        asked = {name: values[0] for name, values in parse_qs(urlsplit(request.path).query).items()}
+        people = [{"id": "7", "username": "lucia_in_cucina"}, {"id": "42", "username": "bottega"}]
+        if "/mentions" in request.path:
+            new = [post for post in self.mentions if int(post["id"]) > int(asked.get("since_id", 0))]
+            return answer(
+                request,
+                200,
+                {"data": new, "includes": {"users": people}, "meta": {}} if new else {"meta": {"result_count": 0}},
+            )
+        if request.path.startswith("/2/dm_events"):
+            return answer(request, 200, {"data": self.direct, "includes": {"users": people}, "meta": {}})
         tweets = [
             {
                 "id": p["id"],
@@ -72,6 +88,13 @@ class Fake:
             headers = {"x-rate-limit-reset": "4102444800"} if status == 429 else {}
             return answer(request, status, {"title": "no", "detail": "no"}, headers)
         post = json.loads(body)
+        if request.path.startswith("/2/dm_conversations/"):
+            self.posts.append(
+                {"id": "d", "written": post["text"], "text": post["text"], "conversation": request.path.split("/")[3]}
+            )
+            return answer(
+                request, 201, {"data": {"dm_event_id": "5005", "dm_conversation_id": request.path.split("/")[3]}}
+            )
         if set(post) - {"text", "media", "reply"}:
             return answer(request, 400, {"errors": [{"message": "unknown field"}]})
         if any(old["written"] == post["text"] for old in self.posts):
