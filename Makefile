@@ -28,6 +28,9 @@ lint: .venv/ready ## format, lint, types, import contracts, spelling, content
 format: .venv/ready ## let ruff write it
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
 
+mutants: .venv/ready ## take every guard away once and see a test turn red; ARGS="words of a name" for some
+	@$(BIN)/python -m tests.mutants $(ARGS)
+
 bench: .venv/ready ## measured ratios; ONLY=render or ONLY=send for one of them
 	@$(BIN)/python -m bench $(ONLY)
 
@@ -37,5 +40,5 @@ lock: .venv/ready ## make requirements.lock anew
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
-.PHONY: demo up test lint format bench lock help
+.PHONY: demo up test lint format mutants bench lock help
 .DEFAULT_GOAL := help

@@ -202,17 +202,18 @@ def audience_list(as_json: AsJson = False) -> None:
 @app.command()
 def check(as_json: AsJson = False) -> None:
     """Read all content, render it for the cast, and say file, line and remedy of whatever is wrong."""
+    from contacts import policies
     from journeys.check import check_content
-    from outbox.render.check import check_message
+    from outbox.render.check import check_house, check_message
     from settings import settings
 
-    problems = check_content(settings(), check_message)
+    problems = check_content(settings(), check_message) + check_house(settings()) + policies.check(settings().home)
 
     def shown() -> None:
         for problem in problems:
             err.print(f"[red]✗[/red] {plain(problem)}")
         if not problems:
-            out.print("[green]✓[/green] All audiences, campaigns and templates are fine.")
+            out.print("[green]✓[/green] All audiences, campaigns, templates and policies are fine.")
 
     say(as_json, {"problems": problems}, shown)
     if problems:

@@ -6,17 +6,19 @@ And what the clock of listening does besides: response clocks that ran out, wher
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import channels
 from channels.hearing import Body, Poll
-from contacts import chain, retention, standing
+from contacts import chain, retention, standing, surveys
 from contacts.conversations import care, threads
 from contacts.intake import raw
 from contacts.models import Listened
 from contacts.store import Store
 from errors import ChannelError, Misconfigured
 from settings import Settings
+
+HOURLY = "once an hour"
 
 
 @dataclass
@@ -71,12 +73,18 @@ def _note(store: Store, name: str, problem: str, now: datetime) -> None:
         session.merge(Listened(source=name, since=known.since if known else "", at=now, problem=problem[:300]))
 
 
-def tend(store: Store, settings: Settings, now: datetime) -> Counter[str]:
-    """What time alone brings about. Every part may run again at any moment."""
+def tend(store: Store, settings: Settings, now: datetime, *, everything: bool = False) -> Counter[str]:
+    """What time alone brings about. Every part may run again at any moment; what walks over everyone does so once an hour."""
     done: Counter[str] = Counter()
+    done["answers"] = surveys.settle(store, settings, now, surveys.FAR_BACK)
     with store.write() as session:
         done["conversations escalated"] = threads.escalate(session, settings, now)
-        done["people who stand elsewhere"] = standing.refresh(session, care.load(settings.home), now)
-    done += retention.keep(store, settings, now)
+        hourly = session.get(Listened, HOURLY)
+        due = everything or hourly is None or now - hourly.at >= timedelta(hours=1)
+        if due:
+            session.merge(Listened(source=HOURLY, at=now))
+            done["people who stand elsewhere"] = standing.refresh(session, care.load(settings.home), now)
+    if due:
+        done += retention.keep(store, settings, now)
     done["audit rows linked"] = chain.link(store, now)
     return done

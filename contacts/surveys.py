@@ -16,31 +16,32 @@ from contacts.store import Store, insert_new
 from settings import Settings
 
 SURE_AFTER = timedelta(seconds=15)  # longer than a scanner's burst
-LOOKED_BACK = timedelta(days=2)
+LOOKED_BACK = timedelta(minutes=10)  # by who asks every second; the clock of listening looks further
+FAR_BACK = timedelta(days=2)
 TAP = "tap"
 
 
-def settle(store: Store, settings: Settings, now: datetime) -> int:
+def settle(store: Store, settings: Settings, now: datetime, back: timedelta = LOOKED_BACK) -> int:
     """Taps of people become answers, the latest of each letter. Returns how many."""
     with store.read() as session:
-        if not _taps(session, now):
+        if not _taps(session, now, back):
             return 0
     with store.write() as session:
-        last = {(tap.enrolment_id, tap.step, tap.medium): tap for tap in _taps(session, now)}
+        last = {(tap.enrolment_id, tap.step, tap.medium): tap for tap in _taps(session, now, back)}
         return sum(
             answer(session, settings, tap.contact_id, _name(tap), tap.properties, tap.at, now, tap)
             for tap in last.values()
         )
 
 
-def _taps(session: Session, now: datetime) -> list[Event]:
+def _taps(session: Session, now: datetime, back: timedelta) -> list[Event]:
     answered = select(col(Event.source_id)).where(
-        col(Event.source) == "survey", col(Event.received_at) > now - 2 * LOOKED_BACK
+        col(Event.source) == "survey", col(Event.received_at) > now - 2 * back
     )
     taps = (
         select(Event)
         .where(
-            col(Event.kind) == "clicked", col(Event.received_at) > now - LOOKED_BACK,
+            col(Event.kind) == "clicked", col(Event.received_at) > now - back,
             col(Event.received_at) <= now - SURE_AFTER, col(Event.source) == TAP, ~col(Event.machine),
         )
         .order_by(col(Event.at), col(Event.id))

@@ -17,7 +17,7 @@ from settings import Settings
 
 DOCS = Path(__file__).parent
 HOUSE = Settings(home=DOCS.parent, secret_key="x")
-SHOWN = ("welcome", "post_purchase", "win_back", "newsletter")
+SHOWN = ("welcome", "post_purchase", "win_back", "newsletter", "one_question")
 
 
 async def main() -> None:

@@ -210,7 +210,7 @@ def _they_come_back(own: Settings, town: Customers) -> None:
         raise PassaparolaError(
             f"What the customers did has not come home within {WAITS} seconds; see {own.var / 'log'}"
         )
-    listening.tend(store, own, utc_now())
+    listening.tend(store, own, utc_now(), everything=True)
     _say("  " + ", ".join(f"{count:,} {what}" for what, count in town.done.most_common()))
     _say(
         f"  the report: {letters.delivered:,} delivered, {letters.opened:,} opened and {letters.clicked:,} clicked by people "

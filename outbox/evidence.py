@@ -2,30 +2,21 @@
 
 from datetime import datetime
 
-from sqlalchemy import exists, or_, select
-from sqlmodel import Session, col
+from sqlalchemy import or_, select
+from sqlmodel import col
 
 from channels import get
 from contacts.models import Attempt, Batch, Event, Message
 from contacts.store import Store, audit
 from outbox.batches import set_rows
 
-OWN = ("link", "survey", "preferences")  # a person who follows a link has the letter, too
-
 
 def resolve(store: Store, now: datetime) -> int:
     """Returns how many messages are known to be sent now. Asked often, so that it costs nothing when nothing is in doubt."""
     with store.read() as session:
-        alone = exists(select(1).where(col(Message.batch_id) == col(Batch.id), col(Message.state) == "unknown"))
-        doubted = select(col(Batch.id)).where(or_(col(Batch.state) == "unknown", alone))
-        ids = list(session.execute(doubted).scalars()) if _any_doubt(session) else []
-    return sum(_resolved(store, id_, now) for id_ in ids if id_ is not None)
-
-
-def _any_doubt(session: Session) -> bool:
-    batch = select(1).where(col(Batch.state) == "unknown").limit(1)
-    message = select(1).where(col(Message.state) == "unknown").limit(1)
-    return session.execute(batch).scalar() is not None or session.execute(message).scalar() is not None
+        whole = session.execute(select(col(Batch.id)).where(col(Batch.state) == "unknown")).scalars().all()
+        alone = session.execute(select(col(Message.batch_id)).where(col(Message.state) == "unknown")).scalars().all()
+    return sum(_resolved(store, id_, now) for id_ in sorted({id_ for id_ in (*whole, *alone) if id_ is not None}))
 
 
 def _resolved(store: Store, batch_id: int, now: datetime) -> int:

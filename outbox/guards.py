@@ -91,7 +91,10 @@ def reason(asked: Asked, cap: Cap | None, now: datetime) -> ColumnElement[Any]:
         (consent.is_(False), literal(f"said no to {topic} by {medium}")),
         (col(Contact.paused_until) > now, literal("asked for a pause")),
         (care.is_not(None), literal(CARE_FIRST + "an open ") + care),
-        (weekly >= col(Contact.weekly_most), literal("wants fewer messages a week")),
+        (
+            and_(col(Contact.weekly_most).is_not(None), weekly >= col(Contact.weekly_most)),
+            literal("wants fewer messages a week"),
+        ),
     ]
     if asked.twins:
         checks.append((_had(asked), literal("already had this very message")))

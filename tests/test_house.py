@@ -33,7 +33,7 @@ ENGINE = [path for path in ENGINE if "migrations" not in path.parts] + [
     )
 ]
 LONGER = {
-    "cli.py": 360,
+    "cli.py": 390,
     "cli_campaigns.py": 330,
     "rehearsal.py": 430,
     "journeys/advance.py": 275,
@@ -41,6 +41,7 @@ LONGER = {
     "contacts/intake/files.py": 300,
     "contacts/models.py": 320,
     "channels/twitter.py": 300,
+    "contacts/report/campaign.py": 270,
 }
 
 
@@ -77,6 +78,15 @@ def test_only_flows_knows_prefect_and_the_command_imports_no_door() -> None:
     ]
     for name in ("settings", "errors", "failpoints"):
         assert not {"channels", "contacts", "journeys", "outbox", "flows", "web"} & _imports(ROOT / f"{name}.py")
+
+
+def test_nothing_that_came_from_outside_is_ever_fetched() -> None:
+    """Only channels speak to the world, and doors to Prefect; the rooms between have nothing to fetch a URL with."""
+    clients = {"aiohttp", "httpx", "httpx2", "requests", "urllib3"}
+    for path in ENGINE:
+        if {"contacts", "journeys", "outbox", "web"} & set(path.parts):
+            assert not clients & _imports(path), path
+            assert "urllib.request" not in path.read_text(), path
 
 
 def _imports(path: Path) -> set[str]:

@@ -17,6 +17,7 @@ from web.visitors import store
 
 router = APIRouter()
 PATIENCE = 10.0  # seconds for a body to arrive
+LARGE = 1_000_000  # bytes that nobody else should wait for
 SLOWEST = 1_000_000  # bytes a second, for the large ones
 REFUSED: dict[int | str, dict[str, Any]] = {
     202: {"description": "On disk; applied within seconds."},
@@ -67,7 +68,10 @@ async def _received(channel: str, request: Request) -> Response:
         return _said(413, f"{ear.largest} bytes are the most.")
     headers = {name.lower(): value[:500] for name, value in request.headers.items()}
     try:
-        key = ear.delivery(headers, body, utc_now())
+        if len(body) > LARGE:
+            key = await run_in_threadpool(ear.delivery, headers, body, utc_now())
+        else:
+            key = ear.delivery(headers, body, utc_now())
     except Forged as error:
         return _said(401, str(error))
     except Misconfigured:

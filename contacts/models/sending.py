@@ -106,6 +106,9 @@ class Batch(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("launch_id", "step", "medium", "locale", "variant", "number", name="batch_once"),
         Index(
+            "batch_unknown", "id", postgresql_where=text("state = 'unknown'"), sqlite_where=text("state = 'unknown'")
+        ),
+        Index(
             "batch_open",
             "state",
             "due_at",
@@ -131,7 +134,16 @@ class Message(SQLModel, table=True):
     reason: str | None = None
     receipt: str | None = Field(default=None, description="the provider's id, where one message has one of its own")
 
-    __table_args__ = ({"sqlite_with_rowid": False},)
+    __table_args__ = (
+        # Asked for twice a second; as a rule there is nothing in it.
+        Index(
+            "message_unknown",
+            "batch_id",
+            postgresql_where=text("state = 'unknown'"),
+            sqlite_where=text("state = 'unknown'"),
+        ),
+        {"sqlite_with_rowid": False},
+    )
 
 
 class Attempt(SQLModel, table=True):

@@ -5,8 +5,15 @@ from jinja2 import TemplateError
 from channels import speaking
 from errors import PassaparolaError
 from outbox.render.cast import AN_ORDER, CAST
-from outbox.render.frozen import Frozen, Ready, frozen, house_constants, ready
+from outbox.render.frozen import Frozen, Ready, frozen, house_constants, of_the_house, ready
 from settings import Settings
+
+HOUSE_LETTERS = {
+    "answer": ("email", "twitter"),
+    "confirm": ("email",),
+    "your_data": ("email",),
+    "forget_me": ("email",),
+}
 
 
 def check_message(settings: Settings, name: str, medium: str, campaign: str, event: str | None) -> list[str]:
@@ -31,6 +38,28 @@ def check_message(settings: Settings, name: str, medium: str, campaign: str, eve
         problems += _over_the_cast(cut, wording, event)
         if channel.public:
             problems += [f"{wording.where}: {problem}" for problem in channel.problems(cut.skeleton)]
+    return problems
+
+
+def check_house(settings: Settings) -> list[str]:
+    """The letters that answer someone, with the words they are given."""
+    given = {
+        "subject": "Re: …",
+        "text": "…",
+        "paragraphs": ["…"],
+        "author": "Marta",
+        "action_url": "https://example.org",
+    }
+    problems = []
+    for name, media in HOUSE_LETTERS.items():
+        for medium in media:
+            try:
+                for locale, wording in of_the_house(settings, name, medium).items():
+                    words = {**house_constants(f"_{name}", settings), **given}
+                    cut = ready(Frozen.model_validate(wording), locale, words)
+                    cut.values(sample_values({}, Frozen.model_validate(wording), None))
+            except (PassaparolaError, TemplateError, ValueError) as error:
+                problems.append(f"templates/_house/{name}: {error}")
     return problems
 
 

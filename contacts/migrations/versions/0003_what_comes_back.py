@@ -165,6 +165,8 @@ def upgrade() -> None:
 
 
 
+    op.create_index('message_unknown', 'message', ['batch_id'], postgresql_where=sa.text("state = 'unknown'"), sqlite_where=sa.text("state = 'unknown'"))
+    op.create_index('batch_unknown', 'batch', ['id'], postgresql_where=sa.text("state = 'unknown'"), sqlite_where=sa.text("state = 'unknown'"))
     _clicks_name_their_message(op.get_bind())
 
 
@@ -180,6 +182,8 @@ def _clicks_name_their_message(connection) -> None:
 
 
 def downgrade() -> None:
+    op.drop_index('batch_unknown', 'batch')
+    op.drop_index('message_unknown', 'message')
     with op.batch_alter_table('intake', schema=None) as batch_op:
         batch_op.drop_index('intake_urgent', postgresql_where=sa.text('urgent'), sqlite_where=sa.text('urgent'))
         batch_op.drop_column('urgent')

@@ -1,0 +1,147 @@
+"""What guards us, taken away one by one: each time a test must turn red.
+
+python -m tests.mutants [name …]. Each mutant is a piece of a file, what it becomes, and the tests that must see it. They run
+in a copy of the project, on SQLite, one after the other.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+FEEDBACK, CONSOLE, SIGNUP = "tests/contacts/test_feedback.py", "tests/web/test_console.py", "tests/web/test_signup.py"
+GUARDS, EVENTS, TALK = (
+    "tests/outbox/test_guards.py",
+    "tests/channels/test_sendgrid_events.py",
+    "tests/contacts/test_conversations.py",
+)
+LETTERS, MERGING, ERASURE, LISTEN = (
+    "tests/channels/test_letter_in.py",
+    "tests/contacts/test_merging.py",
+    "tests/contacts/test_erasure.py",
+    "tests/test_listening.py",
+)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    name: str
+    file: str
+    was: str
+    becomes: str
+    tests: str
+    only: str = ""
+
+
+MUTANTS = [
+    # Who is believed
+    Mutant("an event's signature is not looked at", "channels/_sendgrid_events.py", "            _key(key, setting).verify(signature, stamp.encode() + body, ECDSA(SHA256()))\n", "", EVENTS),
+    Mutant("the timestamp is not signed", "channels/_sendgrid_events.py", "stamp.encode() + body", "body", EVENTS),
+    Mutant("an old event is as good as a new one", "channels/_sendgrid_events.py", "if signed_at is None or not -AHEAD <= now - signed_at <= RETRIED:", "if signed_at is None:", EVENTS),
+    Mutant("any curve will do", "channels/_sendgrid_events.py", " or not isinstance(key.curve, SECP256R1)", "", EVENTS),
+    Mutant("X's signature is not looked at", "channels/_twitter_ear.py", "        believe(body, [from_base64(signature)], secrets)\n", "", LISTEN, "signature"),
+    Mutant("a message's name needs no signature", "channels/naming.py", "return message if message and hmac.compare_digest(signature, _signature(secret, message)) else \"\"", "return message", LETTERS),
+    Mutant("a webhook is answered before it is kept", "web/hooks.py", "        await run_in_threadpool(_keep, channel, key, headers, body, ear.urgent(body))\n", "        pass\n", "tests/web/test_hooks.py", "on_disk_byte_for_byte"),
+    # What comes back
+    Mutant("a complaint silences only one topic", "contacts/feedback.py", " and because != \"complaint\" else \"*\"", " else \"*\"", FEEDBACK, "complaint"),
+    Mutant("a hard bounce does nothing", "contacts/feedback.py", "        because = \"hard bounce\"\n", "        pass\n", FEEDBACK, "hard"),
+    Mutant("soft bounces are never counted", "contacts/feedback.py", "        _in_a_row(session, softly, now)\n", "        pass\n", FEEDBACK, "soft"),
+    Mutant("content counts against the address", "contacts/feedback.py", "if soft and row.properties.get(\"counts\", True) and", "if soft and", FEEDBACK, "reputation"),
+    Mutant("something delivered does not begin the count anew", "contacts/feedback.py", " and (arrived is None or row.at > arrived)", "", FEEDBACK, "delivered_in_between"),
+    Mutant("machines count as people", "contacts/activity.py", "[~col(Event.machine), *", "[*", FEEDBACK, "machine"),
+    Mutant("a scanner's burst is not seen", "contacts/feedback.py", "        mark_machines(session, touched)\n", "        pass\n", FEEDBACK, "machine or scanner"),
+    Mutant("noes wait their turn", "contacts/intake/apply.py", "        told += _urgent(store, settings, at)\n", "", FEEDBACK, "noes_go_first"),
+    Mutant("the first reason that is told stays", "contacts/consent.py", "        if _graver(reason, at, standing):\n", "        if False:\n", FEEDBACK, "permutation"),
+    Mutant("of one moment, the yes", "contacts/audience/compile.py", "col(Consent.granted), col(Consent.id).desc())  #", "col(Consent.granted).desc(), col(Consent.id).desc())  #", "tests/contacts/test_audience.py", "plain_reading"),
+    Mutant("feedback makes acquaintances", "channels/hearing.py", "OF_MESSAGES = FEEDBACK - {", "OF_MESSAGES = FEEDBACK - {\"delivered\", \"complained\", ", FEEDBACK, "acquaintance"),
+    Mutant("one event of a request proves nothing of the others", "outbox/evidence.py", "if proved and get(attempt.channel).as_one:", "if False:", FEEDBACK, "doubt"),
+    Mutant("a resubscribe at the provider is a yes", "contacts/feedback.py", "topic, False, at=at, source=source, proof=proof)", "topic, said.kind != \"unsubscribed\", at=at, source=source, proof=proof)", FEEDBACK, "complaint or permutation"),
+    # Who is written to
+    Mutant("the suppressed are written to", "outbox/guards.py", "        (suppressed.is_not(None), literal(\"suppressed: \") + suppressed),\n", "", GUARDS, "says_why or reserved"),
+    Mutant("a no is not asked for", "outbox/guards.py", "        (consent.is_(False), literal(f\"said no to {topic} by {medium}\")),\n", "", GUARDS, "says_why or reserved"),
+    Mutant("who was never asked is written to", "outbox/guards.py", "        (consent.is_(None), literal(f\"never said yes to {topic} by {medium}\")),\n", "", GUARDS, "says_why"),
+    Mutant("a pause is not kept", "outbox/guards.py", "        (col(Contact.paused_until) > now, literal(\"asked for a pause\")),\n", "", SIGNUP, "pause"),
+    Mutant("how often they want is not kept", "outbox/guards.py", "weekly >= col(Contact.weekly_most)", "null() >= weekly", SIGNUP, "pause"),
+    Mutant("selling goes before care", "outbox/guards.py", "        (care.is_not(None), literal(CARE_FIRST + \"an open \") + care),\n", "", TALK, "complaint"),
+    Mutant("what was held for care never goes out", "outbox/answer.py", "    return _resumed(session, one.contact_id, actor, now)\n", "    return 0\n", TALK, "complaint"),
+    Mutant("an answer reaches the suppressed", "outbox/guards.py", "    if asked.answers:\n        return case(*checks, else_=null())\n", "    if asked.answers:\n        return null()  # type: ignore[return-value]\n", TALK, "silenced"),
+    # The doors
+    Mutant("following the link unsubscribes", "web/links.py", "@router.get(\"/u/{token}\")\ndef unsubscribe_page", "@router.get(\"/u/{token}/page\")\ndef unsubscribe_page", "tests/web/test_links.py", "unsubscribe or wrong"),
+    Mutant("following the link confirms", "web/signup.py", "@router.post(\"/confirm/{token}\")", "@router.api_route(\"/confirm/{token}\", methods=[\"GET\", \"POST\"])", SIGNUP, "second_yes"),
+    Mutant("a confirmation never expires", "contacts/signing_up.py", "    if now - row.asked_at > HOLDS:\n        return None\n", "", SIGNUP, "too_late"),
+    Mutant("every sign-up gets a letter", "contacts/signing_up.py", "    return None if session.execute(recent.limit(1)).scalar() is not None else known.contact_id", "    return known.contact_id", SIGNUP, "flood"),
+    Mutant("nobody counts the sign-ups", "web/signup.py", " and limiter.hit(PER_NETWORK, network)", "", SIGNUP, "flood"),
+    Mutant("my data needs no fresh link", "web/mine.py", " or utc_now().timestamp() > int(until)", "", SIGNUP, "my_data"),
+    Mutant("the console lets everybody in", "web/console/entry.py", "    if one is None or not one.active or not hmac.compare_digest(one.entry, entry):\n            raise Outside\n".replace("    if", "        if", 1), "        if one is None:\n            raise Outside\n", CONSOLE, "ends_their_sessions"),
+    Mutant("roles are not asked for", "web/console/entry.py", "        if not found.may(needed):\n            raise Forbidden(f\"That takes the role {needed}.\")\n        return found\n\n    member.needed = needed", "        return found\n\n    member.needed = needed", CONSOLE, "role_is_let_in"),
+    Mutant("a change needs no token", "web/console/entry.py", " and hmac.compare_digest(str(form.get(\"token\", \"\")), found.token)", "", CONSOLE, "elsewhere"),
+    Mutant("a change may come from anywhere", "web/console/entry.py", "        if not (_of_our_own(request) and hmac", "        if not (hmac", CONSOLE, "elsewhere"),
+    Mutant("passwords may be tried for ever", "web/console/entry.py", "    allowed = limiter.hit(TRIES, network) and limiter.hit(TRIES, f\"as {name[:100]}\")", "    allowed = True", CONSOLE, "ten_tries"),
+    Mutant("contacts' words are markup", "web/console/entry.py", "pages = Jinja2Templates(Path(__file__).parent.parent / \"pages\" / \"console\")", "pages = Jinja2Templates(Path(__file__).parent.parent / \"pages\" / \"console\")\npages.env.autoescape = False", CONSOLE, "runs_nowhere"),
+    # Memory
+    Mutant("the forgotten are not silenced", "contacts/erasure.py", "        consent.suppress(session, address.medium, address.key, FORGOTTEN, at=now, source=actor)\n", "        pass\n", ERASURE, "silent"),
+    Mutant("bodies outlive the person", "contacts/erasure.py", "    _scrub_bodies(session, words)\n", "", ERASURE, "not_a_byte"),
+    Mutant("files outlive the person", "contacts/erasure.py", "    with store.write() as session:\n        everyone = _rows_of(session, contact_id)\n        words = _names(session, everyone)\n        messages = _erase_rows(session, everyone, words, actor, now)\n    _erase_files(settings, words, messages)\n", "    with store.write() as session:\n        everyone = _rows_of(session, contact_id)\n        words = _names(session, everyone)\n        _erase_rows(session, everyone, words, actor, now)\n", ERASURE, "not_a_byte"),
+    Mutant("freed pages are not overwritten", "contacts/store.py", "            \"secure_delete=ON\",  # who is forgotten leaves nothing in the file\n", "", ERASURE, "not_a_byte"),
+    Mutant("the write-ahead log is kept", "contacts/erasure.py", "raw.execute(\"PRAGMA wal_checkpoint(TRUNCATE)\")", "pass", ERASURE, "not_a_byte"),
+    Mutant("a merged row is a member of its own", "contacts/audience/__init__.py", " & col(Contact.merged_into).is_(None)", "", MERGING, "holds_for_the_one"),
+    Mutant("a shared telephone is one person", "contacts/merging.py", "    sure = any(medium not in MEDIA for medium in addresses)\n", "    sure = True\n", MERGING, "telephone"),
+    Mutant("an undone merge keeps what it took", "contacts/merging.py", "    for name in row.fields:\n        _give_back(kept, name, row)\n", "", MERGING, "nothing_lost"),
+    Mutant("a row cut off the audit's end is not missed", "contacts/chain.py", "    if (seal.number, seal.link) != (number, before) if seal else number:\n", "    if False:\n", "tests/contacts/test_chain.py"),
+    Mutant("the audit's detail is not in its hash", "contacts/chain.py", ", \"detail\": row.detail,", ",", "tests/contacts/test_chain.py"),
+]  # fmt: skip
+
+
+def main() -> None:
+    wanted = [mutant for mutant in MUTANTS if not sys.argv[1:] or any(word in mutant.name for word in sys.argv[1:])]
+    alive = []
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        copy = Path(folder) / "project"
+        shutil.copytree(
+            ROOT,
+            copy,
+            ignore=shutil.ignore_patterns(".venv", ".git", "var", "*.db", "__pycache__", ".*_cache", ".hypothesis"),
+        )
+        for number, mutant in enumerate(wanted, 1):
+            killed = _killed(copy, mutant)
+            alive += [] if killed else [mutant.name]
+            print(f"{number:3}/{len(wanted)} {'killed' if killed else 'ALIVE '} {mutant.name}", flush=True)
+    print(f"{len(wanted) - len(alive)} of {len(wanted)} killed ({1 - len(alive) / len(wanted):.0%})")
+    sys.exit(1 if len(alive) > len(wanted) * 0.05 else 0)
+
+
+def _killed(copy: Path, mutant: Mutant) -> bool:
+    path = copy / mutant.file
+    whole = path.read_text()
+    if whole.count(mutant.was) != 1:
+        sys.exit(f"{mutant.name}: {mutant.file} holds {whole.count(mutant.was)} times\n{mutant.was}")
+    path.write_text(whole.replace(mutant.was, mutant.becomes))
+    chosen = f"({mutant.only}) and not postgresql" if mutant.only else "not postgresql"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        chosen,
+        *mutant.tests.split(),
+    ]
+    try:
+        done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=300)
+        if done.returncode not in (0, 1, 2):
+            sys.exit(f"{mutant.name}: pytest ended with {done.returncode}\n{done.stdout[-800:]}{done.stderr[-800:]}")
+        return done.returncode != 0
+    except subprocess.TimeoutExpired:
+        return True
+    finally:
+        path.write_text(whole)
+
+
+if __name__ == "__main__":
+    main()
