@@ -44,9 +44,10 @@ async def listen(store: Store, settings: Settings, now: datetime) -> Looked:
             await _look(store, name, now, looked)
         except Misconfigured:
             continue  # this house does not listen there
-        except ChannelError as error:
-            looked.problems[name] = str(error)
-            await asyncio.to_thread(_note, store, name, str(error), now)
+        except Exception as error:  # whatever one network does to its ear, the others are heard
+            said = str(error) if isinstance(error, ChannelError) else f"it could not be read ({type(error).__name__})"
+            looked.problems[name] = said
+            await asyncio.to_thread(_note, store, name, said, now)
     return looked
 
 
@@ -62,7 +63,11 @@ async def _look(store: Store, name: str, now: datetime, looked: Looked) -> None:
 def _keep(store: Store, name: str, bodies: list[Body], since: str, now: datetime) -> int:
     """The bodies and how far we are, in one transaction: nothing is missed and nothing is read twice for good."""
     with store.write() as session:
-        new = [raw.keep(session, name, body.key[:200], body.headers, body.content, now) for body in bodies]
+        urgent = channels.ear(name).urgent
+        new = [
+            raw.keep(session, name, body.key[:200], body.headers, body.content, now, urgent(body.content))
+            for body in bodies
+        ]
         session.merge(Listened(source=name, since=since, at=now))
         return sum(new)
 
@@ -83,8 +88,9 @@ def tend(store: Store, settings: Settings, now: datetime, *, everything: bool = 
         due = everything or hourly is None or now - hourly.at >= timedelta(hours=1)
         if due:
             session.merge(Listened(source=HOURLY, at=now))
-            done["people who stand elsewhere"] = standing.refresh(session, care.load(settings.home), now)
     if due:
         done += retention.keep(store, settings, now)
+        with store.write() as session:
+            done["people who stand elsewhere"] = standing.refresh(session, care.in_force(settings.home), now)
     done["audit rows linked"] = chain.link(store, now)
     return done

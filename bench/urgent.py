@@ -77,4 +77,4 @@ def _events(first: int, count: int, kind: str, now: datetime) -> bytes:
 
 if __name__ == "__main__":
     heard, rate, events = main(*map(int, sys.argv[1:2]))
-    print(f"a complaint behind {events:,} events: {heard:.2f} s; the queue: {rate:,.0f} events/s")  # noqa: T201
+    print(f"a complaint behind {events:,} events: {heard:.2f} s; the queue: {rate:,.0f} events/s")

@@ -47,7 +47,9 @@ def heard(raw: bytes, recipients: Iterable[str], secret: str) -> Heard:
     if mail.get_content_type() == "multipart/report" and mail.get_param("report-type") == "feedback-report":
         return _complaint(mail, name, at, named, secret)
     if (bounce := _bounce(mail, raw, name, at, named, secret)).happenings:
-        return bounce
+        return Heard(
+            [one for one in bounce.happenings if one.message]
+        )  # of no letter of ours, it may be anybody's joke
     return _someone(mail, name, at, secret)
 
 
@@ -78,7 +80,7 @@ def _bounce(mail: EmailMessage, raw: bytes, name: str, at: datetime, named: str,
         happenings.append(
             Happening(
                 kind="bounced" if action == "failed" else "deferred", id=f"{name}:{address}"[:250], at=at,
-                addresses={"email": address} if "@" in address else {}, properties=said, message=about, medium="email",
+                addresses={"email": address} if "@" in address else {}, properties=said, message=about, medium="email", hearsay=True,
             )
         )  # fmt: skip
     return Heard(happenings)
@@ -103,8 +105,8 @@ def _complaint(mail: EmailMessage, name: str, at: datetime, named: str, secret: 
         if part.get_content_type() in ("message/rfc822", "text/rfc822-headers"):
             about = about or _ours_in(part.as_bytes(), secret)
     return Heard(
-        [Happening(kind="complained", id=name[:250], at=at, addresses={"email": address} if address else {}, message=about, medium="email")]
-        if address or about
+        [Happening(kind="complained", id=name[:250], at=at, addresses={"email": address} if address else {}, message=about, medium="email", hearsay=True)]
+        if about
         else []
     )  # fmt: skip
 
@@ -121,13 +123,13 @@ def _someone(mail: EmailMessage, name: str, at: datetime, secret: str) -> Heard:
     about = refused or first_named(secret, threads)
     whole = Happening(
         kind="replied", id=name[:250], at=at, addresses={"email": address}, message=about, medium="email",
-        properties={"automatic": True} if automatic else {},
+        machine="an automatic reply" if automatic else "",
         said=Said(words, subject, name, threads.split()[0] if threads.split() else name, automatic),
     )  # fmt: skip
     if not automatic and (refused or _only_no(words, subject)):
         no = Happening(
             kind="unsubscribed", id=f"{name}:no"[:250], at=at, addresses={"email": address}, message=about,
-            properties={"way": "by letter"}, medium="email",
+            properties={"way": "by letter"}, medium="email", hearsay=not refused,
         )  # fmt: skip
         return Heard([no])
     return Heard([whole])

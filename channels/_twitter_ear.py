@@ -7,7 +7,7 @@ owned read ($0.001 each); direct messages may be fetched 15 times in 15 minutes.
 import base64
 import hmac
 from asyncio import to_thread
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from errors import Forged
 from settings import FromEnvironment
 
 SIGNATURE = "x-twitter-webhooks-signature"
+MOST_PAGES = 10
 FIELDS = ["created_at", "author_id", "conversation_id", "in_reply_to_user_id"]
 
 
@@ -74,29 +75,47 @@ def _fetched(since: str) -> tuple[Sequence[Body], str]:
     x = account(Twitter())
     me = x.me()
     bodies = []
-    mentions = x.read(
-        lambda client: client.get_users_mentions(
-            me, since_id=mark.get("mention"), max_results=100, expansions=["author_id"], tweet_fields=FIELDS,
-            user_fields=["username"], user_auth=True,
+    for page in _pages(
+        lambda token: x.read(
+            lambda client: client.get_users_mentions(
+                me, since_id=mark.get("mention"), max_results=100, expansions=["author_id"], tweet_fields=FIELDS,
+                user_fields=["username"], pagination_token=token, user_auth=True,
+            )
         )
-    )  # fmt: skip
-    if posts := mentions.get("data"):
-        newest = max(int(post["id"]) for post in posts)
-        mark["mention"] = str(newest)
-        bodies.append(Body(f"mentions:{newest}", orjson.dumps(mentions | {"for_user_id": me})))
-    letters = x.read(
-        lambda client: client.get_direct_message_events(
-            event_types="MessageCreate", max_results=100, expansions=["sender_id"], user_fields=["username"],
-            dm_event_fields=["created_at", "dm_conversation_id", "sender_id", "text"], user_auth=True,
+    ):  # fmt: skip
+        newest = max(int(post["id"]) for post in page["data"])
+        bodies.append(Body(f"mentions:{newest}", orjson.dumps(page | {"for_user_id": me})))
+    known = int(mark.get("direct") or 0)
+    for page in _pages(
+        lambda token: x.read(
+            lambda client: client.get_direct_message_events(
+                event_types="MessageCreate", max_results=100, expansions=["sender_id"], user_fields=["username"],
+                dm_event_fields=["created_at", "dm_conversation_id", "sender_id", "text"], pagination_token=token, user_auth=True,
+            )
         )
-    )  # fmt: skip
-    fresh = [one for one in letters.get("data") or [] if int(one["id"]) > int(mark.get("direct") or 0)]
-    if fresh:
-        newest = max(int(one["id"]) for one in fresh)
-        mark["direct"] = str(newest)
-        told = {"for_user_id": me, "direct_message_events": fresh, "includes": letters.get("includes", {})}
-        bodies.append(Body(f"direct:{newest}", orjson.dumps(told)))
+    ):  # fmt: skip
+        fresh = [one for one in page["data"] if int(one["id"]) > known]
+        if not fresh:
+            break
+        told = {"for_user_id": me, "direct_message_events": fresh, "includes": page.get("includes", {})}
+        bodies.append(Body(f"direct:{max(int(one['id']) for one in fresh)}", orjson.dumps(told)))
+    for name, kind in (("mention", "mentions"), ("direct", "direct")):
+        newest_of = [int(body.key.partition(":")[2]) for body in bodies if body.key.startswith(f"{kind}:")]
+        if newest_of:
+            mark[name] = str(max(newest_of))
     return bodies, orjson.dumps(mark).decode()
+
+
+def _pages(read: Callable[[str | None], dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Newest first, until there are no more; what is older than the most pages was missed for too long."""
+    token = None
+    for _ in range(MOST_PAGES):
+        page = read(token)
+        if page.get("data"):
+            yield page
+        token = (page.get("meta") or {}).get("next_token")
+        if not token:
+            return
 
 
 def _fetched_post(post: dict[str, Any], page: dict[str, Any]) -> Happening | None:

@@ -45,6 +45,7 @@ class Happening:
     message: str = ""  # our id of the message that this came back from
     medium: str = ""  # on which it came back, where it is of a medium
     machine: str = ""  # why we think that a scanner or a prefetch did it; empty: a person
+    hearsay: bool = False  # anyone may have said it: believed of a message's own person, and of nobody else
     said: Said | None = None
 
 
@@ -100,6 +101,11 @@ class Ear(ABC):
     def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
         """What a body says. Raises ValueError: it is not understood at all."""
 
+    @classmethod
+    def urgent(cls, body: bytes) -> bool:
+        """Whether it may hold a no, a complaint or a hard bounce, which go before everything else. A glance, no reading."""
+        return False
+
 
 class Webhook(Ear):
     """An ear that others speak into, believed by a signature over the raw bytes. Header names come in lower case."""
@@ -112,11 +118,6 @@ class Webhook(Ear):
 
         Raises Misconfigured: we have no secret to believe it by. Forged: it is not from whom it says.
         """
-
-    @classmethod
-    def urgent(cls, body: bytes) -> bool:
-        """Whether it may hold a no, a complaint or a hard bounce, which go before everything else. A glance, no reading."""
-        return False
 
     @classmethod
     def challenge(cls, question: Mapping[str, str]) -> str | None:

@@ -40,6 +40,10 @@ class Mail(Poll):
             return await to_thread(_by_imap, url, since)
         raise Misconfigured("Set PASSAPAROLA_MAIL_IMAP_URL, or PASSAPAROLA_MAIL_MAILDIR, to hear who answers by mail.")
 
+    @classmethod
+    def urgent(cls, body: bytes) -> bool:
+        return True  # any letter may be a no, and is read whole to know it
+
     def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
         return heard(body, [headers["x-envelope-to"]] if "x-envelope-to" in headers else [], settings().secret)
 
@@ -74,7 +78,9 @@ def _by_imap(given: str, since: str) -> tuple[Sequence[Body], str]:
             box.login(unquote(url.username or ""), unquote(url.password or ""))
         except imaplib.IMAP4.error:
             raise Blocked("the mailbox refused the user and password") from None
-        box.select(url.path.strip("/") or "INBOX", readonly=True)
+        folder = url.path.strip("/") or "INBOX"
+        if box.select(folder, readonly=True)[0] != "OK":
+            raise Blocked(f"the mailbox has no folder {folder}")
         epoch = (box.response("UIDVALIDITY")[1] or [b"0"])[0].decode()
         known, _, last = since.partition(":")
         after = int(last or 0) if known == epoch else 0

@@ -37,6 +37,10 @@ class SendgridInbound(Webhook):
         fields = _fields(headers, body)
         return print_of(_letter(fields) + fields.get("envelope", b""))
 
+    @classmethod
+    def urgent(cls, body: bytes) -> bool:
+        return True  # any letter may be a no, and is read whole to know it
+
     def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
         fields = _fields(headers, body)
         try:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlmodel import Session, col
 
 from contacts.audience.compile import latest_consent
@@ -77,6 +77,12 @@ def dated(
 ) -> None:
     """An answer as of its own date, whatever was told before it came: what holds is the latest by date, in any order of
     telling. Called once for each that is new."""
+    if not granted:  # a purchase allows something only to who never said no, also where that is told later
+        allowed = select(func.max(col(Consent.at))).where(
+            col(Consent.contact_id) == contact_id, col(Consent.medium) == medium, col(Consent.basis) == "soft_opt_in",
+            col(Consent.granted), *([] if topic == "*" else [col(Consent.topic) == topic]),
+        )  # fmt: skip
+        at = max(filter(None, [at, session.execute(allowed).scalar()]))
     session.add(
         Consent(
             contact_id=contact_id, medium=medium, topic=topic, granted=granted, basis="consent", source=source, proof=proof, at=at

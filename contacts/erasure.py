@@ -4,7 +4,8 @@ never to write there again.
 Messages and audit keep numbers, never names. Deleted pages are overwritten and the write-ahead log is emptied on SQLite.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from sqlalchemy import String, Text, cast, delete, func, literal, or_, select, u
 from sqlmodel import Session, col
 
 from contacts import consent
+from contacts.intake import apply as intake
 from contacts.models import (
     Activity,
     Address,
@@ -43,12 +45,13 @@ WRITTEN = ("*.csv", "*.json", "*.jsonl", "*.txt", "*.log")  # what under var/ ma
 
 def erase(store: Store, settings: Settings, contact_id: int, *, actor: str, now: datetime) -> None:
     """Raises Unknown, NotAllowed. Erasing again finishes what a crash cut off."""
+    intake.apply(store, settings, now)  # what came in is understood first: a no of someone else may be in the same body
     with store.write() as session:
         everyone = _rows_of(session, contact_id)
         words = _names(session, everyone)
         messages = _erase_rows(session, everyone, words, actor, now)
     _erase_files(settings, words, messages)
-    _overwrite(store)
+    store.empty_log()
 
 
 def forget_unconfirmed(store: Store, settings: Settings, contact_id: int, *, now: datetime) -> None:
@@ -57,7 +60,7 @@ def forget_unconfirmed(store: Store, settings: Settings, contact_id: int, *, now
         words = _names(session, [contact_id])
         messages = _erase_rows(session, [contact_id], words, "retention", now, suppressing=False)
     _erase_files(settings, words, messages)
-    _overwrite(store)
+    store.empty_log()
 
 
 def _rows_of(session: Session, contact_id: int) -> list[int]:
@@ -135,17 +138,28 @@ def _scrub_ledger(session: Session, people: list[int], enrolments: Any, words: l
         launch.content = {**launch.content, "says": {}, "headers": {}}
 
 
-def _scrub_bodies(session: Session, words: Iterable[str]) -> None:
-    """Bodies as they came in: they have been applied, and are kept only to be looked at."""
+def _scrub_bodies(session: Session, words: Sequence[str]) -> None:
+    """Bodies as they came in that name the person; what is not applied yet was applied before this."""
     if session.get_bind().dialect.name == "sqlite":
         readable: Any = func.lower(cast(col(Intake.body), Text()))
     else:
         readable = func.lower(func.encode(col(Intake.body), "escape"))
+    named = _naming(words)
     for word in sorted({*words, *(quote(one).lower() for one in words)}):
         holds = or_(
             readable.contains(word, autoescape=True), func.lower(col(Intake.problem)).contains(word, autoescape=True)
         )
-        session.execute(update(Intake).where(holds).values(body=b"", problem="", headers={}), execution_options=QUIETLY)
+        for row in session.execute(select(Intake).where(holds, col(Intake.state) != "new")).scalars().all():
+            if named.search(bytes(row.body).lower()) or named.search(row.problem.lower().encode()):
+                row.body, row.problem, row.headers = b"", "", {}
+
+
+def _naming(words: Sequence[str]) -> re.Pattern[bytes]:
+    """These addresses and no longer ones that hold them: anna@x.it is not susanna@x.it."""
+    forms = {form for word in words for form in (word, quote(word).lower())} or {"\0"}
+    return re.compile(
+        rb"(?<![\w.+-])(?:" + b"|".join(re.escape(form.encode()) for form in sorted(forms)) + rb")(?![\w-])"
+    )
 
 
 def _erase_files(settings: Settings, words: list[str], messages: list[str]) -> None:
@@ -164,17 +178,7 @@ def _without(path: Path, words: list[str]) -> None:
         lines = path.read_bytes().splitlines(keepends=True)
     except OSError:
         return
-    lowered = [word.encode() for word in words]
-    kept = [line for line in lines if not any(word in line.lower() for word in lowered)]
+    named = _naming(words)
+    kept = [line for line in lines if not named.search(line.lower())]
     if len(kept) != len(lines):
         path.write_bytes(b"".join(kept))
-
-
-def _overwrite(store: Store) -> None:
-    """On SQLite pages are overwritten as they are freed (secure_delete); the log that still holds them is emptied.
-    PostgreSQL's own vacuum does it there."""
-    if store.on_sqlite:
-        with store.engine.connect() as connection:
-            connection.rollback()
-            raw: Any = connection.connection.driver_connection
-            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -25,6 +25,7 @@ SOFT_IN_A_ROW = 5  # messages that bounced softly with nothing delivered in betw
 SOFT = f"{SOFT_IN_A_ROW} messages in a row could not be delivered"
 LATE_BOUNCE = timedelta(days=7)
 AT_ONCE = timedelta(seconds=2)  # nobody opens a letter and finds the link in this
+COARSE = timedelta(seconds=1)  # providers tell times in whole seconds
 BURST, BURST_LINKS = timedelta(seconds=10), 3  # a scanner follows every link; a person does not
 QUIETLY: dict[str, Any] = {"synchronize_session": False}
 
@@ -123,7 +124,7 @@ def machines(touches: Sequence[Touch], sent_at: datetime | None) -> set[int]:
     """Which of one message's touches no person made: too soon after it left, or every link in one go."""
     found = {touch.id for touch in touches if touch.flagged}
     if sent_at is not None:
-        found |= {touch.id for touch in touches if touch.at - sent_at < AT_ONCE}
+        found |= {touch.id for touch in touches if -COARSE <= touch.at - sent_at < AT_ONCE}
     clicks = sorted((touch for touch in touches if touch.link), key=lambda touch: touch.at)
     for first in clicks:
         close = [touch for touch in clicks if timedelta(0) <= touch.at - first.at <= BURST]
@@ -140,7 +141,7 @@ def mark_machines(session: Session, enrolments: Iterable[int]) -> None:
     chosen = (
         select(
             col(Event.id), col(Event.at), col(Event.machine), col(Event.properties), col(Event.enrolment_id), col(Event.step),
-            col(Event.medium), col(Batch.finished_at),
+            col(Event.medium), col(Batch.claimed_at),
         )
         .outerjoin(
             Message,
@@ -160,7 +161,7 @@ def mark_machines(session: Session, enrolments: Iterable[int]) -> None:
             Touch(row.id, row.at, str(row.properties.get("url") or row.properties.get("link", "")), "machine" in row.properties)
             for row in rows
         ]  # fmt: skip
-        judged = machines(touches, rows[0].finished_at)
+        judged = machines(touches, rows[0].claimed_at)
         changed += [{"e": row.id, "is": row.id in judged} for row in rows if row.machine is not (row.id in judged)]
     if changed:
         table: Any = Event.__table__  # type: ignore[attr-defined]
@@ -175,7 +176,7 @@ def last_sent(session: Session, contact: int, medium: str, before: datetime) -> 
         .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
         .join(Batch, col(Batch.id) == col(Message.batch_id))
         .where(
-            col(Enrolment.contact_id) == contact, col(Message.medium) == medium, message_state().in_(["sent", "unknown"]),
+            col(Enrolment.contact_id) == contact, col(Message.medium) == medium, message_state() == "sent",
             func.coalesce(col(Batch.finished_at), col(Batch.claimed_at)) <= before,
             func.coalesce(col(Batch.finished_at), col(Batch.claimed_at)) >= before - LATE_BOUNCE,
         )

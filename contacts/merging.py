@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from contacts import activity
@@ -64,17 +65,17 @@ def met(
     kept, *others = sorted(owners)
     sure = any(medium not in MEDIA for medium in addresses)
     for other in others:
-        if sure:
+        if sure and resolve(session, kept) != resolve(session, other):
             merge(
                 session, settings, kept, other, actor=source, now=now,
                 reasons=[f"{source} knows both under one customer number"],
             )  # fmt: skip
-        else:
+        elif not sure:
             propose(
                 session, kept, other, 0.8, [f"{source} named {' and '.join(sorted(addresses))} of both at once"], now
             )
     if sure:
-        return kept
+        return resolve(session, kept)
     by_email = select(col(Address.contact_id)).where(
         col(Address.medium) == "email", col(Address.value) == addresses.get("email", "")
     )
@@ -144,6 +145,7 @@ def unmerge(session: Session, settings: Settings, merge_id: int, *, actor: str, 
             update(table).where(col(table.id).in_(keys), col(table.contact_id) == row.kept_id).values(contact_id=row.merged_id),
             execution_options=QUIETLY,
         )  # fmt: skip
+    _say_no_for_both(session, row)
     for medium, value, rank in row.moved.get("address", []):
         back = update(Address).where(col(Address.medium) == medium, col(Address.value) == value)
         session.execute(
@@ -159,6 +161,16 @@ def unmerge(session: Session, settings: Settings, merge_id: int, *, actor: str, 
     activity.refresh(session, settings.currency, [row.kept_id, row.merged_id])
     audit(session, now, actor, "parted", f"contact:{row.kept_id}", other=row.merged_id, merge=merge_id)
     return row
+
+
+def _say_no_for_both(session: Session, row: Merge) -> None:
+    """A no that the one person said is a no of both: whoever of the two it was, nobody is written to against it."""
+    said = select(Consent).where(
+        col(Consent.contact_id) == row.kept_id, col(Consent.at) >= row.at, ~col(Consent.granted),
+        col(Consent.id).not_in(row.moved.get("consent", [])),
+    )  # fmt: skip
+    for no in session.execute(said).scalars().all():
+        session.add(Consent(**no.model_dump(exclude={"id", "contact_id"}), contact_id=row.merged_id))
 
 
 def _survivors(kept: Contact, merged: Contact) -> dict[str, Any]:
@@ -199,9 +211,12 @@ def _weightier(name: str, kept: Contact, merged: Contact) -> str:
 
 def _move(session: Session, table: Any, source: int, to: int) -> list[int]:
     mine = select(col(table.id)).where(col(table.contact_id) == source)
-    if table is Enrolment:  # two passages through one launch stay two; nobody is written to twice for being one person
-        inside = select(col(Enrolment.launch_id)).where(col(Enrolment.contact_id) == to)
-        mine = mine.where(col(Enrolment.launch_id).not_in(inside))
+    if table is Enrolment:  # one passage that both made stays two rows; nobody is written to twice for being one person
+        theirs: Any = aliased(Enrolment)
+        same = select(theirs.id).where(
+            theirs.contact_id == to, theirs.launch_id == col(Enrolment.launch_id), theirs.key == col(Enrolment.key)
+        )
+        mine = mine.where(~same.exists())
     ids = [int(id_) for id_ in session.execute(mine).scalars()]
     for start in range(0, len(ids), 500):
         chosen = update(table).where(col(table.id).in_(ids[start : start + 500]))

@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, select, update
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
+from channels.hearing import OF_MESSAGES
 from contacts import activity, erasure
 from contacts.models import Address, Consent, Conversation, Event, Intake, Merge, SignUp
 from contacts.signing_up import HOLDS
@@ -53,9 +55,11 @@ def _fleeting(session: Session, settings: Settings, now: datetime) -> int:
 
 def _never_confirmed(store: Store, now: datetime) -> list[int]:
     """Whom nothing but an unconfirmed sign-up ties to us."""
+    newer = aliased(SignUp)
     known = (
+        select(1).where(newer.contact_id == col(SignUp.contact_id), newer.asked_at >= now - HOLDS),  # type: ignore[arg-type]
         select(1).where(col(Consent.contact_id) == col(SignUp.contact_id)),
-        select(1).where(col(Event.contact_id) == col(SignUp.contact_id)),
+        select(1).where(col(Event.contact_id) == col(SignUp.contact_id), col(Event.kind).not_in(OF_MESSAGES)),
         select(1).where(col(Conversation.contact_id) == col(SignUp.contact_id)),
         select(1).where(col(Merge.kept_id) == col(SignUp.contact_id)),
     )

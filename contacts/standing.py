@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select, update
 from sqlmodel import Session, col
 
+from contacts.audience.json_values import scalar
 from contacts.conversations.care import Care
 from contacts.models import Activity, Contact, Event
 
@@ -37,7 +38,9 @@ def refresh(session: Session, care: Care, now: datetime) -> int:
 
 def _lifecycle(care: Care) -> ColumnElement[str]:
     kindly = _told("mentioned", col(Event.properties)["sentiment"].as_string() == "good")
-    recommends = _told("survey_answered", col(Event.properties)["score"].as_float() >= care.scores.high)
+    recommends = _told(
+        "survey_answered", func.coalesce(scalar(col(Event.properties), "score", "number") >= care.scores.high, False)
+    )
     return case(
         (or_(recommends, kindly, _did("shared")), literal("advocate")),
         (_did("order_completed"), literal("customer")),

@@ -124,6 +124,14 @@ class Store:
                 if self.on_sqlite:
                     raw.execute("PRAGMA foreign_keys=ON")
 
+    def empty_log(self) -> None:
+        """Of what was just deleted SQLite's write-ahead log still holds a copy; PostgreSQL's own vacuum sees to that."""
+        if self.on_sqlite:
+            with self.engine.connect() as connection:
+                connection.rollback()
+                raw: Any = connection.connection.driver_connection
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         self.engine.dispose()
 

@@ -8,8 +8,8 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from channels.hearing import Said
-from contacts import activity
-from contacts.conversations import threads
+from contacts import activity, feedback
+from contacts.conversations import care, threads
 from contacts.conversations.threads import Spoken
 from contacts.models import Event
 from contacts.store import Store, insert_new
@@ -27,6 +27,8 @@ def settle(store: Store, settings: Settings, now: datetime, back: timedelta = LO
         if not _taps(session, now, back):
             return 0
     with store.write() as session:
+        feedback.mark_machines(session, {tap.enrolment_id for tap in _taps(session, now, back) if tap.enrolment_id})
+        session.expire_all()
         last = {(tap.enrolment_id, tap.step, tap.medium): tap for tap in _taps(session, now, back)}
         return sum(
             answer(session, settings, tap.contact_id, _name(tap), tap.properties, tap.at, now, tap)
@@ -35,9 +37,7 @@ def settle(store: Store, settings: Settings, now: datetime, back: timedelta = LO
 
 
 def _taps(session: Session, now: datetime, back: timedelta) -> list[Event]:
-    answered = select(col(Event.source_id)).where(
-        col(Event.source) == "survey", col(Event.received_at) > now - 2 * back
-    )
+    answered = select(col(Event.source_id)).where(col(Event.source) == "survey")
     taps = (
         select(Event)
         .where(
@@ -74,7 +74,7 @@ def answer(
     id_ = session.execute(row.returning(col(Event.id))).scalar()
     comment, score = str(said.get("comment", "")), said.get("score")
     if id_ is None:
-        id_ = _corrected(session, contact, name, properties, comment, at, now, of)
+        id_ = _corrected(session, settings, contact, name, properties, comment, at, now, of)
         score = score if id_ else None
     activity.refresh(session, settings.currency, [contact])
     if id_ is not None and (score is not None or comment):
@@ -86,26 +86,22 @@ def answer(
 
 
 def _corrected(
-    session: Session,
-    contact: int,
-    name: str,
-    properties: dict[str, Any],
-    comment: str,
-    at: datetime,
-    now: datetime,
-    of: Any,
-) -> int | None:
-    """The event of the words that came later, or None where nothing new was said."""
+    session: Session, settings: Settings, contact: int, name: str, properties: dict[str, Any], comment: str, at: datetime,
+    now: datetime, of: Any,
+) -> int | None:  # fmt: skip
+    """The event of what is said anew: words, or a score that has become low; None where there is nothing to hear."""
     first = session.execute(
         select(Event).where(col(Event.source) == "survey", col(Event.source_id) == name)
     ).scalar_one()
     if first.properties.get("comment", "") == comment and first.properties.get("answer") == properties.get("answer"):
         return None
+    low = care.in_force(settings.home).scores.low
+    sinks = float(properties.get("score", 10)) <= low < float(first.properties.get("score", 10))
     first.properties = {**first.properties, **properties}
-    if not comment:
+    if not comment and not sinks:
         return None
     row = insert_new(session, Event).values(
-        contact_id=contact, kind="replied", at=at, received_at=now, source="survey", source_id=f"{name}/words",
+        contact_id=contact, kind="replied", at=at, received_at=now, source="survey", source_id=f"{name}/words {at:%Y%m%d%H%M%S}",
         properties={"campaign": properties.get("campaign")}, enrolment_id=of.enrolment_id, step=of.step, medium=of.medium,
         machine=False,
     )  # fmt: skip

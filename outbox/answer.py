@@ -1,6 +1,6 @@
 """An answer in a conversation: in its thread, on its medium, through the same outbox; and what is sold again after it closed."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -9,6 +9,7 @@ from sqlmodel import Session, col
 from channels.naming import named
 from contacts.chance import one_of
 from contacts.conversations import threads
+from contacts.conversations.care import BEFORE_SELLING
 from contacts.models import Batch, Contact, Conversation, Enrolment, Launch, Message, Turn
 from contacts.store import audit
 from errors import NotAllowed
@@ -60,8 +61,9 @@ def close(session: Session, id_: int, *, actor: str, now: datetime) -> int:
     """Close a conversation; what was held while it was open goes out after all. Returns how many messages that is."""
     one = threads.close(session, id_, actor=actor, now=now)
     still = select(col(Conversation.id)).where(
-        col(Conversation.contact_id) == one.contact_id, col(Conversation.state) != "closed"
-    )
+        col(Conversation.contact_id) == one.contact_id, col(Conversation.state) != "closed",
+        col(Conversation.kind).in_(BEFORE_SELLING),
+    )  # fmt: skip
     if session.execute(still.limit(1)).scalar() is not None:
         return 0
     return _resumed(session, one.contact_id, actor, now)
@@ -70,7 +72,7 @@ def close(session: Session, id_: int, *, actor: str, now: datetime) -> int:
 def _resumed(session: Session, contact_id: int, actor: str, now: datetime) -> int:
     """Back into the queue, where every guard is asked once more."""
     held: Any = (
-        select(Message, Launch, Batch)
+        select(Message, Launch, Batch, Enrolment)
         .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
         .join(Launch, col(Launch.id) == col(Enrolment.launch_id))
         .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
@@ -80,13 +82,15 @@ def _resumed(session: Session, contact_id: int, actor: str, now: datetime) -> in
         )
     )  # fmt: skip
     resumed = 0
-    for message, launch, batch in session.execute(held).all():
-        if (now - (batch.due_at if batch else launch.due_at)).days > FOR_DAYS and launch.finished_at:
+    for message, launch, batch, passage in session.execute(held).all():
+        meant = batch.due_at if batch else passage.ended_at or passage.due_at
+        if (now - meant).days > FOR_DAYS:
             continue
+        late_at = meant + timedelta(seconds=launch.late_after) if launch.late_after else None
         locale, variant = (batch.locale, batch.variant) if batch else _wording(session, launch, message, contact_id)
         again = Batch(
             launch_id=launch.id, step=message.step, medium=message.medium, locale=locale, variant=variant,
-            number=_next_number(session, launch, message), size=1, due_at=now, late_at=batch.late_at if batch else None,
+            number=_next_number(session, launch, message), size=1, due_at=now, late_at=batch.late_at if batch else late_at,
         )  # fmt: skip
         session.add(again)
         session.flush()

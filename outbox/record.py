@@ -35,7 +35,6 @@ def record(store: Store, reserved: Reserved, outcome: Answer | ChannelError, now
             attempt.outcome,
             f"batch:{batch.id}",
             attempt=attempt.id,
-            detail=attempt.detail,
         )
         failpoint("recorded")
         return attempt.outcome

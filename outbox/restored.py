@@ -2,11 +2,12 @@
 other, parked and never repeated blindly."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
-from sqlmodel import col
+from sqlalchemy import or_, select, update
+from sqlmodel import Session, col
 
-from contacts.models import Attempt, Batch, Launch
+from contacts.models import Attempt, Batch, Enrolment, Launch
 from contacts.store import Store, audit
 
 
@@ -31,5 +32,19 @@ def doubt(store: Store, now: datetime) -> int:
                 )
             )  # fmt: skip
             doubted += 1
-        audit(session, now, "operator", "put a backup back", "store", batches=doubted)
+        paused = _paused(session)
+        audit(session, now, "operator", "put a backup back", "store", batches=doubted, launches=paused)
         return doubted
+
+
+def _paused(session: Session) -> int:
+    """Launches in which people still move on: what they were told since is not known here, so somebody looks first."""
+    inside = select(col(Enrolment.id)).where(
+        col(Enrolment.launch_id) == col(Launch.id), col(Enrolment.outcome).is_(None)
+    )
+    going = update(Launch).where(col(Launch.state) == "running", or_(col(Launch.entering), inside.exists()))
+    note = "a backup was put back: look who was told what since, then resume"
+    done: Any = session.execute(
+        going.values(state="paused", note=note), execution_options={"synchronize_session": False}
+    )
+    return int(done.rowcount)

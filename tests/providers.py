@@ -48,7 +48,7 @@ def letter(
 ) -> bytes:  # fmt: skip
     mail = EmailMessage()
     mail["From"], mail["To"], mail["Subject"], mail["Message-ID"] = sender, "ciao@bottega.example", subject, name
-    mail["Date"] = "Tue, 21 Apr 2026 10:00:00 +0200"
+    mail["Date"] = "Tue, 21 Apr 2026 12:00:00 +0200"
     if answers:
         mail["In-Reply-To"] = mail["References"] = answers
     for key, value in headers.items():

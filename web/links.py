@@ -4,10 +4,11 @@ import base64
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
+from sqlalchemy import select
 from sqlmodel import Session, col
 
 from contacts import activity, consent, feedback
-from contacts.models import Event
+from contacts.models import Contact, Event
 from contacts.store import insert_new, utc_now
 from contacts.topics import load, plain
 from settings import settings
@@ -58,6 +59,8 @@ def touched(
 ) -> None:
     """One touch a minute; whether a person did it is judged from all that are there."""
     now = utc_now()
+    # One after the other: clicks of one burst must see each other.
+    session.execute(select(col(Contact.id)).where(col(Contact.id) == found.contact).with_for_update())
     properties = {**found.of_it(), **said} | ({"machine": why} if why else {})
     row = insert_new(session, Event).values(
         contact_id=found.contact, kind=kind, at=now, received_at=now, source=source,

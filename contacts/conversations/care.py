@@ -15,6 +15,7 @@ from whenever import Date, Time
 
 from contacts.content import read_yaml
 from contacts.spans import span
+from errors import BadContent
 
 Kind = Literal["complaint", "low_score", "request", "question", "praise", "remark"]
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -105,6 +106,14 @@ def load(home: Path) -> Care:
     """Raises BadContent. A house without a policy has a plain one."""
     path = home / "policies" / "care.yaml"
     return _read(path, path.stat().st_mtime_ns, home) if path.is_file() else Care()
+
+
+def in_force(home: Path) -> Care:
+    """The policy, or a plain one while its file cannot be read: nobody goes unheard for a typo. `passaparola check` names it."""
+    try:
+        return load(home)
+    except BadContent:
+        return Care()
 
 
 @cache

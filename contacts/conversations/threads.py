@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 SAME_THREAD = timedelta(days=14)  # after which the same person on the same medium begins anew
 AN_HOUR, MOST_AN_HOUR = timedelta(hours=1), 20  # nobody writes more; two machines that answer each other do
-SCALES = {"stars": 5, "csat": 5}  # what is asked on another scale than 0 to 10
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def hear(session: Session, settings: Settings, new: Sequence["Told"], now: datet
 
 def listen(session: Session, settings: Settings, spoken: Spoken, now: datetime) -> Conversation | None:
     """None: nothing that anyone has to see to, such as an out-of-office or a good score without a word."""
-    care = policy.load(settings.home)
+    care = policy.in_force(settings.home)
     low = spoken.score is not None and spoken.score <= care.scores.low
     if spoken.score is not None and not low and not spoken.said.text:
         return None
@@ -98,8 +97,11 @@ def listen(session: Session, settings: Settings, spoken: Spoken, now: datetime) 
 
 def _standing(session: Session, spoken: Spoken) -> Conversation | None:
     """The conversation that this goes on with: of the same thread, or open, or not long over."""
-    mine = select(Conversation).where(
-        col(Conversation.contact_id) == spoken.contact, col(Conversation.medium) == spoken.medium
+    mine = (
+        select(Conversation)
+        .where(col(Conversation.contact_id) == spoken.contact, col(Conversation.medium) == spoken.medium)
+        .with_for_update()
+        .execution_options(populate_existing=True)  # somebody may be closing it this very moment
     )
     recent = or_(col(Conversation.state) != "closed", col(Conversation.closed_at) >= spoken.at - SAME_THREAD)
     newest = mine.where(recent).order_by(col(Conversation.heard_at).desc(), col(Conversation.id).desc()).limit(1)
@@ -152,7 +154,7 @@ def _wait(conversation: Conversation, care: Care, at: datetime, zone: str) -> No
 
 def escalate(session: Session, settings: Settings, now: datetime) -> int:
     """Those whose time is up go to whom the rule says, once, with more weight."""
-    care = policy.load(settings.home)
+    care = policy.in_force(settings.home)
     late = select(Conversation).where(
         col(Conversation.state) == "open", col(Conversation.due_at) <= now, col(Conversation.escalated_at).is_(None)
     )
@@ -165,9 +167,9 @@ def escalate(session: Session, settings: Settings, now: datetime) -> int:
     return len(found)
 
 
-def conversation_of(session: Session, id_: int) -> Conversation:
+def conversation_of(session: Session, id_: int, *, locked: bool = False) -> Conversation:
     """Raises Unknown."""
-    found = session.get(Conversation, id_)
+    found = session.get(Conversation, id_, with_for_update=locked)
     if found is None:
         raise Unknown(f"There is no conversation {id_}.")
     return found
@@ -181,7 +183,7 @@ def assign(session: Session, id_: int, assignee: str, *, actor: str, now: dateti
 def close(session: Session, id_: int, *, actor: str, now: datetime) -> Conversation:
     """Seen to. Raises Unknown; NotAllowed where it is closed already."""
     closing = update(Conversation).where(col(Conversation.id) == id_, col(Conversation.state) != "closed")
-    done: Any = session.execute(closing.values(state="closed", closed_at=now, due_at=None))
+    done: Any = session.execute(closing.values(state="closed", closed_at=now, due_at=None, escalated_at=None))
     if not done.rowcount:
         conversation_of(session, id_)
         raise NotAllowed(f"Conversation {id_} is closed already.")
@@ -193,7 +195,7 @@ def close(session: Session, id_: int, *, actor: str, now: datetime) -> Conversat
 
 def answered(session: Session, id_: int, text: str, enrolment: int, name: str, *, actor: str, now: datetime) -> None:
     """Our turn: the clock stands, and the conversation waits for them."""
-    one = conversation_of(session, id_)
+    one = conversation_of(session, id_, locked=True)
     session.add(Turn(conversation_id=id_, at=now, author=actor, text=text, enrolment_id=enrolment, name=name))
     one.state, one.answered_at, one.due_at, one.escalated_at = "answered", now, None, None
     audit(session, now, actor, "answered", f"conversation:{id_}", enrolment=enrolment)

@@ -108,7 +108,11 @@ def _some(
             ids.append(id_)
             held += size
         rows = session.execute(select(Intake).where(col(Intake.id).in_(ids)).order_by(col(Intake.id))).scalars()
-        return _Application(session, settings, now, urgent).apply(list(rows))
+        application = _Application(session, settings, now, urgent)
+        told = application.apply(list(rows))
+    if application.whose.forgot:
+        store.empty_log()
+    return told
 
 
 class _Application:

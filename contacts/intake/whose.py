@@ -47,6 +47,7 @@ class Told:
     ours: OfOurs | None = None
     to: str = ""  # the keyed hash of the address it is about
     event_id: int = 0
+    forgotten: bool = False
 
     def event(self, now: datetime) -> dict[str, Any]:
         said, ours = self.said, self.ours
@@ -69,6 +70,7 @@ class Told:
 class Whose:
     def __init__(self, session: Session, settings: Settings, now: datetime) -> None:
         self.session, self.settings, self.now = session, settings, now
+        self.forgot = False  # whether something came of someone who asked to be forgotten
 
     def told(self, row: Intake, said: Happening) -> Told:
         """With its addresses in our own form, and what was wrong with them."""
@@ -91,24 +93,60 @@ class Whose:
             one.ours, of_message = ours.get(one.said.message, (None, None))
             owned = {owners[pair] for pair in one.addresses.items() if pair in owners}
             if feedback.is_feedback(one.said):
-                # Of whom it is sent about, even if they have another address by now; it makes nobody's acquaintance.
-                one.contact = of_message or next(iter(owned), None)
-                if one.contact and one.ours is None:
-                    one.ours = self._latest_before(one)
-                continue
-            one.contact = self._one_of(owned, one) or of_message
-            known_by_thread = one.contact is not None and not owned
-            if one.contact is None and one.addresses:
-                one.contact = self._someone_new()
-            if one.contact is not None and not known_by_thread:
-                # Who answers from another address is still who was written to, but a forwarded letter makes no alias.
-                self._reach(one, owners)
-                self._know(one)
-            if one.ours and of_message != one.contact:
-                one.ours = None
+                self._of_feedback(one, owned, of_message)
+            else:
+                self._of_a_person(one, owned, of_message, owners)
+        self._not_of_the_forgotten(told)
         for one in told:
-            if one.contact is None and not feedback.is_feedback(one.said):
+            if one.contact is None and not one.forgotten and not feedback.is_feedback(one.said):
                 self._of_its_order(one, told)
+
+    def _of_feedback(self, one: Told, owned: set[int], of_message: int | None) -> None:
+        """Of whom it is sent about, even if they have another address by now; it makes nobody's acquaintance."""
+        if not one.said.hearsay:
+            one.contact = of_message or next(iter(owned), None)
+            if one.contact and one.ours is None and (name := self._latest_before(one)):
+                one.ours = self._ours({name})[name][0]
+            return
+        if one.said.kind == "unsubscribed":  # who writes "stop" means themselves, whoever got the letter first
+            one.contact = next(iter(owned), None)
+            one.ours = one.ours if one.contact == of_message else None
+            return
+        if of_message is None or (one.addresses and of_message not in owned):
+            return
+        one.contact = of_message
+        if not one.to:
+            own = select(col(Address.key)).where(
+                col(Address.contact_id) == of_message, col(Address.medium) == one.said.medium, col(Address.rank) == 0
+            )
+            one.to = self.session.execute(own).scalar() or ""
+
+    def _of_a_person(
+        self, one: Told, owned: set[int], of_message: int | None, owners: dict[tuple[str, str], int]
+    ) -> None:
+        one.contact = self._one_of(owned, one) or of_message
+        for pair, owner in owners.items():
+            if owner in owned and len(owned) > 1:
+                owners[pair] = merging.resolve(self.session, owner)
+        known_by_thread = one.contact is not None and not owned
+        if one.contact is None and one.addresses:
+            one.contact = self._someone_new()
+        if one.contact is not None and not known_by_thread:
+            # Who answers from another address is still who was written to, but a forwarded letter makes no alias.
+            self._reach(one, owners)
+            self._know(one)
+        if of_message != one.contact:
+            one.ours = None
+
+    def _not_of_the_forgotten(self, told: list[Told]) -> None:
+        """What still comes back of someone who asked to be forgotten is not kept, nor the body that tells it."""
+        people = {one.contact for one in told if one.contact is not None}
+        erased = select(col(Contact.id)).where(col(Contact.id).in_(people), col(Contact.erased_at).is_not(None))
+        gone = set(self.session.execute(erased).scalars()) if people else set()
+        for one in told:
+            if one.contact in gone:
+                one.contact, one.forgotten, one.row.body, one.row.headers = None, True, b"", {}
+                self.forgot = True
 
     def _one_of(self, owned: set[int], one: Told) -> int | None:
         """Two people in one happening: the same person where a shop's own number says so, else perhaps."""
@@ -141,13 +179,12 @@ class Whose:
             if row := enrolments.get(enrolment):
                 _, contact, key, launch, campaign, topic, keyed_by = row
                 ours = OfOurs(enrolment, step, medium, launch, campaign, topic or "", key, keyed_by or "")
-                found[name] = (ours, contact)
+                found[name] = (ours, merging.resolve(self.session, contact) if contact else None)
         return found
 
-    def _latest_before(self, one: Told) -> OfOurs | None:
+    def _latest_before(self, one: Told) -> str:
         """A bounce that comes late has lost the name of its message: the last letter to that address, within a week."""
-        found = feedback.last_sent(self.session, one.contact or 0, one.said.medium, one.said.at)
-        return self._ours({found})[found][0] if found else None
+        return feedback.last_sent(self.session, one.contact or 0, one.said.medium, one.said.at)
 
     def _someone_new(self) -> int:
         person = Contact(created_at=self.now, updated_at=self.now, traits={})

@@ -227,3 +227,52 @@ def test_who_never_confirmed_is_forgotten_within_a_week_and_may_ask_again(store:
         assert session.execute(select(func.count()).select_from(Suppression)).scalar_one() == 0
         assert session.execute(select(func.count()).where(col(Contact.erased_at).is_(None))).scalar_one() == 0
         assert session.execute(select(func.count()).select_from(Batch)).scalar_one() == 2
+
+
+def test_who_is_called_almost_the_same_loses_nothing(store: Store, settings: Settings) -> None:
+    with store.write() as session:
+        anna = add(session, "Anna", NOW, email="anna@canary.example")
+        add(session, "Susanna", NOW, email="susanna@canary.example")
+    for n, who in enumerate(("anna", "susanna")):
+        body = {
+            "event": "Order Completed",
+            "email": f"{who}@canary.example",
+            "timestamp": NOW.isoformat(),
+            "properties": {"order_id": f"{n}"},
+        }
+        with store.write() as session:
+            raw.keep(session, "events", f"{n}", {"webhook-id": f"{n}"}, json.dumps(body).encode(), NOW)
+    folder = settings.var / "import"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "rejects.csv").write_text("anna@canary.example,x\nsusanna@canary.example,x\n")
+    erasure.erase(store, settings, anna, actor="t", now=NOW)
+    assert (folder / "rejects.csv").read_text() == "susanna@canary.example,x\n"
+    with store.read() as session:
+        assert [
+            bool(body) for body in session.execute(select(col(Intake.body)).order_by(col(Intake.id))).scalars()
+        ] == [False, True]
+        assert session.execute(select(func.count()).select_from(Event)).scalar_one() == 1
+
+
+def test_what_comes_back_after_an_erasure_leaves_nothing_either(
+    store: Store, settings: Settings, database: str
+) -> None:
+    id_ = somebody(store, settings)
+    with store.read() as session:
+        enrolment = session.execute(select(col(Enrolment.id)).where(col(Enrolment.contact_id) == id_)).scalars().first()
+    erasure.erase(store, settings, id_, actor="t", now=NOW)
+    late = [
+        {
+            "event": "bounce",
+            "email": EMAIL,
+            "timestamp": int(NOW.timestamp()),
+            "sg_event_id": "1",
+            "type": "bounce",
+            "reason": f"550 <{EMAIL}>",
+            "passaparola_message": f"{enrolment}-0-email",
+        }
+    ]
+    with store.write() as session:
+        raw.keep(session, "sendgrid", "late", {}, json.dumps(late).encode(), NOW)
+    street.decide(store, settings, NOW, actor="t")
+    assert traces(store, settings, database) == []

@@ -13,6 +13,7 @@ from sqlalchemy import delete, func, select, update
 from sqlmodel import Session, col
 
 import street
+from channels.naming import named
 from contacts import activity, consent, feedback
 from contacts.feedback import Touch
 from contacts.intake import apply, raw
@@ -33,6 +34,7 @@ from contacts.store import Store
 from outbox import ledger
 from outbox.deliver import Drain
 from settings import Settings
+from tests import providers
 from tests.conftest import NOW, Provider
 from tests.outbox.test_guards import drained, released
 from tests.people import add
@@ -215,6 +217,61 @@ def test_feedback_makes_nobodys_acquaintance(store: Store, settings: Settings, s
     with store.read() as session:
         assert session.execute(select(func.count()).select_from(Contact)).scalar_one() == 4
         assert session.execute(select(col(Intake.state))).scalar() in ("ignored", "applied")
+
+
+def hears(store: Store, settings: Settings, *letters: bytes) -> None:
+    for letter in letters:
+        kind, body = providers.form(letter)
+        with store.write() as session:
+            raw.keep(session, "sendgrid_inbound", f"{next(number)}", {"content-type": kind}, body, NOW, True)
+    apply.apply(store, settings, LATER)
+
+
+def test_nobody_is_silenced_by_a_letter_that_anyone_could_write(
+    store: Store, settings: Settings, sent: dict[str, str]
+) -> None:
+    bobs = f"<{named(settings.secret, sent['Bob'])}.passaparola@bottega.example>"
+    for returned in ("<x@y>", bobs):  # of no letter of ours, and of one that somebody else got
+        for kind in ("dsn", "arf"):
+            hears(store, settings, providers.report(kind, "alice@example.org", returned))
+    assert suppressed(store) == {}
+    alices = f"<{named(settings.secret, sent['Alice'])}.passaparola@bottega.example>"
+    hears(store, settings, providers.report("dsn", "alice@example.org", alices))
+    assert list(suppressed(store)) == ["hard bounce"]
+
+
+def test_who_writes_stop_to_a_letter_that_a_friend_passed_on_means_themselves(
+    store: Store, settings: Settings, sent: dict[str, str]
+) -> None:
+    alices = f"<{named(settings.secret, sent['Alice'])}.passaparola@bottega.example>"
+    hears(
+        store,
+        settings,
+        providers.letter("STOP", sender="bob@example.org", answers=alices),
+        providers.letter("stop", sender="stranger@example.org", answers=alices, name="<2@x>"),
+    )
+    with store.read() as session:
+        assert [consent.may_be_written_to(session, n, "email", "newsletter") for n in (1, 2)] == [True, False]
+
+
+def test_an_out_of_office_is_nobodys_reply(store: Store, settings: Settings, sent: dict[str, str]) -> None:
+    alices = f"<{named(settings.secret, sent['Alice'])}.passaparola@bottega.example>"
+    hears(store, settings, providers.letter("Sono in ferie", answers=alices, Auto_Submitted="auto-replied"))
+    with store.read() as session:
+        assert session.execute(select(col(Event.machine)).where(col(Event.kind) == "replied")).scalar_one()
+        assert session.get(Activity, (1, "replied")) is None
+
+
+def test_a_no_that_is_told_after_a_purchase_still_is_a_no(
+    store: Store, settings: Settings, sent: dict[str, str]
+) -> None:
+    with store.write() as session:
+        consent.soft_opt_in(
+            session, 1, "after_sales", agrees=None, at=NOW + timedelta(days=1), source="shop", order="1"
+        )
+    told(store, settings, event("spamreport", sent["Alice"], at=at(1)))
+    with store.read() as session:
+        assert not consent.may_be_written_to(session, 1, "email", "after_sales")
 
 
 def test_machines_count_as_nobody_and_are_kept(store: Store, settings: Settings, sent: dict[str, str]) -> None:

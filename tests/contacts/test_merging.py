@@ -148,6 +148,37 @@ def test_a_no_of_either_row_holds_for_the_one_person(store: Store, settings: Set
     assert reasons(store, made) == {"held: said no to newsletter by email": 1}
 
 
+def test_a_no_said_after_the_merge_is_a_no_of_both_when_they_are_parted(store: Store, settings: Settings) -> None:
+    one, other = two(store)
+    row = merged(store, settings, one, other)
+    with store.write() as session:
+        consent.record(session, one, "email", "newsletter", False, at=NOW + timedelta(days=1), source="t")
+        merging.unmerge(session, settings, row, actor="t", now=NOW + timedelta(days=2))
+    with store.read() as session:
+        assert not any(consent.may_be_written_to(session, contact, "email", "newsletter") for contact in (one, other))
+
+
+def test_what_comes_back_of_a_merged_rows_letter_is_the_persons(store: Store, settings: Settings) -> None:
+    one, other = two(store)
+    released(store, settings)
+    drained(store, settings)
+    merged(store, settings, one, other)
+    told = [
+        {
+            "event": "unsubscribe",
+            "email": "a.rossi@example.org",
+            "timestamp": int(NOW.timestamp()) + 9,
+            "sg_event_id": "1",
+            "passaparola_message": f"{other}-0-email",
+        }
+    ]
+    with store.write() as session:
+        raw.keep(session, "sendgrid", "x", {}, json.dumps(told).encode(), NOW)
+    apply.apply(store, settings, NOW + timedelta(days=1))
+    with store.read() as session:
+        assert not consent.may_be_written_to(session, one, "email", "newsletter")
+
+
 def test_who_was_in_the_same_launch_twice_is_written_to_once_after_the_merge(store: Store, settings: Settings) -> None:
     one, other = two(store)
     made = released(store, settings)

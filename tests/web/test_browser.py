@@ -145,7 +145,7 @@ def campaign_sent(house: House) -> None:
     street.set_going(house.store, house.own, made.id or 0, actor="t", now=utc_now())
     house.send()
     with house.store.write() as session:  # a while ago: nobody taps in the second in which a letter leaves
-        session.execute(update(Batch).values(finished_at=utc_now() - timedelta(minutes=5)))
+        session.execute(update(Batch).values(claimed_at=utc_now() - timedelta(minutes=5)))
 
 
 def test_a_person_and_a_colleague_talk(house: House, browser: Any) -> None:

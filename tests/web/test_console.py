@@ -13,7 +13,7 @@ from channels.hearing import Said
 from contacts import consent, staff
 from contacts.conversations import threads
 from contacts.conversations.threads import Spoken
-from contacts.models import Conversation, Event, Merge, Proposal, Turn
+from contacts.models import Conversation, Event, Merge, Proposal, Staff, Turn
 from contacts.store import Store
 from settings import Settings
 from tests.conftest import NOW
@@ -23,6 +23,7 @@ from tests.web.test_links import TestClient
 
 PASSWORD = "correct horse battery"
 ROLES = ("reader", "care", "marketer", "admin")
+HASHED = staff.HASH.hash(PASSWORD)  # once: it is slow on purpose
 NASTY = '"><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7*7 }}'
 
 
@@ -38,7 +39,7 @@ def console(store: Store, settings: Settings) -> Iterator[TestClient]:
         alice = add(session, "Alice", NOW, language="it", last_name="Rossi", birthday="05-01", city="Milano")
         add(session, "Alice", NOW, email="alice.rossi@example.org", last_name="Rossi", birthday="05-01", city="Milano")
         for role in ROLES:
-            staff.add(session, role, role, PASSWORD, actor="t", now=NOW)
+            session.add(Staff(name=role, role=role, password=HASHED, entry=role, created_at=NOW))
         said(session, settings, alice, "Il pacco non è arrivato, sono molto delusa")
     released(store, settings)
     drained(store, settings)

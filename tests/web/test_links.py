@@ -40,7 +40,7 @@ def web(store: Store, settings: Settings) -> Iterator[TestClient]:
     released(store, settings)
     drained(store, settings)
     with store.write() as session:  # delivered a while ago: nobody follows a link in the second in which it was sent
-        session.execute(update(Batch).values(finished_at=NOW))
+        session.execute(update(Batch).values(finished_at=NOW, claimed_at=NOW))
     with TestClient(app, follow_redirects=False, headers={"User-Agent": BROWSER}) as client:
         yield client
     visitors.store().close()

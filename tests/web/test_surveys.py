@@ -60,6 +60,15 @@ def test_an_answer_is_kept_once_and_may_be_corrected_and_explained(web: TestClie
     assert (answer["score"], answer["comment"], answer["campaign"]) == (9, "the honey", "hello")
 
 
+def test_a_score_that_is_corrected_downwards_is_heard(web: TestClient, store: Store, links: Links) -> None:
+    url = path(links.survey("1-0-email"))
+    web.post(url, data={"score": "9"})
+    web.post(url, data={"score": "2"})
+    assert [one["score"] for one in answers(store)] == [2]
+    with store.read() as session:
+        assert session.execute(select(col(Conversation.kind))).scalar_one() == "low_score"
+
+
 def test_a_low_score_opens_a_conversation_and_a_high_one_does_not(web: TestClient, store: Store, links: Links) -> None:
     web.post(path(links.survey("1-0-email")), data={"score": "3", "comment": "Il vasetto era aperto"})
     web.post(path(links.survey("2-0-email")), data={"score": "10"})
