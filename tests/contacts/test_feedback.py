@@ -44,7 +44,7 @@ SENT = NOW.replace(hour=8)
 LATER = NOW + timedelta(days=2)
 number = itertools.count()
 # In every run; PASSAPAROLA_PERMUTATIONS=1000 takes five minutes.
-PERMUTATIONS = int(os.environ.get("PASSAPAROLA_PERMUTATIONS", "120"))
+PERMUTATIONS = int(os.environ.get("PASSAPAROLA_PERMUTATIONS", "60"))
 
 
 def came(store: Store, *events: dict[str, Any], urgent: bool = False, at: datetime = NOW) -> None:

@@ -241,7 +241,7 @@ def test_one_mailbox_under_two_names_is_proposed_once(store: Store) -> None:
         assert (likely.find(session, NOW), likely.find(session, NOW)) == (1, 0)
 
 
-@quick(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@quick(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=6))
 def test_any_pile_of_merges_undone_is_as_if_it_never_was(
     store: Store, settings: Settings, pairs: list[tuple[int, int]]

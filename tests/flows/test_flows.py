@@ -91,9 +91,12 @@ def test_every_button_and_clock_is_there(stack: Stack) -> None:
         "follow-up",
         "advance-journeys",
         "deliver-outbox",
+        "listen",
         "reconcile",
     }
-    assert all(found[name]["schedules"][0]["active"] for name in ("advance-journeys", "deliver-outbox", "reconcile"))
+    assert all(
+        found[name]["schedules"][0]["active"] for name in ("advance-journeys", "deliver-outbox", "listen", "reconcile")
+    )
     form = found["send-campaign"]["parameter_openapi_schema"]["definitions"]
     assert form["CampaignName"]["enum"] == ["hello"] or form["CampaignName"]["const"] == "hello"
     assert all(field["description"] and field["title"] for field in form["Sending"]["properties"].values())
