@@ -25,7 +25,7 @@ def free_port() -> int:
         return port
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     home = tmp_path_factory.mktemp("installation")
     shutil.copytree(ROOT / "tests" / "house", home, dirs_exist_ok=True)
@@ -54,7 +54,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     module.settings.cache_clear()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack(house: Settings) -> Iterator[Stack]:
     installation = Stack(house, free_port(), free_port())
     try:
