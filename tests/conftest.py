@@ -47,22 +47,9 @@ def pytest_configure(config: pytest.Config) -> None:
     _as_admin("SELECT pg_reload_conf()")
 
 
-# Files that wait for processes more than they reckon: begun first, so that the others fill the time beside them.
-FIRST = (
-    "tests/flows",
-    "tests/web/test_browser",
-    "tests/web/test_hooks",
-    "tests/ledger",
-    "tests/test_cli",
-    "tests/web/test_console",
-)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def place(item: pytest.Item) -> int:
-        return next((n for n, name in enumerate(FIRST) if name in item.nodeid), len(FIRST))
-
-    items.sort(key=place)
+    """The flow tests wait for processes more than they reckon: begun first, so that the others fill the time beside them."""
+    items.sort(key=lambda item: "tests/flows" not in item.nodeid)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
