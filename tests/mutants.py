@@ -72,7 +72,7 @@ MUTANTS = [
     Mutant("an answer reaches the suppressed", "outbox/guards.py", "    if asked.answers:\n        return case(*checks, else_=null())\n", "    if asked.answers:\n        return null()  # type: ignore[return-value]\n", TALK, "silenced"),
     # The doors
     Mutant("following the link unsubscribes", "web/links.py", "@router.get(\"/u/{token}\")\ndef unsubscribe_page", "@router.get(\"/u/{token}/page\")\ndef unsubscribe_page", "tests/web/test_links.py", "unsubscribe or wrong"),
-    Mutant("following the link confirms", "web/signup.py", "@router.post(\"/confirm/{token}\")", "@router.api_route(\"/confirm/{token}\", methods=[\"GET\", \"POST\"])", SIGNUP, "second_yes"),
+    Mutant("following the link confirms", "web/signup.py", "        return page(request, \"confirm.html\", row.language or None, done=row.state == \"confirmed\")", "        signing_up.confirm(session, settings(), id_ or 0, {}, utc_now())\n        return page(request, \"confirm.html\", row.language or None, done=False)", SIGNUP, "second_yes"),
     Mutant("a confirmation never expires", "contacts/signing_up.py", "    if now - row.asked_at > HOLDS:\n        return None\n", "", SIGNUP, "too_late"),
     Mutant("every sign-up gets a letter", "contacts/signing_up.py", "    return None if session.execute(recent.limit(1)).scalar() is not None else known.contact_id", "    return known.contact_id", SIGNUP, "flood"),
     Mutant("nobody counts the sign-ups", "web/signup.py", " and limiter.hit(PER_NETWORK, network)", "", SIGNUP, "flood"),

@@ -19,7 +19,6 @@ from outbox.render.letter import with_utm
 from outbox.render.survey import Survey
 from settings import Settings
 
-PERSONAL = ("contact", "event", "links", "unsubscribe_url", "preferences_url", "survey_url", "pixel_url")
 SHIPPED = Path(__file__).parents[2]
 FOOTER = ("unsubscribe_url", "postal_address")
 
