@@ -37,6 +37,7 @@ def test_the_letter_is_light_has_no_foreign_images_and_a_way_out(locale: str) ->
         "links": ["https://x"],
         "unsubscribe_url": "UNSUB",
         "preferences_url": "PREF",
+        "pixel_url": "",
     }
     html = cut.skeleton.parts["html"].fill(cut.values(given))
     assert len(html) < 102_000, "Gmail clips longer letters"

@@ -147,6 +147,7 @@ def test_the_text_part_says_everything_in_order(settings: Settings) -> None:
             "links": ["LINK"],
             "unsubscribe_url": "UNSUB",
             "preferences_url": "PREF",
+            "pixel_url": "",
         }
     )
     text = cut_.skeleton.parts["text"].fill(values)
