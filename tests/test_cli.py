@@ -1,7 +1,7 @@
 """The engineer's door, as a shell meets it: one sentence for every mistake, exit codes, JSON for programs."""
 
 import json
-import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,18 +11,22 @@ import pytest
 from contacts.store import Store
 from settings import Settings
 from tests.conftest import NOW, ROOT
+from tests.forked import Done, run
 from tests.people import crowd
 
 
-def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "cli", *arguments],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
+@pytest.fixture
+def database(migrated: dict[str, str], tmp_path: Path) -> str:
+    """What commands say does not depend on the database; what they do to it is tested in its own room, on both."""
+    shutil.copy(migrated["sqlite"], tmp_path / "store.db")
+    return f"sqlite:///{tmp_path / 'store.db'}"
+
+
+def test_what_a_user_types_is_what_the_other_tests_run(settings: Settings) -> None:
+    typed = subprocess.run(
+        [sys.executable, "-m", "cli", "check"], cwd=ROOT, capture_output=True, text=True, timeout=120
     )
+    assert Done(typed.returncode, typed.stdout, typed.stderr) == run("check")
 
 
 def test_a_campaign_goes_out_without_any_prefect_server_and_says_so_in_json(store: Store, settings: Settings) -> None:

@@ -1,0 +1,65 @@
+"""What is said to us on Bluesky: mentions, replies and quotes, likes and reposts, since the last one we know.
+
+https://docs.bsky.app/docs/api/app-bsky-notification-list-notifications
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from channels._signed import at, json_of, mapping, part, text
+from channels.hearing import Body, Happening, Heard, Poll, Said
+
+KINDS = {"mention": "mentioned", "quote": "mentioned", "reply": "replied", "like": "liked", "repost": "shared"}
+PAGE, MOST_PAGES = 100, 10
+
+
+class BlueskyEar(Poll):
+    name = "bluesky"
+
+    async def look(self, since: str) -> tuple[Sequence[Body], str]:
+        from channels.bluesky import account
+
+        pds, fresh, cursor = account(15.0), [], ""
+        try:
+            await pds.open()
+            for _ in range(MOST_PAGES):
+                asked = {"limit": str(PAGE), **({"cursor": cursor} if cursor else {})}
+                page = await pds.read("/xrpc/app.bsky.notification.listNotifications", params=asked)
+                new = [one for one in page.get("notifications", []) if str(one.get("indexedAt", "")) > since]
+                fresh += new
+                cursor = str(page.get("cursor") or "")
+                if len(new) < PAGE or not cursor or not since:
+                    break
+        finally:
+            await pds.close()
+        if not fresh:
+            return [], since
+        newest = max(str(one["indexedAt"]) for one in fresh)
+        return [Body(f"notifications:{newest}", orjson.dumps({"notifications": fresh[::-1]}))], newest
+
+    def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
+        happenings, problems = [], []
+        for one in json_of(body).get("notifications") or []:
+            try:
+                if found := _happening(mapping(one)):
+                    happenings.append(found)
+            except (ValueError, TypeError) as error:
+                problems.append(str(error)[:200])
+        return Heard(happenings, problems)
+
+
+def _happening(one: dict[str, Any]) -> Happening | None:
+    kind, uri = KINDS.get(text(one.get("reason"))), text(one.get("uri"))
+    handle = text(part(one, "author", "handle"))
+    if kind is None:
+        return None
+    if not handle or not uri:
+        raise ValueError("a notification without author or address")
+    words = str(part(one, "record", "text") or "").replace("\x00", "")[:8_000]
+    root = text(part(one, "record", "reply", "root", "uri")) or uri
+    said = Said(words, name=uri, thread=root) if kind in ("mentioned", "replied") else None
+    return Happening(
+        kind=kind, id=uri[:250], at=at(one.get("indexedAt")), addresses={"bluesky": handle}, medium="bluesky", said=said
+    )

@@ -1,0 +1,68 @@
+"""What is said under the posts of a LinkedIn page: comments, fetched since the last one that we know.
+
+https://learn.microsoft.com/linkedin/marketing/community-management/shares/comments-api
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from channels._signed import at, json_of, mapping, part, text
+from channels.hearing import Body, Happening, Heard, Poll, Said
+
+POSTS, COMMENTS = 20, 100
+
+
+class LinkedinEar(Poll):
+    name = "linkedin"
+
+    async def look(self, since: str) -> tuple[Sequence[Body], str]:
+        from channels.linkedin import account
+
+        page, api = account(15.0)
+        known, newest, bodies = int(since or 0), int(since or 0), []
+        try:
+            asked = {"author": page, "q": "author", "count": str(POSTS), "sortBy": "LAST_MODIFIED"}
+            for post in (await api.read("/rest/posts", params=asked)).get("elements", []):
+                urn = str(mapping(post).get("id", ""))
+                found = await api.read(f"/rest/socialActions/{quote(urn, safe='')}/comments", params={"count": str(COMMENTS)})
+                fresh = [one for one in found.get("elements", []) if _time(mapping(one)) > known]
+                if fresh:
+                    latest = max(_time(one) for one in fresh)
+                    newest = max(newest, latest)
+                    bodies.append(Body(f"comments:{urn}:{latest}", orjson.dumps({"post": urn, "page": page, "comments": fresh})))
+        finally:
+            await api.close()
+        return bodies, str(newest)
+
+    def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
+        told = json_of(body)
+        happenings, problems = [], []
+        for one in told.get("comments") or []:
+            try:
+                if found := _comment(mapping(one), text(told.get("post")), text(told.get("page"))):
+                    happenings.append(found)
+            except (ValueError, TypeError) as error:
+                problems.append(str(error)[:200])
+        return Heard(happenings, problems)
+
+
+def _time(comment: dict[str, Any]) -> int:
+    found = part(comment, "created", "time")
+    return found if isinstance(found, int) else 0
+
+
+def _comment(one: dict[str, Any], post: str, page: str) -> Happening | None:
+    author = text(one.get("actor"))
+    if author == page:
+        return None
+    urn = text(one.get("commentUrn") or one.get("$URN")) or f"urn:li:comment:({text(one.get('object'))},{text(one.get('id'))})"
+    words = str(part(one, "message", "text") or "").replace("\x00", "")[:8_000]
+    if not author or not words:
+        raise ValueError("a comment without author or words")
+    return Happening(
+        kind="replied", id=f"comment:{urn}"[:250], at=at(_time(one) / 1000), addresses={"linkedin": author.removeprefix("urn:li:")},
+        medium="linkedin", said=Said(words, name=urn, thread=post),
+    )  # fmt: skip

@@ -1,0 +1,71 @@
+"""What posts have in common, whatever the network: their text, their pictures, and what is wrong with them."""
+
+import hashlib
+import mimetypes
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import regex
+
+from channels.base import Dispatch, Media, Skeleton
+from errors import Misconfigured, Refused
+from settings import settings
+
+URL = regex.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?')\]}]")
+TAG = regex.compile(r"(?<![\w/&])#(\p{L}[\p{L}\p{N}_]*)")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a network takes in one post. `pictures` is how many, `bytes` how large one may be."""
+
+    text: int
+    pictures: int
+    bytes: int
+    kinds: tuple[str, ...] = (".png", ".jpg", ".jpeg")
+    counted: Callable[[str], int] = len
+
+
+def text_of(skeleton: Skeleton) -> str:
+    return skeleton.parts["text"].fill(()).strip()
+
+
+def said(dispatch: Dispatch) -> str:
+    """The text of a dispatch that carries one message."""
+    return dispatch.skeleton.parts["text"].fill(dispatch.messages[0].values).strip()
+
+
+def problems(skeleton: Skeleton, title: str, limits: Limits) -> list[str]:
+    """In a marketer's words."""
+    text, found = text_of(skeleton), []
+    if not text and not skeleton.media:
+        found.append("there is nothing to post")
+    if (length := limits.counted(text)) > limits.text:
+        found.append(f"{length} characters as {title} counts them; {limits.text} are the most")
+    if len(skeleton.media) > limits.pictures:
+        found.append(f"{title} takes {limits.pictures} pictures in a post at most" if limits.pictures else f"{title} takes no pictures")
+    for media in skeleton.media:
+        path = settings().home / media.path
+        if path.suffix.lower() not in limits.kinds:
+            found.append(f"{path.name}: {title} takes {', '.join(kind[1:].upper() for kind in limits.kinds)}")
+        elif path.is_file() and path.stat().st_size > limits.bytes:
+            found.append(f"{path.name} is larger than {limits.bytes / 1024 / 1024:g} MB")
+    return found
+
+
+def note(skeleton: Skeleton, limits: Limits) -> str:
+    return f"{limits.counted(text_of(skeleton))} of {limits.text}"
+
+
+def picture(media: Media) -> tuple[str, bytes, str]:
+    """Name, bytes and media type of the picture that was approved. Raises Refused: it is another one by now."""
+    path = settings().home / media.path
+    body = path.read_bytes()
+    if media.sha256 and hashlib.sha256(body).hexdigest() != media.sha256:
+        raise Refused(f"{path.name} is not the picture that was approved")
+    return path.name, body, mimetypes.guess_type(path.name)[0] or "image/jpeg"
+
+
+def needs(extra: str, what: str) -> Misconfigured:
+    """A library that is not installed, and the command that installs it."""
+    return Misconfigured(f"{what} needs a library that is not installed: pip install 'passaparola[{extra}]'")

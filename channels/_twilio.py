@@ -1,0 +1,188 @@
+"""What Twilio's two media have in common: one call per person, a name of ours in the callback, an answer in the thread.
+
+There is no idempotency key on creation. A lost answer is decided by the status callback, which carries our message's name.
+https://www.twilio.com/docs/messaging/api/message-resource and …/docs/api/errors
+"""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from urllib.parse import parse_qsl
+
+from pydantic import SecretStr
+
+from channels._network import Network, Reply, resume
+from channels._post import needs
+from channels._signed import filled, print_of, secrets_of, text
+from channels.base import Answer, Channel, Dispatch, Outgoing
+from channels.hearing import Happening, Heard, Said, Webhook
+from channels.naming import named, read_name
+from errors import Blocked, ChannelError, Forged, Misconfigured, Refused, Unavailable, Uncertain
+from failpoints import failpoint
+from settings import FromEnvironment, settings
+
+AT_ONCE = 10
+LONGEST = 1_600
+STOP, START = {"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"}, {"START", "YES", "UNSTOP"}
+NEVER = {21211, 21214, 21217, 21408, 21610, 21614, 63003, 63016, 63024}  # this person, or this content
+LATER = {14107, 20429, 30001, 63018}
+FATES = {"sent": "accepted", "delivered": "delivered", "read": "opened", "undelivered": "bounced", "failed": "failed"}
+DEAD = {"30005", "30006", "21211", "21614", "63003"}  # nobody lives there, or it is no phone
+
+
+class TwilioSettings(FromEnvironment):
+    twilio_account_sid: str = ""
+    twilio_auth_token: SecretStr = SecretStr("")
+    twilio_api_url: str = "https://api.twilio.com"
+    sms_from: str = ""  # a number, or the MG… of a messaging service
+    whatsapp_from: str = ""
+
+
+class Twilio(Channel):
+    """A medium of Twilio's. `before` stands before every number of it."""
+
+    address = "phone"
+    batch = 50
+    timeout = 90.0
+    before: ClassVar[str] = ""
+
+    def __init__(self) -> None:
+        own = TwilioSettings()
+        token, self.sender = own.twilio_auth_token.get_secret_value(), getattr(own, f"{self.name}_from")
+        if not own.twilio_account_sid or not token or not self.sender:
+            raise Misconfigured(
+                f"{self.look.title} needs PASSAPAROLA_TWILIO_ACCOUNT_SID, PASSAPAROLA_TWILIO_AUTH_TOKEN "
+                f"and PASSAPAROLA_{self.name.upper()}_FROM"
+            )
+        self.path = f"/2010-04-01/Accounts/{own.twilio_account_sid}/Messages.json"
+        from aiohttp import BasicAuth
+
+        headers = {"Authorization": BasicAuth(own.twilio_account_sid, token).encode()}
+        self.api = _Api(self.name, "Twilio", own.twilio_api_url, self.timeout / 9, headers)
+
+    async def send(self, dispatch: Dispatch) -> Answer:
+        """Each message has its own answer, so the doubt is one message wide."""
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def one(message: Outgoing) -> str | ChannelError:
+            async with gate:
+                try:
+                    return await self._one(dispatch, message)
+                except ChannelError as error:
+                    return error
+
+        ends = dict(zip((m.id for m in dispatch.messages), await asyncio.gather(*map(one, dispatch.messages)), strict=True))
+        if all(isinstance(end, Blocked) for end in ends.values()) or all(isinstance(end, Unavailable) for end in ends.values()):
+            raise next(end for end in ends.values() if isinstance(end, ChannelError))
+        failpoint("accepted")
+        return Answer(
+            receipts={id_: end for id_, end in ends.items() if isinstance(end, str)},
+            refused={id_: str(end) for id_, end in ends.items() if isinstance(end, Refused)},
+            deferred={id_: str(end) for id_, end in ends.items() if isinstance(end, Unavailable | Blocked)},
+            uncertain={id_: str(end) for id_, end in ends.items() if isinstance(end, Uncertain)},
+        )
+
+    async def _one(self, dispatch: Dispatch, message: Outgoing) -> str:
+        form = {"To": self.before + message.to, **self._content(dispatch, message)}
+        form |= {"MessagingServiceSid": self.sender} if self.sender.startswith("MG") else {"From": self.before + self.sender}
+        if settings().public_url.startswith("https://"):  # Twilio calls nobody else
+            name = named(settings().secret, message.id)
+            form["StatusCallback"] = f"{settings().public_url}/webhooks/{self.name}?m={name}"
+        made = await self.api.call("POST", self.path, data=form)
+        return str(made.body.get("sid", ""))
+
+    def _content(self, dispatch: Dispatch, message: Outgoing) -> dict[str, str]:
+        return {"Body": dispatch.skeleton.parts["text"].fill(message.values).strip()}
+
+    async def close(self) -> None:
+        await self.api.close()
+
+
+class _Api(Network):
+    def understood(self, reply: Reply, lost: type[ChannelError]) -> ChannelError | None:
+        code, said = reply.body.get("code"), self.reason(reply)
+        if code in LATER:
+            return Unavailable(f"Twilio asks us to slow down: {said}", after=30.0)
+        if code in NEVER:
+            return Refused(f"Twilio: {said}")
+        return Blocked(f"Twilio refused the account or its key; {resume(self.channel)}") if code == 20003 else None
+
+
+class TwilioEar(Webhook):
+    """What comes back: the fate of a message of ours, or words of theirs; some of those words are a no."""
+
+    medium: ClassVar[str]
+
+    def delivery(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
+        try:
+            from twilio.request_validator import RequestValidator
+        except ImportError:
+            raise needs("twilio", "Listening to Twilio") from None
+        secrets = secrets_of(TwilioSettings().twilio_auth_token.get_secret_value(), "TWILIO_AUTH_TOKEN")
+        url, form = settings().public_url + headers.get(":path", ""), _form(body)
+        given = headers.get("x-twilio-signature", "")
+        held = [RequestValidator(secret).validate(url, form, given) for secret in secrets]
+        if not any(held):
+            raise Forged("The signature does not hold.")
+        return text(f"{form.get('MessageSid') or form.get('SmsSid')}:{form.get('MessageStatus', 'said')}") or print_of(body)
+
+    @classmethod
+    def urgent(cls, body: bytes) -> bool:
+        form = _form(body)
+        return _says_no(form) or form.get("ErrorCode", "") in DEAD
+
+    def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
+        form = _form(body)
+        at = datetime.fromisoformat(headers[":at"]) if ":at" in headers else datetime.now(UTC)
+        if "MessageStatus" in form:
+            found = self._fate(form, headers.get(":path", ""), at)
+        else:
+            found = self._said(form, at)
+        return Heard([found] if found else [])
+
+    def _fate(self, form: dict[str, str], path: str, at: datetime) -> Happening | None:
+        kind = FATES.get(form["MessageStatus"])
+        query = dict(parse_qsl(path.partition("?")[2]))
+        message = read_name(settings().secret, query.get("m", ""))
+        if kind is None or not message:
+            return None
+        code = form.get("ErrorCode", "")
+        if kind in ("bounced", "failed") and code in DEAD:
+            kind = "bounced"
+        why = {"bounce": "hard" if code in DEAD else "soft"} if kind == "bounced" else {}
+        return Happening(
+            kind=kind, id=f"{form.get('MessageSid', '')}:{form['MessageStatus']}", at=at, medium=self.medium, message=message,
+            addresses=_from(form, "To"), properties=why | filled({"code": code or None}),
+        )  # fmt: skip
+
+    def _said(self, form: dict[str, str], at: datetime) -> Happening | None:
+        id_, words = form.get("MessageSid", ""), form.get("Body", "").replace("\x00", "")[:LONGEST]
+        addresses = _from(form, "From")
+        if not id_ or not addresses:
+            raise ValueError("a message without id or sender")
+        if _says_no(form):
+            return Happening(kind="unsubscribed", id=id_, at=at, addresses=addresses, medium=self.medium)
+        if form.get("OptOutType", "").upper() == "START" or words.strip().upper() in START:
+            return Happening(kind="resubscribed", id=id_, at=at, addresses=addresses, medium=self.medium)
+        if form.get("OptOutType"):
+            return None  # they asked for help, and Twilio has answered
+        traits = filled({"first_name": form.get("ProfileName", "").partition(" ")[0] or None})
+        number = addresses["phone"]
+        return Happening(
+            kind="replied", id=id_, at=at, addresses=addresses, traits=traits, medium=self.medium,
+            properties={"private": True}, said=Said(words, name=id_, thread=f"direct:{number}"),
+        )  # fmt: skip
+
+
+def _form(body: bytes) -> dict[str, str]:
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=200))
+
+
+def _from(form: dict[str, str], side: str) -> dict[str, str]:
+    number = form.get(side, "").removeprefix("whatsapp:")
+    return {"phone": number} if number.startswith("+") else {}
+
+
+def _says_no(form: dict[str, Any]) -> bool:
+    return "MessageStatus" not in form and (form.get("OptOutType", "").upper() == "STOP" or form.get("Body", "").strip().upper() in STOP)

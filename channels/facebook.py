@@ -1,0 +1,167 @@
+"""A Facebook page, through the Graph API: a post with link or pictures, answers to comments and messages.
+
+The version is in the address and lives about two years. Facebook has no idempotency key; after a lost answer the page's
+own feed tells. Codes: https://developers.facebook.com/docs/graph-api/guides/error-handling
+"""
+
+import hmac
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from aiohttp import FormData
+from pydantic import SecretStr
+
+from channels import _post as posts
+from channels._facebook_ear import FacebookEar
+from channels._network import Network, Reply, resume, slower
+from channels.base import Answer, Channel, Dispatch, Evidence, Look, Media, Skeleton
+from errors import Blocked, ChannelError, Misconfigured, Refused, Unavailable
+from failpoints import failpoint
+from settings import FromEnvironment
+
+LIMITS = posts.Limits(63_206, 10, 4 * 1024 * 1024)
+PASSING, SLOWER, KEY, DUPLICATE = {1, 2}, {4, 17, 32, 341, 613}, {102, 190}, {506}
+NOT_ALLOWED = {10, 368, *range(200, 300)}
+
+__all__ = ["Facebook", "FacebookEar"]
+
+
+class FacebookSettings(FromEnvironment):
+    facebook_page_id: str = ""
+    facebook_page_token: SecretStr = SecretStr("")
+    facebook_app_secret: SecretStr = SecretStr("")
+    facebook_api_url: str = "https://graph.facebook.com"
+    facebook_api_version: str = "v26.0"
+
+
+class Facebook(Channel):
+    name = "facebook"
+    medium = "facebook"
+    public = True
+    timeout = 60.0
+    look = Look("Facebook", "#1877f2", fold=480, share="https://www.facebook.com/sharer/sharer.php?u={url}")
+
+    def __init__(self) -> None:
+        own = FacebookSettings()
+        self.page, token = own.facebook_page_id, own.facebook_page_token.get_secret_value()
+        if not self.page or not token:
+            raise Misconfigured("Facebook needs PASSAPAROLA_FACEBOOK_PAGE_ID and PASSAPAROLA_FACEBOOK_PAGE_TOKEN")
+        self.proof = _proof(token, own.facebook_app_secret.get_secret_value())
+        url = f"{own.facebook_api_url.rstrip('/')}/{own.facebook_api_version}"
+        self.graph = _Graph(self.name, "Facebook", url, self.timeout / 4, {"Authorization": f"Bearer {token}"})
+
+    @classmethod
+    def problems(cls, skeleton: Skeleton) -> list[str]:
+        return posts.problems(skeleton, "Facebook", LIMITS)
+
+    @classmethod
+    def note(cls, skeleton: Skeleton) -> str:
+        return posts.note(skeleton, LIMITS)
+
+    async def send(self, dispatch: Dispatch) -> Answer:
+        message, text = dispatch.messages[0], posts.said(dispatch)
+        if answered := message.headers.get("In-Reply-To", ""):
+            return await self._answer(message.id, answered, text)
+        post: dict[str, Any] = {"message": text, **self.proof}
+        pictures = [await self._picture(media) for media in dispatch.skeleton.media]
+        if pictures:
+            post |= {f"attached_media[{n}]": orjson.dumps({"media_fbid": id_}).decode() for n, id_ in enumerate(pictures)}
+        elif link := posts.URL.search(text):
+            post["link"] = link[0]
+        failpoint("half_written")
+        try:
+            made = await self.graph.call("POST", f"/{self.page}/feed", data=post)
+        except _Duplicate:
+            there = (await self.look_up(dispatch)).accepted
+            if message.id not in there:
+                raise Refused("Facebook already holds this very post; change the wording") from None
+            return Answer(receipt=there[message.id], receipts=there)
+        failpoint("accepted")
+        receipt = str(made.body.get("id", ""))
+        return Answer(receipt=receipt, receipts={message.id: receipt})
+
+    async def _picture(self, media: Media) -> str:
+        """Kept on the page without being shown; a post that is never made leaves nothing behind."""
+        name, body, kind = posts.picture(media)
+        form = FormData({"published": "false", "alt_text_custom": media.alt, **self.proof})
+        form.add_field("source", body, filename=name, content_type=kind)
+        made = await self.graph.call("POST", f"/{self.page}/photos", changes=False, data=form)
+        return str(made.body.get("id", ""))
+
+    async def _answer(self, id_: str, answered: str, text: str) -> Answer:
+        if answered.startswith("direct:"):
+            person = {"id": answered.removeprefix("direct:")}
+            said = {"recipient": person, "messaging_type": "RESPONSE", "message": {"text": text[:2000]}}
+            made = await self.graph.call("POST", f"/{self.page}/messages", json=said, params=self.proof)
+            receipt = str(made.body.get("message_id", ""))
+        else:
+            made = await self.graph.call("POST", f"/{answered}/comments", data={"message": text, **self.proof})
+            receipt = str(made.body.get("id", ""))
+        failpoint("accepted")
+        return Answer(receipt=receipt, receipts={id_: receipt})
+
+    async def look_up(self, dispatch: Dispatch) -> Evidence:
+        """The page's feed since the launch."""
+        since = int((dispatch.since - timedelta(minutes=1)).timestamp())
+        asked = {"fields": "id,message,created_time", "limit": "100", "since": str(since), **self.proof}
+        page = await self.graph.read(f"/{self.page}/feed", params=asked)
+        mine = {str(post.get("message", "")).strip(): str(post["id"]) for post in page.get("data", [])}
+        message = dispatch.messages[0]
+        receipt = mine.get(posts.said(dispatch))
+        return Evidence({message.id: receipt}) if receipt else Evidence(absent=frozenset([message.id]))
+
+    async def read_back(self, receipt: str) -> bool:
+        try:
+            post = await self.graph.read(f"/{receipt}", params={"fields": "id,is_published", **self.proof})
+        except Refused:
+            return False
+        return post.get("is_published", True) is True
+
+    @classmethod
+    def post_url(cls, receipt: str) -> str:
+        return f"https://www.facebook.com/{receipt}"
+
+    async def close(self) -> None:
+        await self.graph.close()
+
+
+class _Duplicate(ChannelError):
+    pass
+
+
+class _Graph(Network):
+    """Everything is a 400 here; the code within says what is meant."""
+
+    def understood(self, reply: Reply, lost: type[ChannelError]) -> ChannelError | None:
+        error = reply.body.get("error")
+        code = error.get("code") if isinstance(error, dict) else None
+        said = self.reason(reply)
+        if code in PASSING:
+            return lost(f"Facebook: {said}")
+        if code in SLOWER:
+            return Unavailable("Facebook asks us to slow down", after=_pause(reply))
+        if code in KEY:
+            return Blocked(f"Facebook no longer takes the page token: {said}; renew it, {resume('facebook')}")
+        if code in NOT_ALLOWED:
+            return Blocked(f"Facebook does not let us do this: {said}; {resume('facebook')}")
+        return _Duplicate(said) if code in DUPLICATE else None
+
+    def reason(self, reply: Reply) -> str:
+        error = reply.body.get("error")
+        return str(error.get("message"))[:300] if isinstance(error, dict) else f"it answered {reply.status}"
+
+
+def _pause(reply: Reply) -> float:
+    """`estimated_time_to_regain_access`, in minutes. https://developers.facebook.com/docs/graph-api/overview/rate-limiting"""
+    try:
+        usage = orjson.loads(reply.headers.get("x-business-use-case-usage", "{}"))
+        minutes = [int(one.get("estimated_time_to_regain_access", 0)) for kinds in usage.values() for one in kinds]
+    except (orjson.JSONDecodeError, AttributeError, TypeError, ValueError):
+        minutes = []
+    return max(minutes, default=0) * 60.0 or slower(reply.headers)
+
+
+def _proof(token: str, secret: str) -> dict[str, str]:
+    """https://developers.facebook.com/docs/graph-api/guides/secure-requests"""
+    return {"appsecret_proof": hmac.digest(secret.encode(), token.encode(), "sha256").hex()} if secret else {}

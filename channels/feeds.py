@@ -1,0 +1,137 @@
+"""What is said of us elsewhere: blogs, forums, YouTube, Flickr, SlideShare, through the feeds that they offer.
+
+An entry that has one of our words in it is a mention by whoever wrote it. A feed is asked whether anything is new before
+it is fetched (RFC 9110, 13.1), and a page that sends us elsewhere is not followed to another site.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+import orjson
+import regex
+
+from channels._post import needs
+from channels._signed import print_of, text
+from channels.hearing import Body, Happening, Heard, Poll, Said
+from errors import Misconfigured, Unavailable
+from settings import FromEnvironment
+
+LARGEST, MOST_REDIRECTS = 4 * 1024 * 1024, 3
+NETWORKS = {"youtube.com": "youtube", "youtu.be": "youtube", "flickr.com": "flickr", "slideshare.net": "slideshare"}
+
+
+class FeedsSettings(FromEnvironment):
+    feeds: str = ""  # addresses, with a space between
+    brand_words: str = ""  # `bottega passaparola, the bottega`
+
+
+class Feeds(Poll):
+    name = "feeds"
+    media = ("blog", "youtube", "flickr", "slideshare")
+
+    async def look(self, since: str) -> tuple[Sequence[Body], str]:
+        own, marks, bodies = FeedsSettings(), orjson.loads(since or "{}"), []
+        if not own.feeds.split() or not own.brand_words.strip():
+            raise Misconfigured("Feeds need PASSAPAROLA_FEEDS and PASSAPAROLA_BRAND_WORDS")
+        _parser()
+        problems = []
+        async with aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=20), headers={"User-Agent": "passaparola"}, trust_env=False
+        ) as http:
+            for url in own.feeds.split():
+                try:
+                    body, mark = await _fetched(http, url, marks.get(url, {}))
+                except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                    problems.append(f"{url}: {error or type(error).__name__}")  # one feed stops no other
+                    continue
+                marks[url] = mark
+                if body:
+                    bodies.append(Body(f"{print_of(body)[:40]}:{url}"[:200], body, {"url": url}))
+        if problems and not bodies and len(problems) == len(own.feeds.split()):
+            raise Unavailable("; ".join(problems)[:300])
+        return bodies, orjson.dumps(marks).decode()
+
+    def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
+        words = [word.strip() for word in FeedsSettings().brand_words.split(",") if word.strip()]
+        found = _parser()(body)
+        if found.bozo and not found.entries:
+            raise ValueError("this is not a feed")
+        site = str(found.feed.get("link") or headers.get("url", ""))
+        happenings = [_mention(entry, site) for entry in found.entries if _speaks_of(entry, words)]
+        return Heard([one for one in happenings if one])
+
+
+def _parser() -> Any:
+    try:
+        from feedparser import parse
+    except ImportError:
+        raise needs("feeds", "Listening to feeds") from None
+    return parse
+
+
+async def _fetched(http: aiohttp.ClientSession, url: str, mark: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
+    """The feed and what to ask with next time; no bytes: nothing is new."""
+    asked = {"If-None-Match": mark.get("etag", ""), "If-Modified-Since": mark.get("modified", "")}
+    where = url
+    for _ in range(MOST_REDIRECTS + 1):
+        async with http.get(where, headers={k: v for k, v in asked.items() if v}, allow_redirects=False) as answer:
+            if answer.status == 304:
+                return b"", dict(mark)
+            if answer.status in (301, 302, 303, 307, 308):
+                where = _same_site(where, answer.headers.get("Location", ""))
+                continue
+            if answer.status != 200:
+                raise ValueError(f"it answered {answer.status}")
+            body = await answer.content.read(LARGEST + 1)
+            while len(body) <= LARGEST and (more := await answer.content.read(LARGEST + 1 - len(body))):
+                body += more
+            if len(body) > LARGEST:
+                raise ValueError("it is too large")
+            kept = {"etag": answer.headers.get("ETag", ""), "modified": answer.headers.get("Last-Modified", "")}
+            return body, {name: value for name, value in kept.items() if value}
+    raise ValueError("it sends us in circles")
+
+
+def _same_site(here: str, there: str) -> str:
+    target = urljoin(here, there)
+    old, new = urlsplit(here), urlsplit(target)
+    if new.scheme not in ("http", "https") or _host(here) != _host(target) or (new.port, old.port).count(None) == 0 and new.port != old.port:
+        raise ValueError("it sends us to another site")
+    return target
+
+
+def _host(url: str) -> str:
+    return (urlsplit(url).hostname or "").lower().removeprefix("www.")
+
+
+def _words(entry: Any) -> str:
+    from inscriptis import get_text
+
+    written = entry.get("summary") or (entry.content[0].value if entry.get("content") else "")
+    return get_text(f"<html><body>{written}</body></html>").replace("\x00", "").strip()
+
+
+def _speaks_of(entry: Any, words: list[str]) -> bool:
+    said = f"{entry.get('title', '')} {_words(entry)}"
+    return any(regex.search(rf"(?<!\w){regex.escape(word)}(?!\w)", said, regex.IGNORECASE) for word in words)
+
+
+def _mention(entry: Any, site: str) -> Happening | None:
+    link = text(entry.get("link"), 500)
+    medium = NETWORKS.get(_host(link) or _host(site), "blog")
+    author = entry.get("author_detail") or {}
+    home = text(author.get("href"), 300)
+    handle = home.rstrip("/").rpartition("/")[2] if medium != "blog" and home else ""
+    handle = handle or ("" if medium == "blog" else text(author.get("name"))).replace(" ", "_") or _host(home) or _host(link) or _host(site)
+    when = entry.get("published_parsed") or entry.get("updated_parsed")
+    if not handle or not when:
+        return None
+    title, id_ = text(entry.get("title"), 300), text(entry.get("id") or link, 250)
+    said = Said(f"{title}\n\n{_words(entry)}".strip()[:8_000], subject=title, name=link[:300], thread=link[:300] or id_)
+    return Happening(
+        kind="mentioned", id=id_, at=datetime(*when[:6], tzinfo=UTC), addresses={medium: handle}, medium=medium,
+        properties={"url": link}, said=said,
+    )  # fmt: skip

@@ -1,0 +1,69 @@
+"""SMS, through Twilio. What it costs grows by the segment: 160 plain signs, or 70 as soon as one of them is not plain."""
+
+import math
+from decimal import Decimal
+
+from channels._twilio import LONGEST, Twilio, TwilioEar
+from channels.base import Look, Skeleton
+from settings import FromEnvironment
+
+# GSM 03.38, its basic table and what it writes with two signs. https://www.twilio.com/docs/glossary/what-is-gsm-7-character-encoding
+PLAIN = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+DOUBLE = frozenset("^{}\\[~]|€")
+HOLE = 12  # signs that a hole is filled with, as a rule
+
+
+class SmsPrices(FromEnvironment):
+    sms_price: Decimal = Decimal("0.08")  # US dollars a segment; what your country costs is in Twilio's price list
+
+
+class Sms(Twilio):
+    name = "sms"
+    medium = "sms"
+    look = Look("SMS", "#34c759", bubble=True, share="sms:?&body={text}%20{url}")
+
+    @classmethod
+    def problems(cls, skeleton: Skeleton) -> list[str]:
+        text, found = _sample(skeleton), []
+        if not text.strip():
+            found.append("there is nothing to say")
+        if len(text) > LONGEST:
+            found.append(f"{len(text)} signs; an SMS has {LONGEST} at most")
+        if "STOP" not in text.upper():
+            found.append("it says no way out; end with “Reply STOP to opt out”")
+        if skeleton.media:
+            found.append("an SMS carries no pictures")
+        return found
+
+    @classmethod
+    def price(cls, skeleton: Skeleton) -> Decimal:
+        return segments(_sample(skeleton)) * SmsPrices().sms_price
+
+    @classmethod
+    def note(cls, skeleton: Skeleton) -> str:
+        text = _sample(skeleton)
+        count = segments(text)
+        odd = "".join(sorted({sign for sign in text if sign not in PLAIN | DOUBLE}))[:10]
+        because = f", because of {odd}" if odd else ""
+        return f"{count} segment{'' if count == 1 else 's'}{because}"
+
+
+class SmsEar(TwilioEar):
+    name = "sms"
+    medium = "sms"
+
+
+def segments(text: str) -> int:
+    """In how many pieces a phone network carries it. https://www.twilio.com/docs/glossary/what-sms-character-limit"""
+    if all(sign in PLAIN or sign in DOUBLE for sign in text):
+        size, alone, joined = len(text) + sum(sign in DOUBLE for sign in text), 160, 153
+    else:
+        size, alone, joined = len(text.encode("utf-16-le")) // 2, 70, 67
+    return 1 if size <= alone else math.ceil(size / joined)
+
+
+def _sample(skeleton: Skeleton) -> str:
+    part = skeleton.parts["text"]
+    return ("x" * HOLE).join(part.statics).strip()

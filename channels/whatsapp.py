@@ -1,0 +1,47 @@
+"""WhatsApp, through Twilio: free words within a day of theirs, an approved template at any time.
+
+The template is named in the wording's front matter; what fills its numbered places stands there too.
+https://www.twilio.com/docs/whatsapp/key-concepts
+"""
+
+from datetime import timedelta
+
+import orjson
+
+from channels._twilio import LONGEST, Twilio, TwilioEar
+from channels.base import Dispatch, Look, Outgoing, Skeleton
+
+
+class Whatsapp(Twilio):
+    name = "whatsapp"
+    medium = "whatsapp"
+    window = timedelta(hours=24)
+    before = "whatsapp:"
+    look = Look("WhatsApp", "#25d366", bubble=True, share="https://wa.me/?text={text}%20{url}")
+
+    @classmethod
+    def problems(cls, skeleton: Skeleton) -> list[str]:
+        length = sum(map(len, skeleton.parts["text"].statics))
+        found = [] if length else ["there is nothing to say"]
+        if length > LONGEST:
+            found.append(f"{length} signs; {LONGEST} are the most")
+        if skeleton.media:
+            found.append("pictures go into the approved template")
+        return found
+
+    @classmethod
+    def note(cls, skeleton: Skeleton) -> str:
+        approved = skeleton.template
+        return f"template {approved}" if approved else "only to those who wrote within 24 hours"
+
+    def _content(self, dispatch: Dispatch, message: Outgoing) -> dict[str, str]:
+        approved = dispatch.skeleton.template
+        if not approved:
+            return super()._content(dispatch, message)
+        places = {n: part.fill(message.values) for n, part in dispatch.skeleton.parts.items() if n.isdigit()}
+        return {"ContentSid": approved, "ContentVariables": orjson.dumps(places).decode()}
+
+
+class WhatsappEar(TwilioEar):
+    name = "whatsapp"
+    medium = "whatsapp"
