@@ -10,6 +10,7 @@ import typer
 
 from cli_campaigns import campaigns, drained, outcome_of, report_on
 from cli_care import audits, inbox, staff
+from cli_channels import channels
 from cli_contacts import contacts
 from cli_intake import intake
 from cli_voice import AsJson, actor, contact_id, err, house_now, now, opened, out, plain, say, table
@@ -28,6 +29,7 @@ for name, group in (
     ("inbox", inbox),
     ("staff", staff),
     ("audit", audits),
+    ("channel", channels),
     ("db", database),
 ):
     app.add_typer(group, name=name)

@@ -227,8 +227,10 @@ def report_on(found: Any) -> None:
     out.print(f"  audience {found.audience:,}")
     for medium, counts in found.media.items():
         out.print(f"  {medium}: " + ", ".join(f"{counts[state]:,} {state}" for state in counts))
-    for medium, state in found.posts.items():
-        out.print(f"  {medium} post: {plain(state)}")
+    for post in found.posts:
+        out.print(f"  {post.medium} post: {plain(str(post))}")
+    for medium, why in found.paused.items():
+        out.print(f"  {medium} waits: {plain(why)}")
     for reason, count in sorted(found.delayed.items(), key=lambda pair: -pair[1]):
         out.print(f"    {count:,} delayed: {plain(reason)}")
     for reason, count in sorted(found.reasons.items(), key=lambda pair: -pair[1]):

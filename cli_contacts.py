@@ -42,11 +42,11 @@ def contact_unsubscribe(
 ) -> None:
     """Write down a contact's no; nothing about the topic is sent to them from this moment on."""
     from contacts import consent
-    from contacts.audience.words import MEDIA, is_medium
+    from contacts.audience.words import is_medium, media
     from errors import did_you_mean
 
     if not is_medium(medium):
-        raise Unknown(f"“{medium}” is not a medium{did_you_mean(medium, MEDIA)}")
+        raise Unknown(f"“{medium}” is not a medium{did_you_mean(medium, media())}")
     _, store = opened()
     with store.write() as session:
         id_ = contact_id(session, contact)

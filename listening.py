@@ -8,14 +8,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import alerts
 import channels
 from channels.hearing import Body, Poll
-from contacts import chain, retention, standing, surveys
+from contacts import chain, retention, standing, surveys, troubles
 from contacts.conversations import care, threads
 from contacts.intake import raw
 from contacts.models import Listened
 from contacts.store import Store
-from errors import ChannelError, Misconfigured
+from errors import Blocked, ChannelError, Misconfigured
 from settings import Settings
 
 HOURLY = "once an hour"
@@ -47,7 +48,7 @@ async def listen(store: Store, settings: Settings, now: datetime) -> Looked:
         except Exception as error:  # whatever one network does to its ear, the others are heard
             said = str(error) if isinstance(error, ChannelError) else f"it could not be read ({type(error).__name__})"
             looked.problems[name] = said
-            await asyncio.to_thread(_note, store, name, said, now)
+            await asyncio.to_thread(_note, store, name, said, isinstance(error, Blocked), now)
     return looked
 
 
@@ -69,11 +70,15 @@ def _keep(store: Store, name: str, bodies: list[Body], since: str, now: datetime
             for body in bodies
         ]
         session.merge(Listened(source=name, since=since, at=now))
+        troubles.over(session, name, "listening")
         return sum(new)
 
 
-def _note(store: Store, name: str, problem: str, now: datetime) -> None:
+def _note(store: Store, name: str, problem: str, blocked: bool, now: datetime) -> None:
+    """What a revoked key keeps from hearing, somebody is told of; a network that is slow today is only written down."""
     with store.write() as session:
+        if blocked:
+            troubles.note(session, name, "listening", problem, now)
         known = session.get(Listened, name)
         session.merge(Listened(source=name, since=known.since if known else "", at=now, problem=problem[:300]))
 
@@ -93,4 +98,5 @@ def tend(store: Store, settings: Settings, now: datetime, *, everything: bool = 
         with store.write() as session:
             done["people who stand elsewhere"] = standing.refresh(session, care.in_force(settings.home), now)
     done["audit rows linked"] = chain.link(store, now)
+    done["troubles told"] = alerts.tell(store, settings)
     return done

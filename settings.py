@@ -54,6 +54,9 @@ class Settings(FromEnvironment):
         pattern=r"^([a-z]+ \d+(\.\d+)?(, ?[a-z]+ \d+(\.\d+)?)*)?$",
         description="`email 0.0009, twitter 0.2`: what one message costs you, in your currency; for reports.",
     )
+    alerts: str = Field(
+        "", description="`ntfy://topic mailto://…`: who is told when a channel stops, as Apprise writes it."
+    )
     keep_bodies: int = Field(30, ge=1, description="days for which webhooks' bodies are kept as they came")
     keep_feedback: int = Field(730, ge=30, description="days for which deliveries, opens and clicks are kept")
 

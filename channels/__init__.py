@@ -1,11 +1,12 @@
 """How to speak and how to listen. The folder is the registry: a file here is a channel, nothing else is edited."""
 
+from datetime import timedelta
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from channels.base import Channel
+from channels.base import Channel, Look
 from channels.hearing import Ear, Poll, Webhook
 from errors import Unknown, did_you_mean
 from settings import Settings
@@ -70,6 +71,33 @@ def _of(name: str, kind: type) -> Any:
     module = import_module(f"channels.{name}")
     found = (value for value in vars(module).values() if isinstance(value, type) and issubclass(value, kind))
     return next((own for own in found if getattr(own, "name", None) == name), None)
+
+
+@cache
+def spoken() -> frozenset[str]:
+    """Every medium that a file here speaks."""
+    return frozenset(get(name).medium for name in names())
+
+
+@cache
+def media() -> frozenset[str]:
+    """Every medium that a file here speaks or hears people on."""
+    return spoken() | {medium for name in ears() for medium in ear(name).media}
+
+
+def look(medium: str) -> Look:
+    """How people know a medium, also one that nobody here speaks."""
+    return next((one.look for one in map(get, names()) if one.medium == medium), Look(medium.capitalize()))
+
+
+def address_of(medium: str) -> str:
+    """The kind of address that a medium's messages go to."""
+    return next((one.address for one in map(get, names()) if one.medium == medium and one.address), medium)
+
+
+def window_of(medium: str) -> timedelta | None:
+    """For how long after someone's word a medium may write freely; None: always."""
+    return next((one.window for one in map(get, names()) if one.medium == medium and one.window), None)
 
 
 def speaking(medium: str, settings: Settings) -> type[Channel]:

@@ -15,7 +15,14 @@ from channels.hearing import Happening, Heard, Said, Webhook
 from errors import Forged, Misconfigured
 from settings import FromEnvironment
 
-KINDS = {"comment": "replied", "post": "mentioned", "status": "mentioned", "reaction": "liked", "share": "shared", "mention": "mentioned"}
+KINDS = {
+    "comment": "replied",
+    "post": "mentioned",
+    "status": "mentioned",
+    "reaction": "liked",
+    "share": "shared",
+    "mention": "mentioned",
+}
 
 
 class EarSettings(FromEnvironment):
@@ -76,7 +83,11 @@ def _of_the_feed(value: dict[str, Any], page: str) -> Happening | None:
     if not id_:
         raise ValueError("a happening on the page without an id")
     words = str(value.get("message") or "").replace("\x00", "")[:8_000]
-    said = Said(words, name=id_, thread=text(value.get("post_id")) or id_) if words and kind in ("replied", "mentioned") else None
+    said = (
+        Said(words, name=id_, thread=text(value.get("post_id")) or id_)
+        if words and kind in ("replied", "mentioned")
+        else None
+    )
     name = {"display_name": text(part(value, "from", "name"))}
     return Happening(
         kind=kind, id=f"{item}:{id_}:{author if said is None else ''}", at=at(value.get("created_time")),

@@ -27,12 +27,16 @@ class LinkedinEar(Poll):
             asked = {"author": page, "q": "author", "count": str(POSTS), "sortBy": "LAST_MODIFIED"}
             for post in (await api.read("/rest/posts", params=asked)).get("elements", []):
                 urn = str(mapping(post).get("id", ""))
-                found = await api.read(f"/rest/socialActions/{quote(urn, safe='')}/comments", params={"count": str(COMMENTS)})
+                found = await api.read(
+                    f"/rest/socialActions/{quote(urn, safe='')}/comments", params={"count": str(COMMENTS)}
+                )
                 fresh = [one for one in found.get("elements", []) if _time(mapping(one)) > known]
                 if fresh:
                     latest = max(_time(one) for one in fresh)
                     newest = max(newest, latest)
-                    bodies.append(Body(f"comments:{urn}:{latest}", orjson.dumps({"post": urn, "page": page, "comments": fresh})))
+                    bodies.append(
+                        Body(f"comments:{urn}:{latest}", orjson.dumps({"post": urn, "page": page, "comments": fresh}))
+                    )
         finally:
             await api.close()
         return bodies, str(newest)
@@ -58,7 +62,10 @@ def _comment(one: dict[str, Any], post: str, page: str) -> Happening | None:
     author = text(one.get("actor"))
     if author == page:
         return None
-    urn = text(one.get("commentUrn") or one.get("$URN")) or f"urn:li:comment:({text(one.get('object'))},{text(one.get('id'))})"
+    urn = (
+        text(one.get("commentUrn") or one.get("$URN"))
+        or f"urn:li:comment:({text(one.get('object'))},{text(one.get('id'))})"
+    )
     words = str(part(one, "message", "text") or "").replace("\x00", "")[:8_000]
     if not author or not words:
         raise ValueError("a comment without author or words")

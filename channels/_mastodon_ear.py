@@ -44,7 +44,9 @@ def _look(since: str) -> tuple[Sequence[Body], str]:
         if not page:
             break
         mark = str(max(int(one.id) for one in page))
-        bodies.append(Body(f"notifications:{mark}", orjson.dumps({"host": host, "notifications": list(page)}, default=str)))
+        bodies.append(
+            Body(f"notifications:{mark}", orjson.dumps({"host": host, "notifications": list(page)}, default=str))
+        )
         if not since or len(page) < PAGE:
             break
     return bodies, mark

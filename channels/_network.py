@@ -7,12 +7,14 @@ is lost is Uncertain; one that only reads is Unavailable. What a network counts 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import orjson
 
 from errors import Blocked, ChannelError, Refused, Unavailable, Uncertain
+
+if TYPE_CHECKING:
+    import aiohttp
 
 LARGEST_ANSWER = 4 * 1024 * 1024
 PATIENCE = 60.0  # seconds, for a network that says "slow down" and not for how long
@@ -35,7 +37,9 @@ def resume(channel: str) -> str:
 class Network:
     """One network, over one session. A channel that knows more about a refusal overrides `understood`."""
 
-    def __init__(self, channel: str, title: str, url: str, timeout: float, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, channel: str, title: str, url: str, timeout: float, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.channel, self.title, self.url, self.timeout = channel, title, url.rstrip("/"), timeout
         self.headers = dict(headers or {})
         self.http: aiohttp.ClientSession | None = None
@@ -47,6 +51,8 @@ class Network:
 
     async def call(self, method: str, path: str, *, changes: bool = True, **given: Any) -> Reply:
         """`changes`: a lost answer may hide something that happened. Raises Unavailable, Blocked, Refused, Uncertain."""
+        import aiohttp  # half a second, which only those pay who send
+
         if (wait := self.free_at - time.time()) > 0:
             raise Unavailable(f"{self.title} has no calls left for us until then", after=wait)
         lost: type[ChannelError] = Uncertain if changes else Unavailable
@@ -84,10 +90,14 @@ class Network:
             return lost(f"{self.title} answered {reply.status}")
         return Refused(f"{self.title}: {self.reason(reply)}")
 
-    def _session(self) -> aiohttp.ClientSession:
+    def _session(self) -> "aiohttp.ClientSession":
+        import aiohttp
+
         if self.http is None:
             self.http = aiohttp.ClientSession(
-                headers=self.headers, timeout=aiohttp.ClientTimeout(total=self.timeout, sock_connect=10), trust_env=False
+                headers=self.headers,
+                timeout=aiohttp.ClientTimeout(total=self.timeout, sock_connect=10),
+                trust_env=False,
             )
         return self.http
 

@@ -43,7 +43,11 @@ def problems(skeleton: Skeleton, title: str, limits: Limits) -> list[str]:
     if (length := limits.counted(text)) > limits.text:
         found.append(f"{length} characters as {title} counts them; {limits.text} are the most")
     if len(skeleton.media) > limits.pictures:
-        found.append(f"{title} takes {limits.pictures} pictures in a post at most" if limits.pictures else f"{title} takes no pictures")
+        found.append(
+            f"{title} takes {limits.pictures} pictures in a post at most"
+            if limits.pictures
+            else f"{title} takes no pictures"
+        )
     for media in skeleton.media:
         path = settings().home / media.path
         if path.suffix.lower() not in limits.kinds:

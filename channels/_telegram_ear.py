@@ -65,7 +65,9 @@ def _message(message: dict[str, Any]) -> Happening | None:
     private, number = chat.get("type") == "private", text(message.get("message_id"))
     thread = text(message.get("message_thread_id") or part(message, "reply_to_message", "message_id") or number)
     place = text(chat["id"])
-    traits = {"first_name": text(sender.get("first_name")), "last_name": text(sender.get("last_name"))} if private else {}
+    traits = (
+        {"first_name": text(sender.get("first_name")), "last_name": text(sender.get("last_name"))} if private else {}
+    )
     return Happening(
         kind="replied" if private or message.get("reply_to_message") else "mentioned", id=f"message:{place}:{number}",
         at=at(message.get("date")), addresses={"telegram": text(sender.get("username")) or text(sender.get("id"))},

@@ -24,7 +24,10 @@ from settings import FromEnvironment, settings
 
 AT_ONCE = 10
 LONGEST = 1_600
-STOP, START = {"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"}, {"START", "YES", "UNSTOP"}
+STOP, START = (
+    {"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"},
+    {"START", "YES", "UNSTOP"},
+)
 NEVER = {21211, 21214, 21217, 21408, 21610, 21614, 63003, 63016, 63024}  # this person, or this content
 LATER = {14107, 20429, 30001, 63018}
 FATES = {"sent": "accepted", "delivered": "delivered", "read": "opened", "undelivered": "bounced", "failed": "failed"}
@@ -56,9 +59,9 @@ class Twilio(Channel):
                 f"and PASSAPAROLA_{self.name.upper()}_FROM"
             )
         self.path = f"/2010-04-01/Accounts/{own.twilio_account_sid}/Messages.json"
-        from aiohttp import BasicAuth
+        from aiohttp import encode_basic_auth
 
-        headers = {"Authorization": BasicAuth(own.twilio_account_sid, token).encode()}
+        headers = {"Authorization": encode_basic_auth(own.twilio_account_sid, token)}
         self.api = _Api(self.name, "Twilio", own.twilio_api_url, self.timeout / 9, headers)
 
     async def send(self, dispatch: Dispatch) -> Answer:
@@ -72,8 +75,12 @@ class Twilio(Channel):
                 except ChannelError as error:
                     return error
 
-        ends = dict(zip((m.id for m in dispatch.messages), await asyncio.gather(*map(one, dispatch.messages)), strict=True))
-        if all(isinstance(end, Blocked) for end in ends.values()) or all(isinstance(end, Unavailable) for end in ends.values()):
+        ends = dict(
+            zip((m.id for m in dispatch.messages), await asyncio.gather(*map(one, dispatch.messages)), strict=True)
+        )
+        if all(isinstance(end, Blocked) for end in ends.values()) or all(
+            isinstance(end, Unavailable) for end in ends.values()
+        ):
             raise next(end for end in ends.values() if isinstance(end, ChannelError))
         failpoint("accepted")
         return Answer(
@@ -85,7 +92,11 @@ class Twilio(Channel):
 
     async def _one(self, dispatch: Dispatch, message: Outgoing) -> str:
         form = {"To": self.before + message.to, **self._content(dispatch, message)}
-        form |= {"MessagingServiceSid": self.sender} if self.sender.startswith("MG") else {"From": self.before + self.sender}
+        form |= (
+            {"MessagingServiceSid": self.sender}
+            if self.sender.startswith("MG")
+            else {"From": self.before + self.sender}
+        )
         if settings().public_url.startswith("https://"):  # Twilio calls nobody else
             name = named(settings().secret, message.id)
             form["StatusCallback"] = f"{settings().public_url}/webhooks/{self.name}?m={name}"
@@ -125,7 +136,9 @@ class TwilioEar(Webhook):
         held = [RequestValidator(secret).validate(url, form, given) for secret in secrets]
         if not any(held):
             raise Forged("The signature does not hold.")
-        return text(f"{form.get('MessageSid') or form.get('SmsSid')}:{form.get('MessageStatus', 'said')}") or print_of(body)
+        return text(f"{form.get('MessageSid') or form.get('SmsSid')}:{form.get('MessageStatus', 'said')}") or print_of(
+            body
+        )
 
     @classmethod
     def urgent(cls, body: bytes) -> bool:
@@ -135,10 +148,8 @@ class TwilioEar(Webhook):
     def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
         form = _form(body)
         at = datetime.fromisoformat(headers[":at"]) if ":at" in headers else datetime.now(UTC)
-        if "MessageStatus" in form:
-            found = self._fate(form, headers.get(":path", ""), at)
-        else:
-            found = self._said(form, at)
+        fate = "MessageStatus" in form
+        found = self._fate(form, headers.get(":path", ""), at) if fate else self._said(form, at)
         return Heard([found] if found else [])
 
     def _fate(self, form: dict[str, str], path: str, at: datetime) -> Happening | None:
@@ -185,4 +196,6 @@ def _from(form: dict[str, str], side: str) -> dict[str, str]:
 
 
 def _says_no(form: dict[str, Any]) -> bool:
-    return "MessageStatus" not in form and (form.get("OptOutType", "").upper() == "STOP" or form.get("Body", "").strip().upper() in STOP)
+    return "MessageStatus" not in form and (
+        form.get("OptOutType", "").upper() == "STOP" or form.get("Body", "").strip().upper() in STOP
+    )

@@ -8,7 +8,7 @@ medium, limits and prices, and how a dispatch is sent; the ear whose body it bel
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import ClassVar
 
@@ -45,10 +45,14 @@ class Media:
 
 @dataclass(frozen=True)
 class Skeleton:
-    """What all messages of a dispatch have in common. Email has subject, html and text; a post has text only."""
+    """What all messages of a dispatch have in common. Email has subject, html and text; a post has text only.
+
+    `template` is a provider's own name of content that it has approved; its numbered places are parts called 1, 2, ….
+    """
 
     parts: Mapping[str, Part]
     media: tuple[Media, ...] = ()
+    template: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +108,25 @@ class Answer:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a look-up proved: `accepted` maps message ids to receipts; `absent` were certainly never accepted."""
+    """What a look-up proved: `accepted` maps message ids to receipts; `absent` were certainly never accepted.
+
+    `gone` were accepted and are not there: taken down, or never shown. Nobody tries those again by themselves.
+    """
 
     accepted: Mapping[str, str] = field(default_factory=dict)
     absent: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Look:
+    """How people know a medium: its name, its colour, how it shows what is said there, and where its share links lead."""
+
+    title: str
+    colour: str = "#57534e"
+    fold: int = 0  # characters after which a long post says "more"; 0: it does not
+    bubble: bool = False  # a message in a chat rather than a post on a page
+    share: str = ""  # with {url} and {text} in it
 
 
 class Channel(ABC):
@@ -115,6 +134,11 @@ class Channel(ABC):
 
     name: ClassVar[str]
     medium: ClassVar[str]
+    look: ClassVar[Look]
+    address: ClassVar[str] = ""  # the kind of address it writes to, where that is not its own medium: phone
+    window: ClassVar[timedelta | None] = (
+        None  # for how long after someone's word they may be written to without a template
+    )
     public: ClassVar[bool] = False
     batch: ClassVar[int] = 1
     timeout: ClassVar[float] = 30.0  # seconds after which nobody waits for an answer any more
@@ -127,6 +151,10 @@ class Channel(ABC):
     async def look_up(self, dispatch: Dispatch) -> Evidence:
         """What the provider knows of a dispatch whose answer never came. Default: nothing is ever proved."""
         return Evidence()
+
+    async def read_back(self, receipt: str) -> bool | None:
+        """Whether a post is there for people to see. Default: this network cannot be asked. Raises Unavailable, Blocked."""
+        return None
 
     async def suppressions(self, since: datetime) -> list[tuple[str, str]]:
         """Addresses that the provider has stopped writing to on its side, with the reason."""
@@ -150,6 +178,16 @@ class Channel(ABC):
     @classmethod
     def note(cls, skeleton: Skeleton) -> str:
         """What else an approver should see of this content, such as its length as the network counts it."""
+        return ""
+
+    @classmethod
+    def as_posted(cls, text: str) -> list[str]:
+        """The pieces in which people see it: a thread, where it is too long for one."""
+        return [text]
+
+    @classmethod
+    def post_url(cls, receipt: str) -> str:
+        """Where people see a post; empty where that is nowhere."""
         return ""
 
     async def close(self) -> None:

@@ -168,7 +168,10 @@ def facets_of(text: str) -> list[dict[str, Any]]:
         *((found, {"$type": "app.bsky.richtext.facet#tag", "tag": found[1]}) for found in posts.TAG.finditer(text)),
     ]
     return [
-        {"index": {"byteStart": _bytes(text, found.start()), "byteEnd": _bytes(text, found.end())}, "features": [feature]}
+        {
+            "index": {"byteStart": _bytes(text, found.start()), "byteEnd": _bytes(text, found.end())},
+            "features": [feature],
+        }
         for found, feature in kinds
     ]
 

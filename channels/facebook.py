@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-from aiohttp import FormData
 from pydantic import SecretStr
 
 from channels import _post as posts
@@ -66,7 +65,9 @@ class Facebook(Channel):
         post: dict[str, Any] = {"message": text, **self.proof}
         pictures = [await self._picture(media) for media in dispatch.skeleton.media]
         if pictures:
-            post |= {f"attached_media[{n}]": orjson.dumps({"media_fbid": id_}).decode() for n, id_ in enumerate(pictures)}
+            post |= {
+                f"attached_media[{n}]": orjson.dumps({"media_fbid": id_}).decode() for n, id_ in enumerate(pictures)
+            }
         elif link := posts.URL.search(text):
             post["link"] = link[0]
         failpoint("half_written")
@@ -83,6 +84,8 @@ class Facebook(Channel):
 
     async def _picture(self, media: Media) -> str:
         """Kept on the page without being shown; a post that is never made leaves nothing behind."""
+        from aiohttp import FormData
+
         name, body, kind = posts.picture(media)
         form = FormData({"published": "false", "alt_text_custom": media.alt, **self.proof})
         form.add_field("source", body, filename=name, content_type=kind)

@@ -4,12 +4,12 @@ An entry that has one of our words in it is a mention by whoever wrote it. A fee
 it is fetched (RFC 9110, 13.1), and a page that sends us elsewhere is not followed to another site.
 """
 
+import calendar
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-import aiohttp
 import orjson
 import regex
 
@@ -18,6 +18,9 @@ from channels._signed import print_of, text
 from channels.hearing import Body, Happening, Heard, Poll, Said
 from errors import Misconfigured, Unavailable
 from settings import FromEnvironment
+
+if TYPE_CHECKING:
+    import aiohttp
 
 LARGEST, MOST_REDIRECTS = 4 * 1024 * 1024, 3
 NETWORKS = {"youtube.com": "youtube", "youtu.be": "youtube", "flickr.com": "flickr", "slideshare.net": "slideshare"}
@@ -33,6 +36,8 @@ class Feeds(Poll):
     media = ("blog", "youtube", "flickr", "slideshare")
 
     async def look(self, since: str) -> tuple[Sequence[Body], str]:
+        import aiohttp
+
         own, marks, bodies = FeedsSettings(), orjson.loads(since or "{}"), []
         if not own.feeds.split() or not own.brand_words.strip():
             raise Misconfigured("Feeds need PASSAPAROLA_FEEDS and PASSAPAROLA_BRAND_WORDS")
@@ -72,7 +77,7 @@ def _parser() -> Any:
     return parse
 
 
-async def _fetched(http: aiohttp.ClientSession, url: str, mark: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
+async def _fetched(http: "aiohttp.ClientSession", url: str, mark: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
     """The feed and what to ask with next time; no bytes: nothing is new."""
     asked = {"If-None-Match": mark.get("etag", ""), "If-Modified-Since": mark.get("modified", "")}
     where = url
@@ -98,7 +103,11 @@ async def _fetched(http: aiohttp.ClientSession, url: str, mark: Mapping[str, str
 def _same_site(here: str, there: str) -> str:
     target = urljoin(here, there)
     old, new = urlsplit(here), urlsplit(target)
-    if new.scheme not in ("http", "https") or _host(here) != _host(target) or (new.port, old.port).count(None) == 0 and new.port != old.port:
+    if (
+        new.scheme not in ("http", "https")
+        or _host(here) != _host(target)
+        or ((new.port, old.port).count(None) == 0 and new.port != old.port)
+    ):
         raise ValueError("it sends us to another site")
     return target
 
@@ -111,7 +120,7 @@ def _words(entry: Any) -> str:
     from inscriptis import get_text
 
     written = entry.get("summary") or (entry.content[0].value if entry.get("content") else "")
-    return get_text(f"<html><body>{written}</body></html>").replace("\x00", "").strip()
+    return str(get_text(f"<html><body>{written}</body></html>")).replace("\x00", "").strip()
 
 
 def _speaks_of(entry: Any, words: list[str]) -> bool:
@@ -125,13 +134,19 @@ def _mention(entry: Any, site: str) -> Happening | None:
     author = entry.get("author_detail") or {}
     home = text(author.get("href"), 300)
     handle = home.rstrip("/").rpartition("/")[2] if medium != "blog" and home else ""
-    handle = handle or ("" if medium == "blog" else text(author.get("name"))).replace(" ", "_") or _host(home) or _host(link) or _host(site)
+    handle = (
+        handle
+        or ("" if medium == "blog" else text(author.get("name"))).replace(" ", "_")
+        or _host(home)
+        or _host(link)
+        or _host(site)
+    )
     when = entry.get("published_parsed") or entry.get("updated_parsed")
     if not handle or not when:
         return None
     title, id_ = text(entry.get("title"), 300), text(entry.get("id") or link, 250)
     said = Said(f"{title}\n\n{_words(entry)}".strip()[:8_000], subject=title, name=link[:300], thread=link[:300] or id_)
     return Happening(
-        kind="mentioned", id=id_, at=datetime(*when[:6], tzinfo=UTC), addresses={medium: handle}, medium=medium,
+        kind="mentioned", id=id_, at=datetime.fromtimestamp(calendar.timegm(when), tz=UTC), addresses={medium: handle}, medium=medium,
         properties={"url": link}, said=said,
     )  # fmt: skip

@@ -96,6 +96,7 @@ class Ear(ABC):
     """A way to listen: bodies are kept as they come, and understood later."""
 
     name: ClassVar[str]
+    media: ClassVar[tuple[str, ...]] = ()  # on which it hears people, where that is not the medium of its own name
 
     @abstractmethod
     def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
@@ -108,7 +109,10 @@ class Ear(ABC):
 
 
 class Webhook(Ear):
-    """An ear that others speak into, believed by a signature over the raw bytes. Header names come in lower case."""
+    """An ear that others speak into, believed by a signature over the raw bytes. Header names come in lower case.
+
+    Two are no headers, as in HTTP/2: `:path` is the path with its query, `:at` the time of arrival.
+    """
 
     largest: ClassVar[int] = 1_000_000  # bytes of a body; the largest orders that shops send are some hundred thousand
 

@@ -82,13 +82,20 @@ class Linkedin(Channel):
         asked = {"initializeUploadRequest": {"owner": self.page}}
         begun = await self.api.call("POST", "/rest/images?action=initializeUpload", changes=False, json=asked)
         value = begun.body.get("value") or {}
-        await self.api.call("PUT", str(value.get("uploadUrl")), changes=False, data=body, headers={"Content-Type": kind})
+        await self.api.call(
+            "PUT", str(value.get("uploadUrl")), changes=False, data=body, headers={"Content-Type": kind}
+        )
         return str(value.get("image"))
 
     async def _answer(self, id_: str, comment: str, text: str) -> Answer:
         """`comment` is urn:li:comment:(urn:li:activity:1,2); a comment on a comment names both."""
         thing = found[1] if (found := re.match(r"urn:li:comment:\((urn:li:\w+:\d+),\d+\)", comment)) else comment
-        said = {"actor": self.page, "object": thing, "message": {"text": text[:LONGEST_COMMENT]}, "parentComment": comment}
+        said = {
+            "actor": self.page,
+            "object": thing,
+            "message": {"text": text[:LONGEST_COMMENT]},
+            "parentComment": comment,
+        }
         made = await self.api.call("POST", f"/rest/socialActions/{quote(comment, safe='')}/comments", json=said)
         failpoint("accepted")
         receipt = str(made.body.get("commentUrn") or made.headers.get("x-restli-id", ""))
@@ -142,7 +149,9 @@ class LinkedinApi(Network):
     def understood(self, reply: Reply, lost: type[ChannelError]) -> ChannelError | None:
         said = self.reason(reply)
         if reply.status == 426 or reply.body.get("code") == "NONEXISTENT_VERSION":
-            return Blocked(f"LinkedIn has retired this version of its API; set PASSAPAROLA_LINKEDIN_API_VERSION, {resume('linkedin')}")
+            return Blocked(
+                f"LinkedIn has retired this version of its API; set PASSAPAROLA_LINKEDIN_API_VERSION, {resume('linkedin')}"
+            )
         if reply.status == 429:
             return Unavailable("LinkedIn's limit for today is reached", after=max(slower(reply.headers), A_WHILE))
         return _Duplicate(said) if reply.status in (409, 422) and "duplicate" in said.lower() else None

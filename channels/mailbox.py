@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from channels._mime import Letter
-from channels.base import Answer, Channel, Dispatch, Evidence, Outgoing
+from channels.base import Answer, Channel, Dispatch, Evidence, Look, Outgoing
 from errors import Unavailable
 from failpoints import failpoint
 from settings import settings
@@ -19,6 +19,7 @@ from settings import settings
 class Mailbox(Channel):
     name = "mailbox"
     medium = "email"
+    look = Look("Email")
     batch = 500
 
     def __init__(self) -> None:

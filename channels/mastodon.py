@@ -131,7 +131,7 @@ def client(timeout: float) -> Any:
         raise posts.needs("mastodon", "Mastodon") from None
     return mastodon.Mastodon(
         access_token=token, api_base_url=own.mastodon_url, ratelimit_method="throw", request_timeout=timeout,
-        user_agent="passaparola",
+        user_agent="passaparola", mastodon_version="4.0.0",
     )  # fmt: skip
 
 
@@ -151,7 +151,9 @@ def answered(api: Any, changes: bool = False) -> Iterator[None]:
     except mastodon.MastodonServerError as error:
         raise lost(f"Mastodon answered {error.args[1]}") from None
     except mastodon.MastodonNetworkError as error:
-        raise (Unavailable("Mastodon cannot be reached") if _never_left(error) else lost("Mastodon's answer was lost")) from None
+        raise (
+            Unavailable("Mastodon cannot be reached") if _never_left(error) else lost("Mastodon's answer was lost")
+        ) from None
     except mastodon.MastodonAPIError as error:
         status, said = (*error.args, 0, "", "")[1], str(error.args[-1])[:300]
         if status == 403:

@@ -10,18 +10,20 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import orjson
 from pydantic import SecretStr
 
 from channels._mime import UNSAFE, header
 from channels._sendgrid_events import ATTEMPT, OURS, SendgridEvents
-from channels.base import Answer, Channel, Dispatch, Evidence, Outgoing
+from channels.base import Answer, Channel, Dispatch, Evidence, Look, Outgoing
 from errors import Blocked, Misconfigured, Refused, TooLarge, Unavailable, Uncertain
 from failpoints import failpoint
 from settings import FromEnvironment
+
+if TYPE_CHECKING:
+    import aiohttp
 
 SUBSTITUTIONS = 10_000  # bytes per personalization; the documentation also says 50,000, so this is the safe one
 LARGEST_REQUEST = 28 * 1024 * 1024
@@ -38,6 +40,7 @@ class SendgridSettings(FromEnvironment):
 class Sendgrid(Channel):
     name = "sendgrid"
     medium = "email"
+    look = Look("Email")
     batch = 1_000
     timeout = 30.0
     as_one = True
@@ -50,6 +53,8 @@ class Sendgrid(Channel):
         self.http: aiohttp.ClientSession | None = None
 
     async def send(self, dispatch: Dispatch) -> Answer:
+        import aiohttp  # half a second, which only those pay who send
+
         body = orjson.dumps(request(dispatch))
         if len(body) > LARGEST_REQUEST:
             raise TooLarge(f"{len(body) // 1024 // 1024} MB in one request")
@@ -72,6 +77,8 @@ class Sendgrid(Channel):
 
         What is not in the feed proves nothing: it lags behind. https://www.twilio.com/docs/sendgrid/api-reference/email-activity
         """
+        import aiohttp
+
         query = {"limit": "1", "query": f"(unique_args['{ATTEMPT}']=\"{dispatch.attempt}\")"}
         try:
             async with self._session().get(f"{self.url}/v3/messages", params=query) as answer:
@@ -125,7 +132,9 @@ class Sendgrid(Channel):
                 raise Unavailable(f"SendGrid's {kind} cannot be read: {type(error).__name__}") from None
         return found
 
-    def _session(self) -> aiohttp.ClientSession:
+    def _session(self) -> "aiohttp.ClientSession":
+        import aiohttp
+
         if self.http is None:
             self.http = aiohttp.ClientSession(
                 headers={"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"},
@@ -192,8 +201,10 @@ async def _in_two(body: bytes) -> AsyncIterator[bytes]:
     yield body[len(body) // 2 :]
 
 
-async def _body(answer: aiohttp.ClientResponse) -> bytes:
+async def _body(answer: "aiohttp.ClientResponse") -> bytes:
     """An error's explanation; if it is lost on the way, its status still says what it says."""
+    import aiohttp
+
     try:
         return await answer.content.read(100_000)
     except (TimeoutError, aiohttp.ClientError):
@@ -216,7 +227,7 @@ def _understood(status: int, headers: Any, body: bytes, dispatch: Dispatch) -> A
         hint = {401: "the API key is not valid", 403: "the key or the sender is not allowed to send"}.get(
             status, reason
         )
-        raise Blocked(f"SendGrid refused ({status}): {hint}. Mend it, then resume the launch.")
+        raise Blocked(f"SendGrid refused ({status}): {hint}. Mend it, then: passaparola channel resume sendgrid")
     raise Uncertain(f"SendGrid answered {status}; it may or may not have taken the request")
 
 

@@ -11,7 +11,7 @@ import aiosmtplib
 from pydantic import SecretStr
 
 from channels._mime import Letter
-from channels.base import Answer, Channel, Dispatch, Outgoing
+from channels.base import Answer, Channel, Dispatch, Look, Outgoing
 from channels.naming import envelope_sender
 from errors import Blocked, Misconfigured, Unavailable
 from failpoints import failpoint
@@ -28,6 +28,7 @@ class SmtpSettings(FromEnvironment):
 class Smtp(Channel):
     name = "smtp"
     medium = "email"
+    look = Look("Email")
     batch = 100
     timeout = 300.0  # for a whole batch; one command has a fifth of it
 

@@ -7,7 +7,6 @@ Limits: https://core.telegram.org/bots/api and https://core.telegram.org/bots/fa
 from typing import Any
 
 import orjson
-from aiohttp import FormData
 from pydantic import SecretStr
 
 from channels import _post as posts
@@ -56,6 +55,8 @@ class Telegram(Channel):
         return f"{len(posts.text_of(skeleton))} of {CAPTION if skeleton.media else LIMITS.text}"
 
     async def send(self, dispatch: Dispatch) -> Answer:
+        from aiohttp import FormData
+
         message, text = dispatch.messages[0], posts.said(dispatch)
         answered = message.headers.get("In-Reply-To", "")
         chat, _, replied = answered.removeprefix("direct:").partition("/")
@@ -112,7 +113,9 @@ class TelegramApi(Network):
         if reply.status in (401, 404):
             return Blocked(f"Telegram does not know this bot token; {resume('telegram')}")
         if reply.status == 403:
-            return Refused(f"Telegram: {said}") if "user" in said else Blocked(f"Telegram: {said}; {resume('telegram')}")
+            return (
+                Refused(f"Telegram: {said}") if "user" in said else Blocked(f"Telegram: {said}; {resume('telegram')}")
+            )
         if "chat not found" in said or "not enough rights" in said:
             return Blocked(f"Telegram: {said}: make the bot an administrator of the channel, {resume('telegram')}")
         return None

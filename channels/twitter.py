@@ -4,7 +4,6 @@ X has no idempotency key. What helps after a lost answer is our own timeline (an
 refuses the same text twice. Facts: https://docs.x.com/x-api/posts/creation-of-a-post, …/fundamentals/rate-limits
 """
 
-import hashlib
 import html
 import re
 import time
@@ -17,15 +16,16 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from channels import _post as posts
 from channels._post_length import LIMIT, URL, thread, weighted
 from channels._twitter_ear import TwitterEar
-from channels.base import Answer, Channel, Dispatch, Evidence, Media, Skeleton
+from channels.base import Answer, Channel, Dispatch, Evidence, Look, Media, Skeleton
 from errors import Blocked, Misconfigured, Refused, Unavailable, Uncertain
 from failpoints import failpoint
-from settings import FromEnvironment, settings
+from settings import FromEnvironment
 
 LONGEST_THREAD = 10
-LARGEST_PICTURE = 5 * 1024 * 1024
+LIMITS = posts.Limits(0, 4, 5 * 1024 * 1024, (".png", ".jpg", ".jpeg", ".webp", ".gif"), lambda text: 0)
 POST, POST_WITH_URL = Decimal("0.015"), Decimal("0.200")  # US dollars, pay per use since 2026-02-06
 
 
@@ -43,6 +43,7 @@ class TwitterSettings(FromEnvironment):
 class Twitter(Channel):
     name = "twitter"
     medium = "twitter"
+    look = Look("X", "#0f1419", share="https://x.com/intent/post?text={text}&url={url}")
     public = True
     batch = 1
     timeout = 60.0
@@ -64,21 +65,14 @@ class Twitter(Channel):
 
     @classmethod
     def problems(cls, skeleton: Skeleton) -> list[str]:
-        text = skeleton.parts["text"].fill(())
-        parts, found = thread(text), []
-        if not text.strip() and not skeleton.media:
-            found.append("there is nothing to post")
-        if len(parts) > LONGEST_THREAD:
-            found.append(f"{len(parts)} posts of {LIMIT} are a long thread; {LONGEST_THREAD} are the most")
-        if len(skeleton.media) > 4:
-            found.append("a post carries four pictures at most")
-        for media in skeleton.media:
-            path = settings().home / media.path
-            if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp", ".gif"):
-                found.append(f"{path.name}: X takes PNG, JPG, WEBP and GIF")
-            elif path.is_file() and path.stat().st_size > LARGEST_PICTURE:
-                found.append(f"{path.name} is larger than 5 MB")
+        found = posts.problems(skeleton, "X", LIMITS)
+        if (parts := len(cls.as_posted(posts.text_of(skeleton)))) > LONGEST_THREAD:
+            found.append(f"{parts} posts of {LIMIT} are a long thread; {LONGEST_THREAD} are the most")
         return found
+
+    @classmethod
+    def as_posted(cls, text: str) -> list[str]:
+        return thread(text)
 
     @classmethod
     def price(cls, skeleton: Skeleton) -> Decimal:
@@ -95,6 +89,13 @@ class Twitter(Channel):
 
     async def look_up(self, dispatch: Dispatch) -> Evidence:
         return await to_thread(account(self).evidence, dispatch)
+
+    async def read_back(self, receipt: str) -> bool:
+        return await to_thread(account(self).there, receipt)
+
+    @classmethod
+    def post_url(cls, receipt: str) -> str:
+        return f"https://x.com/i/status/{receipt}"
 
 
 def account(own: Twitter) -> "_Account":
@@ -113,6 +114,14 @@ class _Account:
 
     def me(self) -> str:
         return str(self._answered(lambda: self.client.get_me(user_auth=True), began=False).data.id)
+
+    def there(self, id_: str) -> bool:
+        """An owned read; of a post that is not there X says so in a 200."""
+        try:
+            found = self._answered(lambda: self.client.get_tweet(id_, user_auth=True), began=False)
+        except Refused:
+            return False
+        return found.data is not None and str(found.data.id) == id_
 
     def read(self, asked: Callable[[Any], Any]) -> dict[str, Any]:
         """A page as X answers it. Raises Unavailable, Blocked, Refused."""
@@ -197,17 +206,12 @@ class _Account:
 
     def _upload(self, media: Media) -> str:
         """Version 2 of the upload, which tweepy does not have: initialize, append, finalize, alt text."""
-        path = settings().home / media.path
-        body = path.read_bytes()
-        if media.sha256 and hashlib.sha256(body).hexdigest() != media.sha256:
-            raise Refused(f"{path.name} is not the picture that was approved")
-        kind = {".png": "png", ".webp": "webp", ".gif": "gif"}.get(path.suffix.lower(), "jpeg")
+        name, body, kind = posts.picture(media)
         begun = self._raw(
-            "initialize",
-            json={"media_type": f"image/{kind}", "total_bytes": len(body), "media_category": "tweet_image"},
+            "initialize", json={"media_type": kind, "total_bytes": len(body), "media_category": "tweet_image"}
         )
         id_ = str(begun["data"]["id"])
-        self._raw(f"{id_}/append", data={"segment_index": "0"}, files={"media": (path.name, body)})
+        self._raw(f"{id_}/append", data={"segment_index": "0"}, files={"media": (name, body)})
         self._raw(f"{id_}/finalize")
         self._raw("", route="/2/media/metadata", json={"id": id_, "metadata": {"alt_text": {"text": media.alt[:1000]}}})
         return id_
@@ -241,7 +245,7 @@ class _Account:
             reset = float(error.response.headers.get("x-rate-limit-reset", time.time() + 60))
             raise Unavailable("X asks us to slow down", after=max(reset - time.time(), 1.0)) from None
         except tweepy.Unauthorized:
-            raise Blocked("X refused the keys; renew them and resume the launch") from None
+            raise Blocked("X refused the keys; renew them, then: passaparola channel resume twitter") from None
         except tweepy.Forbidden as error:
             said = " ".join(error.api_messages) or str(error.response.text)[:200]
             if "duplicate content" in said.lower():
@@ -259,7 +263,9 @@ class _Account:
             raise lost(f"X did not answer: {type(error).__name__}") from None
         except tweepy.HTTPException as error:
             if error.response.status_code == 402:
-                raise Blocked("the X account has no credits left; top it up and resume the launch") from None
+                raise Blocked(
+                    "the X account has no credits left; top it up, then: passaparola channel resume twitter"
+                ) from None
             raise lost(f"X answered {error.response.status_code}") from None
 
 

@@ -13,7 +13,7 @@ from babel import Locale, UnknownLocaleError
 from babel.numbers import NumberFormatError, parse_decimal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from contacts.audience.words import MEDIA, TRAITS
+from contacts.audience.words import TRAITS, media
 from errors import did_you_mean
 
 SYNONYMS = {
@@ -36,7 +36,7 @@ SYNONYMS = {
     "order_currency": "currency, valuta",
     "order_items": "items, articoli, prodotti, products",
 }
-ROLES = {*TRAITS, *MEDIA, *SYNONYMS, "birthday", "ignore"}
+ROLES = {*TRAITS, *media(), *SYNONYMS, "birthday", "ignore"}
 
 
 class Mapping(BaseModel):
@@ -57,7 +57,7 @@ class Mapping(BaseModel):
         taken = [role for role in columns.values() if role != "ignore"]
         if doubled := {role for role in taken if taken.count(role) > 1}:
             raise ValueError(f"two columns are both “{sorted(doubled)[0]}”; map one of them to ignore")
-        if not {*columns.values()} & {*MEDIA}:
+        if not {*columns.values()} & media():
             raise ValueError("no column is an address; map one to email, phone or a network")
         return columns
 
@@ -81,7 +81,7 @@ def guessed(header: Iterable[str]) -> dict[str, str]:
 @cache
 def _synonyms() -> list[tuple[str, str]]:
     """Each way of saying a field, its own name first."""
-    own = [(role, role.replace("_", " ")) for role in (*SYNONYMS, *MEDIA)]
+    own = [(role, role.replace("_", " ")) for role in (*SYNONYMS, *sorted(media()))]
     return own + [(role, said) for role, phrases in SYNONYMS.items() for said in phrases.split(", ")]
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from contacts import activity
-from contacts.audience.words import MEDIA, TRAITS
+from contacts.audience.words import TRAITS, media
 from contacts.models import (
     Address,
     Consent,
@@ -63,7 +63,7 @@ def met(
 ) -> int:
     """Two people were named in one breath. Returns whose it is."""
     kept, *others = sorted(owners)
-    sure = any(medium not in MEDIA for medium in addresses)
+    sure = any(medium not in media() for medium in addresses)
     for other in others:
         if sure and resolve(session, kept) != resolve(session, other):
             merge(

@@ -7,7 +7,7 @@ from typing import Any
 from babel.numbers import get_currency_precision, list_currencies
 
 from contacts import mapping as columns
-from contacts.audience.words import MEDIA, TRAITS
+from contacts.audience.words import TRAITS, media
 from contacts.identity import normalised
 from contacts.mapping import Mapping
 from contacts.tables import Row
@@ -58,14 +58,14 @@ class Reader:
             for name, cell in zip(self.header, row.cells, strict=False)
             if cell.strip()
         }
-        if any("\n" in cell or "\r" in cell for role, cell in cells.items() if role in {*MEDIA, *TRAITS}):
+        if any("\n" in cell or "\r" in cell for role, cell in cells.items() if role in {*media(), *TRAITS}):
             raise ValueError("a name or address goes over several lines; is a quote missing?")
         if any(0xDC80 <= ord(sign) <= 0xDCFF for cell in cells.values() for sign in cell):
             raise ValueError("some bytes of this row are in another encoding")
         person = Person(row.line)
         country = columns.country_code(cells["country"]) if "country" in cells else None
         for role, cell in cells.items():
-            if role in MEDIA:
+            if role in media():
                 person.addresses[role] = normalised(role, cell, country or self.mapping.country)
             elif role in TRAITS or role == "birthday":
                 person.traits[role] = self._trait(role, cell)

@@ -16,6 +16,7 @@ from sqlmodel import col, select
 
 import listening
 import street
+from channels import look
 from contacts import staff
 from contacts.consent import suppress
 from contacts.intake.files import Import
@@ -153,8 +154,8 @@ def _report(own: Settings) -> None:
         _say(f"  {state:8} {found.total(state):,}")
     for reason, count in found.reasons.items():
         _say(f"           {count:,} {reason}")
-    for medium, state in found.posts.items():
-        _say(f"  post on {medium}: {state}")
+    for post in found.posts:
+        _say(f"  post on {look(post.medium).title}: {post}")
     store.close()
 
 

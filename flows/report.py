@@ -5,6 +5,7 @@ from typing import Any
 from prefect import flow, get_run_logger
 from prefect.artifacts import acreate_markdown_artifact
 
+from channels import look
 from contacts.report import campaign as report
 from contacts.store import Store
 from flows.choices import CampaignName
@@ -37,7 +38,10 @@ async def reported(store: Store, launch: int, own: Settings) -> dict[str, Any]:
     reasons = "\n".join(
         f"| {reason} | {count:,} |" for reason, count in sorted(found["reasons"].items(), key=lambda pair: -pair[1])
     )
-    posts = "\n".join(f"| post on {medium} | {state} |" for medium, state in found["posts"].items())
+    posts = "\n".join(
+        f"| post on {look(post['medium']).title} | {post['state']} {post['reason']} {post['url']} |"
+        for post in found["posts"]
+    )
     key = f"report-{found['campaign'].replace('_', '-')}"
     await acreate_markdown_artifact(
         f"## {found['campaign']}, launch {launch}: {found['state']}\n\n![funnel]({funnel(steps)})\n\n"

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from itertools import islice, product
 from pathlib import Path
 
+import channels
 from channels import speaking
 from contacts import audience
 from contacts.audience import Question, tree
-from contacts.audience.words import MEDIA, Catalogue, is_medium
+from contacts.audience.words import Catalogue
 from errors import BadContent, BadQuestion, PassaparolaError, did_you_mean
 from journeys import campaign as campaigns
 from journeys import times
@@ -75,8 +76,8 @@ class _Reading:
 
     def _says(self, step: Say) -> None:
         for medium in step.by:
-            if not is_medium(medium):
-                raise self._wrong(f"“{medium}” is not a medium{did_you_mean(medium, MEDIA)}", medium)
+            if medium not in channels.spoken():
+                raise self._wrong(f"“{medium}” is not a medium{did_you_mean(medium, channels.spoken())}", medium)
             if (self.plan.enter.on or step.when or step.variants) and self._is_public(medium):
                 why = (
                     f"people enter it one by one on {self.plan.enter.on}" if self.plan.enter.on

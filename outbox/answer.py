@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import Session, col
 
+import channels
 from channels.naming import named
 from contacts.chance import one_of
 from contacts.conversations import threads
@@ -28,6 +29,8 @@ def answer(session: Session, settings: Settings, id_: int, text: str, *, actor: 
     if not text or len(text) > LONGEST:
         raise NotAllowed("An answer needs words." if not text else f"An answer has at most {LONGEST} characters.")
     one = threads.conversation_of(session, id_)
+    if one.medium not in channels.spoken():
+        raise NotAllowed(f"Nobody answers on {channels.look(one.medium).title} from here; go there: {one.thread}")
     last = (
         select(col(Turn.name))
         .where(col(Turn.conversation_id) == id_, col(Turn.author) == "", col(Turn.name) != "")

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import func, select, update
@@ -21,11 +21,12 @@ from contacts.store import Store, utc_now
 from errors import Blocked, ChannelError, Misconfigured, Unavailable, Uncertain
 from failpoints import failpoint
 from outbox.ledger import hold_recalled
-from outbox.queue import Reserved, reserve
+from outbox.queue import Reserved, not_paused, reserve
 from outbox.record import record
 from settings import Settings
 
 LANES = 4
+READ_BACK = (0.0, 1.0, 3.0)  # seconds before each look for a post that is not there yet
 
 
 def worker_name() -> str:
@@ -107,6 +108,12 @@ class Drain:
         except Misconfigured as error:
             return Blocked(str(error))
         self.channels[reserved.channel] = channel
+        answer = await self._answer(channel, reserved, started)
+        if isinstance(answer, Answer) and channel.public:
+            return await seen(channel, answer)
+        return answer
+
+    async def _answer(self, channel: Channel, reserved: Reserved, started: float) -> Answer | ChannelError:
         if time.monotonic() - started > channel.timeout:
             # Frozen between the reservation and here, we may already have been given up; nothing was sent.
             return Unavailable("the worker was held up before the call", after=0)
@@ -131,6 +138,29 @@ class Drain:
         return True
 
 
+async def seen(channel: Channel, answer: Answer) -> Answer:
+    """A network's yes is not yet a post: it counts as sent when it is there."""
+    uncertain = dict(answer.uncertain)
+    for id_, receipt in answer.receipts.items():
+        if await _there(channel, receipt) is False:
+            uncertain[id_] = f"{channel.look.title} took it, but it is not to be seen there"
+    return replace(answer, uncertain=uncertain)
+
+
+async def _there(channel: Channel, receipt: str) -> bool | None:
+    """None: nobody can tell, or not now; then the network's yes has to do."""
+    found: bool | None = None
+    for pause in READ_BACK:
+        await asyncio.sleep(pause)
+        try:
+            found = await asyncio.wait_for(channel.read_back(receipt), channel.timeout)
+        except (ChannelError, TimeoutError):
+            return None
+        if found is not False:
+            return found
+    return found
+
+
 @contextmanager
 def _little_garbage() -> Iterator[None]:
     """A batch is tens of thousands of short-lived objects and no cycles; without this the collector walks everything
@@ -150,7 +180,7 @@ def _next_due(store: Store, launch: int | None) -> datetime | None:
         due = (
             select(func.min(col(Batch.due_at)))
             .join(Launch, col(Launch.id) == col(Batch.launch_id))
-            .where(col(Batch.state) == "queued", col(Launch.state) == "running")
+            .where(col(Batch.state) == "queued", col(Launch.state) == "running", *not_paused(session))
         )
         return session.execute(due.where(col(Batch.launch_id) == launch) if launch else due).scalar()
 

@@ -15,9 +15,10 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 from whenever import Date, Time
 
+import channels
 from contacts.audience.compile import latest_consent
 from contacts.conversations.care import BEFORE_SELLING
-from contacts.models import Address, Batch, Contact, Conversation, Enrolment, Launch, Message, Suppression
+from contacts.models import Address, Batch, Contact, Conversation, Enrolment, Launch, Message, Suppression, Turn
 from settings import Settings
 
 CARE_FIRST = "care first: "
@@ -47,21 +48,42 @@ class Asked:
     twins: tuple[int, ...] = ()
     before: tuple[int, ...] = ()  # launches that go first where people are capped
     answers: bool = False  # it answers what they asked or said, so it is no marketing
+    window: timedelta | None = None  # how long after their last word on this medium it may be said
 
     @classmethod
-    def of(cls, session: Session, launch: Launch, medium: str) -> "Asked":
-        return cls.again(session, launch.content, launch.wording, medium, launch.id)
+    def of(cls, session: Session, launch: Launch, medium: str, step: int) -> "Asked":
+        return cls.again(
+            session, launch.content, launch.wording, medium, launch.content["steps"][step]["say"], launch.id
+        )
 
     @classmethod
     def again(
-        cls, session: Session, content: Mapping[str, Any], wording: str, medium: str, itself: int | None = None
+        cls,
+        session: Session,
+        content: Mapping[str, Any],
+        wording: str,
+        medium: str,
+        say: str,
+        itself: int | None = None,
     ) -> "Asked":
         """Also of a launch that is not there yet: `content` is what would be frozen."""
         found = select(col(Launch.id)).where(col(Launch.id) != (itself or -1))
         twins = found.where(col(Launch.wording) == wording) if content["said_once"] else None
         before = found.where(col(Launch.priority) > content["priority"], col(Launch.state) == "running")
         answers = content.get("basis") == "transactional"
-        return cls(medium, content["topic"], _ids(session, twins), _ids(session, before), answers)
+        window = _window(content, medium, say)
+        return cls(medium, content["topic"], _ids(session, twins), _ids(session, before), answers, window)
+
+
+def _window(content: Mapping[str, Any], medium: str, say: str) -> timedelta | None:
+    """None where the network sets none, or has approved what is said."""
+    spoken = (
+        wordings
+        for key, wordings in content["messages"].items()
+        if key.startswith(f"{say}/") and key.endswith(f"/{medium}")
+    )
+    approved = all(wording.get("template") for wordings in spoken for wording in wordings.values())
+    return None if approved else channels.window_of(medium)
 
 
 def _ids(session: Session, chosen: Select[Any] | None) -> tuple[int, ...]:
@@ -79,10 +101,14 @@ def reason(asked: Asked, cap: Cap | None, now: datetime) -> ColumnElement[Any]:
     consent = latest_consent(col(Contact.id), medium, literal(topic))
     suppressed = select(col(Suppression.reason)).where(col(Suppression.key) == col(Address.key)).scalar_subquery()
     checks: list[tuple[Any, Any]] = [
-        (col(Address.value).is_(None), literal(f"no {medium} address")),
+        (col(Address.value).is_(None), literal(f"no {_address(medium)}")),
         (col(Contact.erased_at).is_not(None), literal("asked to be forgotten")),
         (suppressed.is_not(None), literal("suppressed: ") + suppressed),
     ]
+    if asked.window:
+        hours = f"{asked.window.total_seconds() / 3600:g} hours"
+        never = f"last wrote on {channels.look(medium).title} more than {hours} ago; later only an approved template may be sent"
+        checks.append((~_spoke(medium, now - asked.window), literal(never)))
     if asked.answers:
         return case(*checks, else_=null())
     care, weekly = _in_care(), _recent(now - timedelta(days=7))
@@ -105,6 +131,25 @@ def reason(asked: Asked, cap: Cap | None, now: datetime) -> ColumnElement[Any]:
             kept = literal(f"the last of {cap.most} messages in {cap.days} days is kept for a campaign that goes first")
             checks.append((recent + _to_come(asked.before) >= cap.most, kept))
     return case(*checks, else_=null())
+
+
+def _address(medium: str) -> str:
+    kind = channels.address_of(medium)
+    return f"{kind} address" if kind == medium else f"{kind} number"
+
+
+def _spoke(medium: str, since: datetime) -> ColumnElement[bool]:
+    """Whether they said something on a medium since then."""
+    said = (
+        select(literal(1))
+        .select_from(Conversation)
+        .join(Turn, col(Turn.conversation_id) == col(Conversation.id))
+        .where(
+            col(Conversation.contact_id) == col(Contact.id), col(Conversation.medium) == medium,
+            col(Turn.author) == "", col(Turn.at) >= since,
+        )
+    )  # fmt: skip
+    return said.correlate(Contact).exists()
 
 
 def _in_care() -> ColumnElement[Any]:
@@ -177,7 +222,8 @@ def _to_this_contact(chosen: Select[Any], other: Any, message: Any, batch: Any) 
 
 def reachable(medium: str) -> ColumnElement[bool]:
     """The join condition of the address that is written to."""
-    return and_(col(Address.contact_id) == col(Contact.id), col(Address.medium) == medium, col(Address.rank) == 0)
+    kind = channels.address_of(medium)
+    return and_(col(Address.contact_id) == col(Contact.id), col(Address.medium) == kind, col(Address.rank) == 0)
 
 
 def quiet_until(hours: str, zone: str, now: datetime) -> datetime | None:

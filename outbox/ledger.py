@@ -1,18 +1,34 @@
 """What became of a launch: counted, told for one contact, stopped and taken up again."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select, update
 from sqlmodel import Session, col
 
+import channels
+from contacts import troubles
 from contacts.models import Approval, Attempt, Batch, Enrolment, Launch, Message, message_state
 from contacts.store import Store, audit
 from errors import NotAllowed, Unknown
 
 AT_REST = ("sent", "held", "failed", "unknown")
+
+
+@dataclass(frozen=True)
+class Post:
+    """A launch's word to the public on one network: at what it is, why, and where it can be seen."""
+
+    medium: str
+    step: int
+    state: str
+    reason: str = ""
+    url: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (f"{self.state}{':' if self.reason else ''}", self.reason, self.url) if part)
 
 
 @dataclass
@@ -25,9 +41,10 @@ class Tally:
     note: str
     audience: int
     media: dict[str, dict[str, int]] = field(default_factory=dict)
-    posts: dict[str, str] = field(default_factory=dict)
+    posts: list[Post] = field(default_factory=list)
     reasons: dict[str, int] = field(default_factory=dict)
     delayed: dict[str, int] = field(default_factory=dict)  # why some go later than they were meant to
+    paused: dict[str, str] = field(default_factory=dict)  # media whose channel must be mended first, and how
 
     def total(self, state: str) -> int:
         return sum(counts.get(state, 0) for counts in self.media.values())
@@ -37,8 +54,8 @@ class Tally:
         waiting = self.total("queued") + self.total("sending")
         return {
             "launch": self.launch, "campaign": self.campaign, "state": self.state, "note": self.note,
-            "audience": self.audience, **totals, "waiting": waiting, "media": self.media, "posts": self.posts,
-            "reasons": self.reasons, "delayed": self.delayed,
+            "audience": self.audience, **totals, "waiting": waiting, "media": self.media,
+            "posts": [asdict(post) for post in self.posts], "reasons": self.reasons, "delayed": self.delayed, "paused": self.paused,
         }  # fmt: skip
 
 
@@ -51,16 +68,13 @@ def tally(session: Session, launch_id: int) -> Tally:
     found = Tally(launch_id, launch.campaign, launch.state, launch.note, audience)
     state = message_state().label("state")
     counted = (
-        select(col(Message.medium), addressed.label("addressed"), state, col(Message.reason), func.count())
+        select(col(Message.medium), state, col(Message.reason), func.count())
         .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
         .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
-        .where(mine)
-        .group_by(col(Message.medium), addressed, state, col(Message.reason))
+        .where(mine, addressed)
+        .group_by(col(Message.medium), state, col(Message.reason))
     )
-    for medium, to_a_contact, at, reason, count in session.execute(counted):
-        if not to_a_contact:
-            found.posts[medium] = at if not reason else f"{at}: {reason}"
-            continue
+    for medium, at, reason, count in session.execute(counted):
         counts = found.media.setdefault(medium, {})
         counts[at] = counts.get(at, 0) + count
         if reason:
@@ -69,6 +83,31 @@ def tally(session: Session, launch_id: int) -> Tally:
         col(Batch.launch_id) == launch_id, col(Batch.state) == "queued", col(Batch.delayed) != ""
     )
     found.delayed = {why: int(count) for why, count in session.execute(late.group_by(col(Batch.delayed)))}
+    found.paused = _paused(session, launch)
+    found.posts = _posts(session, launch, found.paused)
+    return found
+
+
+def _paused(session: Session, launch: Launch) -> dict[str, str]:
+    carried = {channel: medium for medium, channel in launch.content["channels"].items()}
+    stopped = (one for one in troubles.standing(session) if one.way == "speaking")
+    return {carried[one.channel]: one.reason for one in stopped if one.channel in carried}
+
+
+def _posts(session: Session, launch: Launch, paused: Mapping[str, str]) -> list[Post]:
+    public = (
+        select(col(Message.medium), col(Message.step), message_state(), col(Message.reason), col(Message.receipt))
+        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
+        .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
+        .where(col(Enrolment.launch_id) == launch.id, col(Enrolment.contact_id).is_(None))
+        .order_by(col(Message.step), col(Message.medium))
+    )
+    found = []
+    for medium, step, state, reason, receipt in session.execute(public):
+        why = reason or (paused.get(medium, "") if state == "queued" else "")
+        carried = channels.get(launch.content["channels"][medium])
+        url = carried.post_url(receipt) if receipt and state == "sent" else ""
+        found.append(Post(medium, step, state, why, url))
     return found
 
 

@@ -56,7 +56,7 @@ class _Planning:
         size = get(self.content["channels"][self.medium]).batch
         if not self._cut(spoken, variant, size):
             return
-        asked = Asked.of(self.session, self.launch, self.medium)
+        asked = Asked.of(self.session, self.launch, self.medium, self.step)
         who = self._asked(asked, spoken, variant).cte("who")
         # In the order in which they were due, so that a batch is about one time, and too late at one time.
         place = func.row_number().over(
@@ -118,7 +118,7 @@ class _Planning:
         self.session.add(batch)
         self.session.flush()
         message = Message(enrolment_id=own, step=self.step, medium=self.medium, batch_id=batch.id)
-        if _posted(self.session, self.launch, self.medium):
+        if _posted(self.session, self.launch, self.medium, self.step):
             message.state, message.reason = "held", "already posted this very text"
         self.session.add(message)
 
@@ -193,13 +193,13 @@ class _Planning:
         return int(max(self.not_before - self.now, timedelta(0)).total_seconds())
 
 
-def _posted(session: Session, launch: Launch, medium: str) -> bool:
+def _posted(session: Session, launch: Launch, medium: str, step: int) -> bool:
     posted = (
         select(col(Message.enrolment_id))
         .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
         .join(Batch, col(Batch.id) == col(Message.batch_id))
         .where(
-            col(Enrolment.launch_id).in_(Asked.of(session, launch, medium).twins),
+            col(Enrolment.launch_id).in_(Asked.of(session, launch, medium, step).twins),
             col(Enrolment.contact_id).is_(None),
             col(Message.medium) == medium,
             message_state().in_(["queued", "sending", "sent", "unknown"]),

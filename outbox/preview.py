@@ -94,7 +94,8 @@ def preview(store: Store, settings: Settings, content: dict[str, Any], now: date
         question = Question.of(content["audience"] or "everyone", words)
         seen.enrolled = audience.count(session, question, now)
         for medium in sorted({m for step in content["steps"] for m in step.get("by", ())} - set(content["public"])):
-            asked = Asked.again(session, content, seen.wording, medium)
+            say = next(step["say"] for step in content["steps"] if medium in step.get("by", ()))
+            asked = Asked.again(session, content, seen.wording, medium, say)
             reason = guards.reason(asked, Cap.of(settings), now).label("reason")
             counts = (
                 select(reason, func.count())

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, case, func, literal, null, select, text, update
+from sqlalchemy import Row, and_, case, func, literal, null, select, text, update
 from sqlmodel import Session, col
 
-from channels import get
+from channels import get, names
 from channels.base import Dispatch, Outgoing
+from contacts import troubles
 from contacts.audience.compile import latest_consent
 from contacts.models import Address, Attempt, Batch, Contact, Enrolment, Event, Launch, Message
 from contacts.store import Store, audit
@@ -59,15 +60,26 @@ def reserve(
 
 
 def _next(session: Session, now: datetime, launch: int | None) -> Batch | None:
+    """The next in order, of those whose channel may speak."""
     due = (
         select(Batch)
         .join(Launch, col(Launch.id) == col(Batch.launch_id))
-        .where(col(Batch.state) == "queued", col(Batch.due_at) <= now, col(Launch.state) == "running")
+        .where(
+            col(Batch.state) == "queued", col(Batch.due_at) <= now, col(Launch.state) == "running", *not_paused(session)
+        )
         .order_by(col(Launch.priority).desc(), col(Batch.due_at), col(Batch.id))
         .limit(1)
         .with_for_update(skip_locked=True, of=Batch)
     )
     return session.execute(due.where(col(Batch.launch_id) == launch) if launch else due).scalar()
+
+
+def not_paused(session: Session) -> list[Any]:
+    """A channel that must be mended first holds up its own messages and nobody else's."""
+    paused = [one.channel for one in troubles.standing(session) if one.way == "speaking"]
+    named = {name: get(name).medium for name in paused if name in names()}
+    carried: Any = col(Launch.content)["channels"]
+    return [~and_(col(Batch.medium) == medium, carried[medium].as_string() == name) for name, medium in named.items()]
 
 
 class _Reservation:
@@ -130,7 +142,7 @@ class _Reservation:
         if self.public:
             return select(col(Message.enrolment_id), null().label("reason")).where(*own)
         medium = self.batch.medium
-        asked = Asked.of(self.session, self.launch, medium)
+        asked = Asked.of(self.session, self.launch, medium, self.batch.step)
         # A letter may wait for the morning, or for its distance from the last one; who leaves meanwhile gets it no more.
         left = case((col(Enrolment.outcome) == "left", literal("left the campaign before it went out")), else_=null())
         return (

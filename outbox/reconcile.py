@@ -1,6 +1,7 @@
 """The honest remainder: what may or may not have been accepted, parked until evidence decides. Never a blind resend."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,6 +21,8 @@ from outbox.deliver import finish_launches
 from outbox.links import message_id
 from settings import Settings
 
+GONE = "the network took it, but it is not there: see the account before it is posted again"
+
 
 @dataclass
 class Found:
@@ -28,6 +31,7 @@ class Found:
     stale: int = 0
     accepted: int = 0
     absent: int = 0
+    gone: int = 0
     still_unknown: int = 0
 
 
@@ -42,20 +46,26 @@ async def reconcile(store: Store, now: datetime) -> Found:
         looked = await asyncio.to_thread(_question, store, batch_id)
         if looked is None:
             continue
-        attempt, dispatch = looked
-        evidence = await _evidence(attempt.channel, dispatch)
+        attempt, dispatch, receipts = looked
+        evidence = await _evidence(attempt.channel, dispatch, receipts)
         failpoint("reconciled")
         await asyncio.to_thread(_apply, store, batch_id, attempt, dispatch, evidence, now, found)
     await asyncio.to_thread(finish_launches, store, now)
     return found
 
 
-async def _evidence(name: str, dispatch: Dispatch) -> Evidence:
+async def _evidence(name: str, dispatch: Dispatch, receipts: Mapping[str, str]) -> Evidence:
     """Whatever goes wrong with one question proves nothing, and stops no other one."""
     channel = None
     try:
         channel = get(name)()
-        return await channel.look_up(dispatch)
+        if not receipts:
+            return await channel.look_up(dispatch)
+        there = {id_: await channel.read_back(receipt) for id_, receipt in receipts.items()}
+        return Evidence(
+            {id_: receipts[id_] for id_, found in there.items() if found is not False},
+            gone=frozenset(id_ for id_, found in there.items() if found is False),
+        )
     except Exception:
         return Evidence()
     finally:
@@ -91,7 +101,8 @@ def _parked(store: Store, now: datetime) -> list[int]:
         return [id_ for id_, channel, at in rows if id_ is not None and at + quarantine(channel) <= now]
 
 
-def _question(store: Store, batch_id: int) -> tuple[Attempt, Dispatch] | None:
+def _question(store: Store, batch_id: int) -> tuple[Attempt, Dispatch, dict[str, str]] | None:
+    """Of a batch: the attempt in doubt, what it carried, and the receipts that the network gave and nobody found."""
     with store.read() as session:
         batch = session.get(Batch, batch_id)
         assert batch is not None
@@ -103,7 +114,13 @@ def _question(store: Store, batch_id: int) -> tuple[Attempt, Dispatch] | None:
         ready = prepared(launch.content, batch)
         ids = _unknown(session, batch)
         asked = [Outgoing(message_id(id_, batch.step, batch.medium), "", "", (), {}) for id_ in ids]
-        return (attempt, dispatch_of(launch, batch, ready, attempt.id or 0, asked)) if asked else None
+        if not asked:
+            return None
+        given = select(col(Message.enrolment_id), col(Message.receipt)).where(
+            col(Message.batch_id) == batch.id, col(Message.enrolment_id).in_(ids), col(Message.receipt).is_not(None)
+        )
+        receipts = {message_id(id_, batch.step, batch.medium): str(said) for id_, said in session.execute(given)}
+        return attempt, dispatch_of(launch, batch, ready, attempt.id or 0, asked), receipts
 
 
 def _unknown(session: Session, batch: Batch) -> list[int]:
@@ -127,19 +144,22 @@ def _apply(
             still = set()
         accepted = {id_: receipt for id_, receipt in evidence.accepted.items() if id_ in still & asked}
         absent = sorted((evidence.absent & asked & still) - accepted.keys())
+        gone = evidence.gone & asked & still
+        set_states(session, batch, "failed", dict.fromkeys(gone, GONE))
         set_states(session, batch, "sent", dict.fromkeys(accepted, ""))
         set_receipts(session, batch, accepted)
         if absent:
             move(session, batch, [enrolment_of(id_) for id_ in absent], due_at=now)
             _reopen(session, batch)
-        if accepted or absent:
+        if accepted or absent or gone:
             audit(
                 session, now, "reconcile", "resolved", f"batch:{batch_id}",
-                attempt=attempt.id, accepted=len(accepted), absent=len(absent),
+                attempt=attempt.id, accepted=len(accepted), absent=len(absent), gone=len(gone),
             )  # fmt: skip
     found.accepted += len(accepted)
     found.absent += len(absent)
-    found.still_unknown += len(still & asked) - len(accepted) - len(absent)
+    found.gone += len(gone)
+    found.still_unknown += len(still & asked) - len(accepted) - len(absent) - len(gone)
 
 
 def _reopen(session: Session, batch: Batch) -> None:

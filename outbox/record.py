@@ -2,11 +2,12 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlmodel import Session, col
 
 from channels.base import Answer
-from contacts.models import Attempt, Batch, Launch
+from contacts import troubles
+from contacts.models import Attempt, Batch
 from contacts.store import Store, audit
 from errors import Blocked, ChannelError, Refused, TooLarge, Unavailable, Uncertain
 from failpoints import failpoint
@@ -66,7 +67,7 @@ class _Recording:
                 self._again(max(after, self._backoff()) if after else 0)
             case Blocked():
                 self._again(0)
-                self._pause(str(outcome))
+                troubles.note(self.session, self.reserved.channel, "speaking", str(outcome), self.now)
             case _:
                 self.batch.state, self.batch.finished_at = "unknown", self.now
         return _said(outcome)
@@ -106,8 +107,3 @@ class _Recording:
         second = self.ids[len(self.ids) // 2 :]
         move(self.session, self.batch, [enrolment_of(id_) for id_ in second], due_at=self.now)
         self._again(0)
-
-    def _pause(self, reason: str) -> None:
-        change = update(Launch).where(col(Launch.id) == self.batch.launch_id, col(Launch.state) == "running")
-        self.session.execute(change.values(state="paused", note=reason[:300]))
-        audit(self.session, self.now, "outbox", "paused", f"launch:{self.batch.launch_id}", because=reason[:300])

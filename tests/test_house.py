@@ -18,9 +18,11 @@ ENGINE = [
 ENGINE = [path for path in ENGINE if "migrations" not in path.parts] + [
     ROOT / f"{n}.py"
     for n in (
+        "alerts",
         "cli",
         "cli_campaigns",
         "cli_care",
+        "cli_channels",
         "cli_contacts",
         "cli_intake",
         "cli_voice",

@@ -1,20 +1,17 @@
 """Builds the application: one router per file."""
 
-from pathlib import Path
-
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from fastapi.templating import Jinja2Templates
 from sqlalchemy import text
 
 from errors import PassaparolaError
 from web import console, hooks, links, mailbox, mine, preferences, signup, surveys, visitors
 from web.console.entry import Forbidden, Outside
+from web.visitors import pages
 
 app = FastAPI(title="Passaparola", docs_url=None, redoc_url=None, openapi_url=None)
 for room in (hooks, links, preferences, mine, signup, surveys, mailbox, console):
     app.include_router(room.router)
-pages = Jinja2Templates(Path(__file__).parent / "pages")
 
 POLICY = "default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-src 'self'; form-action 'self'; base-uri 'none'"
 

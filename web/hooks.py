@@ -50,7 +50,8 @@ async def challenged(channel: str, request: Request) -> Response:
         answer = channels.webhook(channel).challenge(request.query_params)
     except (Unknown, Misconfigured):
         answer = None
-    return Response(answer, media_type="application/json") if answer else _said(404, "Nothing here asks so.")
+    kind = "application/json" if answer and answer.startswith("{") else "text/plain"
+    return Response(answer, media_type=kind) if answer else _said(404, "Nothing here asks so.")
 
 
 async def _received(channel: str, request: Request) -> Response:
@@ -67,6 +68,8 @@ async def _received(channel: str, request: Request) -> Response:
     if body is None:
         return _said(413, f"{ear.largest} bytes are the most.")
     headers = {name.lower(): value[:500] for name, value in request.headers.items()}
+    query = f"?{request.url.query}" if request.url.query else ""
+    headers |= {":path": f"{request.url.path}{query}"[:1_000], ":at": utc_now().isoformat()}
     try:
         if len(body) > LARGE:
             key = await run_in_threadpool(ear.delivery, headers, body, utc_now())

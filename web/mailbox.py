@@ -13,16 +13,15 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
-from fastapi.templating import Jinja2Templates
 
 from channels import speaking
 from outbox.render.cast import CAST
 from outbox.render.check import sample_values
 from outbox.render.frozen import frozen, house_constants, ready
 from settings import settings
+from web.visitors import pages
 
 router = APIRouter()
-pages = Jinja2Templates(Path(__file__).parent / "pages")
 SHOWN = 50
 LETTER = "default-src 'none'; img-src data: https:; style-src 'unsafe-inline'; sandbox"
 

@@ -12,6 +12,7 @@ from fastapi.templating import Jinja2Templates
 from sqlalchemy import select
 from sqlmodel import Session, col
 
+import channels
 from contacts.feedback import message_key
 from contacts.merging import resolve
 from contacts.models import Batch, Contact, Enrolment, Launch, Message
@@ -21,6 +22,7 @@ from outbox.render.frozen import wording_key
 from settings import settings
 
 pages = Jinja2Templates(Path(__file__).parent / "pages")
+pages.env.globals["look"] = channels.look
 SPOKEN = ("it", "en")
 # Scanners that say who they are, and programs that are no browser.
 MACHINES = re.compile(

@@ -11,7 +11,7 @@ from lark.exceptions import VisitError
 from lark.tree import Meta
 
 from contacts.audience import tree
-from contacts.audience.words import MEDIA, VERBS, Catalogue, is_medium
+from contacts.audience.words import VERBS, Catalogue, is_medium, media
 from errors import BadQuestion, did_you_mean
 
 LONGEST, DEEPEST = 4_000, 20
@@ -285,7 +285,7 @@ class Reader(Transformer[Token, Anything]):
 
     def _medium(self, name: Token) -> str:
         if not is_medium(name):
-            self._wrong(f"“{name}” is not a medium{did_you_mean(name, MEDIA)}", name)
+            self._wrong(f"“{name}” is not a medium{did_you_mean(name, media())}", name)
         return str(name)
 
     @v_args(meta=True)

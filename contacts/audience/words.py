@@ -1,6 +1,7 @@
 """The words that the language knows: traits, events, topics, media. What a store adds to them is in its catalogue."""
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import channels
 
@@ -32,13 +33,18 @@ VERBS = {
     "answered": "survey_answered",
 }
 
-MEDIA = ("email", "phone", "sms", "twitter", "facebook", "instagram", "linkedin", "mastodon", "bluesky", "telegram")
+ALSO_KNOWN_BY = {"phone", "instagram"}  # though nothing here speaks on it
+
+
+@cache
+def media() -> frozenset[str]:
+    """What people are reached or known by: the addresses of whatever a file in channels/ speaks or hears people on."""
+    return frozenset(ALSO_KNOWN_BY | {channels.address_of(medium) for medium in channels.media()})
 
 
 def is_medium(name: str) -> bool:
-    """One of the usual ones, one that a file in channels/ speaks, or the name of who numbers customers: a shop, a till."""
-    spoken = any(channels.get(channel).medium == name for channel in channels.names())
-    return name in MEDIA or spoken or name == "till" or name in channels.ears()
+    """One of the above, what a message goes out on, or the name of who numbers customers: a shop, a till."""
+    return name in media() or name in channels.media() or name == "till" or name in channels.ears()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from sqlalchemy import insert, select, update
 from sqlmodel import Session, col
 
 from contacts import activity
-from contacts.audience.words import MEDIA, TRAITS
+from contacts.audience.words import TRAITS, media
 from contacts.identity import address_key
 from contacts.mapping import Mapping
 from contacts.models import Address, Consent, Contact, Event, Trait
@@ -70,7 +70,7 @@ class Import:
 
     def _reader(self, header: list[str], chunk: list[Row], now: datetime) -> Reader:
         """What a custom trait is was decided when it was first seen, in this file or in an earlier one."""
-        custom = {role for role in self.mapping.columns.values() if role not in {*NAMED, *MEDIA, "ignore"}}
+        custom = {role for role in self.mapping.columns.values() if role not in {*NAMED, *media(), "ignore"}}
         custom = {role for role in custom if not role.startswith(("order_", "consent"))}
         if unknown := custom - self.seen.keys():
             with self.store.write() as session:

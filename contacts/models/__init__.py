@@ -11,6 +11,7 @@ from contacts.models.sending import (
     Enrolment,
     Launch,
     Message,
+    Trouble,
     message_state,
     wording_of,
 )
@@ -18,5 +19,5 @@ from contacts.models.sending import (
 __all__ = [
     "Activity", "Address", "Approval", "Attempt", "Audit", "Batch", "Consent", "Contact", "Conversation", "Enrolment",
     "Event", "Intake", "Launch", "Listened", "Merge", "Message", "Proposal", "Seal", "SignUp", "Staff", "Suppression",
-    "Trait", "Turn", "message_state", "wording_of",
+    "Trait", "Trouble", "Turn", "message_state", "wording_of",
 ]  # fmt: skip

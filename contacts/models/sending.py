@@ -163,6 +163,16 @@ class Attempt(SQLModel, table=True):
     receipt: str | None = None
 
 
+class Trouble(SQLModel, table=True):
+    """What keeps a channel from speaking, which pauses it, or from listening; gone as soon as it is mended."""
+
+    channel: str = Field(primary_key=True)
+    way: str = Field(primary_key=True, description="speaking or listening")
+    since: datetime = when()
+    reason: str
+    told_at: datetime | None = when(default=None, description="when whoever runs this was told")
+
+
 def wording_of(content: dict[str, Any], due_at: datetime | None = None) -> str:
     """The hash of a launch's content. With its schedule it is what is approved; without, the same wording is known again."""
     whole = {**content, "due_at": due_at.astimezone(UTC).isoformat()} if due_at else content

@@ -6,10 +6,11 @@ from channels import speaking
 from errors import PassaparolaError
 from outbox.render.cast import AN_ORDER, CAST
 from outbox.render.frozen import Frozen, Ready, frozen, house_constants, of_the_house, ready
+from outbox.render.message import ANY
 from settings import Settings
 
 HOUSE_LETTERS = {
-    "answer": ("email", "twitter"),
+    "answer": ("email", ANY),
     "confirm": ("email",),
     "your_data": ("email",),
     "forget_me": ("email",),
@@ -36,8 +37,7 @@ def check_message(settings: Settings, name: str, medium: str, campaign: str, eve
             )
             continue
         problems += _over_the_cast(cut, wording, event)
-        if channel.public:
-            problems += [f"{wording.where}: {problem}" for problem in channel.problems(cut.skeleton)]
+        problems += [f"{wording.where}: {problem}" for problem in channel.problems(cut.skeleton)]
     return problems
 
 

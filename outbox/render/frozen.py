@@ -11,6 +11,7 @@ import orjson
 from jinja2 import TemplateError
 from pydantic import BaseModel, ConfigDict
 
+from channels import get
 from channels.base import Media, Part, Skeleton
 from errors import BadContent
 from outbox.render import letter, message
@@ -32,6 +33,7 @@ class Frozen(BaseModel):
     links: tuple[str, ...] = ()
     media: tuple[tuple[str, str, str], ...] = ()  # path, words for it, sha256
     survey: Survey | None = None
+    template: str = ""
 
 
 def wording_key(message: str, variant: str, medium: str) -> str:
@@ -43,7 +45,7 @@ def frozen(home: Path, name: str, medium: str, campaign: str, settings: Settings
     """The wordings of a message on a medium, by locale. Raises Unknown, BadContent."""
     utm = {
         "utm_source": medium,
-        "utm_medium": "email" if medium == "email" else "social",
+        "utm_medium": "email" if medium == "email" else "social" if get(medium).public else "chat",
         "utm_campaign": campaign,
     }
     found = message.wordings(home, name, medium, settings.locale)
@@ -100,7 +102,9 @@ def _post(home: Path, wording: message.Wording, utm: dict[str, str]) -> Frozen:
         (str((folder / p.file).relative_to(home)), p.alt, hashlib.sha256((folder / p.file).read_bytes()).hexdigest())
         for p in wording.matter.media
     )
-    return Frozen(where=wording.where, texts={"text": text}, media=media)
+    texts, approved = {"text": text}, wording.matter.template
+    texts |= {str(n): place for n, place in enumerate(approved.places, 1)} if approved else {}
+    return Frozen(where=wording.where, texts=texts, media=media, template=approved.name if approved else "")
 
 
 class Ready:
@@ -118,7 +122,7 @@ class Ready:
         shift = 1 + max((place for part in escaped.parts.values() for place in part.order), default=-1)
         moved = {n: Part(p.statics, tuple(place + shift for place in p.order)) for n, p in unescaped.parts.items()}
         media = tuple(Media(*picture) for picture in wording.media)
-        self.skeleton = Skeleton({**moved, **escaped.parts}, media)
+        self.skeleton = Skeleton({**moved, **escaped.parts}, media, wording.template)
         self.programs, self.links, self.where = first, wording.links, wording.where
         self.subject = moved["subject"].order if "subject" in moved else ()
 

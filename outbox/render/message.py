@@ -4,6 +4,7 @@ templates/spring_launch/email.mjml      the default wording, in the house langua
                         email.it.mjml   another language
                         email.txt       a text part written by hand; without it one is made from the MJML
                         twitter.txt     a post
+                        post.txt        what is said on every network that has no file of its own
                         brief/…         a variant: the files that it says differently
 """
 
@@ -18,6 +19,7 @@ from errors import BadContent, Unknown, did_you_mean
 from outbox.render.survey import Survey
 
 FILE = re.compile(r"(?P<medium>[a-z]+)(\.(?P<locale>[a-z]{2}(-[a-z]{2})?))?\.(?P<kind>mjml|txt)")
+ANY = "post"
 MESSAGE = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -25,6 +27,14 @@ class Picture(BaseModel):
     model_config = ConfigDict(extra="forbid")
     file: str = Field(description="beside the template")
     alt: str = Field(min_length=3, description="what it shows, for those who do not see it")
+
+
+class Approved(BaseModel):
+    """Content that the network has approved beforehand, and what fills its numbered places."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str = Field(min_length=2, description="the network's own name of it, such as HX0123…")
+    places: list[str] = Field([], description="what stands in {{1}}, {{2}}, …; holes allowed")
 
 
 class FrontMatter(BaseModel):
@@ -36,6 +46,7 @@ class FrontMatter(BaseModel):
     layout: str = Field("email", pattern=r"^[a-z][a-z0-9_]*$", description="a file of templates/_layout")
     media: list[Picture] = []
     survey: Survey | None = Field(None, description="what {{ survey_url }} asks")
+    template: Approved | None = Field(None, description="for WhatsApp: what may be said at any time")
 
 
 @dataclass(frozen=True)
@@ -73,27 +84,31 @@ def wordings(home: Path, name: str, medium: str, house: str) -> dict[str, Wordin
     message, _, variant = name.partition("/")
     around = folder(home, message)
     for place in (around, around / variant) if variant and (around / variant).is_dir() else (around,):
-        for path in sorted(place.iterdir()):
-            matched = FILE.fullmatch(path.name)
-            if matched and matched["medium"] == medium and (medium != "email" or matched["kind"] == "mjml"):
-                found[matched["locale"] or house] = read(path, home)
+        found |= _in(place, home, medium, house)
     if not found:
         there = ", ".join(sorted(path.name for path in around.iterdir())) or "nothing"
-        wanted = f"{medium}.mjml" if medium == "email" else f"{medium}.txt"
+        wanted = "email.mjml" if medium == "email" else f"{medium}.txt, or {ANY}.txt for every network"
         raise BadContent(f"there is no wording for {medium}; write {wanted} (there is {there})", f"templates/{name}")
     return found
 
 
 def of_the_house(home: Path, name: str, medium: str, house: str) -> dict[str, Wording]:
     """The wordings of templates/_house/, by locale. Raises BadContent."""
-    place, found = home / "templates" / "_house" / name, {}
-    for path in sorted(place.iterdir()) if place.is_dir() else ():
-        matched = FILE.fullmatch(path.name)
-        if matched and matched["medium"] == medium and (medium != "email" or matched["kind"] == "mjml"):
-            found[matched["locale"] or house] = read(path, home)
+    place = home / "templates" / "_house" / name
+    found = _in(place, home, medium, house) if place.is_dir() else {}
     if not found:
         raise BadContent(f"there is no wording for {medium}", f"templates/_house/{name}")
     return found
+
+
+def _in(place: Path, home: Path, medium: str, house: str) -> dict[str, Wording]:
+    """A folder's wordings for a medium, by locale; a network that has none of its own is given those for any."""
+    found: dict[str, dict[str, Wording]] = {}
+    for path in sorted(place.iterdir()):
+        matched = FILE.fullmatch(path.name)
+        if matched and matched["medium"] in (medium, ANY) and (matched["kind"] == "mjml") == (medium == "email"):
+            found.setdefault(matched["medium"], {})[matched["locale"] or house] = read(path, home)
+    return found.get(medium) or (found.get(ANY, {}) if medium != "email" else {})
 
 
 def text_part(home: Path, wording: Wording, locale: str, house: str) -> Wording | None:

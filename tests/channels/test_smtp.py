@@ -27,7 +27,7 @@ async def test_each_address_is_refused_or_deferred_on_its_own(server: smtp.Fake)
     assert set(answer.refused) == {"3-0-email"}
     assert "550" in answer.refused["3-0-email"]
     assert set(answer.deferred) == {"7-0-email"}
-    assert sorted(to[0] for to, _ in server.accepted) == sorted(m.to for m in messages if m.to not in wanted.values())
+    assert sorted(to[0] for to, _ in server.letters) == sorted(m.to for m in messages if m.to not in wanted.values())
 
 
 async def test_a_line_that_breaks_after_the_body_leaves_one_message_in_doubt(server: smtp.Fake) -> None:
@@ -36,7 +36,7 @@ async def test_a_line_that_breaks_after_the_body_leaves_one_message_in_doubt(ser
     answer = await channel.send(dispatch("email", people=1))
     await channel.close()
     assert set(answer.uncertain) == {"0-0-email"}
-    assert len(server.accepted) == 1
+    assert len(server.letters) == 1
 
 
 async def test_connections_are_kept_between_batches(server: smtp.Fake) -> None:
@@ -46,7 +46,7 @@ async def test_connections_are_kept_between_batches(server: smtp.Fake) -> None:
     await channel.send(dispatch("email", people=10, attempt=2))
     assert set(channel.idle) == set(kept)
     await channel.close()
-    assert len(server.accepted) == 20
+    assert len(server.letters) == 20
 
 
 async def test_an_address_that_cannot_be_said_harms_nobody_after_it(server: smtp.Fake) -> None:
@@ -56,7 +56,7 @@ async def test_an_address_that_cannot_be_said_harms_nobody_after_it(server: smtp
     answer = await channel.send(replace(given, messages=messages))
     await channel.close()
     assert set(answer.refused) == {"1-0-email", "3-0-email", "5-0-email"}
-    assert len(server.accepted) == 3
+    assert len(server.letters) == 3
 
 
 async def test_a_server_that_does_not_take_our_sender_blocks_instead_of_failing_everybody(server: smtp.Fake) -> None:

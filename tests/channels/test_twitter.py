@@ -107,5 +107,5 @@ def test_threads_break_at_sentences_before_words() -> None:
 
 def test_a_picture_too_many_is_said_before_anyone_posts(settings: Settings, tmp_path: Path) -> None:
     assert Twitter.problems(post("x", *[Media("templates/a.png", "alt")] * 5)) == [
-        "a post carries four pictures at most"
+        "X takes 4 pictures in a post at most"
     ]

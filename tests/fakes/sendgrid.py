@@ -13,9 +13,13 @@ import json
 import os
 import re
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+
+from tests.fakes import NOBODY
 
 ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]{2,}")
 RESERVED = {
@@ -24,12 +28,39 @@ RESERVED = {
 }  # fmt: skip
 
 
+class Fake:
+    """A handle on such a server, in a process of its own."""
+
+    def __enter__(self) -> "Fake":
+        self.folder = tempfile.TemporaryDirectory()
+        self.log = Path(self.folder.name) / "log"
+        from tests.conftest import Provider
+
+        self.provider = Provider(self.log).__enter__()
+        self.env = {"SENDGRID_API_KEY": "SG.right", "SENDGRID_API_URL": self.provider.url}
+        self.wrong, self.down = {"SENDGRID_API_KEY": "{canary}"}, {"SENDGRID_API_URL": NOBODY}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.provider.__exit__(*error)
+        self.folder.cleanup()
+
+    def accepted(self) -> int:
+        return len(self.provider.accepted())
+
+    def fail(self, status: int) -> None:
+        self.provider.knobs(**({"limit": {1: 7}} if status == 429 else {"before": {1: status}}))
+
+    def lose(self) -> None:
+        self.provider.knobs(drop=[1])
+
+
 class Refusal(Exception):
     def __init__(self, status: int, message: str, field: str | None = None) -> None:
         self.status, self.message, self.field = status, message, field
 
 
-class Fake:
+class Server:
     def __init__(self, log: str) -> None:
         self.log = open(log, "ab", buffering=0)
         self.knobs: dict[str, Any] = {}
@@ -201,7 +232,7 @@ def filled(text: str, person: dict[str, Any]) -> str:
 
 
 async def main(log: str) -> None:
-    fake = Fake(log)
+    fake = Server(log)
     app = web.Application(client_max_size=64 * 1024 * 1024)
     app.router.add_post("/v3/mail/send", fake.send)
     app.router.add_get("/v3/messages", fake.messages)

@@ -9,7 +9,7 @@ from aiosmtpd.smtp import SMTP
 
 class Fake:
     def __init__(self) -> None:
-        self.accepted: list[tuple[list[str], bytes]] = []
+        self.letters: list[tuple[list[str], bytes]] = []
         self.hang_up_after_data = False
         self.takes_sender = True
 
@@ -19,7 +19,15 @@ class Fake:
             self.port = free.getsockname()[1]
         self.controller = Controller(self, hostname="127.0.0.1", port=self.port)
         self.controller.start()
+        self.env = {"SMTP_URL": f"smtp://127.0.0.1:{self.port}"}
+        self.wrong, self.down = {"SMTP_URL": "smtp://user:{canary}@127.0.0.1:9"}, {"SMTP_URL": "smtp://127.0.0.1:9"}
         return self
+
+    def accepted(self) -> int:
+        return len(self.letters)
+
+    def lose(self) -> None:
+        self.hang_up_after_data = True
 
     def __exit__(self, *error: object) -> None:
         self.controller.stop()
@@ -39,7 +47,7 @@ class Fake:
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Any, envelope: Any) -> str:
-        self.accepted.append((list(envelope.rcpt_tos), envelope.content))
+        self.letters.append((list(envelope.rcpt_tos), envelope.content))
         if self.hang_up_after_data:
             server.transport.abort()
         return "250 OK"

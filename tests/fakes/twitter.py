@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.fakes import NOBODY
+
 
 class Fake:
     def __init__(self) -> None:
@@ -19,8 +21,18 @@ class Fake:
         self.mentions: list[dict[str, Any]] = []
         self.direct: list[dict[str, Any]] = []
         self.reads: list[str] = []
+        self.hidden: set[str] = set()
         self.lose_next = False
         self.fail_next: int | None = None
+
+    def accepted(self) -> int:
+        return len(self.posts)
+
+    def lose(self) -> None:
+        self.lose_next = True
+
+    def fail(self, status: int) -> None:
+        self.fail_next = status
 
     def __enter__(self) -> "Fake":
         fake = self
@@ -37,6 +49,9 @@ class Fake:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        keys = ("CONSUMER_KEY", "CONSUMER_SECRET", "ACCESS_TOKEN", "ACCESS_TOKEN_SECRET")
+        self.env = {**{f"TWITTER_{key}": "right" for key in keys}, "TWITTER_API_URL": self.url}
+        self.wrong, self.down = {"TWITTER_ACCESS_TOKEN": "{canary}"}, {"TWITTER_API_URL": NOBODY}
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
@@ -61,6 +76,13 @@ class Fake:
             )
         if request.path.startswith("/2/dm_events"):
             return answer(request, 200, {"data": self.direct, "includes": {"users": people}, "meta": {}})
+        if found := re.match(r"/2/tweets/(\d+)", request.path):
+            there = next((p for p in self.posts if p["id"] == found[1] and p["id"] not in self.hidden), None)
+            missing = {"errors": [{"title": "Not Found Error", "detail": "Could not find tweet", "value": found[1]}]}
+            body = (
+                {"data": {"id": there["id"], "text": there["text"], "edit_history_tweet_ids": []}} if there else missing
+            )
+            return answer(request, 200, body)
         tweets = [
             {
                 "id": p["id"],

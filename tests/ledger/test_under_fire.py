@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 import failpoints
 import street
+from contacts import troubles
 from contacts.models import Launch
 from contacts.store import utc_now
 from journeys import launch
@@ -168,15 +169,18 @@ def test_a_provider_that_is_not_there_is_waited_for(world: Make, monkeypatch: py
     here.judge(launched)
 
 
-def test_a_wrong_key_pauses_the_launch_and_a_right_one_goes_on(world: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_key_pauses_the_channel_and_a_right_one_goes_on(world: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     here = world(60)
     launched = here.launched()
     monkeypatch.setenv("PASSAPAROLA_SENDGRID_API_KEY", "SG.wrong")
     here.drain()
-    assert here.tally(launched).state == "paused"
-    assert "API key" in here.tally(launched).note
+    assert here.tally(launched).state == "running"
+    assert "API key" in here.tally(launched).paused["email"]
+    here.drain()
+    assert here.tally(launched).total("queued") == 60
     monkeypatch.setenv("PASSAPAROLA_SENDGRID_API_KEY", "SG.right")
-    ledger.resume(here.store, launched, actor="Ada", now=utc_now())
+    with here.store.write() as session:
+        troubles.resume(session, "sendgrid", actor="Ada", now=utc_now())
     here.drain()
     here.judge(launched)
 

@@ -316,7 +316,7 @@ def test_two_reconciliations_at_once_send_nothing_twice(store: Store, settings: 
     found = reconcile.Found()
     for asked in questions:
         assert asked
-        attempt, dispatch = asked
+        attempt, dispatch, _ = asked
         nothing_there = Evidence(absent=frozenset(m.id for m in dispatch.messages))
         reconcile._apply(store, batch, attempt, dispatch, nothing_there, later, found)
         drained(store, settings, later)

@@ -3,11 +3,11 @@
 from fastapi import APIRouter, Depends
 from fastapi.responses import RedirectResponse, Response
 
-from web.console import audiences, campaigns, entry, inbox, people
+from web.console import audiences, campaigns, channels, entry, inbox, people
 from web.console.entry import Member, reads
 
 router = APIRouter(prefix="/console")
-for room in (entry, inbox, people, campaigns, audiences):
+for room in (entry, inbox, people, campaigns, audiences, channels):
     router.include_router(room.router)
 
 

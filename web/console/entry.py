@@ -20,13 +20,15 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from sqlmodel import col, select
 
-from contacts import staff
+import channels
+from contacts import staff, troubles
 from contacts.models import Staff
 from settings import settings
 from web.visitors import store
 
 router = APIRouter()
 pages = Jinja2Templates(Path(__file__).parent.parent / "pages" / "console")
+pages.env.globals["look"] = channels.look
 STATIC = Path(__file__).parent.parent / "static"
 COOKIE, HOURS = "passaparola_console", 12
 limiter = MovingWindowRateLimiter(MemoryStorage())
@@ -110,12 +112,21 @@ def _serializer() -> URLSafeTimedSerializer:
 
 
 def page(request: Request, template: str, member: Member | None, status: int = 200, /, **shown: Any) -> Response:
-    answer = pages.TemplateResponse(request, template, {"member": member, **shown}, status_code=status)
+    stopped = _stopped() if member else []
+    answer = pages.TemplateResponse(
+        request, template, {"member": member, "stopped": stopped, **shown}, status_code=status
+    )
     answer.headers["Content-Security-Policy"] = POLICY
     answer.headers["Cache-Control"] = "no-store"
     # Without a referrer browsers send no Origin with a form either, and that is one of our two guards.
     answer.headers["Referrer-Policy"] = "same-origin"
     return answer
+
+
+def _stopped() -> list[str]:
+    """What needs someone, on every page until it is mended."""
+    with store().read() as session:
+        return [troubles.sentence(one) for one in troubles.standing(session)]
 
 
 @router.get("/static/htmx.js", include_in_schema=False)

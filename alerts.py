@@ -1,0 +1,36 @@
+"""Telling whoever runs this that something needs them, by whatever they read: mail, chat, a phone.
+
+Through Apprise, which knows how to reach some hundred and seventy of them: PASSAPAROLA_ALERTS holds its addresses, such as
+`mailto://user:pass@example.org` or `ntfy://topic`. https://appriseit.com/
+"""
+
+import logging
+
+from contacts import troubles
+from contacts.store import Store, utc_now
+from settings import Settings
+
+log = logging.getLogger("passaparola")
+
+
+def tell(store: Store, settings: Settings) -> int:
+    """Whatever stands in the way and nobody was told of yet. Returns how many sentences; without an address they are logged."""
+    with store.read() as session:
+        if all(one.told_at for one in troubles.standing(session)):
+            return 0
+    with store.write() as session:
+        sentences = troubles.untold(session, utc_now())
+    for sentence in sentences:
+        log.warning(sentence)
+    if sentences and settings.alerts and not _sent(settings, "\n".join(sentences)):
+        log.warning("PASSAPAROLA_ALERTS: one of the addresses could not be reached")
+    return len(sentences)
+
+
+def _sent(settings: Settings, text: str) -> bool:
+    import apprise
+
+    bell = apprise.Apprise()
+    for address in settings.alerts.split():
+        bell.add(address)
+    return bool(bell.notify(title=f"{settings.organisation}: a channel needs you", body=text))

@@ -1,0 +1,114 @@
+"""What keeps a channel from speaking or listening, until someone mends it: noted once, told once, and shown wherever one looks."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+import channels
+from contacts.models import Listened, Trouble
+from contacts.store import audit
+from errors import Misconfigured, Unknown
+
+Way = Literal["speaking", "listening"]
+
+
+def note(session: Session, channel: str, way: Way, reason: str, now: datetime) -> None:
+    """A channel that may not speak is paused: nothing of any campaign goes to it, and nothing else waits for it."""
+    known = session.get(Trouble, (channel, way), with_for_update=True)
+    if known is None:
+        session.add(Trouble(channel=channel, way=way, since=now, reason=reason[:300]))
+        audit(
+            session,
+            now,
+            "outbox" if way == "speaking" else "listen",
+            "paused",
+            f"channel:{channel}",
+            because=reason[:300],
+        )
+    elif known.reason != reason[:300]:
+        known.reason = reason[:300]
+
+
+def over(session: Session, channel: str, way: Way) -> bool:
+    """It works again. Returns whether it had not."""
+    known = session.get(Trouble, (channel, way))
+    if known is not None:
+        session.delete(known)
+    return known is not None
+
+
+def resume(session: Session, channel: str, *, actor: str, now: datetime) -> None:
+    """Let a paused channel speak again. Raises Unknown: it is not paused."""
+    if not over(session, channel, "speaking"):
+        paused = sorted(one.channel for one in standing(session) if one.way == "speaking")
+        raise Unknown(f"“{channel}” is not paused; {'paused: ' + ', '.join(paused) if paused else 'no channel is'}.")
+    audit(session, now, actor, "resumed", f"channel:{channel}")
+
+
+def standing(session: Session) -> list[Trouble]:
+    """What is wrong now, the oldest first."""
+    return list(session.execute(select(Trouble).order_by(col(Trouble.since), col(Trouble.channel))).scalars())
+
+
+def untold(session: Session, now: datetime) -> list[str]:
+    """The sentences of troubles that nobody was told of yet; from now on they count as told."""
+    fresh = [one for one in standing(session) if one.told_at is None]
+    for one in fresh:
+        one.told_at = now
+    return [sentence(one) for one in fresh]
+
+
+def sentence(trouble: Trouble) -> str:
+    what = "is paused" if trouble.way == "speaking" else "hears nothing"
+    return f"{trouble.channel} {what} since {trouble.since:%d %B, %H:%M} UTC: {trouble.reason}"
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One channel as it is: `speaks` and `listens` say so, or why not; empty where it never does."""
+
+    channel: str
+    title: str
+    speaks: str
+    listens: str
+    paused: bool
+
+
+def overview(session: Session) -> list[Voice]:
+    """Every file of channels/, the paused ones first."""
+    wrong = {(one.channel, one.way): one for one in standing(session)}
+    looked = {one.source: one for one in session.execute(select(Listened)).scalars()}
+    found = []
+    for name in sorted({*channels.names(), *channels.ears()}):
+        title = channels.get(name).look.title if name in channels.names() else name.replace("_", " ")
+        speaks = (_said(wrong.get((name, "speaking"))) or _speaks(name)) if name in channels.names() else ""
+        listens = (
+            (_said(wrong.get((name, "listening"))) or _listens(name, looked.get(name)))
+            if name in channels.ears()
+            else ""
+        )
+        found.append(Voice(name, title, speaks, listens, (name, "speaking") in wrong))
+    return sorted(found, key=lambda one: not one.paused)
+
+
+def _said(trouble: Trouble | None) -> str:
+    return f"paused: {trouble.reason}" if trouble else ""
+
+
+def _speaks(name: str) -> str:
+    try:
+        channels.get(name)()
+    except Misconfigured as error:
+        return f"no: {error}"
+    return "yes"
+
+
+def _listens(name: str, looked: Listened | None) -> str:
+    if name not in channels.polls():
+        return "when told"
+    if looked is None:
+        return "never looked"
+    return f"{looked.problem or 'looked'} ({looked.at:%d %B, %H:%M} UTC)"

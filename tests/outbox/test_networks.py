@@ -1,0 +1,281 @@
+"""One campaign on every network at once: each post once, each network for itself, and none counted before it is seen."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlmodel import col
+
+import alerts
+import channels
+import street
+from channels.hearing import Said
+from contacts import troubles
+from contacts.conversations import threads
+from contacts.conversations.threads import Spoken
+from contacts.identity import address_key
+from contacts.models import Address, Event, Message, Trouble
+from contacts.store import Store, utc_now
+from errors import Unknown
+from journeys import launch
+from outbox import ledger, reconcile
+from outbox.deliver import Drain
+from outbox.render.frozen import freezer
+from settings import Settings
+from tests import fakes
+from tests.channels.test_contract import set_to
+from tests.conftest import NOW
+from tests.people import SECRET, add, crowd
+
+PUBLIC = sorted(name for name in channels.names() if channels.get(name).public)
+FAKED = [name for name in PUBLIC if name != "rss"]
+
+
+@pytest.fixture
+def networks(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[dict[str, Any]]:
+    """Every public network's fake at once, and a campaign that speaks on all of them."""
+    campaign = settings.home / "campaigns" / "hello.yaml"
+    campaign.write_text(campaign.read_text().replace("by: [email]", f"by: [email, {', '.join(PUBLIC)}]"))
+    (settings.home / "templates" / "hello" / "post.txt").write_text("The honey is here. https://shop.example/honey")
+    monkeypatch.setattr("outbox.deliver.READ_BACK", (0.0, 0.01))
+    with ExitStack() as stack:
+        there = {name: stack.enter_context(fakes.of(name)) for name in PUBLIC}
+        for fake in there.values():
+            set_to(monkeypatch, fake.env)
+        monkeypatch.setenv("PASSAPAROLA_SOCIAL_CHANNEL", "live")
+        import settings as module
+
+        module.settings.cache_clear()
+        yield there
+
+
+@pytest.fixture
+def live(networks: dict[str, Any]) -> Settings:
+    import settings as module
+
+    return module.settings()
+
+
+def released(store: Store, own: Settings) -> int:
+    freeze = freezer(own)
+    made = launch.prepare(store, own, "hello", freeze, actor="t", now=utc_now())
+    launch.approve(store, own, made.id or 0, made.hash, freeze, approver="Ada", now=utc_now())
+    street.set_going(store, own, made.id or 0, actor="t", now=utc_now())
+    return made.id or 0
+
+
+def drained(store: Store, own: Settings, now: datetime | None = None) -> None:
+    asyncio.run(Drain(store, own, clock=(lambda: now) if now else utc_now).run())
+
+
+def posts(store: Store, made: int) -> dict[str, ledger.Post]:
+    with store.read() as session:
+        return {post.medium: post for post in ledger.tally(session, made).posts}
+
+
+def test_one_step_posts_once_on_every_network_and_says_where(
+    store: Store, live: Settings, networks: dict[str, Any]
+) -> None:
+    crowd(store, 3, NOW)
+    made = released(store, live)
+    drained(store, live)
+    drained(store, live)
+    assert {name: networks[name].accepted() for name in FAKED} == dict.fromkeys(FAKED, 1)
+    found = posts(store, made)
+    assert {post.state for post in found.values()} == {"sent"}
+    assert {name for name, post in found.items() if post.url.startswith("http")} == set(FAKED)
+    with store.read() as session:
+        assert ledger.tally(session, made).total("sent") == 3
+
+
+def test_a_network_that_fails_holds_up_no_other_and_goes_on_when_it_is_mended(
+    store: Store, live: Settings, networks: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd(store, 3, NOW)
+    set_to(monkeypatch, networks["facebook"].wrong, "revoked")
+    networks["linkedin"].fail(429)
+    made = released(store, live)
+    drained(store, live)
+    found = posts(store, made)
+    assert {name for name, post in found.items() if post.state == "sent"} == set(PUBLIC) - {"facebook", "linkedin"}
+    assert "passaparola channel resume facebook" in found["facebook"].reason
+    with store.read() as session:
+        assert ledger.tally(session, made).total("sent") == 3
+        assert [one.channel for one in troubles.overview(session) if one.paused] == ["facebook"]
+    calls = len(networks["facebook"].calls)
+    drained(store, live)
+    assert len(networks["facebook"].calls) == calls
+    set_to(monkeypatch, networks["facebook"].env)
+    with store.write() as session:
+        troubles.resume(session, "facebook", actor="Ada", now=utc_now())
+    drained(store, live, utc_now() + timedelta(minutes=20))
+    assert {post.state for post in posts(store, made).values()} == {"sent"}
+    assert {name: networks[name].accepted() for name in FAKED} == dict.fromkeys(FAKED, 1)
+
+
+def test_a_paused_channel_is_told_once_to_whoever_runs_this(
+    store: Store, live: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(alerts, "_sent", lambda settings, text: told.append(text) or True)
+    own = live.model_copy(update={"alerts": "json://127.0.0.1:9"})
+    for _ in range(2):
+        with store.write() as session:
+            troubles.note(session, "facebook", "speaking", "the page token is over", NOW)
+        alerts.tell(store, own)
+    assert len(told) == 1
+    assert "facebook is paused since 21 April, 09:00 UTC: the page token is over" in told[0]
+    with store.write() as session:
+        troubles.resume(session, "facebook", actor="Ada", now=NOW)
+    with store.read() as session, pytest.raises(Unknown, match="not paused"):
+        troubles.resume(session, "facebook", actor="Ada", now=NOW)
+    with store.write() as session:
+        troubles.note(session, "facebook", "speaking", "again", NOW)
+    alerts.tell(store, own)
+    assert len(told) == 2
+
+
+@pytest.mark.parametrize("name", FAKED)
+def test_a_lost_answer_ends_as_one_post(name: str, store: Store, live: Settings, networks: dict[str, Any]) -> None:
+    """By the whole way: call, doubt, look-up, and a second call only where the first was certainly in vain."""
+    networks[name].lose()
+    made = released(store, live)
+    drained(store, live)
+    assert posts(store, made)[name].state == "unknown"
+    later = utc_now() + timedelta(hours=1)
+    asyncio.run(reconcile.reconcile(store, later))
+    drained(store, live, later)
+    assert networks[name].accepted() == 1
+    assert posts(store, made)[name].state == ("unknown" if name == "telegram" else "sent")
+
+
+@pytest.mark.parametrize("name", [name for name in FAKED if name != "telegram"])
+def test_a_post_that_never_appears_is_not_reported_as_sent_nor_posted_again(
+    name: str, store: Store, live: Settings, networks: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = channels.get(name)
+    read = kind.read_back
+
+    async def nowhere(self: Any, receipt: str) -> bool | None:
+        networks[name].hidden.add(receipt)
+        return await read(self, receipt)
+
+    monkeypatch.setattr(kind, "read_back", nowhere)
+    made = released(store, live)
+    drained(store, live)
+    assert posts(store, made)[name].state == "unknown"
+    later = utc_now() + timedelta(hours=1)
+    asyncio.run(reconcile.reconcile(store, later))
+    drained(store, live, later)
+    ended = posts(store, made)[name]
+    assert (ended.state, "see the account" in ended.reason) == ("failed", True)
+    assert networks[name].accepted() == 1
+
+
+def test_a_post_that_appears_late_is_sent_after_all(
+    store: Store, live: Settings, networks: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, late = channels.get("linkedin"), [True]
+    read = kind.read_back
+
+    async def slowly(self: Any, receipt: str) -> bool | None:
+        return False if late[0] else await read(self, receipt)
+
+    monkeypatch.setattr(kind, "read_back", slowly)
+    made = released(store, live)
+    drained(store, live)
+    late[0] = False
+    asyncio.run(reconcile.reconcile(store, utc_now() + timedelta(hours=1)))
+    assert posts(store, made)["linkedin"].state == "sent"
+
+
+def test_the_same_words_again_are_posted_on_no_network_twice(
+    store: Store, live: Settings, networks: dict[str, Any]
+) -> None:
+    for _ in range(2):
+        released(store, live)
+        drained(store, live)
+    assert {name: networks[name].accepted() for name in FAKED} == dict.fromkeys(FAKED, 1)
+
+
+def on_the_phone(store: Store, name: str, medium: str) -> int:
+    """Someone who said yes on a medium of their phone."""
+    from contacts import consent
+
+    with store.write() as session:
+        id_ = add(session, name, NOW)
+        number = f"+3934700000{id_:02}"
+        session.add(Address(medium="phone", value=number, contact_id=id_, key=address_key(SECRET, "phone", number)))
+        session.flush()
+        consent.record(session, id_, medium, "newsletter", True, at=NOW, source="the tests", basis="consent")
+    return id_
+
+
+def test_whatsapp_writes_freely_only_to_who_wrote_within_a_day(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lucia, _ = on_the_phone(store, "Lucia", "whatsapp"), on_the_phone(store, "Marco", "whatsapp")
+    campaign = settings.home / "campaigns" / "hello.yaml"
+    campaign.write_text(campaign.read_text().replace("by: [email]", "by: [whatsapp]"))
+    free = settings.home / "templates" / "hello" / "whatsapp.txt"
+    free.write_text("Ciao, the honey is here.")
+    with store.write() as session:
+        event = Event(
+            contact_id=lucia,
+            kind="replied",
+            at=utc_now(),
+            received_at=utc_now(),
+            source="whatsapp",
+            source_id="1",
+            medium="whatsapp",
+        )
+        session.add(event)
+        session.flush()
+        spoken = Spoken(lucia, event.id or 0, "whatsapp", "whatsapp", utc_now(), Said("I love your honey"))
+        threads.listen(session, settings, spoken, utc_now())
+    made = released(store, settings)
+    drained(store, settings)
+    with store.read() as session:
+        found = ledger.tally(session, made)
+    assert found.total("sent") == 1
+    assert any("more than 24 hours ago" in why for why in found.reasons)
+    free.write_text(
+        "---\ntemplate: {name: HX1, places: ['{{ contact.first_name }}']}\n---\nCiao, {{ contact.first_name }}."
+    )
+    again = released(store, settings)
+    drained(store, settings)
+    with store.read() as session:
+        assert ledger.tally(session, again).total("sent") == 2
+
+
+def test_a_stop_by_sms_is_a_no_to_sms_and_to_nothing_else(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from urllib.parse import urlencode
+
+    from contacts.intake import raw
+
+    lucia = on_the_phone(store, "Lucia", "sms")
+    body = urlencode({"MessageSid": "SM1", "From": f"+3934700000{lucia:02}", "Body": "Stop"}).encode()
+    with store.write() as session:
+        raw.keep(
+            session, "sms", "SM1:said", {":path": "/webhooks/sms", ":at": utc_now().isoformat()}, body, utc_now(), True
+        )
+    street.decide(store, settings, utc_now(), actor="t")
+    campaign = settings.home / "campaigns" / "hello.yaml"
+    campaign.write_text(campaign.read_text().replace("by: [email]", "by: [sms, email]"))
+    (settings.home / "templates" / "hello" / "sms.txt").write_text("The honey is here. Reply STOP to opt out.")
+    made = released(store, settings)
+    drained(store, settings)
+    with store.read() as session:
+        states = Counter(
+            (row.medium, row.state or "sent", row.reason) for row in session.execute(select(Message)).scalars()
+        )
+        assert session.execute(select(col(Trouble.channel))).first() is None
+    assert states == {("sms", "held", "said no to newsletter by sms"): 1, ("email", "sent", None): 1}
+    assert made
