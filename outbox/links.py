@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from itsdangerous import BadSignature, Signer
 from itsdangerous.signer import SigningAlgorithm
 
-Purpose = Literal["click", "unsubscribe", "preferences", "survey", "pixel", "box", "confirm", "data", "forget"]
+Purpose = Literal["click", "unsubscribe", "preferences", "survey", "pixel", "box", "confirm", "data", "forget", "word"]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
 
@@ -55,6 +55,10 @@ class Links:
 
     def pixel(self, message: str) -> str:
         return f"{self.public_url}/o/{self.token('pixel', message)}"
+
+    def word(self, message: str) -> str:
+        """The sharer's own link."""
+        return f"{self.public_url}/w/{self.token('word', message)}"
 
     def clicks(self, message: str, count: int) -> list[str]:
         base = f"{self.public_url}/c/{self.token('click', message)}/"

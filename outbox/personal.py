@@ -9,6 +9,7 @@ from channels.base import Outgoing
 from channels.naming import named
 from contacts.models import Batch, Event
 from outbox.links import Links, message_id
+from outbox.render import share
 from outbox.render.frozen import Ready, constants
 from settings import Settings
 
@@ -22,7 +23,7 @@ class Personal:
     def __init__(self, content: Mapping[str, Any], batch: Batch, settings: Settings, ready_: Ready) -> None:
         self.ready, self.batch, self.settings = ready_, batch, settings
         self.links = Links(settings.secret, settings.public_url)
-        self.constants = constants(content)
+        self.constants, self.campaign = constants(content), content["campaign"]
         self.public = batch.medium in content["public"]
         self.answers = content.get("basis") == "transactional"
         self.headers: dict[str, str] = content.get("headers", {})
@@ -46,6 +47,9 @@ class Personal:
             "survey_url": self.links.survey(id_),
             "pixel_url": self.links.pixel(id_) if tracking and not self.answers else "",
         }
+        if self.ready.share:
+            own = self.links.word(id_) if tracking else ""
+            given["share"] = share.links(self.ready.share, self.campaign, own)
         if kind:
             money = {} if amount is None else {"amount": amount, "currency": currency}
             given["event"] = {"at": at, **properties, "kind": kind, **money}

@@ -5,12 +5,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy import text
 
 from errors import PassaparolaError
-from web import console, hooks, links, mailbox, mine, preferences, signup, surveys, visitors
+from web import console, feed, hooks, links, mailbox, mine, preferences, signup, surveys, visitors, word
 from web.console.entry import Forbidden, Outside
 from web.visitors import pages
 
 app = FastAPI(title="Passaparola", docs_url=None, redoc_url=None, openapi_url=None)
-for room in (hooks, links, preferences, mine, signup, surveys, mailbox, console):
+for room in (hooks, links, word, feed, preferences, mine, signup, surveys, mailbox, console):
     app.include_router(room.router)
 
 POLICY = "default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-src 'self'; form-action 'self'; base-uri 'none'"

@@ -7,10 +7,11 @@ from fastapi.responses import Response
 
 from contacts import surveys
 from contacts.store import utc_now
+from outbox.render import share
 from outbox.render.survey import Survey
 from settings import settings
 from web.links import touched
-from web.visitors import Visitor, lost, machine, named, page, store
+from web.visitors import Visitor, links, lost, machine, named, page, store
 
 router = APIRouter()
 LONGEST = 2_000
@@ -66,4 +67,11 @@ def _shown(
     request: Request, found: Visitor, asked: Survey, given: int | None, *, done: bool, status: int = 200
 ) -> Response:
     language = found.person.language or settings().locale
-    return page(request, "survey.html", language, status, asked=asked, given=given, done=done)
+    sharing = _sharing(found) if done else []
+    return page(request, "survey.html", language, status, asked=asked, given=given, done=done, sharing=sharing)
+
+
+def _sharing(found: Visitor) -> list[tuple[str, str]]:
+    """What the letter lets them pass on, they may pass on here."""
+    said = found.wording().get("share")
+    return share.shown(said, found.launch.campaign, links().word(found.name) if found.tracked else "") if said else []

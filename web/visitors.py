@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 import channels
+from contacts.audience.compile import latest_consent
 from contacts.feedback import message_key
 from contacts.merging import resolve
 from contacts.models import Batch, Contact, Enrolment, Launch, Message
@@ -51,6 +52,7 @@ class Visitor:
     launch: Launch
     person: Contact
     batch: Batch | None
+    tracked: bool  # whether they allow that we know what they follow and pass on
 
     @property
     def contact(self) -> int:
@@ -93,7 +95,8 @@ def named(session: Session, purpose: Purpose, token: str) -> Visitor | None:
     if person is None or person.erased_at:
         return None
     batch = session.execute(select(Batch).where(col(Batch.id) == message.batch_id)).scalar()
-    return Visitor(message, enrolment, launch, person, batch)
+    allowed = select(latest_consent(col(Contact.id), message.medium, "tracking")).where(col(Contact.id) == person.id)
+    return Visitor(message, enrolment, launch, person, batch, bool(session.execute(allowed).scalar()))
 
 
 def page(request: Request, name: str, language: str | None, status: int = 200, **shown: Any) -> Response:

@@ -23,6 +23,7 @@ EVENTS = (
     "checkout_started", "product_viewed", "product_added", "product_reviewed", "cart_viewed",
     "coupon_applied", "survey_answered", "signed_up", "store_visited",
     "delivered", "bounced", "opened", "clicked", "replied", "mentioned", "liked", "shared", "complained", "unsubscribed",
+    "friend_visited",
 )  # fmt: skip
 
 VERBS = {

@@ -7,6 +7,7 @@ from errors import PassaparolaError
 from outbox.render.cast import AN_ORDER, CAST
 from outbox.render.frozen import Frozen, Ready, frozen, house_constants, of_the_house, ready
 from outbox.render.message import ANY
+from outbox.render.share import links
 from settings import Settings
 
 HOUSE_LETTERS = {
@@ -75,7 +76,9 @@ def _over_the_cast(cut: Ready, wording: Frozen, event: str | None) -> list[str]:
 
 def sample_values(contact: dict[str, object], wording: Frozen, event: str | None) -> dict[str, object]:
     """What a template is given in a preview: links that lead nowhere, and an order like any other."""
-    followed = {"event": {**AN_ORDER, "kind": event}} if event else {}
+    followed: dict[str, object] = {"event": {**AN_ORDER, "kind": event}} if event else {}
+    if wording.share:
+        followed |= {"share": links(wording.share, "preview")}
     return followed | {
         "contact": contact,
         "links": list(wording.links),

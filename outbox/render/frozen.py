@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ from pydantic import BaseModel, ConfigDict
 from channels import get
 from channels.base import Media, Part, Skeleton
 from errors import BadContent
-from outbox.render import letter, message
+from outbox.render import letter, message, share
 from outbox.render.holes import Program, cut
-from outbox.render.letter import with_utm
+from outbox.render.share import MARK, Share
 from outbox.render.survey import Survey
+from outbox.render.utm import with_utm
 from settings import Settings
 
 SHIPPED = Path(__file__).parents[2]
@@ -34,6 +36,7 @@ class Frozen(BaseModel):
     media: tuple[tuple[str, str, str], ...] = ()  # path, words for it, sha256
     survey: Survey | None = None
     template: str = ""
+    share: Share | None = None
 
 
 def wording_key(message: str, variant: str, medium: str) -> str:
@@ -50,8 +53,25 @@ def frozen(home: Path, name: str, medium: str, campaign: str, settings: Settings
     }
     found = message.wordings(home, name, medium, settings.locale)
     if medium == "email":
-        return {locale: _email(home, locale, wording, utm, settings) for locale, wording in found.items()}
-    return {locale: _post(home, wording, utm) for locale, wording in found.items()}
+        shared = {locale: _shared(wording, medium, campaign, locale) for locale, wording in found.items()}
+        return {locale: _email(home, locale, wording, utm, settings) for locale, wording in shared.items()}
+    return {locale: _post(home, _shared(wording, medium, campaign, locale), utm) for locale, wording in found.items()}
+
+
+def _shared(wording: message.Wording, medium: str, campaign: str, locale: str) -> message.Wording:
+    """With its share bar, where it has one. Raises BadContent: it has one half of it."""
+    said = wording.matter.share
+    if (MARK in wording.body) != (said is not None):
+        lacks = (
+            f"“share” in the front matter wants {MARK} in the text"
+            if said
+            else f"{MARK} wants “share” in the front matter"
+        )
+        raise BadContent(f"{lacks}, so that it is known what is passed on and where", f"{wording.where}:1")
+    if said is None:
+        return wording
+    bar = share.row(said, locale) if medium == "email" else share.line(said, campaign, locale)
+    return replace(wording, body=wording.body.replace(MARK, bar))
 
 
 def of_the_house(settings: Settings, name: str, medium: str) -> dict[str, Any]:
@@ -81,7 +101,8 @@ def _email(
         if one not in compiled.html:
             raise BadContent(f"the footer lacks {{{{ {one} }}}}, which the law asks for", around.where)
     texts = {"subject": " ".join(wording.matter.subject.split()), "html": compiled.html, "text": compiled.text}
-    return Frozen(where=wording.where, texts=texts, links=compiled.links, survey=wording.matter.survey)
+    matter = wording.matter
+    return Frozen(where=wording.where, texts=texts, links=compiled.links, survey=matter.survey, share=matter.share)
 
 
 def _post(home: Path, wording: message.Wording, utm: dict[str, str]) -> Frozen:
@@ -123,7 +144,7 @@ class Ready:
         moved = {n: Part(p.statics, tuple(place + shift for place in p.order)) for n, p in unescaped.parts.items()}
         media = tuple(Media(*picture) for picture in wording.media)
         self.skeleton = Skeleton({**moved, **escaped.parts}, media, wording.template)
-        self.programs, self.links, self.where = first, wording.links, wording.where
+        self.programs, self.links, self.where, self.share = first, wording.links, wording.where, wording.share
         self.subject = moved["subject"].order if "subject" in moved else ()
 
     def values(self, given: Mapping[str, Any]) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ Blocks travel through the compilers as comments and expressions as words, so `{%
 import html
 import re
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import css_inline
 from inscriptis import get_text
@@ -17,6 +16,7 @@ from mjml import mjml2html
 from errors import BadContent
 from outbox.render.dialect import Dialect
 from outbox.render.message import Wording
+from outbox.render.utm import with_utm
 
 TAGS = frozenset(
     [
@@ -172,14 +172,6 @@ class _Links:
         if target not in self.targets:
             self.targets[target] = self.aside.word(f"{{{{ links[{len(self.targets)}] }}}}")
         return self.targets[target]
-
-
-def with_utm(url: str, utm: dict[str, str]) -> str:
-    """What the author wrote into the address stands."""
-    parts = urlsplit(url)
-    given = parse_qsl(parts.query, keep_blank_values=True)
-    added = [(name, value) for name, value in utm.items() if name not in dict(given)]
-    return urlunsplit(parts._replace(query=urlencode([*given, *added])))
 
 
 def _as_text(mjml: str, where: str) -> str:

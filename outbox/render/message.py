@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contacts.content import from_yaml
 from errors import BadContent, Unknown, did_you_mean
+from outbox.render.share import Share
 from outbox.render.survey import Survey
 
 FILE = re.compile(r"(?P<medium>[a-z]+)(\.(?P<locale>[a-z]{2}(-[a-z]{2})?))?\.(?P<kind>mjml|txt)")
@@ -46,6 +47,7 @@ class FrontMatter(BaseModel):
     layout: str = Field("email", pattern=r"^[a-z][a-z0-9_]*$", description="a file of templates/_layout")
     media: list[Picture] = []
     survey: Survey | None = Field(None, description="what {{ survey_url }} asks")
+    share: Share | None = Field(None, description="what <!-- share --> passes on")
     template: Approved | None = Field(None, description="for WhatsApp: what may be said at any time")
 
 
