@@ -75,6 +75,7 @@ def _post(dispatch: Dispatch, message: Outgoing) -> bytes:
     post = {
         "medium": dispatch.medium,
         "campaign": dispatch.campaign,
+        "to": message.to,
         "text": dispatch.skeleton.parts["text"].fill(message.values),
         "media": [{"path": media.path, "alt": media.alt} for media in dispatch.skeleton.media],
         "at": datetime.now(UTC).isoformat(),

@@ -86,11 +86,8 @@ class Sendgrid(Channel):
         except (TimeoutError, aiohttp.ClientError, orjson.JSONDecodeError, AttributeError):
             return Evidence()
         receipt = str(found[0].get("msg_id", "")).partition(".")[0] if found else ""
-        return (
-            Evidence(accepted=dict.fromkeys((message.id for message in dispatch.messages), receipt))
-            if found
-            else Evidence()
-        )
+        ids = (message.id for message in dispatch.messages)
+        return Evidence(accepted=dict.fromkeys(ids, receipt)) if found else Evidence()
 
     @classmethod
     def must_go_alone(cls, dispatch: Dispatch) -> set[str]:

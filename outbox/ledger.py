@@ -1,6 +1,6 @@
 """What became of a launch: counted, told for one contact, stopped and taken up again."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -8,27 +8,13 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlmodel import Session, col
 
-import channels
-from contacts import troubles
 from contacts.models import Approval, Attempt, Batch, Enrolment, Launch, Message, message_state
 from contacts.store import Store, audit
 from errors import NotAllowed, Unknown
+from outbox import posts
+from outbox.posts import Post
 
 AT_REST = ("sent", "held", "failed", "unknown")
-
-
-@dataclass(frozen=True)
-class Post:
-    """A launch's word to the public on one network: at what it is, why, and where it can be seen."""
-
-    medium: str
-    step: int
-    state: str
-    reason: str = ""
-    url: str = ""
-
-    def __str__(self) -> str:
-        return " ".join(part for part in (f"{self.state}{':' if self.reason else ''}", self.reason, self.url) if part)
 
 
 @dataclass
@@ -83,31 +69,8 @@ def tally(session: Session, launch_id: int) -> Tally:
         col(Batch.launch_id) == launch_id, col(Batch.state) == "queued", col(Batch.delayed) != ""
     )
     found.delayed = {why: int(count) for why, count in session.execute(late.group_by(col(Batch.delayed)))}
-    found.paused = _paused(session, launch)
-    found.posts = _posts(session, launch, found.paused)
-    return found
-
-
-def _paused(session: Session, launch: Launch) -> dict[str, str]:
-    carried = {channel: medium for medium, channel in launch.content["channels"].items()}
-    stopped = (one for one in troubles.standing(session) if one.way == "speaking")
-    return {carried[one.channel]: one.reason for one in stopped if one.channel in carried}
-
-
-def _posts(session: Session, launch: Launch, paused: Mapping[str, str]) -> list[Post]:
-    public = (
-        select(col(Message.medium), col(Message.step), message_state(), col(Message.reason), col(Message.receipt))
-        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
-        .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
-        .where(col(Enrolment.launch_id) == launch.id, col(Enrolment.contact_id).is_(None))
-        .order_by(col(Message.step), col(Message.medium))
-    )
-    found = []
-    for medium, step, state, reason, receipt in session.execute(public):
-        why = reason or (paused.get(medium, "") if state == "queued" else "")
-        carried = channels.get(launch.content["channels"][medium])
-        url = carried.post_url(receipt) if receipt and state == "sent" else ""
-        found.append(Post(medium, step, state, why, url))
+    found.paused = posts.paused(session, launch)
+    found.posts = posts.of(session, launch, found.paused)
     return found
 
 

@@ -45,7 +45,8 @@ class Entry:
         return [part for part in self.text.split("\n\n") if part.strip()]
 
 
-@router.api_route("/feed.xml", methods=["GET", "HEAD"])
+@router.head("/feed.xml", include_in_schema=False)
+@router.get("/feed.xml")
 def feed(request: Request) -> Response:
     own = settings()
     with store().read() as session:

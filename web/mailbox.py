@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
+import channels
 from channels import speaking
 from outbox.render.cast import CAST
 from outbox.render.check import sample_values
@@ -22,7 +23,7 @@ from settings import settings
 from web.visitors import pages
 
 router = APIRouter()
-SHOWN = 50
+SHOWN, LATEST = 50, 8
 LETTER = "default-src 'none'; img-src data: https:; style-src 'unsafe-inline'; sandbox"
 
 
@@ -68,9 +69,19 @@ def inbox(request: Request, page: int = 0) -> Response:
         "count": len(files),
         "page": page,
         "pages": (len(files) + SHOWN - 1) // SHOWN,
-        "posts": _posts(),
+        "posts": _posts()[:LATEST],
     }
     return pages.TemplateResponse(request, "mailbox.html", shown)
+
+
+@router.get("/timeline")
+def timeline(request: Request) -> Response:
+    """Every network side by side, each post as it would look there."""
+    _local_only(request)
+    posts = _posts()
+    media = sorted({post["medium"] for post in posts}, key=lambda medium: channels.look(medium).title.lower())
+    walls = [(channels.look(medium), [post for post in posts if post["medium"] == medium]) for medium in media]
+    return pages.TemplateResponse(request, "timeline.html", {"walls": walls})
 
 
 def _posts() -> list[dict[str, Any]]:
@@ -79,11 +90,26 @@ def _posts() -> list[dict[str, Any]]:
         sorted(path.name for path in root.iterdir() if path.is_dir() and path.name != "email") if root.is_dir() else []
     )
     posts = [
-        json.loads(path.read_text(encoding="utf-8")) | {"organisation": settings().organisation}
-        for medium in media
-        for path in _files(medium)
+        _as_there(json.loads(path.read_text(encoding="utf-8"))) for medium in media for path in _files(medium)[:SHOWN]
     ]
-    return sorted(posts, key=lambda post: str(post["at"]), reverse=True)[:SHOWN]
+    return sorted(posts, key=lambda post: str(post["at"]), reverse=True)
+
+
+def _as_there(post: dict[str, Any]) -> dict[str, Any]:
+    """With what the page needs to show it as its network does."""
+    medium = str(post["medium"])
+    spoken = channels.get(medium) if medium in channels.names() else None
+    look = channels.look(medium)
+    pieces = [_folded(piece, look.fold) for piece in (spoken.as_posted(post["text"]) if spoken else [post["text"]])]
+    return post | {"look": look, "pieces": pieces, "organisation": settings().organisation}
+
+
+def _folded(text: str, after: int) -> tuple[str, str]:
+    """What is seen at once, and what behind "more"; no word is cut."""
+    if not after or len(text) <= after:
+        return text, ""
+    cut = max(text.rfind(" ", 0, after), text.rfind("\n", 0, after), 1)
+    return text[:cut], text[cut:]
 
 
 def _letter(name: str) -> Path:
@@ -145,11 +171,10 @@ def preview(request: Request, campaign: str, message: str, medium: str, locale: 
     filled = {name: part.fill(values) for name, part in cut.skeleton.parts.items()}
     if "html" in filled:
         return HTMLResponse(filled["html"], headers={"Content-Security-Policy": LETTER})
-    post = {
-        "text": filled["text"],
-        "media": [{"path": p, "alt": a} for p, a, _ in wordings[locale].media],
-        "organisation": own.organisation,
-    }
-    return pages.TemplateResponse(
-        request, "post.html", {"post": post, "note": speaking(medium, own).note(cut.skeleton)}
-    )
+    post = _as_there(
+        {
+            "medium": medium, "text": filled["text"], "note": speaking(medium, own).note(cut.skeleton),
+            "media": [{"path": p, "alt": a} for p, a, _ in wordings[locale].media],
+        }
+    )  # fmt: skip
+    return pages.TemplateResponse(request, "post.html", {"post": post})

@@ -60,6 +60,7 @@ def row(share: Share, locale: str) -> str:
     title = html.escape(share.title or TITLES.get(locale[:2], TITLES["en"]))
     names = {**networks(), "email": "Email"}
     drawn = " · ".join(f'<a href="{{{{ share.{medium} }}}}">{html.escape(name)}</a>' for medium, name in names.items())
+    drawn += ' · <a href="{{ public_url }}/feed.xml">RSS</a>'
     here = HERE.get(locale[:2], HERE["en"])
     return (
         f'<mj-section><mj-column><mj-text css-class="small" padding="14px 28px 0"><b>{title}</b></mj-text>'

@@ -8,7 +8,7 @@ from channels import speaking
 from contacts import audience
 from journeys import campaign
 from journeys.check import check_content
-from outbox.render.check import check_message
+from outbox.render.check import check_message, sample_values
 from outbox.render.frozen import constants, frozen, ready
 from settings import Settings
 from tests.conftest import ROOT
@@ -32,13 +32,7 @@ def test_the_letter_is_light_has_no_foreign_images_and_a_way_out(locale: str) ->
     wording = frozen(ROOT, "spring_launch", "email", "spring_launch", HOUSE)[locale]
     content = {"campaign": "c", "title": "t", "sender": {"organisation": "O", "postal_address": "P", "public_url": "u"}}
     cut = ready(wording, locale, constants(content))
-    given = {
-        "contact": {"first_name": "Anna", "country": "IT"},
-        "links": ["https://x"],
-        "unsubscribe_url": "UNSUB",
-        "preferences_url": "PREF",
-        "pixel_url": "",
-    }
+    given = sample_values({"first_name": "Anna", "country": "IT"}, wording, None) | {"unsubscribe_url": "UNSUB"}
     html = cut.skeleton.parts["html"].fill(cut.values(given))
     assert len(html) < 102_000, "Gmail clips longer letters"
     assert "UNSUB" in html
