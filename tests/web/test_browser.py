@@ -230,11 +230,11 @@ def test_no_page_has_a_fault_that_axe_knows_of_on_a_phone_or_a_desk(house: House
     public = {
         "signup-it": "/signup?lang=it", "signup-en": "/signup?lang=en", "unsubscribe": links.unsubscribe("1-0-email"), "preferences-it": links.preferences("1-0-email"),
         "preferences-en": links.preferences("2-0-email"), "survey": links.survey("1-0-email") + "?score=9", "data": f"/data/{links.token('data', data)}",
-        "forget": f"/forget/{links.token('forget', data)}", "lost": "/u/nonsense", "mailbox": "/mailbox", "login": "/console/login",
+        "forget": f"/forget/{links.token('forget', data)}", "lost": "/u/nonsense", "mailbox": "/mailbox", "timeline": "/timeline", "login": "/console/login",
     }  # fmt: skip
     inside = {
         "inbox": "/console/inbox?state=", "conversation": "/console/inbox/1", "people": "/console/people?q=alice", "person": "/console/people/1", "campaigns": "/console/campaigns",
-        "campaign": "/console/campaigns/hello", "audiences": "/console/audiences?q=everyone", "audience": "/console/audiences/readers?contact=1",
+        "campaign": "/console/campaigns/hello", "audiences": "/console/audiences?q=everyone", "audience": "/console/audiences/readers?contact=1", "channels": "/console/channels",
     }  # fmt: skip
     faults = []
     for size, viewport in (("phone", PHONE), ("desk", DESK)):

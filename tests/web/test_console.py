@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from channels.hearing import Said
-from contacts import consent, staff
+from contacts import consent, staff, troubles
 from contacts.conversations import threads
 from contacts.conversations.threads import Spoken
 from contacts.models import Conversation, Event, Merge, Proposal, Staff, Turn
@@ -289,3 +289,19 @@ def test_an_erased_person_leaves_the_inbox(console: TestClient, store: Store) ->
     with store.read() as session:
         assert session.execute(select(func.count()).select_from(Turn)).scalar_one() == 0
     assert "forgotten" in console.get("/console/people/1").text
+
+
+def test_a_channel_that_stopped_is_on_every_page_until_an_admin_lets_it_go_on(
+    console: TestClient, store: Store
+) -> None:
+    with store.write() as session:
+        troubles.note(session, "twitter", "speaking", "X refused the keys", NOW)
+    enter(console, "marketer")
+    assert "twitter is paused since 21 April" in console.get("/console/inbox").text
+    assert "go on</button>" not in console.get("/console/channels").text
+    token = enter(console)
+    assert "go on</button>" in console.get("/console/channels").text
+    headers = {"Origin": "https://shop.example"}
+    assert console.post("/console/channels/twitter/resume", data={"token": token}, headers=headers).status_code == 303
+    assert "is paused" not in console.get("/console/inbox").text
+    assert console.post("/console/channels/twitter/resume", data={"token": token}, headers=headers).status_code == 400
