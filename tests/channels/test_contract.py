@@ -217,11 +217,11 @@ async def test_its_secrets_are_in_no_error(kind: type[Channel], fake: Any, monke
 async def test_another_picture_than_the_approved_one_is_not_posted(
     kind: type[Channel], fake: Any, settings: Settings
 ) -> None:
-    if not kind.public or fake.accepted() is None:
-        pytest.skip("it carries no pictures of ours")
     (settings.home / "templates" / "hello" / "box.png").write_bytes(b"\x89PNG" + b"0" * 1000)
-    channel = kind()
     swapped = Skeleton(POST.parts, (Media("templates/hello/box.png", "An open box", "0" * 64),))
+    if not kind.public or fake.accepted() is None or kind.problems(swapped):
+        pytest.skip("it carries no pictures of ours")
+    channel = kind()
     with pytest.raises(Refused, match="approved"):
         await channel.send(dispatch(kind.medium, skeleton=swapped))
     await channel.close()

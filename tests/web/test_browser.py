@@ -32,7 +32,7 @@ from tests import providers
 from tests.conftest import NOW, ROOT
 from tests.outbox.test_guards import drained
 from tests.people import add
-from tests.web.test_links import BROWSER as A_PERSONS
+from tests.web.conftest import BROWSER as A_PERSONS
 
 CHROMIUM = shutil.which("chromium")
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}

@@ -1,17 +1,15 @@
 """The pages that contacts meet: GET shows and changes nothing, POST does; every wrong token gets the same answer."""
 
 import warnings
-from collections.abc import Iterator
 from contextlib import suppress
 
 import httpx
 import pytest
-from sqlalchemy import update
 from sqlmodel import select
 
 from contacts import audience, consent
 from contacts.audience import Question
-from contacts.models import Batch, Consent, Suppression
+from contacts.models import Consent, Suppression
 from contacts.store import Store
 from outbox.links import Links
 from settings import Settings
@@ -22,34 +20,6 @@ from tests.people import add
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from fastapi.testclient import TestClient
-
-
-BROWSER = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_1 like Mac OS X) AppleWebKit/605.1.15 Safari/604.1"
-
-
-@pytest.fixture
-def web(store: Store, settings: Settings) -> Iterator[TestClient]:
-    from web import visitors
-    from web.app import app
-
-    visitors.store.cache_clear()
-    with store.write() as session:
-        add(session, "Alice", NOW, language="it")
-        add(session, "Bob", NOW)
-        consent.record(session, 1, "email", "tracking", True, at=NOW, source="t")
-    released(store, settings)
-    drained(store, settings)
-    with store.write() as session:  # delivered a while ago: nobody follows a link in the second in which it was sent
-        session.execute(update(Batch).values(finished_at=NOW, claimed_at=NOW))
-    with TestClient(app, follow_redirects=False, headers={"User-Agent": BROWSER}) as client:
-        yield client
-    visitors.store().close()
-    visitors.store.cache_clear()
-
-
-@pytest.fixture
-def links(settings: Settings) -> Links:
-    return Links(settings.secret, settings.public_url)
 
 
 def path(url: str) -> str:

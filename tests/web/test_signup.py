@@ -15,9 +15,7 @@ from contacts.store import Store, utc_now
 from outbox.links import Links
 from settings import Settings
 from tests.conftest import NOW, ROOT
-from tests.web.test_links import TestClient, links, path, web
-
-__all__ = ["links", "web"]
+from tests.web.test_links import TestClient, path
 
 
 @pytest.fixture(autouse=True)

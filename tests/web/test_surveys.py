@@ -10,9 +10,7 @@ from contacts.models import Conversation, Event, Turn
 from contacts.store import Store, utc_now
 from outbox.links import Links
 from settings import Settings
-from tests.web.test_links import TestClient, links, path, web
-
-__all__ = ["links", "web"]
+from tests.web.test_links import TestClient, path
 
 
 def answers(store: Store) -> list[dict[str, object]]:

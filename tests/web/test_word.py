@@ -18,7 +18,7 @@ from outbox.links import Links
 from outbox.render.frozen import frozen
 from settings import Settings
 from tests.conftest import NOW
-from tests.web.test_links import TestClient, links, path, web  # noqa: F401
+from tests.web.test_links import TestClient, path
 
 SHARE = "share: {page: 'https://shop.example/honey?a=1', text: 'Honey & oil from people I know'}\nsurvey: {kind: nps}\n"
 
@@ -49,7 +49,7 @@ def told(store: Store) -> list[tuple[str, bool]]:
 def test_who_allows_it_has_a_link_of_their_own_and_who_does_not_has_the_page(
     web: TestClient,
     settings: Settings,
-    links: Links,  # noqa: F811
+    links: Links,
 ) -> None:
     alice, bob = sent_to(settings, "alice"), sent_to(settings, "bob")
     assert f'href="{links.word("1-0-email")}/facebook"' in alice
@@ -63,7 +63,7 @@ def test_who_allows_it_has_a_link_of_their_own_and_who_does_not_has_the_page(
 
 def test_a_tap_on_a_network_is_noted_and_leads_there_with_their_own_link(
     web: TestClient, store: Store, links: Links
-) -> None:  # noqa: F811
+) -> None:
     answer = web.get(path(f"{links.word('1-0-email')}/facebook"))
     own = links.word("1-0-email").replace(":", "%3A").replace("/", "%2F")
     assert answer.headers["location"] == f"https://www.facebook.com/sharer/sharer.php?u={own}"
@@ -72,7 +72,7 @@ def test_a_tap_on_a_network_is_noted_and_leads_there_with_their_own_link(
 
 def test_a_friend_who_comes_is_led_on_and_counts_for_who_passed_it_on(
     web: TestClient, store: Store, settings: Settings, links: Links
-) -> None:  # noqa: F811
+) -> None:
     answer = web.get(path(links.word("1-0-email")))
     assert answer.headers["location"].startswith(
         "https://shop.example/honey?a=1&utm_source=share&utm_medium=word_of_mouth"
@@ -89,7 +89,7 @@ def test_a_friend_who_comes_is_led_on_and_counts_for_who_passed_it_on(
 
 def test_after_a_no_to_being_known_the_link_leads_on_and_nothing_is_noted(
     web: TestClient, store: Store, links: Links
-) -> None:  # noqa: F811
+) -> None:
     with store.write() as session:
         consent.record(session, 1, "email", "tracking", False, at=utc_now(), source="t")
     assert web.get(path(links.word("1-0-email"))).status_code == 302
@@ -98,13 +98,13 @@ def test_after_a_no_to_being_known_the_link_leads_on_and_nothing_is_noted(
 
 
 @pytest.mark.parametrize("wrong", ["/w/x", "/w/{token}/pigeon", "/w/{token}/email", "/w/{click}"])
-def test_nothing_else_leads_anywhere(wrong: str, web: TestClient, links: Links) -> None:  # noqa: F811
+def test_nothing_else_leads_anywhere(wrong: str, web: TestClient, links: Links) -> None:
     tokens = {"token": links.token("word", "1-0-email"), "click": links.token("click", "1-0-email")}
     answer = web.get(wrong.format(**tokens))
     assert (answer.status_code, "location" in answer.headers) == (404, False)
 
 
-def test_who_answers_a_survey_may_pass_it_on_there(web: TestClient, links: Links) -> None:  # noqa: F811
+def test_who_answers_a_survey_may_pass_it_on_there(web: TestClient, links: Links) -> None:
     page = web.post(path(links.survey("1-0-email")), data={"score": "10"}).text
     assert f'href="{links.word("1-0-email")}/mastodon"' in page
     assert "Passaparola" in page
