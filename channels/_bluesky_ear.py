@@ -61,5 +61,11 @@ def _happening(one: dict[str, Any]) -> Happening | None:
     root = text(part(one, "record", "reply", "root", "uri")) or uri
     said = Said(words, name=uri, thread=root) if kind in ("mentioned", "replied") else None
     return Happening(
-        kind=kind, id=uri[:250], at=at(one.get("indexedAt")), addresses={"bluesky": handle}, medium="bluesky", said=said
+        kind=kind,
+        id=uri[:250],
+        at=at(one.get("indexedAt")),
+        addresses={"bluesky": handle},
+        medium="bluesky",
+        said=said,
+        properties={"post": text(one.get("reasonSubject"))} if said is None else {},
     )

@@ -88,10 +88,10 @@ def _of_the_feed(value: dict[str, Any], page: str) -> Happening | None:
         if words and kind in ("replied", "mentioned")
         else None
     )
-    name = {"display_name": text(part(value, "from", "name"))}
+    about = {"display_name": text(part(value, "from", "name")), "post": text(value.get("post_id"))}
     return Happening(
         kind=kind, id=f"{item}:{id_}:{author if said is None else ''}", at=at(value.get("created_time")),
-        addresses={"facebook": author}, medium="facebook", properties=name, said=said,
+        addresses={"facebook": author}, medium="facebook", properties=about, said=said,
     )  # fmt: skip
 
 

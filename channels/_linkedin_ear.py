@@ -3,6 +3,7 @@
 https://learn.microsoft.com/linkedin/marketing/community-management/shares/comments-api
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from channels._signed import at, json_of, mapping, part, text
 from channels.hearing import Body, Happening, Heard, Poll, Said
 
 POSTS, COMMENTS = 20, 100
+BETWEEN = 15 * 60  # seconds; a look is a call for each of the newest posts, and a day has a limit of calls
 
 
 class LinkedinEar(Poll):
@@ -22,7 +24,10 @@ class LinkedinEar(Poll):
         from channels.linkedin import account
 
         page, api = account(15.0)
-        known, newest, bodies = int(since or 0), int(since or 0), []
+        last, _, looked = since.partition(" ")
+        known, newest, bodies = int(last or 0), int(last or 0), []
+        if time.time() - float(looked or 0) < BETWEEN:
+            return [], since
         try:
             asked = {"author": page, "q": "author", "count": str(POSTS), "sortBy": "LAST_MODIFIED"}
             for post in (await api.read("/rest/posts", params=asked)).get("elements", []):
@@ -39,7 +44,7 @@ class LinkedinEar(Poll):
                     )
         finally:
             await api.close()
-        return bodies, str(newest)
+        return bodies, f"{newest} {time.time():.0f}"
 
     def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
         told = json_of(body)

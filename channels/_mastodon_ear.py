@@ -61,13 +61,15 @@ def _happening(one: dict[str, Any], host: str) -> Happening | None:
         return None
     whole = handle if "@" in handle else f"{handle}@{host}"
     private = status.get("visibility") == "direct"
-    said = None
+    said, about = None, dict[str, Any](private=True) if private else {}
     if kind == "mentioned":
         id_, replied = text(status.get("id")), text(status.get("in_reply_to_id"))
         words = get_text(f"<html><body>{status.get('content') or ''}</body></html>").strip().replace("\x00", "")[:8_000]
         said = Said(words, name=id_, thread=f"direct:{handle}" if private else replied or id_)
         kind = "replied" if private or replied else "mentioned"
+    else:
+        about = {"post": text(status.get("id"))}
     return Happening(
         kind=kind, id=f"notification:{text(one.get('id'))}", at=at(one.get("created_at")), addresses={"mastodon": whole},
-        medium="mastodon", properties={"private": True} if private else {}, said=said,
+        medium="mastodon", properties=about, said=said,
     )  # fmt: skip

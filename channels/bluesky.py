@@ -148,6 +148,7 @@ class Pds(Network):
         error = reply.body.get("error")
         if error == "ExpiredToken":
             self.did = ""
+            self._session().headers.pop("Authorization", None)
             return Unavailable("Bluesky's session ended", after=1.0)
         if error in ("AccountTakedown", "AccountDeactivated"):
             return Blocked(f"Bluesky: {self.reason(reply)}; {resume('bluesky')}")

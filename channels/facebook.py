@@ -21,6 +21,7 @@ from settings import FromEnvironment
 
 LIMITS = posts.Limits(63_206, 10, 4 * 1024 * 1024)
 PASSING, SLOWER, KEY, DUPLICATE = {1, 2}, {4, 17, 32, 341, 613}, {102, 190}, {506}
+OF_THE_PERSON = {2018278, 2018108, 1545041}  # they wrote too long ago, or take no messages
 NOT_ALLOWED = {10, 368, *range(200, 300)}
 
 __all__ = ["Facebook", "FacebookEar"]
@@ -138,8 +139,10 @@ class _Graph(Network):
 
     def understood(self, reply: Reply, lost: type[ChannelError]) -> ChannelError | None:
         error = reply.body.get("error")
-        code = error.get("code") if isinstance(error, dict) else None
+        code, part = (error.get("code"), error.get("error_subcode")) if isinstance(error, dict) else (None, None)
         said = self.reason(reply)
+        if part in OF_THE_PERSON:
+            return Refused(f"Facebook: {said}")
         if code in PASSING:
             return lost(f"Facebook: {said}")
         if code in SLOWER:

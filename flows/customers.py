@@ -33,7 +33,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flows import shop
 
 BROWSER = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.1 Mobile/15E148 Safari/604.1"
-X_SECRET = "the demo's own X app"
+X_SECRET, FACEBOOK_SECRET = "the demo's own X app", "the demo's own page"
 KEY = ec.generate_private_key(ec.SECP256R1())
 PUBLIC_KEY = base64.b64encode(KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
 THINK = 2.5  # seconds before anyone does anything with a letter
@@ -73,6 +73,13 @@ POSTS = [
 ]  # fmt: skip
 
 
+COMMENTED = [
+    ("Giovanna Riva", "Sulla polenta! E poi sul formaggio. Rosa ha ragione 😄"),
+    ("Piero Lombardi", "Ordinata due settimane fa e ancora niente, sono deluso."),
+    ("Helen Marsh", "Do you ship the spring box to Scotland?"),
+]
+
+
 @dataclass
 class Customers:
     """A town full of people, reading their mail in a thread of its own."""
@@ -98,6 +105,7 @@ class Customers:
     def _live(self) -> None:
         with suppress(OSError):
             self._on_x()
+            self._on_facebook()
         while not self.stopping.wait(0.3):
             ripe = time.time() - THINK
             new = [
@@ -152,6 +160,7 @@ class Customers:
             self.done["complained"] += 1
             return [*told, _event("spamreport", name, to)]
         self._look(dice, own)
+        self._pass_on(dice, own)
         self._act(dice, mail, to, own)
         return told
 
@@ -170,6 +179,18 @@ class Customers:
             if clicks and dice.random() < 0.3:
                 self._get(dice.choice(clicks))
                 self.done["clicked"] += 1
+
+    def _pass_on(self, dice: random.Random, own: list[str]) -> None:
+        """Some tell their friends, and some of those come."""
+        words = [url for url in _of(own, "/w/") if url.count("/") > 4]
+        if not words or dice.random() > 0.06:
+            return
+        tapped = dice.choice(words)
+        self._get(tapped)
+        self.done["passed the word on"] += 1
+        for _ in range(dice.choice([0, 1, 1, 2, 4])):
+            self._get(tapped.rpartition("/")[0])
+            self.done["came because a friend said so"] += 1
 
     def _act(self, dice: random.Random, mail: EmailMessage, to: str, own: list[str]) -> None:
         surveys, chance = _of(own, "/s/"), dice.random()
@@ -280,6 +301,18 @@ class Customers:
             signature = base64.b64encode(hmac.digest(X_SECRET.encode(), body, "sha256")).decode()
             self._post("/webhooks/twitter", body, {"x-twitter-webhooks-signature": f"sha256={signature}"})
             self.done["mentioned us on X"] += 1
+
+    def _on_facebook(self) -> None:
+        for number, (name, words) in enumerate(COMMENTED):
+            value = {
+                "item": "comment", "verb": "add", "comment_id": f"77_1_{number}", "post_id": "77_1", "message": words,
+                "from": {"id": f"88{number}", "name": name}, "created_time": int(time.time()),
+            }  # fmt: skip
+            told = {"object": "page", "entry": [{"id": "77", "changes": [{"field": "feed", "value": value}]}]}
+            body = json.dumps(told).encode()
+            signature = hmac.digest(FACEBOOK_SECRET.encode(), body, "sha256").hex()
+            self._post("/webhooks/facebook", body, {"X-Hub-Signature-256": f"sha256={signature}"})
+            self.done["commented on Facebook"] += 1
 
     def _get(self, url: str, agent: str = BROWSER) -> None:
         class Stays(urllib.request.HTTPRedirectHandler):

@@ -3,6 +3,7 @@
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from contacts import troubles
 from contacts.store import Store, utc_now
 from flows.engine import discreet, opened
 from journeys import launch
@@ -22,6 +23,9 @@ async def drained(store: Store, own: Settings, launch_id: int | None = None, pat
         outcomes = await Drain(store, own, launch_id, patience=patience, each=deliver_batch).run()
     for outcome, count in outcomes.items():
         get_run_logger().info("%s messages: %s", count, outcome)
+    with store.read() as session:
+        for trouble in troubles.standing(session):
+            get_run_logger().warning(troubles.sentence(trouble))
 
 
 @flow(name="deliver-outbox")

@@ -27,7 +27,7 @@ from contacts.store import Store, utc_now
 from contacts.tables import opened
 from errors import PassaparolaError
 from flows import shop
-from flows.customers import PUBLIC_KEY, X_SECRET, Customers
+from flows.customers import FACEBOOK_SECRET, PUBLIC_KEY, X_SECRET, Customers
 from flows.up import Stack, arguments, prefect_files, running, spoken, urls
 from journeys import launch
 from outbox import ledger
@@ -56,7 +56,7 @@ def main() -> None:
         town = Customers(f"http://127.0.0.1:{stack.port}", own.var / "mailbox" / "email", SHOP_SECRET)
         town.start()
         _one_question(own)
-        _they_come_back(own, town)
+        _they_come_back(own, town, stack.port)
         _say(
             urls(stack) + f"  Console      http://127.0.0.1:{stack.port}/console   as {MEMBER}, password: {PASSWORD}\n"
         )
@@ -82,6 +82,7 @@ def _of_its_own() -> Settings:
         "PASSAPAROLA_SENDGRID_WEBHOOK_PUBLIC_KEY": PUBLIC_KEY,
         "PASSAPAROLA_SENDGRID_INBOUND_PUBLIC_KEY": PUBLIC_KEY,
         "PASSAPAROLA_TWITTER_CONSUMER_SECRET": X_SECRET,
+        "PASSAPAROLA_FACEBOOK_APP_SECRET": FACEBOOK_SECRET,
         "PASSAPAROLA_COSTS": "email 0.0009, twitter 0.2",
     }
     os.environ["PASSAPAROLA_DATABASE_URL"] = f"sqlite:///{var / 'passaparola.db'}"
@@ -190,7 +191,7 @@ def _one_question(own: Settings) -> None:
     _say(f"\n{SURVEY}, launch {made.id}, asks those who keep coming back. The customers read their mail …")
 
 
-def _they_come_back(own: Settings, town: Customers) -> None:
+def _they_come_back(own: Settings, town: Customers, port: int) -> None:
     """Until what they do has come home: into the report, the inbox and the answers."""
     store, began = Store(own.database), time.monotonic()
     while time.monotonic() - began < WAITS:
@@ -212,6 +213,7 @@ def _they_come_back(own: Settings, town: Customers) -> None:
             f"What the customers did has not come home within {WAITS} seconds; see {own.var / 'log'}"
         )
     listening.tend(store, own, utc_now(), everything=True)
+    _say(f"  posts as each network shows them: http://127.0.0.1:{port}/timeline")
     _say("  " + ", ".join(f"{count:,} {what}" for what, count in town.done.most_common()))
     _say(
         f"  the report: {letters.delivered:,} delivered, {letters.opened:,} opened and {letters.clicked:,} clicked by people "

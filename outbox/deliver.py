@@ -109,7 +109,8 @@ class Drain:
             return Blocked(str(error))
         self.channels[reserved.channel] = channel
         answer = await self._answer(channel, reserved, started)
-        if isinstance(answer, Answer) and channel.public:
+        to_everybody = channel.public and not reserved.dispatch.messages[0].to
+        if isinstance(answer, Answer) and to_everybody:
             return await seen(channel, answer)
         return answer
 

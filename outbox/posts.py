@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlmodel import Session, col
 
 import channels
 from contacts import troubles
-from contacts.models import Batch, Enrolment, Launch, Message, message_state
+from contacts.models import Batch, Conversation, Enrolment, Event, Launch, Message, Turn, message_state
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,9 @@ class Post:
     state: str
     reason: str = ""
     url: str = ""
+    comments: int = 0
+    liked: int = 0
+    shared: int = 0
 
     def __str__(self) -> str:
         return " ".join(part for part in (f"{self.state}{':' if self.reason else ''}", self.reason, self.url) if part)
@@ -45,5 +49,25 @@ def of(session: Session, launch: Launch, paused: Mapping[str, str]) -> list[Post
         why = reason or (paused.get(medium, "") if state == "queued" else "")
         carried = channels.get(launch.content["channels"][medium])
         url = carried.post_url(receipt) if receipt and state == "sent" else ""
-        found.append(Post(medium, step, state, why, url))
+        found.append(Post(medium, step, state, why, url, **_came_of(session, medium, receipt) if receipt else {}))
     return found
+
+
+def _came_of(session: Session, medium: str, receipt: str) -> dict[str, int]:
+    """What people said under a post, and how many liked it or passed it on, as far as the network tells."""
+    said = (
+        select(func.count())
+        .select_from(Turn)
+        .join(Conversation, col(Conversation.id) == col(Turn.conversation_id))
+        .where(col(Conversation.medium) == medium, col(Conversation.thread) == receipt, col(Turn.author) == "")
+    )
+    post: Any = col(Event.properties)["post"]
+    reacted = (
+        select(col(Event.kind), func.count())
+        .where(col(Event.kind).in_(["liked", "shared"]), col(Event.medium) == medium, post.as_string() == receipt)
+        .group_by(col(Event.kind))
+    )
+    return {
+        "comments": session.execute(said).scalar_one(),
+        **{str(kind): int(count) for kind, count in session.execute(reacted)},
+    }

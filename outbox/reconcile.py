@@ -108,6 +108,8 @@ def _question(store: Store, batch_id: int) -> tuple[Attempt, Dispatch, dict[str,
         assert batch is not None
         launch = session.get(Launch, batch.launch_id)
         assert launch is not None
+        if batch.medium not in launch.content["public"] and get(launch.content["channels"][batch.medium]).public:
+            return None  # an answer under a post or in private: a network's own page of posts says nothing of it
         attempt = session.execute(
             select(Attempt).where(col(Attempt.batch_id) == batch_id, col(Attempt.fence) == batch.fence)
         ).scalar_one()

@@ -95,7 +95,9 @@ def database(request: pytest.FixtureRequest, migrated: dict[str, str], tmp_path:
         yield f"sqlite:///{tmp_path / 'store.db'}"
         return
     name = f"test_{uuid.uuid4().hex}"
-    _as_admin(f"CREATE DATABASE {name} TEMPLATE {migrated['postgresql']}")
+    _as_admin(
+        f"CREATE DATABASE {name} TEMPLATE {migrated['postgresql']} STRATEGY FILE_COPY"
+    )  # half the time of its log
     yield _postgres(name)
     _as_admin(f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -24,6 +24,7 @@ LETTERS, MERGING, ERASURE, LISTEN = (
     "tests/contacts/test_erasure.py",
     "tests/test_listening.py",
 )
+NETWORKS = "tests/outbox/test_networks.py"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,20 @@ MUTANTS = [
     Mutant("X's signature is not looked at", "channels/_twitter_ear.py", "        believe(body, [from_base64(signature)], secrets)\n", "", LISTEN, "signature"),
     Mutant("a message's name needs no signature", "channels/naming.py", "return message if message and hmac.compare_digest(signature, _signature(secret, message)) else \"\"", "return message", LETTERS),
     Mutant("a webhook is answered before it is kept", "web/hooks.py", "        await run_in_threadpool(_keep, channel, key, headers, body, ear.urgent(body))\n", "        pass\n", "tests/web/test_hooks.py", "on_disk_byte_for_byte"),
+    Mutant("Facebook's signature is not looked at", "channels/_facebook_ear.py", "        believe(body, [from_hex(signature)], secrets)\n", "", "tests/channels/test_facebook.py"),
+    Mutant("Telegram's secret is not looked at", "channels/_telegram_ear.py", "        if not any(held):\n", "        if False:\n", "tests/channels/test_telegram.py"),
+    Mutant("Twilio's signature is not looked at", "channels/_twilio.py", "        if not any(held):\n", "        if False:\n", "tests/channels/test_sms.py"),
+    Mutant("any name in a callback will do", "channels/_twilio.py", "message = read_name(settings().secret, query.get(\"m\", \"\"))", "message = query.get(\"m\", \"\").partition(\".\")[0]", "tests/channels/test_sms.py"),
+    Mutant("a feed leads anywhere", "channels/feeds.py", "                where = _same_site(where, answer.headers.get(\"Location\", \"\"))\n", "                where = urljoin(where, answer.headers.get(\"Location\", \"\"))\n", "tests/channels/test_feeds.py"),
+    # The networks
+    Mutant("a network's yes is enough", "outbox/deliver.py", "            return await seen(channel, answer)\n", "            return answer\n", NETWORKS, "never_appears"),
+    Mutant("what never appeared is posted again", "outbox/reconcile.py", "        if not receipts:\n", "        if True:\n", NETWORKS, "never_appears"),
+    Mutant("a paused channel is called again", "outbox/queue.py", "paused = [one.channel for one in troubles.standing(session) if one.way == \"speaking\"]", "paused: list[str] = []", NETWORKS, "mended"),
+    Mutant("WhatsApp writes freely at any time", "outbox/guards.py", "    if asked.window:\n", "    if False:\n", NETWORKS, "whatsapp"),
+    Mutant("each try has another key", "channels/bluesky.py", "int(dispatch.since.timestamp() * 1_000_000)", "int(datetime.now(UTC).timestamp() * 1_000_000)", "tests/channels/test_bluesky.py tests/channels/test_contract.py"),
+    Mutant("Mastodon is given no key", "channels/mastodon.py", "idempotency_key=key, ", "", "tests/channels/test_mastodon.py"),
+    Mutant("who passed the word on is known against their will", "web/word.py", "        if found.tracked:\n            touched(session, found, \"shared\"", "        if True:\n            touched(session, found, \"shared\"", "tests/web/test_word.py"),
+    Mutant("STOP waits its turn", "channels/_twilio.py", "return _says_no(form) or form", "return form", "tests/channels/test_sms.py"),
     # What comes back
     Mutant("a complaint silences only one topic", "contacts/feedback.py", " and because != \"complaint\" else \"*\"", " else \"*\"", FEEDBACK, "complaint"),
     Mutant("a hard bounce does nothing", "contacts/feedback.py", "        because = \"hard bounce\"\n", "        pass\n", FEEDBACK, "hard"),

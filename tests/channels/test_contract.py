@@ -179,6 +179,18 @@ async def test_a_server_that_breaks_leaves_a_doubt(kind: type[Channel], fake: An
     assert isinstance(said, Uncertain) or list(said.uncertain)  # type: ignore[union-attr]
 
 
+async def test_who_waits_in_vain_is_in_doubt(kind: type[Channel], fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A time-out after the message went out proves nothing; what proves something is asked afterwards."""
+    needing(fake, "stall")
+    monkeypatch.setattr(kind, "timeout", 2.0)
+    channel, given = kind(), dispatch(kind.medium, people=1)
+    fake.stall(2.5)
+    said = await told(channel, given)
+    assert isinstance(said, Uncertain) or list(said.uncertain)  # type: ignore[union-attr]
+    await channel.close()
+    assert (fake.accepted() or 0) <= 1
+
+
 async def test_a_provider_that_is_not_there_is_unavailable_not_uncertain(
     kind: type[Channel], fake: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from settings import Settings
 from tests.channels.test_contract import dispatch, set_to, told
 from tests.conftest import NOW
 from tests.fakes import facebook
+from tests.fakes._network import Answer
 
 
 @pytest.fixture
@@ -60,6 +61,15 @@ async def test_a_permission_that_is_missing_blocks(page: facebook.Fake) -> None:
     channel = Facebook()
     page.fail(403)
     assert isinstance(await told(channel, dispatch("facebook")), Blocked)
+    await channel.close()
+
+
+async def test_who_wrote_too_long_ago_is_refused_and_pauses_nobody(page: facebook.Fake) -> None:
+    channel = Facebook()
+    page._next = Answer(400, {"error": {"message": "outside of the window", "code": 10, "error_subcode": 2018278}})
+    given = dispatch("facebook", skeleton=post("Thank you"))
+    object.__setattr__(given.messages[0], "headers", {"In-Reply-To": "direct:4242"})
+    assert isinstance(await told(channel, given), Refused)
     await channel.close()
 
 

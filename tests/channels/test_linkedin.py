@@ -77,7 +77,9 @@ async def test_the_same_words_as_an_older_post_are_refused_with_a_remedy(page: l
     assert "change the wording" in str(said)
 
 
-async def test_comments_are_fetched_once_and_answered_in_their_thread(page: linkedin.Fake) -> None:
+async def test_comments_are_fetched_once_and_answered_in_their_thread(
+    page: linkedin.Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     channel = Linkedin()
     await channel.send(dispatch("linkedin"))
     urn = page.posts[0]["id"]
@@ -89,7 +91,11 @@ async def test_comments_are_fetched_once_and_answered_in_their_thread(page: link
     bodies, mark = await LinkedinEar().look("")
     found = LinkedinEar().hear({}, bodies[0].content)
     assert [(one.kind, one.addresses) for one in found.happenings] == [("replied", {"linkedin": "person:AbC"})]
+    assert (await LinkedinEar().look(mark)) == ([], mark)
+    monkeypatch.setattr("channels._linkedin_ear.BETWEEN", 0)
+    calls = len(page.calls)
     assert (await LinkedinEar().look(mark))[0] == []
+    assert len(page.calls) == calls + 2
     answer = dispatch("linkedin", skeleton=post("Certo!"))
     assert found.happenings[0].said is not None
     object.__setattr__(answer.messages[0], "headers", {"In-Reply-To": found.happenings[0].said.name})

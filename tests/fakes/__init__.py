@@ -4,6 +4,7 @@ tests/fakes/<channel>.py   class Fake: a context manager with
     env, wrong, down       settings that lead there, that hold a wrong key, that lead to nobody
     accepted()             how many messages it took; None where nothing is handed over
     fail(status), lose()   the next message is refused so, or taken and its answer lost
+    stall(seconds)         the answer to the next message is late by so much
 """
 
 from importlib import import_module

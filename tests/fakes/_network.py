@@ -1,8 +1,10 @@
 """What the fakes of plain HTTP networks share: a server on loopback, a log, and the next refusal or lost answer."""
 
+import contextlib
 import email
 import json
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -58,6 +60,7 @@ class FakeNetwork:
         self.posts: list[dict[str, Any]] = []
         self._next: Answer | None = None
         self._lost = False
+        self._stalled = 0.0
 
     def handle(self, call: Call) -> Answer:
         raise NotImplementedError
@@ -77,6 +80,9 @@ class FakeNetwork:
 
     def lose(self) -> None:
         self._lost = True
+
+    def stall(self, seconds: float) -> None:
+        self._stalled = seconds
 
     def began(self) -> None:
         """The server listens at `url`; the settings that lead there are set here."""
@@ -123,6 +129,9 @@ class FakeNetwork:
                 answer = self.handle(call)
             except Refusal as refusal:
                 answer, posting = refusal.answer, False
+            if posting and self._stalled:
+                seconds, self._stalled = self._stalled, 0.0
+                time.sleep(seconds)
             if posting and self._lost:
                 self._lost = False
                 request.close_connection = True
@@ -136,8 +145,9 @@ class FakeNetwork:
             **answer.headers,
         }.items():
             request.send_header(name, value)
-        request.end_headers()
-        request.wfile.write(raw)
+        with contextlib.suppress(ConnectionError):  # whoever asked has gone
+            request.end_headers()
+            request.wfile.write(raw)
 
 
 def _chunks(file: Any) -> bytes:

@@ -51,6 +51,9 @@ class Fake:
     def fail(self, status: int) -> None:
         self.provider.knobs(**({"limit": {1: 7}} if status == 429 else {"before": {1: status}}))
 
+    def stall(self, seconds: float) -> None:
+        self.provider.knobs(delay=seconds)
+
     def lose(self) -> None:
         self.provider.knobs(drop=[1])
 

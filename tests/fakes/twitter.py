@@ -6,6 +6,7 @@ Facts: https://docs.x.com/x-api/posts/creation-of-a-post and …/media/quickstar
 import json
 import re
 import threading
+import time
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -22,6 +23,7 @@ class Fake:
         self.direct: list[dict[str, Any]] = []
         self.reads: list[str] = []
         self.hidden: set[str] = set()
+        self.stalled = 0.0
         self.lose_next = False
         self.fail_next: int | None = None
 
@@ -30,6 +32,9 @@ class Fake:
 
     def lose(self) -> None:
         self.lose_next = True
+
+    def stall(self, seconds: float) -> None:
+        self.stalled = seconds
 
     def fail(self, status: int) -> None:
         self.fail_next = status
@@ -144,8 +149,10 @@ class Fake:
                 "reply": post.get("reply"),
             }
         )
-        if self.lose_next:
-            self.lose_next = False
+        if self.stalled:
+            time.sleep(self.stalled)
+        if self.lose_next or self.stalled:
+            self.lose_next, self.stalled = False, 0.0
             request.connection.close()
             return
         answer(request, 201, {"data": {"id": number, "text": text}})

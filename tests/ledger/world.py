@@ -1,7 +1,6 @@
 """A campaign in a world where processes die: workers are real processes, the provider is another, time is an argument."""
 
 import asyncio
-import multiprocessing
 import os
 from collections import Counter
 from datetime import datetime, timedelta
@@ -22,9 +21,8 @@ from outbox.reconcile import quarantine, reconcile
 from outbox.render.frozen import freezer
 from settings import Settings
 from tests.conftest import Provider
+from tests.processes import PROCESSES
 
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.ledger.world", "aiohttp", "psycopg"])
 BATCH = 50
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from sqlalchemy import select
@@ -13,17 +14,19 @@ from sqlmodel import col
 
 import alerts
 import channels
+import listening
 import street
 from channels.hearing import Said
 from contacts import troubles
 from contacts.conversations import threads
 from contacts.conversations.threads import Spoken
 from contacts.identity import address_key
-from contacts.models import Address, Event, Message, Trouble
+from contacts.intake import raw
+from contacts.models import Address, Batch, Event, Message, Trouble
 from contacts.store import Store, utc_now
 from errors import Unknown
 from journeys import launch
-from outbox import ledger, reconcile
+from outbox import answer, ledger, reconcile
 from outbox.deliver import Drain
 from outbox.render.frozen import freezer
 from settings import Settings
@@ -256,10 +259,6 @@ def test_whatsapp_writes_freely_only_to_who_wrote_within_a_day(
 def test_a_stop_by_sms_is_a_no_to_sms_and_to_nothing_else(
     store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from urllib.parse import urlencode
-
-    from contacts.intake import raw
-
     lucia = on_the_phone(store, "Lucia", "sms")
     body = urlencode({"MessageSid": "SM1", "From": f"+3934700000{lucia:02}", "Body": "Stop"}).encode()
     with store.write() as session:
@@ -279,3 +278,118 @@ def test_a_stop_by_sms_is_a_no_to_sms_and_to_nothing_else(
         assert session.execute(select(col(Trouble.channel))).first() is None
     assert states == {("sms", "held", "said no to newsletter by sms"): 1, ("email", "sent", None): 1}
     assert made
+
+
+def test_a_lost_answer_of_twilio_is_decided_by_what_it_tells_later(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lucia = on_the_phone(store, "Lucia", "sms")
+    campaign = settings.home / "campaigns" / "hello.yaml"
+    campaign.write_text(campaign.read_text().replace("by: [email]", "by: [sms]"))
+    (settings.home / "templates" / "hello" / "sms.txt").write_text("The honey is here. Reply STOP to opt out.")
+    monkeypatch.setenv("PASSAPAROLA_SOCIAL_CHANNEL", "live")
+    import settings as module
+
+    module.settings.cache_clear()
+    own = module.settings()
+    with fakes.of("sms") as twilio:
+        set_to(monkeypatch, twilio.env)
+        twilio.lose()
+        made = released(store, own)
+        drained(store, own)
+        asyncio.run(reconcile.reconcile(store, utc_now() + timedelta(hours=1)))
+        drained(store, own, utc_now() + timedelta(hours=1))
+        assert twilio.accepted() == 1
+        with store.read() as session:
+            assert ledger.tally(session, made).total("unknown") == 1
+        callback = twilio.posts[0]["StatusCallback"].removeprefix("https://shop.example")
+    body = urlencode({"MessageSid": "SM1", "MessageStatus": "delivered", "To": f"+3934700000{lucia:02}"}).encode()
+    with store.write() as session:
+        raw.keep(
+            session, "sms", "SM1:delivered", {":path": callback, ":at": utc_now().isoformat()}, body, utc_now(), False
+        )
+    street.decide(store, own, utc_now(), actor="t")
+    with store.read() as session:
+        assert ledger.tally(session, made).total("sent") == 1
+        kinds = [event.kind for event in session.execute(select(Event).where(col(Event.contact_id) == lucia)).scalars()]
+        assert kinds == ["delivered"]
+
+
+def test_what_is_said_under_a_post_is_counted_under_it(store: Store, live: Settings, networks: dict[str, Any]) -> None:
+    made = released(store, live)
+    drained(store, live)
+    uri = networks["bluesky"].records and next(iter(networks["bluesky"].records))
+    lucia = {"did": "did:plc:lucia", "handle": "lucia.example"}
+    root = {"uri": uri, "cid": "c"}
+    for number, more in enumerate(
+        [{"reason": "reply", "record": {"text": "Lovely!", "reply": {"root": root, "parent": root}}},
+         {"reason": "like", "record": {}, "reasonSubject": uri}, {"reason": "repost", "record": {}, "reasonSubject": uri}]
+    ):  # fmt: skip
+        told = {
+            "uri": f"at://did:plc:lucia/x/{number}",
+            "cid": "c",
+            "author": lucia,
+            "indexedAt": f"2026-04-20T10:0{number}:00.000Z",
+        }
+        networks["bluesky"].notifications.append(told | more)
+    asyncio.run(listening.listen(store, live, utc_now()))
+    street.decide(store, live, utc_now(), actor="t")
+    found = posts(store, made)["bluesky"]
+    assert (found.comments, found.liked, found.shared) == (1, 1, 1)
+
+
+def test_a_lost_answer_to_a_comment_is_not_said_twice(store: Store, live: Settings, networks: dict[str, Any]) -> None:
+    """It stands under a post, not among the page's own: nothing proves that it is absent."""
+    spoken = Said("Do you ship to Sicily?", name="77_1_5", thread="77_1")
+    with store.write() as session:
+        lucia = add(session, "Lucia", NOW)
+        session.add(
+            Address(medium="facebook", value="4242", contact_id=lucia, key=address_key(SECRET, "facebook", "4242"))
+        )
+        event = Event(
+            contact_id=lucia,
+            kind="replied",
+            at=NOW,
+            received_at=NOW,
+            source="facebook",
+            source_id="1",
+            medium="facebook",
+        )
+        session.add(event)
+        session.flush()
+        made = threads.listen(session, live, Spoken(lucia, event.id or 0, "facebook", "facebook", NOW, spoken), NOW)
+        answer.answer(session, live, made.id or 0, "We do!", actor="Ada", now=utc_now())  # type: ignore[union-attr]
+    networks["facebook"].lose()
+    drained(store, live)
+    later = utc_now() + timedelta(hours=1)
+    asyncio.run(reconcile.reconcile(store, later))
+    drained(store, live, later)
+    assert [one["on"] for one in networks["facebook"].posts] == ["77_1_5"]
+
+
+def test_an_answer_in_private_counts_as_sent_though_no_page_shows_it(
+    store: Store, live: Settings, networks: dict[str, Any]
+) -> None:
+    with store.write() as session:
+        lucia = add(session, "Lucia", NOW)
+        session.add(
+            Address(medium="facebook", value="4242", contact_id=lucia, key=address_key(SECRET, "facebook", "4242"))
+        )
+        event = Event(
+            contact_id=lucia,
+            kind="replied",
+            at=NOW,
+            received_at=NOW,
+            source="facebook",
+            source_id="1",
+            medium="facebook",
+        )
+        session.add(event)
+        session.flush()
+        said = Said("Ciao", name="m1", thread="direct:4242")
+        made = threads.listen(session, live, Spoken(lucia, event.id or 0, "facebook", "facebook", NOW, said), NOW)
+        answer.answer(session, live, made.id or 0, "Ciao Lucia", actor="Ada", now=utc_now())  # type: ignore[union-attr]
+    drained(store, live)
+    with store.read() as session:
+        assert session.execute(select(col(Batch.state))).scalars().all() == ["sent"]
+    assert networks["facebook"].posts[0]["recipient"] == {"id": "4242"}

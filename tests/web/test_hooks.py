@@ -2,11 +2,7 @@
 
 import gzip
 import json
-import os
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 import urllib.error
@@ -27,6 +23,7 @@ from errors import Forged
 from settings import Settings
 from tests import shops
 from tests.conftest import ROOT
+from tests.processes import free_port, serving
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -215,14 +212,11 @@ class Server:
     """A real one, in a process that can die."""
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "uvicorn", "web.app:app", "--port", str(self.port), "--log-level", "critical"]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL)
+        self.process = serving(self.port, patient=False)
         until = time.monotonic() + 60
         while time.monotonic() < until:
             try:
@@ -233,12 +227,10 @@ class Server:
         raise AssertionError("the web app did not come up")
 
     def kill(self) -> None:
-        os.kill(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-    def stop(self) -> None:
         self.process.kill()
-        self.process.wait()
+        self.process.join()
+
+    stop = kill
 
     def memory(self) -> int:
         """Kilobytes in RAM."""

@@ -1,10 +1,7 @@
 """Who is slow or comes with a crowd keeps nobody else out: against the real server, in a process that may open 1,024 files."""
 
-import os
 import resource
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -12,26 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.processes import free_port, serving
 
 CROWD = 600
 
 
 @pytest.fixture
 def port(tmp_path: Path) -> Iterator[int]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found: int = probe.getsockname()[1]
+    found = free_port()
     environment = {
-        **os.environ,
         "PASSAPAROLA_VAR": str(tmp_path),
         "PASSAPAROLA_DATABASE_URL": f"sqlite:///{tmp_path}/x.db",
         "PASSAPAROLA_EVENTS_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "web.serve", "--port", str(found)], cwd=ROOT, env=environment,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024)),
-    )  # fmt: skip
+    process = serving(found, patient=True, environment=environment, files=1024)
     try:
         for _ in range(100):
             if healthy(found):
@@ -40,7 +31,7 @@ def port(tmp_path: Path) -> Iterator[int]:
         yield found
     finally:
         process.kill()
-        process.wait()
+        process.join()
 
 
 def healthy(port: int) -> bool:

@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse, Response
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
+import channels
 from contacts.models import Enrolment, Launch
 from contacts.report import campaign as report
 from outbox import ledger
@@ -56,6 +57,8 @@ def _funnels(found: report.Report) -> dict[str, list[tuple[str, int, int, str]]]
     """By medium: (stage, people, machines, how sure)."""
     rates, drawn = found.rates(), {}
     for medium, counts in found.media.items():
+        if medium in channels.names() and channels.get(medium).public:
+            continue  # a post has no funnel of people; it has a row of its own
         told, steps = asdict(counts), [("planned", counts.planned, 0, ""), ("sent", counts.sent, 0, "")]
         for name in report.STAGES:
             rate = rates[medium].get(name)
