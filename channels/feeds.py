@@ -54,7 +54,7 @@ class Feeds(Poll):
                     continue
                 marks[url] = mark
                 if body:
-                    bodies.append(Body(f"{print_of(body)[:40]}:{url}"[:200], body, {"url": url}))
+                    bodies.append(Body(f"{print_of(body)[:40]}:{url}"[:200], body, {":url": url}))
         if problems and not bodies and len(problems) == len(own.feeds.split()):
             raise Unavailable("; ".join(problems)[:300])
         return bodies, orjson.dumps(marks).decode()
@@ -64,7 +64,7 @@ class Feeds(Poll):
         found = _parser()(body)
         if found.bozo and not found.entries:
             raise ValueError("this is not a feed")
-        site = str(found.feed.get("link") or headers.get("url", ""))
+        site = str(found.feed.get("link") or headers.get(":url", ""))
         happenings = [_mention(entry, site) for entry in found.entries if _speaks_of(entry, words)]
         return Heard([one for one in happenings if one])
 

@@ -111,7 +111,7 @@ class Ear(ABC):
 class Webhook(Ear):
     """An ear that others speak into, believed by a signature over the raw bytes. Header names come in lower case.
 
-    Two are no headers, as in HTTP/2: `:path` is the path with its query, `:at` the time of arrival.
+    Some are no headers, as in HTTP/2: `:path` is the path with its query, and to `hear` `:at` is the time of arrival.
     """
 
     largest: ClassVar[int] = 1_000_000  # bytes of a body; the largest orders that shops send are some hundred thousand

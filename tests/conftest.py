@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -152,20 +150,21 @@ class Provider:
         self.log = log
 
     def __enter__(self) -> "Provider":
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.fakes.sendgrid", str(self.log)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT,
-        )  # fmt: skip
-        assert self.process.stdout is not None
-        self.url = f"http://127.0.0.1:{int(self.process.stdout.readline())}"
+        from tests.fakes import sendgrid
+        from tests.processes import PROCESSES
+
+        said, says = PROCESSES.Pipe(duplex=False)
+        self.process = PROCESSES.Process(target=sendgrid.serve, args=(str(self.log), says), daemon=True)
+        self.process.start()
+        says.close()
+        self.url = f"http://127.0.0.1:{said.recv()}"
+        said.close()
         return self
 
     def __exit__(self, *error: object) -> None:
         self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe:
-                pipe.close()
+        self.process.join()
+        self.process.close()
 
     def knobs(self, **knobs: Any) -> None:
         import urllib.request

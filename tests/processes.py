@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from multiprocessing.context import ForkServerProcess
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.ledger.world", "web.app", "web.serve", "aiohttp", "psycopg"])
+PROCESSES.set_forkserver_preload(
+    ["tests.ledger.world", "web.app", "web.serve", "tests.fakes.sendgrid", "aiohttp", "psycopg"]
+)
 
 
 def serving(

@@ -69,7 +69,7 @@ async def _received(channel: str, request: Request) -> Response:
         return _said(413, f"{ear.largest} bytes are the most.")
     headers = {name.lower(): value[:500] for name, value in request.headers.items()}
     query = f"?{request.url.query}" if request.url.query else ""
-    headers |= {":path": f"{request.url.path}{query}"[:1_000], ":at": utc_now().isoformat()}
+    headers[":path"] = f"{request.url.path}{query}"[:1_000]
     try:
         if len(body) > LARGE:
             key = await run_in_threadpool(ear.delivery, headers, body, utc_now())

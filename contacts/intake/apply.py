@@ -141,7 +141,9 @@ class _Application:
     def _heard(self, row: Intake) -> list[Told]:
         """Understood, with every address in our own form; what was not is written to the row."""
         try:
-            heard = channels.ear(row.source)().hear(row.headers, bytes(row.body))
+            heard = channels.ear(row.source)().hear(
+                {**row.headers, ":at": row.received_at.isoformat()}, bytes(row.body)
+            )
         except Exception as error:  # whatever a stranger's body does to its reader, it is that body's alone
             heard = Heard(
                 problems=[str(error) if type(error) is ValueError else f"not understood ({type(error).__name__})"]

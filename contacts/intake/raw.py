@@ -24,7 +24,9 @@ KEPT = (
     "-domain",
     "-triggered-at",
     "-timestamp",
+    ":url",  # of a feed
 )
+ASKED = ":path"  # kept where it has a query: some providers name a message of ours there
 
 
 def keep(
@@ -38,6 +40,8 @@ def keep(
 ) -> bool:
     """One row for each delivery, however often it is made. False: it was here already."""
     told = {name: value for name, value in headers.items() if name.endswith(KEPT)}
+    if "?" in headers.get(ASKED, ""):
+        told[ASKED] = headers[ASKED]
     row = {"source": source, "key": key, "received_at": received_at, "headers": told, "body": body, "state": "new", "problem": "", "urgent": urgent}  # fmt: skip
     kept = insert_new(session, Intake).values(row).returning(col(Intake.id))
     return session.execute(kept).scalar() is not None

@@ -57,7 +57,7 @@ async def test_a_feed_is_fetched_when_it_has_something_new_and_one_that_is_gone_
 
 
 def test_who_says_our_words_has_mentioned_us(site: Site) -> None:
-    (one,) = Feeds().hear({"url": site.url}, BLOG).happenings
+    (one,) = Feeds().hear({":url": site.url}, BLOG).happenings
     assert (one.kind, one.addresses) == ("mentioned", {"blog": "cucina.example"})
     assert one.said is not None
     assert "Mai mangiato un miele così buono" in one.said.text

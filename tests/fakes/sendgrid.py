@@ -1,7 +1,5 @@
 """A SendGrid that refuses what the real one refuses, and keeps an fsynced log of what it accepted: the judge.
 
-    python -m tests.fakes.sendgrid LOG      prints its port; ends with its standard input
-
 Knobs (POST /_knobs) act on the numbered request since they were set, or on `"*"`:
     delay: seconds before anything · before: {n: status} · after: {n: status} · drop: [n] after accepting
     limit: {n: Retry-After seconds} · half: [n] reads half the request and closes
@@ -12,7 +10,6 @@ import asyncio
 import json
 import os
 import re
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -234,7 +231,12 @@ def filled(text: str, person: dict[str, Any]) -> str:
     return text
 
 
-async def main(log: str) -> None:
+def serve(log: str, says: Any) -> None:
+    """In a process of its own; tells its port through a pipe."""
+    asyncio.run(_served(log, says))
+
+
+async def _served(log: str, says: Any) -> None:
     fake = Server(log)
     app = web.Application(client_max_size=64 * 1024 * 1024)
     app.router.add_post("/v3/mail/send", fake.send)
@@ -246,9 +248,5 @@ async def main(log: str) -> None:
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    print(runner.addresses[0][1], flush=True)
-    await asyncio.to_thread(sys.stdin.read)
-
-
-if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    says.send(runner.addresses[0][1])
+    await asyncio.Event().wait()

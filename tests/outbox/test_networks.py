@@ -262,9 +262,7 @@ def test_a_stop_by_sms_is_a_no_to_sms_and_to_nothing_else(
     lucia = on_the_phone(store, "Lucia", "sms")
     body = urlencode({"MessageSid": "SM1", "From": f"+3934700000{lucia:02}", "Body": "Stop"}).encode()
     with store.write() as session:
-        raw.keep(
-            session, "sms", "SM1:said", {":path": "/webhooks/sms", ":at": utc_now().isoformat()}, body, utc_now(), True
-        )
+        raw.keep(session, "sms", "SM1:said", {":path": "/webhooks/sms"}, body, utc_now(), True)
     street.decide(store, settings, utc_now(), actor="t")
     campaign = settings.home / "campaigns" / "hello.yaml"
     campaign.write_text(campaign.read_text().replace("by: [email]", "by: [sms, email]"))
@@ -305,9 +303,7 @@ def test_a_lost_answer_of_twilio_is_decided_by_what_it_tells_later(
         callback = twilio.posts[0]["StatusCallback"].removeprefix("https://shop.example")
     body = urlencode({"MessageSid": "SM1", "MessageStatus": "delivered", "To": f"+3934700000{lucia:02}"}).encode()
     with store.write() as session:
-        raw.keep(
-            session, "sms", "SM1:delivered", {":path": callback, ":at": utc_now().isoformat()}, body, utc_now(), False
-        )
+        raw.keep(session, "sms", "SM1:delivered", {":path": callback}, body, utc_now(), False)
     street.decide(store, own, utc_now(), actor="t")
     with store.read() as session:
         assert ledger.tally(session, made).total("sent") == 1
