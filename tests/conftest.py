@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -87,10 +88,16 @@ def migrated(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterat
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, migrated: dict[str, str], tmp_path: Path) -> Iterator[str]:
-    """The address of a fresh store."""
-    if request.param == "sqlite":
-        shutil.copy(migrated["sqlite"], tmp_path / "store.db")
-        yield f"sqlite:///{tmp_path / 'store.db'}"
+    """The address of a fresh store, on one and on the other."""
+    with fresh(request.param, migrated, tmp_path) as address:
+        yield address
+
+
+@contextmanager
+def fresh(kind: str, migrated: dict[str, str], folder: Path) -> Iterator[str]:
+    if kind == "sqlite":
+        shutil.copy(migrated["sqlite"], folder / "store.db")
+        yield f"sqlite:///{folder / 'store.db'}"
         return
     name = f"test_{uuid.uuid4().hex}"
     _as_admin(

@@ -1,25 +1,25 @@
 """The engineer's door, as a shell meets it: one sentence for every mistake, exit codes, JSON for programs."""
 
 import json
-import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from contacts.store import Store
 from settings import Settings
-from tests.conftest import NOW, ROOT
+from tests.conftest import NOW, ROOT, fresh
 from tests.forked import Done, run
 from tests.people import crowd
 
 
 @pytest.fixture
-def database(migrated: dict[str, str], tmp_path: Path) -> str:
+def database(migrated: dict[str, str], tmp_path: Path) -> Iterator[str]:
     """What commands say does not depend on the database; what they do to it is tested in its own room, on both."""
-    shutil.copy(migrated["sqlite"], tmp_path / "store.db")
-    return f"sqlite:///{tmp_path / 'store.db'}"
+    with fresh("sqlite", migrated, tmp_path) as address:
+        yield address
 
 
 def test_what_a_user_types_is_what_the_other_tests_run(settings: Settings) -> None:

@@ -1,12 +1,15 @@
-"""A channel knows no database: its tests run once."""
+"""A channel knows no database."""
 
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import fresh
+
 
 @pytest.fixture
-def database(migrated: dict[str, str], tmp_path: Path) -> str:
-    shutil.copy(migrated["sqlite"], tmp_path / "store.db")
-    return f"sqlite:///{tmp_path / 'store.db'}"
+def database(migrated: dict[str, str], tmp_path: Path) -> Iterator[str]:
+    """Its tests run once."""
+    with fresh("sqlite", migrated, tmp_path) as address:
+        yield address

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from contacts.conversations.threads import Spoken
 from contacts.models import Conversation, Event, Merge, Proposal, Staff, Turn
 from contacts.store import Store
 from settings import Settings
-from tests.conftest import NOW
+from tests.conftest import NOW, fresh
 from tests.outbox.test_guards import drained, released
 from tests.people import add
 from tests.web.test_links import TestClient
@@ -25,6 +26,13 @@ PASSWORD = "correct horse battery"
 ROLES = ("reader", "care", "marketer", "admin")
 HASHED = staff.HASH.hash(PASSWORD)  # once: it is slow on purpose
 NASTY = '"><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7*7 }}'
+
+
+@pytest.fixture
+def database(migrated: dict[str, str], tmp_path: Path) -> Iterator[str]:
+    """Pages are drawn and guarded the same on either; what they show is tested in its own room, on both."""
+    with fresh("sqlite", migrated, tmp_path) as address:
+        yield address
 
 
 @pytest.fixture

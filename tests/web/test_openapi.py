@@ -4,6 +4,8 @@ schemathesis draws the requests; its own pytest plugin does not know this pytest
 """
 
 import warnings
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from contacts.store import Store
 from settings import Settings
 from tests import shops
+from tests.conftest import fresh
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -25,6 +28,13 @@ with warnings.catch_warnings():
 SCHEMA = schemathesis.openapi.from_dict(app.openapi())
 SCHEMA.app = app
 OPERATIONS = [found.ok() for found in SCHEMA.get_all_operations()]
+
+
+@pytest.fixture
+def database(migrated: dict[str, str], tmp_path: Path) -> Iterator[str]:
+    """Doors are the same on either."""
+    with fresh("sqlite", migrated, tmp_path) as address:
+        yield address
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
