@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from channels._signed import at, json_of, mapping, part, text
-from channels.hearing import Body, Happening, Heard, Poll, Said
+from channels._signed import at, json_of, listed, mapping, part, text
+from channels.hearing import Body, Happening, Heard, Poll, Said, each
 
 KINDS = {"mention": "mentioned", "quote": "mentioned", "reply": "replied", "like": "liked", "repost": "shared"}
 PAGE, MOST_PAGES = 100, 10
@@ -40,14 +40,7 @@ class BlueskyEar(Poll):
         return [Body(f"notifications:{newest}", orjson.dumps({"notifications": fresh[::-1]}))], newest
 
     def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
-        happenings, problems = [], []
-        for one in json_of(body).get("notifications") or []:
-            try:
-                if found := _happening(mapping(one)):
-                    happenings.append(found)
-            except (ValueError, TypeError) as error:
-                problems.append(str(error)[:200])
-        return Heard(happenings, problems)
+        return each(listed(json_of(body).get("notifications")), lambda one: _happening(mapping(one)))
 
 
 def _happening(one: dict[str, Any]) -> Happening | None:

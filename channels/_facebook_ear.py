@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from channels._signed import at, believe, from_hex, json_of, mapping, part, print_of, secrets_of, text
-from channels.hearing import Happening, Heard, Said, Webhook
+from channels._signed import at, believe, from_hex, json_of, listed, mapping, part, print_of, secrets_of, text
+from channels.hearing import Happening, Heard, Said, Webhook, each
 from errors import Forged, Misconfigured
 from settings import FromEnvironment
 
@@ -54,24 +54,18 @@ class FacebookEar(Webhook):
         told = json_of(body)
         if told.get("object") != "page":
             return Heard()
-        happenings, problems = [], []
-        for entry in told.get("entry") or []:
-            page = text(mapping(entry).get("id"))
-            for one in _happenings(mapping(entry), page):
-                try:
-                    if found := one[0](one[1], page):
-                        happenings.append(found)
-                except (ValueError, TypeError, AttributeError) as error:
-                    problems.append(str(error)[:200])
-        return Heard(happenings, problems)
+        items = [item for entry in listed(told.get("entry")) for item in _items(mapping(entry))]
+        return each(items, lambda item: item[0](item[1], item[2]))
 
 
-def _happenings(entry: dict[str, Any], page: str) -> Iterator[tuple[Any, dict[str, Any]]]:
-    for change in entry.get("changes") or []:
+def _items(entry: dict[str, Any]) -> Iterator[tuple[Any, dict[str, Any], str]]:
+    """What to read by, what is to be read, and on which page."""
+    page = text(entry.get("id"))
+    for change in listed(entry.get("changes")):
         if mapping(change).get("field") in ("feed", "mention"):
-            yield _of_the_feed, mapping(mapping(change).get("value"))
-    for message in entry.get("messaging") or []:
-        yield _message, mapping(message)
+            yield _of_the_feed, mapping(mapping(change).get("value")), page
+    for message in listed(entry.get("messaging")):
+        yield _message, mapping(message), page
 
 
 def _of_the_feed(value: dict[str, Any], page: str) -> Happening | None:

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import orjson
 
-from channels._signed import at, json_of, mapping, part, text
-from channels.hearing import Body, Happening, Heard, Poll, Said
+from channels._signed import at, json_of, listed, mapping, part, text
+from channels.hearing import Body, Happening, Heard, Poll, Said, each
 
 POSTS, COMMENTS = 20, 100
 BETWEEN = 15 * 60  # seconds; a look is a call for each of the newest posts, and a day has a limit of calls
@@ -44,18 +44,12 @@ class LinkedinEar(Poll):
                     )
         finally:
             await api.close()
-        return bodies, f"{newest} {time.time():.0f}"
+        return bodies, f"{newest} {int(time.time())}"
 
     def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
         told = json_of(body)
-        happenings, problems = [], []
-        for one in told.get("comments") or []:
-            try:
-                if found := _comment(mapping(one), text(told.get("post")), text(told.get("page"))):
-                    happenings.append(found)
-            except (ValueError, TypeError) as error:
-                problems.append(str(error)[:200])
-        return Heard(happenings, problems)
+        post, page = text(told.get("post")), text(told.get("page"))
+        return each(listed(told.get("comments")), lambda one: _comment(mapping(one), post, page))
 
 
 def _time(comment: dict[str, Any]) -> int:

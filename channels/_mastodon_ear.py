@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from channels._signed import at, json_of, mapping, part, text
-from channels.hearing import Body, Happening, Heard, Poll, Said
+from channels._signed import at, json_of, listed, mapping, part, text
+from channels.hearing import Body, Happening, Heard, Poll, Said, each
 
 KINDS = {"mention": "mentioned", "favourite": "liked", "reblog": "shared"}
 PAGE, MOST_PAGES = 40, 10
@@ -22,14 +22,8 @@ class MastodonEar(Poll):
 
     def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
         told = json_of(body)
-        happenings, problems = [], []
-        for one in told.get("notifications") or []:
-            try:
-                if found := _happening(mapping(one), text(told.get("host"))):
-                    happenings.append(found)
-            except (ValueError, TypeError) as error:
-                problems.append(str(error)[:200])
-        return Heard(happenings, problems)
+        host = text(told.get("host"))
+        return each(listed(told.get("notifications")), lambda one: _happening(mapping(one), host))
 
 
 def _look(since: str) -> tuple[Sequence[Body], str]:

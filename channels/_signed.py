@@ -122,6 +122,11 @@ def part(body: Mapping[str, Any], *path: str) -> Any:
     return found
 
 
+def listed(value: Any) -> list[Any]:
+    """A list where one was expected, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
 def mapping(value: Any) -> dict[str, Any]:
     """An object where one was expected, else an empty one."""
     return value if isinstance(value, dict) else {}

@@ -14,8 +14,8 @@ from typing import Any
 import orjson
 from pydantic import SecretStr
 
-from channels._signed import at, believe, from_base64, json_of, mapping, part, print_of, secrets_of, text
-from channels.hearing import Body, Happening, Heard, Poll, Said, Webhook
+from channels._signed import at, believe, from_base64, json_of, listed, mapping, part, print_of, secrets_of, text
+from channels.hearing import Body, Happening, Heard, Poll, Said, Webhook, each
 from errors import Forged
 from settings import FromEnvironment
 
@@ -53,18 +53,9 @@ class TwitterEar(Webhook, Poll):
 
     def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
         said = json_of(body)
-        happenings, problems = [], []
-        for read, items in (
-            (_fetched_post, said.get("data")), (_told_post, said.get("tweet_create_events")),
-            (_direct, said.get("direct_message_events")),
-        ):  # fmt: skip
-            for item in items if isinstance(items, list) else []:
-                try:
-                    if happening := read(mapping(item), said):
-                        happenings.append(happening)
-                except ValueError as problem:
-                    problems.append(str(problem))
-        return Heard(happenings, problems)
+        ways = {"data": _fetched_post, "tweet_create_events": _told_post, "direct_message_events": _direct}
+        items = [(read, mapping(item)) for name, read in ways.items() for item in listed(said.get(name))]
+        return each(items, lambda item: item[0](item[1], said))
 
 
 def _fetched(since: str) -> tuple[Sequence[Body], str]:

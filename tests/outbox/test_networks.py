@@ -334,9 +334,8 @@ def test_what_is_said_under_a_post_is_counted_under_it(store: Store, live: Setti
     assert (found.comments, found.liked, found.shared) == (1, 1, 1)
 
 
-def test_a_lost_answer_to_a_comment_is_not_said_twice(store: Store, live: Settings, networks: dict[str, Any]) -> None:
-    """It stands under a post, not among the page's own: nothing proves that it is absent."""
-    spoken = Said("Do you ship to Sicily?", name="77_1_5", thread="77_1")
+def answered(store: Store, own: Settings, said: Said) -> None:
+    """Lucia said something on Facebook, and Ada has written back."""
     with store.write() as session:
         lucia = add(session, "Lucia", NOW)
         session.add(
@@ -353,8 +352,13 @@ def test_a_lost_answer_to_a_comment_is_not_said_twice(store: Store, live: Settin
         )
         session.add(event)
         session.flush()
-        made = threads.listen(session, live, Spoken(lucia, event.id or 0, "facebook", "facebook", NOW, spoken), NOW)
-        answer.answer(session, live, made.id or 0, "We do!", actor="Ada", now=utc_now())  # type: ignore[union-attr]
+        made = threads.listen(session, own, Spoken(lucia, event.id or 0, "facebook", "facebook", NOW, said), NOW)
+        answer.answer(session, own, made.id or 0, "We do!", actor="Ada", now=utc_now())  # type: ignore[union-attr]
+
+
+def test_a_lost_answer_to_a_comment_is_not_said_twice(store: Store, live: Settings, networks: dict[str, Any]) -> None:
+    """It stands under a post, not among the page's own: nothing proves that it is absent."""
+    answered(store, live, Said("Do you ship to Sicily?", name="77_1_5", thread="77_1"))
     networks["facebook"].lose()
     drained(store, live)
     later = utc_now() + timedelta(hours=1)
@@ -366,25 +370,7 @@ def test_a_lost_answer_to_a_comment_is_not_said_twice(store: Store, live: Settin
 def test_an_answer_in_private_counts_as_sent_though_no_page_shows_it(
     store: Store, live: Settings, networks: dict[str, Any]
 ) -> None:
-    with store.write() as session:
-        lucia = add(session, "Lucia", NOW)
-        session.add(
-            Address(medium="facebook", value="4242", contact_id=lucia, key=address_key(SECRET, "facebook", "4242"))
-        )
-        event = Event(
-            contact_id=lucia,
-            kind="replied",
-            at=NOW,
-            received_at=NOW,
-            source="facebook",
-            source_id="1",
-            medium="facebook",
-        )
-        session.add(event)
-        session.flush()
-        said = Said("Ciao", name="m1", thread="direct:4242")
-        made = threads.listen(session, live, Spoken(lucia, event.id or 0, "facebook", "facebook", NOW, said), NOW)
-        answer.answer(session, live, made.id or 0, "Ciao Lucia", actor="Ada", now=utc_now())  # type: ignore[union-attr]
+    answered(store, live, Said("Ciao", name="m1", thread="direct:4242"))
     drained(store, live)
     with store.read() as session:
         assert session.execute(select(col(Batch.state))).scalars().all() == ["sent"]
