@@ -16,14 +16,17 @@ log = logging.getLogger("passaparola")
 def tell(store: Store, settings: Settings) -> int:
     """Whatever stands in the way and nobody was told of yet. Returns how many sentences; without an address they are logged."""
     with store.read() as session:
-        if all(one.told_at for one in troubles.standing(session)):
-            return 0
-    with store.write() as session:
-        sentences = troubles.untold(session, utc_now())
+        sentences = [troubles.sentence(one) for one in troubles.untold(session)]
+    if not sentences:
+        return 0
     for sentence in sentences:
         log.warning(sentence)
-    if sentences and settings.alerts and not _sent(settings, "\n".join(sentences)):
-        log.warning("PASSAPAROLA_ALERTS: one of the addresses could not be reached")
+    if settings.alerts and not _sent(settings, "\n".join(sentences)):
+        log.warning("PASSAPAROLA_ALERTS: one of the addresses could not be reached; it is tried again")
+        return 0
+    with store.write() as session:
+        for one in troubles.untold(session):
+            one.told_at = utc_now()
     return len(sentences)
 
 

@@ -14,7 +14,7 @@ from channels.hearing import Body, Poll
 from contacts import chain, retention, standing, surveys, troubles
 from contacts.conversations import care, threads
 from contacts.intake import raw
-from contacts.models import Listened
+from contacts.models import Listened, Trouble
 from contacts.store import Store
 from errors import Blocked, ChannelError, Misconfigured
 from settings import Settings
@@ -44,7 +44,7 @@ async def listen(store: Store, settings: Settings, now: datetime) -> Looked:
         try:
             await _look(store, name, now, looked)
         except Misconfigured:
-            continue  # this house does not listen there
+            await asyncio.to_thread(_no_longer, store, name)  # this house does not listen there
         except Exception as error:  # whatever one network does to its ear, the others are heard
             said = str(error) if isinstance(error, ChannelError) else f"it could not be read ({type(error).__name__})"
             looked.problems[name] = said
@@ -72,6 +72,14 @@ def _keep(store: Store, name: str, bodies: list[Body], since: str, now: datetime
         session.merge(Listened(source=name, since=since, at=now))
         troubles.over(session, name, "listening")
         return sum(new)
+
+
+def _no_longer(store: Store, name: str) -> None:
+    with store.read() as session:
+        if session.get(Trouble, (name, "listening")) is None:
+            return
+    with store.write() as session:
+        troubles.over(session, name, "listening")
 
 
 def _note(store: Store, name: str, problem: str, blocked: bool, now: datetime) -> None:

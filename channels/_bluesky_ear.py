@@ -3,6 +3,7 @@
 https://docs.bsky.app/docs/api/app-bsky-notification-list-notifications
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from channels.hearing import Body, Happening, Heard, Poll, Said, each
 
 KINDS = {"mention": "mentioned", "quote": "mentioned", "reply": "replied", "like": "liked", "repost": "shared"}
 PAGE, MOST_PAGES = 100, 10
+BETWEEN = 10 * 60  # seconds; each look begins a session, of which a day has three hundred at most
 
 
 class BlueskyEar(Poll):
@@ -22,22 +24,27 @@ class BlueskyEar(Poll):
         from channels.bluesky import account
 
         pds, fresh, cursor = account(15.0), [], ""
+        known, _, looked = since.partition(" ")
+        if time.time() - float(looked or 0) < BETWEEN:
+            return [], since
         try:
             await pds.open()
             for _ in range(MOST_PAGES):
                 asked = {"limit": str(PAGE), **({"cursor": cursor} if cursor else {})}
                 page = await pds.read("/xrpc/app.bsky.notification.listNotifications", params=asked)
-                new = [one for one in page.get("notifications", []) if str(one.get("indexedAt", "")) > since]
+                shown = listed(page.get("notifications"))
+                new = [one for one in shown if str(one.get("indexedAt", "")) > known]
                 fresh += new
                 cursor = str(page.get("cursor") or "")
-                if len(new) < PAGE or not cursor or not since:
+                if len(new) < len(shown) or not cursor or not known:
                     break
         finally:
             await pds.close()
+        now = int(time.time())
         if not fresh:
-            return [], since
+            return [], f"{known} {now}"
         newest = max(str(one["indexedAt"]) for one in fresh)
-        return [Body(f"notifications:{newest}", orjson.dumps({"notifications": fresh[::-1]}))], newest
+        return [Body(f"notifications:{newest}", orjson.dumps({"notifications": fresh[::-1]}))], f"{newest} {now}"
 
     def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
         return each(listed(json_of(body).get("notifications")), lambda one: _happening(mapping(one)))

@@ -12,8 +12,10 @@ import orjson
 
 from channels._signed import at, json_of, listed, mapping, part, text
 from channels.hearing import Body, Happening, Heard, Poll, Said, each
+from errors import Refused
 
 POSTS, COMMENTS = 20, 100
+OVERLAP = 10 * 60 * 1000  # milliseconds
 BETWEEN = 15 * 60  # seconds; a look is a call for each of the newest posts, and a day has a limit of calls
 
 
@@ -21,7 +23,7 @@ class LinkedinEar(Poll):
     name = "linkedin"
 
     async def look(self, since: str) -> tuple[Sequence[Body], str]:
-        from channels.linkedin import account
+        from channels.linkedin import account, own_posts
 
         page, api = account(15.0)
         last, _, looked = since.partition(" ")
@@ -29,13 +31,14 @@ class LinkedinEar(Poll):
         if time.time() - float(looked or 0) < BETWEEN:
             return [], since
         try:
-            asked = {"author": page, "q": "author", "count": str(POSTS), "sortBy": "LAST_MODIFIED"}
-            for post in (await api.read("/rest/posts", params=asked)).get("elements", []):
+            for post in listed((await api.read(f"/rest/posts?{own_posts(page, POSTS)}")).get("elements")):
                 urn = str(mapping(post).get("id", ""))
-                found = await api.read(
-                    f"/rest/socialActions/{quote(urn, safe='')}/comments", params={"count": str(COMMENTS)}
-                )
-                fresh = [one for one in found.get("elements", []) if _time(mapping(one)) > known]
+                try:
+                    found = await api.read(f"/rest/socialActions/{quote(urn, safe='')}/comments?count={COMMENTS}")
+                except Refused:
+                    continue  # one post that can't be asked stops no other
+                # What came while another post was read is older than the newest; told twice it is the same.
+                fresh = [one for one in listed(found.get("elements")) if _time(mapping(one)) > known - OVERLAP]
                 if fresh:
                     latest = max(_time(one) for one in fresh)
                     newest = max(newest, latest)

@@ -34,6 +34,14 @@ def resume(channel: str) -> str:
     return f"mend it, then: passaparola channel resume {channel}"
 
 
+class KeyRefused(Blocked):
+    """It is the key itself; whatever else is not allowed may be about one person."""
+
+
+class Missing(Refused):
+    """What was asked for is not there."""
+
+
 class Network:
     """One network, over one session. A channel that knows more about a refusal overrides `understood`."""
 
@@ -49,18 +57,25 @@ class Network:
         """Raises Unavailable, Blocked, Refused."""
         return (await self.call("GET", path, changes=False, **given)).body
 
-    async def call(self, method: str, path: str, *, changes: bool = True, **given: Any) -> Reply:
-        """`changes`: a lost answer may hide something that happened. Raises Unavailable, Blocked, Refused, Uncertain."""
+    async def call(
+        self, method: str, path: str, *, changes: bool = True, personal: bool = False, **given: Any
+    ) -> Reply:
+        """`changes`: a lost answer may hide something that happened. `personal`: it is about one person, whose no is theirs alone.
+
+        A path goes out as it is written, so what must be encoded in it is. Raises Unavailable, Blocked, Refused, Uncertain.
+        """
         import aiohttp  # half a second, which only those pay who send
+        from yarl import URL
 
         if (wait := self.free_at - time.time()) > 0:
             raise Unavailable(f"{self.title} has no calls left for us until then", after=wait)
         lost: type[ChannelError] = Uncertain if changes else Unavailable
         try:
             where = path if path.startswith("http") else self.url + path
-            async with self._session().request(method, where, allow_redirects=False, **given) as answer:
-                raw = await answer.content.read(LARGEST_ANSWER)
-                reply = Reply(answer.status, answer.headers, _json(raw))
+            url = URL(where, encoded=True)
+            async with self._session().request(method, url, allow_redirects=False, **given) as answer:
+                raw = await _whole(answer)
+                reply = Reply(answer.status, answer.headers, _json(raw) or {})
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise Unavailable(f"{self.title} cannot be reached: {type(error).__name__}") from None
         except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
@@ -68,8 +83,13 @@ class Network:
         if "0" in (reply.headers.get("x-ratelimit-remaining"), reply.headers.get("ratelimit-remaining")):
             self.free_at = time.time() + slower(reply.headers)
         if reply.status < 300:
+            if raw.strip() and _json(raw) is None:
+                raise lost(f"{self.title} answered {reply.status} with something that is not JSON")
             return reply
-        raise self.understood(reply, lost) or self._usual(reply, lost)
+        refusal = self.understood(reply, lost) or self._usual(reply, lost)
+        if personal and isinstance(refusal, Blocked) and not isinstance(refusal, KeyRefused):
+            refusal = Refused(str(refusal).partition("; mend it")[0])
+        raise refusal
 
     def understood(self, reply: Reply, lost: type[ChannelError]) -> ChannelError | None:
         """What this network means by it, where it is not what everybody means. `lost`: what to raise in doubt."""
@@ -85,7 +105,10 @@ class Network:
             return Unavailable(f"{self.title} asks us to slow down", after=slower(reply.headers))
         if reply.status in (401, 403):
             what = "refused the key" if reply.status == 401 else f"does not let us do this ({self.reason(reply)})"
-            return Blocked(f"{self.title} {what}; {resume(self.channel)}")
+            kind = KeyRefused if reply.status == 401 else Blocked
+            return kind(f"{self.title} {what}; {resume(self.channel)}")
+        if reply.status == 404:
+            return Missing(f"{self.title}: {self.reason(reply)}")
         if reply.status >= 500 or reply.status < 400:
             return lost(f"{self.title} answered {reply.status}")
         return Refused(f"{self.title}: {self.reason(reply)}")
@@ -116,9 +139,18 @@ def slower(headers: Mapping[str, str]) -> float:
     return PATIENCE
 
 
-def _json(raw: bytes) -> dict[str, Any]:
+async def _whole(answer: "aiohttp.ClientResponse") -> bytes:
+    """`read(n)` gives what has come so far; this waits for the rest."""
+    held = bytearray()
+    while len(held) < LARGEST_ANSWER and (piece := await answer.content.read(LARGEST_ANSWER - len(held))):
+        held += piece
+    return bytes(held)
+
+
+def _json(raw: bytes) -> dict[str, Any] | None:
+    """None: it is not."""
     try:
         found = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        return {}
+        return None
     return found if isinstance(found, dict) else {"list": found}

@@ -2,6 +2,7 @@
 
 import hashlib
 import mimetypes
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,6 +36,22 @@ def said(dispatch: Dispatch) -> str:
     return dispatch.skeleton.parts["text"].fill(dispatch.messages[0].values).strip()
 
 
+def same(one: str, other: str) -> bool:
+    """Networks trim, join and compose what they are given."""
+    return _plain(one) == _plain(other)
+
+
+def _plain(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def no_longer_than(text: str, most: int, title: str) -> str:
+    """Raises Refused: nobody's words are cut."""
+    if len(text) > most:
+        raise Refused(f"{title} takes {most} characters in an answer; this has {len(text)}")
+    return text
+
+
 def problems(skeleton: Skeleton, title: str, limits: Limits) -> list[str]:
     """In a marketer's words."""
     text, found = text_of(skeleton), []
@@ -64,6 +81,8 @@ def note(skeleton: Skeleton, limits: Limits) -> str:
 def picture(media: Media) -> tuple[str, bytes, str]:
     """Name, bytes and media type of the picture that was approved. Raises Refused: it is another one by now."""
     path = settings().home / media.path
+    if not path.is_file():
+        raise Refused(f"{path.name}, the picture that was approved, is not there any more")
     body = path.read_bytes()
     if media.sha256 and hashlib.sha256(body).hexdigest() != media.sha256:
         raise Refused(f"{path.name} is not the picture that was approved")

@@ -5,6 +5,7 @@ https://www.twilio.com/docs/messaging/api/message-resource and …/docs/api/erro
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -26,12 +27,13 @@ AT_ONCE = 10
 LONGEST = 1_600
 STOP, START = (
     {"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"},
-    {"START", "YES", "UNSTOP"},
+    {"START", "UNSTOP"},
 )
 NEVER = {21211, 21214, 21217, 21408, 21610, 21614, 63003, 63016, 63024}  # this person, or this content
 LATER = {14107, 20429, 30001, 63018}
 FATES = {"sent": "accepted", "delivered": "delivered", "read": "opened", "undelivered": "bounced", "failed": "failed"}
-DEAD = {"30005", "30006", "21211", "21614", "63003"}  # nobody lives there, or it is no phone
+SENDER = {20003, 20404, 21603, 21606, 21659, 21660, 21701, 21703, 21705, 63007}  # our account, number or service
+DEAD = {"30005", "21211"}  # nobody lives there, on whatever medium
 
 
 class TwilioSettings(FromEnvironment):
@@ -117,7 +119,11 @@ class _Api(Network):
             return Unavailable(f"Twilio asks us to slow down: {said}", after=30.0)
         if code in NEVER:
             return Refused(f"Twilio: {said}")
-        return Blocked(f"Twilio refused the account or its key; {resume(self.channel)}") if code == 20003 else None
+        return Blocked(f"Twilio: {said}; {resume(self.channel)}") if code in SENDER else None
+
+    def reason(self, reply: Reply) -> str:
+        """Their words without anybody's number."""
+        return re.sub(r"\+?\d{6,}", "…", super().reason(reply))
 
 
 class TwilioEar(Webhook):
@@ -173,8 +179,11 @@ class TwilioEar(Webhook):
         if not id_ or not addresses:
             raise ValueError("a message without id or sender")
         if _says_no(form):
-            return Happening(kind="unsubscribed", id=id_, at=at, addresses=addresses, medium=self.medium)
-        if form.get("OptOutType", "").upper() == "START" or words.strip().upper() in START:
+            everything = {"everything": True}  # a word on a phone is about no letter in particular
+            return Happening(
+                kind="unsubscribed", id=id_, at=at, addresses=addresses, medium=self.medium, properties=everything
+            )
+        if form.get("OptOutType", "").upper() == "START" or _alone(words) in START:
             return Happening(kind="resubscribed", id=id_, at=at, addresses=addresses, medium=self.medium)
         if form.get("OptOutType"):
             return None  # they asked for help, and Twilio has answered
@@ -195,7 +204,12 @@ def _from(form: dict[str, str], side: str) -> dict[str, str]:
     return {"phone": number} if number.startswith("+") else {}
 
 
+def _alone(words: str) -> str:
+    """A word by itself, with or without a full stop."""
+    return re.sub(r"^\W+|\W+$", "", words).upper()
+
+
 def _says_no(form: dict[str, Any]) -> bool:
     return "MessageStatus" not in form and (
-        form.get("OptOutType", "").upper() == "STOP" or form.get("Body", "").strip().upper() in STOP
+        form.get("OptOutType", "").upper() == "STOP" or _alone(form.get("Body", "")) in STOP
     )

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from channels import _post as posts
 from channels._bluesky_ear import BlueskyEar
-from channels._network import Network, Reply, resume
+from channels._network import Missing, Network, Reply, resume
 from channels.base import Answer, Channel, Dispatch, Evidence, Look, Media, Skeleton
 from errors import Blocked, ChannelError, Misconfigured, Refused, Unavailable
 from failpoints import failpoint
@@ -76,7 +76,7 @@ class Bluesky(Channel):
             record["embed"] = {"$type": "app.bsky.embed.images", "images": images}
         failpoint("half_written")
         put = {"repo": self.pds.did, "collection": COLLECTION, "rkey": key_of(dispatch), "record": record}
-        made = await self.pds.call("POST", "/xrpc/com.atproto.repo.putRecord", json=put)
+        made = await self.pds.call("POST", "/xrpc/com.atproto.repo.putRecord", personal=bool(answered), json=put)
         failpoint("accepted")
         receipt = str(made.body.get("uri", ""))
         return Answer(receipt=receipt, receipts={message.id: receipt})
@@ -107,7 +107,7 @@ class Bluesky(Channel):
         asked = {"repo": repo, "collection": collection, "rkey": key}
         try:
             found = await self.pds.read("/xrpc/com.atproto.repo.getRecord", params=asked)
-        except Refused:
+        except Missing:
             return False
         return found.get("uri") == receipt
 
@@ -146,6 +146,8 @@ class Pds(Network):
 
     def understood(self, reply: Reply, lost: type[ChannelError]) -> ChannelError | None:
         error = reply.body.get("error")
+        if error == "RecordNotFound":
+            return Missing(f"Bluesky: {self.reason(reply)}")
         if error == "ExpiredToken":
             self.did = ""
             self._session().headers.pop("Authorization", None)

@@ -13,12 +13,13 @@ from pydantic import SecretStr
 
 from channels import _post as posts
 from channels._facebook_ear import FacebookEar
-from channels._network import Network, Reply, resume, slower
+from channels._network import KeyRefused, Missing, Network, Reply, resume, slower
 from channels.base import Answer, Channel, Dispatch, Evidence, Look, Media, Skeleton
 from errors import Blocked, ChannelError, Misconfigured, Refused, Unavailable
 from failpoints import failpoint
 from settings import FromEnvironment
 
+PAGE, LONGEST_MESSAGE = 100, 2_000
 LIMITS = posts.Limits(63_206, 10, 4 * 1024 * 1024)
 PASSING, SLOWER, KEY, DUPLICATE = {1, 2}, {4, 17, 32, 341, 613}, {102, 190}, {506}
 OF_THE_PERSON = {2018278, 2018108, 1545041}  # they wrote too long ago, or take no messages
@@ -95,12 +96,15 @@ class Facebook(Channel):
 
     async def _answer(self, id_: str, answered: str, text: str) -> Answer:
         if answered.startswith("direct:"):
+            text = posts.no_longer_than(text, LONGEST_MESSAGE, "Facebook")
             person = {"id": answered.removeprefix("direct:")}
-            said = {"recipient": person, "messaging_type": "RESPONSE", "message": {"text": text[:2000]}}
-            made = await self.graph.call("POST", f"/{self.page}/messages", json=said, params=self.proof)
+            said = {"recipient": person, "messaging_type": "RESPONSE", "message": {"text": text}}
+            made = await self.graph.call("POST", f"/{self.page}/messages", json=said, params=self.proof, personal=True)
             receipt = str(made.body.get("message_id", ""))
         else:
-            made = await self.graph.call("POST", f"/{answered}/comments", data={"message": text, **self.proof})
+            made = await self.graph.call(
+                "POST", f"/{answered}/comments", data={"message": text, **self.proof}, personal=True
+            )
             receipt = str(made.body.get("id", ""))
         failpoint("accepted")
         return Answer(receipt=receipt, receipts={id_: receipt})
@@ -108,17 +112,22 @@ class Facebook(Channel):
     async def look_up(self, dispatch: Dispatch) -> Evidence:
         """The page's feed since the launch."""
         since = int((dispatch.since - timedelta(minutes=1)).timestamp())
-        asked = {"fields": "id,message,created_time", "limit": "100", "since": str(since), **self.proof}
+        asked = {"fields": "id,message,created_time,from", "limit": str(PAGE), "since": str(since), **self.proof}
         page = await self.graph.read(f"/{self.page}/feed", params=asked)
-        mine = {str(post.get("message", "")).strip(): str(post["id"]) for post in page.get("data", [])}
-        message = dispatch.messages[0]
-        receipt = mine.get(posts.said(dispatch))
-        return Evidence({message.id: receipt}) if receipt else Evidence(absent=frozenset([message.id]))
+        message, shown = dispatch.messages[0], page.get("data")
+        if not isinstance(shown, list):
+            return Evidence()
+        ours = [post for post in shown if (post.get("from") or {}).get("id", self.page) == self.page]
+        for post in ours:
+            if posts.same(str(post.get("message", "")), posts.said(dispatch)):
+                return Evidence({message.id: str(post["id"])})
+        # A full page may go on where we do not look.
+        return Evidence(absent=frozenset([message.id])) if len(shown) < PAGE else Evidence()
 
     async def read_back(self, receipt: str) -> bool:
         try:
             post = await self.graph.read(f"/{receipt}", params={"fields": "id,is_published", **self.proof})
-        except Refused:
+        except Missing:
             return False
         return post.get("is_published", True) is True
 
@@ -147,8 +156,10 @@ class _Graph(Network):
             return lost(f"Facebook: {said}")
         if code in SLOWER:
             return Unavailable("Facebook asks us to slow down", after=_pause(reply))
+        if code == 100 and part == 33:
+            return Missing(f"Facebook: {said}")
         if code in KEY:
-            return Blocked(f"Facebook no longer takes the page token: {said}; renew it, {resume('facebook')}")
+            return KeyRefused(f"Facebook no longer takes the page token: {said}; renew it, {resume('facebook')}")
         if code in NOT_ALLOWED:
             return Blocked(f"Facebook does not let us do this: {said}; {resume('facebook')}")
         return _Duplicate(said) if code in DUPLICATE else None

@@ -5,6 +5,8 @@ it is fetched (RFC 9110, 13.1), and a page that sends us elsewhere is not follow
 """
 
 import calendar
+import io
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,7 @@ from settings import FromEnvironment
 if TYPE_CHECKING:
     import aiohttp
 
+BETWEEN = 30 * 60  # seconds between two looks at a feed
 LARGEST, MOST_REDIRECTS = 4 * 1024 * 1024, 3
 NETWORKS = {"youtube.com": "youtube", "youtu.be": "youtube", "flickr.com": "flickr", "slideshare.net": "slideshare"}
 
@@ -47,12 +50,14 @@ class Feeds(Poll):
             timeout=aiohttp.ClientTimeout(total=20), headers={"User-Agent": "passaparola"}, trust_env=False
         ) as http:
             for url in own.feeds.split():
+                if time.time() - float(marks.get(url, {}).get("looked", 0)) < BETWEEN:
+                    continue
                 try:
                     body, mark = await _fetched(http, url, marks.get(url, {}))
                 except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                     problems.append(f"{url}: {error or type(error).__name__}")  # one feed stops no other
                     continue
-                marks[url] = mark
+                marks[url] = mark | {"looked": str(int(time.time()))}
                 if body:
                     bodies.append(Body(f"{print_of(body)[:40]}:{url}"[:200], body, {":url": url}))
         if problems and not bodies and len(problems) == len(own.feeds.split()):
@@ -61,7 +66,7 @@ class Feeds(Poll):
 
     def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
         words = [word.strip() for word in FeedsSettings().brand_words.split(",") if word.strip()]
-        found = _parser()(body)
+        found = _parser()(io.BytesIO(body))  # bytes would be taken for the name of a file first
         if found.bozo and not found.entries:
             raise ValueError("this is not a feed")
         site = str(found.feed.get("link") or headers.get(":url", ""))
@@ -144,7 +149,7 @@ def _mention(entry: Any, site: str) -> Happening | None:
     when = entry.get("published_parsed") or entry.get("updated_parsed")
     if not handle or not when:
         return None
-    title, id_ = text(entry.get("title"), 300), text(entry.get("id") or link, 250)
+    title, id_ = text(entry.get("title"), 300), text(f"{_host(link) or _host(site)} {entry.get('id') or link}", 250)
     said = Said(f"{title}\n\n{_words(entry)}".strip()[:8_000], subject=title, name=link[:300], thread=link[:300] or id_)
     return Happening(
         kind="mentioned", id=id_, at=datetime.fromtimestamp(calendar.timegm(when), tz=UTC), addresses={medium: handle}, medium=medium,

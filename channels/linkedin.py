@@ -7,21 +7,21 @@ https://learn.microsoft.com/linkedin/marketing/community-management/shares/posts
 import re
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import regex
 from pydantic import SecretStr
 
 from channels import _post as posts
 from channels._linkedin_ear import LinkedinEar
-from channels._network import Network, Reply, resume, slower
+from channels._network import Missing, Network, Reply, resume, slower
 from channels.base import Answer, Channel, Dispatch, Evidence, Look, Media, Skeleton
 from errors import Blocked, ChannelError, Misconfigured, Refused, Unavailable
 from failpoints import failpoint
 from settings import FromEnvironment
 
 LIMITS = posts.Limits(3_000, 20, 8 * 1024 * 1024, (".png", ".jpg", ".jpeg", ".gif"))
-LONGEST_COMMENT = 1_250
+LONGEST_COMMENT, PAGE = 1_250, 100
 RESERVED = regex.compile(r"[\\|{}@\[\]()<>#*_~]")  # of its "little text" format
 A_WHILE = 15 * 60.0  # its limits are per day and in no header
 
@@ -93,10 +93,11 @@ class Linkedin(Channel):
         said = {
             "actor": self.page,
             "object": thing,
-            "message": {"text": text[:LONGEST_COMMENT]},
+            "message": {"text": posts.no_longer_than(text, LONGEST_COMMENT, "LinkedIn")},
             "parentComment": comment,
         }
-        made = await self.api.call("POST", f"/rest/socialActions/{quote(comment, safe='')}/comments", json=said)
+        where = f"/rest/socialActions/{quote(comment, safe='')}/comments"
+        made = await self.api.call("POST", where, json=said, personal=True)
         failpoint("accepted")
         receipt = str(made.body.get("commentUrn") or made.headers.get("x-restli-id", ""))
         return Answer(receipt=receipt, receipts={id_: receipt})
@@ -104,19 +105,24 @@ class Linkedin(Channel):
     async def look_up(self, dispatch: Dispatch) -> Evidence:
         """The page's own posts since the launch."""
         since = (dispatch.since - timedelta(minutes=1)).timestamp() * 1000
-        page = await self.api.read("/rest/posts", params={"author": self.page, "q": "author", "count": "100"})
+        shown = (await self.api.read(f"/rest/posts?{own_posts(self.page, PAGE)}")).get("elements")
         wanted, message = little_text(posts.said(dispatch)), dispatch.messages[0]
-        for post in page.get("elements", []):
-            if str(post.get("commentary", "")).strip() == wanted and float(post.get("createdAt") or 0) >= since:
+        if not isinstance(shown, list):
+            return Evidence()
+        recent = [post for post in shown if float(post.get("createdAt") or 0) >= since]
+        for post in recent:
+            if posts.same(str(post.get("commentary", "")), wanted):
                 return Evidence({message.id: str(post["id"])})
-        return Evidence(absent=frozenset([message.id]))
+        # A page full of what is newer may go on where we do not look.
+        return Evidence(absent=frozenset([message.id])) if len(recent) < PAGE else Evidence()
 
-    async def read_back(self, receipt: str) -> bool:
+    async def read_back(self, receipt: str) -> bool | None:
         try:
             post = await self.api.read(f"/rest/posts/{quote(receipt, safe='')}")
-        except Refused:
+        except Missing:
             return False
-        return post.get("lifecycleState") == "PUBLISHED"
+        state = post.get("lifecycleState")
+        return None if state == "PUBLISH_REQUESTED" else state == "PUBLISHED"
 
     @classmethod
     def post_url(cls, receipt: str) -> str:
@@ -139,6 +145,11 @@ def account(timeout: float) -> tuple[str, "LinkedinApi"]:
     }
     api = LinkedinApi("linkedin", "LinkedIn", own.linkedin_api_url, timeout, headers)
     return f"urn:li:organization:{own.linkedin_organisation_id}", api
+
+
+def own_posts(page: str, count: int) -> str:
+    """A query as Rest.li 2 wants it: what is in a URN stays encoded."""
+    return urlencode({"author": page, "q": "author", "count": count, "sortBy": "LAST_MODIFIED"}, quote_via=quote)
 
 
 class _Duplicate(ChannelError):

@@ -22,7 +22,7 @@ from errors import Blocked, ChannelError, Misconfigured, Refused, Unavailable, U
 from failpoints import failpoint
 from settings import FromEnvironment, settings
 
-URL_LENGTH = 23
+URL_LENGTH, PAGE = 23, 40
 
 
 def counted(text: str) -> int:
@@ -71,7 +71,7 @@ class Mastodon(Channel):
         how = self._as_answer(message.headers.get("In-Reply-To", ""))
         key = named(settings().secret, message.id)
         failpoint("half_written")
-        with answered(self.client, changes=True):
+        with answered(self.client, changes=True, personal=bool(message.headers.get("In-Reply-To"))):
             words = f"{how.pop('to', '')}{text}"
             made = self.client.status_post(words, media_ids=media or None, idempotency_key=key, **how)
         failpoint("accepted")
@@ -98,21 +98,25 @@ class Mastodon(Channel):
     def _look_up(self, dispatch: Dispatch) -> Evidence:
         since, message, wanted = dispatch.since - timedelta(minutes=1), dispatch.messages[0], posts.said(dispatch)
         with answered(self.client):
-            mine = self.client.account_statuses(self.client.me().id, exclude_reblogs=True, limit=40)
-            for status in mine:
-                if status.created_at >= since and self.client.status_source(status.id).text.strip() == wanted:
+            mine = self.client.account_statuses(self.client.me().id, exclude_reblogs=True, limit=PAGE)
+            recent = [status for status in mine if status.created_at >= since]
+            for status in recent:
+                if posts.same(self.client.status_source(status.id).text, wanted):
                     return Evidence({message.id: str(status.id)})
-        return Evidence(absent=frozenset([message.id]))
+        # A page full of what is newer may go on where we do not look.
+        return Evidence(absent=frozenset([message.id])) if len(recent) < PAGE else Evidence()
 
     async def read_back(self, receipt: str) -> bool:
         return await to_thread(self._there, receipt)
 
     def _there(self, receipt: str) -> bool:
-        try:
-            with answered(self.client):
+        import mastodon
+
+        with answered(self.client):
+            try:
                 return str(self.client.status(receipt).id) == receipt
-        except Refused:
-            return False
+            except mastodon.MastodonNotFoundError:
+                return False
 
     @classmethod
     def post_url(cls, receipt: str) -> str:
@@ -136,8 +140,8 @@ def client(timeout: float) -> Any:
 
 
 @contextmanager
-def answered(api: Any, changes: bool = False) -> Iterator[None]:
-    """The library's errors in our words."""
+def answered(api: Any, changes: bool = False, personal: bool = False) -> Iterator[None]:
+    """The library's errors in our words. `personal`: it is about one person, whose no is theirs alone."""
     import mastodon
 
     lost: type[ChannelError] = Uncertain if changes else Unavailable
@@ -156,7 +160,9 @@ def answered(api: Any, changes: bool = False) -> Iterator[None]:
         ) from None
     except mastodon.MastodonAPIError as error:
         status, said = (*error.args, 0, "", "")[1], str(error.args[-1])[:300]
-        if status == 403:
+        if not isinstance(status, int) or status < 400:
+            raise lost("Mastodon answered with something that can't be read") from None
+        if status == 403 and not personal:
             raise Blocked(f"Mastodon does not let us do this: {said}; {resume('mastodon')}") from None
         raise Refused(f"Mastodon: {said}") from None
 
@@ -166,5 +172,4 @@ def _never_left(error: Exception) -> bool:
     import requests
 
     cause = error.__context__
-    never: tuple[type[Exception], ...] = (requests.exceptions.ConnectTimeout, requests.exceptions.SSLError)
-    return isinstance(cause, never) or "NewConnectionError" in repr(cause)
+    return isinstance(cause, requests.exceptions.ConnectTimeout) or "NewConnectionError" in repr(cause)

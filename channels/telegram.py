@@ -10,7 +10,7 @@ import orjson
 from pydantic import SecretStr
 
 from channels import _post as posts
-from channels._network import Network, Reply, resume
+from channels._network import KeyRefused, Network, Reply, resume
 from channels._telegram_ear import TelegramEar
 from channels.base import Answer, Channel, Dispatch, Look, Skeleton
 from errors import Blocked, ChannelError, Misconfigured, Refused, Unavailable
@@ -81,7 +81,7 @@ class Telegram(Channel):
             form.add_field("media", orjson.dumps(album).decode())
             method = "sendMediaGroup"
         failpoint("half_written")
-        made = await self.api.call("POST", f"/{method}", data=form)
+        made = await self.api.call("POST", f"/{method}", personal=bool(answered), data=form)
         failpoint("accepted")
         receipt = _receipt(made.body.get("result"))
         return Answer(receipt=receipt, receipts={message.id: receipt})
@@ -111,7 +111,7 @@ class TelegramApi(Network):
         if reply.status == 429 and isinstance(after, int):
             return Unavailable("Telegram asks us to slow down", after=float(after))
         if reply.status in (401, 404):
-            return Blocked(f"Telegram does not know this bot token; {resume('telegram')}")
+            return KeyRefused(f"Telegram does not know this bot token; {resume('telegram')}")
         if reply.status == 403:
             return (
                 Refused(f"Telegram: {said}") if "user" in said else Blocked(f"Telegram: {said}; {resume('telegram')}")

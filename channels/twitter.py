@@ -253,7 +253,7 @@ class _Account:
             raise Refused(f"X: {said}") from None
         except (tweepy.BadRequest, tweepy.NotFound) as error:
             raise Refused(f"X: {' '.join(error.api_messages) or error}") from None
-        except (requests.exceptions.ConnectTimeout, requests.exceptions.SSLError):
+        except requests.exceptions.ConnectTimeout:
             raise Unavailable("X cannot be reached") from None
         except requests.exceptions.ConnectionError as error:
             if "NewConnectionError" in repr(error):

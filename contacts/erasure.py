@@ -158,7 +158,9 @@ def _naming(words: Sequence[str]) -> re.Pattern[bytes]:
     """These addresses and no longer ones that hold them: anna@x.it is not susanna@x.it."""
     forms = {form for word in words for form in (word, quote(word).lower())} or {"\0"}
     return re.compile(
-        rb"(?<![\w.+-])(?:" + b"|".join(re.escape(form.encode()) for form in sorted(forms)) + rb")(?![\w-])"
+        rb"(?:(?<![\w.+-])|(?<=%[0-9a-f]{2}))(?:"
+        + b"|".join(re.escape(form.encode()) for form in sorted(forms))
+        + rb")(?![\w-])"
     )
 
 

@@ -104,7 +104,7 @@ def _in_a_row(session: Session, contacts: Iterable[int], now: datetime) -> None:
             consent.suppress(session, medium, to, SOFT, at=enough, source=consent.DERIVED)
             if standing is not None and standing.reason == SOFT:
                 standing.at = enough
-        elif len(bounced) < SOFT_IN_A_ROW and standing is not None and standing.reason == SOFT:
+        elif standing is not None and standing.reason == SOFT and standing.medium == medium:
             session.execute(delete(Suppression).where(col(Suppression.key) == to), execution_options=QUIETLY)
             session.expunge(standing)
             audit(session, now, consent.DERIVED, "no longer suppressed", f"contact:{contact}", medium=medium)

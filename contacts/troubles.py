@@ -9,7 +9,7 @@ from sqlmodel import Session, col
 
 import channels
 from contacts.models import Listened, Trouble
-from contacts.store import audit
+from contacts.store import audit, insert_new
 from errors import Misconfigured, Unknown
 
 Way = Literal["speaking", "listening"]
@@ -17,19 +17,11 @@ Way = Literal["speaking", "listening"]
 
 def note(session: Session, channel: str, way: Way, reason: str, now: datetime) -> None:
     """A channel that may not speak is paused: nothing of any campaign goes to it, and nothing else waits for it."""
-    known = session.get(Trouble, (channel, way), with_for_update=True)
-    if known is None:
-        session.add(Trouble(channel=channel, way=way, since=now, reason=reason[:300]))
-        audit(
-            session,
-            now,
-            "outbox" if way == "speaking" else "listen",
-            "paused",
-            f"channel:{channel}",
-            because=reason[:300],
-        )
-    elif known.reason != reason[:300]:
-        known.reason = reason[:300]
+    # Two workers may meet the same refusal at once.
+    new = insert_new(session, Trouble).values(channel=channel, way=way, since=now, reason=reason[:300], told_at=None)
+    if session.execute(new.returning(col(Trouble.channel))).scalar() is not None:
+        who = "outbox" if way == "speaking" else "listen"
+        audit(session, now, who, "paused", f"channel:{channel}", because=reason[:300])
 
 
 def over(session: Session, channel: str, way: Way) -> bool:
@@ -53,12 +45,9 @@ def standing(session: Session) -> list[Trouble]:
     return list(session.execute(select(Trouble).order_by(col(Trouble.since), col(Trouble.channel))).scalars())
 
 
-def untold(session: Session, now: datetime) -> list[str]:
-    """The sentences of troubles that nobody was told of yet; from now on they count as told."""
-    fresh = [one for one in standing(session) if one.told_at is None]
-    for one in fresh:
-        one.told_at = now
-    return [sentence(one) for one in fresh]
+def untold(session: Session) -> list[Trouble]:
+    """Of which nobody was told yet."""
+    return [one for one in standing(session) if one.told_at is None]
 
 
 def sentence(trouble: Trouble) -> str:
@@ -103,6 +92,8 @@ def _speaks(name: str) -> str:
         channels.get(name)()
     except Misconfigured as error:
         return f"no: {error}"
+    except Exception as error:  # a setting that is no address, a library that does not load
+        return f"no: {type(error).__name__}"
     return "yes"
 
 

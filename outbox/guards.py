@@ -146,7 +146,7 @@ def _spoke(medium: str, since: datetime) -> ColumnElement[bool]:
         .join(Turn, col(Turn.conversation_id) == col(Conversation.id))
         .where(
             col(Conversation.contact_id) == col(Contact.id), col(Conversation.medium) == medium,
-            col(Turn.author) == "", col(Turn.at) >= since,
+            col(Turn.author) == "", col(Turn.at) >= since, col(Conversation.source) != "survey",
         )
     )  # fmt: skip
     return said.correlate(Contact).exists()

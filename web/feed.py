@@ -21,6 +21,7 @@ from sqlmodel import Session, col
 from contacts.models import Batch, Enrolment, Launch, Message, message_state
 from outbox.batches import prepared
 from settings import settings
+from web.mailbox import here
 from web.visitors import pages, store
 
 router = APIRouter()
@@ -50,7 +51,7 @@ class Entry:
 def feed(request: Request) -> Response:
     own = settings()
     with store().read() as session:
-        entries = _entries(session, own.public_url)
+        entries = _entries(session, own.public_url, here(request))
     newest = max((entry.at for entry in entries), default=datetime(2026, 1, 1, tzinfo=UTC)).replace(microsecond=0)
     shown = {"entries": entries, "updated": newest, "own": own, "host": urlsplit(own.public_url).hostname}
     body = pages.get_template("feed.xml").render(shown).encode()
@@ -66,11 +67,13 @@ def feed(request: Request) -> Response:
 
 
 @router.get("/feed/{launch}/{step}/{number}")
-def picture(launch: int, step: int, number: int) -> Response:
+def picture(request: Request, launch: int, step: int, number: int) -> Response:
     """A picture of an entry, for everyone; nothing else of the house is."""
     own = settings()
     with store().read() as session:
-        found = next((one for one in _posted(session) if (one[0].id, one[1].step) == (launch, step)), None)
+        found = next(
+            (one for one in _posted(session, here(request)) if (one[0].id, one[1].step) == (launch, step)), None
+        )
     media = prepared(found[0].content, found[1]).skeleton.media if found else ()
     if not 0 <= number < len(media):
         raise HTTPException(404)
@@ -81,22 +84,25 @@ def picture(launch: int, step: int, number: int) -> Response:
     return FileResponse(path, media_type=kind)
 
 
-def _posted(session: Session) -> list[tuple[Launch, Batch]]:
+def _posted(session: Session, previewed: bool) -> list[tuple[Launch, Batch]]:
+    """What went out; on this machine also what only went into the local mailbox."""
+    carried: Any = col(Launch.content)["channels"]
     chosen = (
         select(Launch, Batch)
         .join(Batch, col(Batch.launch_id) == col(Launch.id))
         .join(Message, col(Message.batch_id) == col(Batch.id))
         .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
         .where(col(Batch.medium) == "rss", col(Enrolment.contact_id).is_(None), message_state() == "sent")
+        .where(*(() if previewed else (carried["rss"].as_string() == "rss",)))
         .order_by(col(Batch.finished_at).desc(), col(Batch.id).desc())
         .limit(SHOWN)
     )
     return [(launch, batch) for launch, batch in session.execute(chosen)]
 
 
-def _entries(session: Session, public_url: str) -> list[Entry]:
+def _entries(session: Session, public_url: str, previewed: bool) -> list[Entry]:
     found = []
-    for launch, batch in _posted(session):
+    for launch, batch in _posted(session, previewed):
         skeleton = prepared(launch.content, batch).skeleton
         text = skeleton.parts["text"].fill(()).strip()
         at = (batch.finished_at or launch.created_at).replace(microsecond=0)

@@ -27,11 +27,16 @@ SHOWN, LATEST = 50, 8
 LETTER = "default-src 'none'; img-src data: https:; style-src 'unsafe-inline'; sandbox"
 
 
-def _local_only(request: Request) -> None:
-    here = request.client and request.client.host in ("127.0.0.1", "::1", "testclient")
+def here(request: Request) -> bool:
+    """Whether it is asked from this machine, by its own name."""
+    own = request.client and request.client.host in ("127.0.0.1", "::1", "testclient")
     # The name asked for, too: another site's name may be made to lead to this machine (DNS rebinding).
     named = request.url.hostname in ("127.0.0.1", "::1", "localhost", "testserver")
-    if not here or not named or "x-forwarded-for" in request.headers:
+    return bool(own and named and "x-forwarded-for" not in request.headers)
+
+
+def _local_only(request: Request) -> None:
+    if not here(request):
         raise HTTPException(404)
 
 

@@ -3,7 +3,6 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from contacts.store import utc_now
 from outbox.render import share
 from web.links import touched
 from web.visitors import links, lost, machine, named, store
@@ -22,7 +21,7 @@ def visited(request: Request, token: str) -> Response:
             return lost(request)
         target = share.page_of(share.Share.model_validate(said), found.launch.campaign)
         if found.tracked:
-            touched(session, found, "friend_visited", "word", f"friend {utc_now():%S}", {}, machine(request))
+            touched(session, found, "friend_visited", "word", "friend", {}, machine(request))
         return RedirectResponse(target, 302, NOT_KEPT)
 
 

@@ -105,7 +105,8 @@ class Whose:
         """Of whom it is sent about, even if they have another address by now; it makes nobody's acquaintance."""
         if not one.said.hearsay:
             one.contact = of_message or next(iter(owned), None)
-            if one.contact and one.ours is None and (name := self._latest_before(one)):
+            everything = one.said.properties.get("everything")
+            if one.contact and one.ours is None and not everything and (name := self._latest_before(one)):
                 one.ours = self._ours({name})[name][0]
             return
         if one.said.kind == "unsubscribed":  # who writes "stop" means themselves, whoever got the letter first

@@ -69,7 +69,9 @@ async def test_a_picture_goes_with_its_words(pds: bluesky.Fake, settings: Settin
     assert record["embed"]["images"][0]["image"]["mimeType"] == "image/png"
 
 
-async def test_what_is_said_is_heard_once_and_answered_in_its_thread(pds: bluesky.Fake) -> None:
+async def test_what_is_said_is_heard_once_and_answered_in_its_thread(
+    pds: bluesky.Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lucia = {"did": "did:plc:lucia", "handle": "lucia.example"}
     root = {"uri": "at://did:plc:bottega/app.bsky.feed.post/1", "cid": "c1"}
     said = {
@@ -96,6 +98,8 @@ async def test_what_is_said_is_heard_once_and_answered_in_its_thread(pds: bluesk
         ("liked", "lucia.example"),
         ("replied", "lucia.example"),
     ]
+    assert (await BlueskyEar().look(mark)) == ([], mark)
+    monkeypatch.setattr("channels._bluesky_ear.BETWEEN", -1)
     assert (await BlueskyEar().look(mark))[0] == []
     answer = dispatch("bluesky", skeleton=post("Certo!"))
     object.__setattr__(answer.messages[0], "headers", {"In-Reply-To": said["uri"]})

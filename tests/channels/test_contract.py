@@ -310,3 +310,19 @@ def test_every_channel_has_its_test() -> None:
         assert {name, "mailbox", "rss"} & (tests | {"mailbox", "rss"})
         assert name in tests | {"mailbox", "rss", "whatsapp"}, f"write tests/channels/test_{name}.py"
         assert Path(ROOT / "tests" / "fakes" / f"{name}.py").is_file()
+
+
+@pytest.mark.parametrize("name", ["facebook", "linkedin", "bluesky"])
+async def test_an_answer_that_comes_in_pieces_is_read_to_its_end_and_one_that_is_no_json_proves_nothing(
+    name: str, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    with fakes.of(name) as fake:
+        set_to(monkeypatch, fake.env)
+        channel, given = channels.get(name)(), dispatch(name)
+        answered = await channel.send(given)
+        fake.padding = 300_000
+        assert (await channel.look_up(given)).accepted == {given.messages[0].id: answered.receipt}
+        fake.garbled = True
+        with pytest.raises(Unavailable):
+            await channel.look_up(given)
+        await channel.close()

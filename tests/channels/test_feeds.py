@@ -1,6 +1,7 @@
 """Blogs, YouTube, Flickr and the rest, through their feeds: who speaks of us, asked once, and never led elsewhere."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -48,12 +49,16 @@ def site(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[Site]:
         yield fake
 
 
-async def test_a_feed_is_fetched_when_it_has_something_new_and_one_that_is_gone_stops_no_other(site: Site) -> None:
+async def test_a_feed_is_fetched_when_it_has_something_new_and_one_that_is_gone_stops_no_other(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bodies, mark = await Feeds().look("")
     assert [body.content for body in bodies] == [BLOG]
+    assert await Feeds().look(mark) == ([], mark)
+    monkeypatch.setattr("channels.feeds.BETWEEN", -1)
     again, _ = await Feeds().look(mark)
     assert list(again) == []
-    assert [call.path for call in site.calls] == ["/blog", "/gone"] * 2
+    assert [call.path for call in site.calls] == ["/blog", "/gone", "/gone", "/blog", "/gone"]
 
 
 def test_who_says_our_words_has_mentioned_us(site: Site) -> None:
@@ -81,3 +86,10 @@ async def test_a_house_without_words_listens_to_nothing(settings: Settings) -> N
     with pytest.raises(Misconfigured, match="BRAND_WORDS"):
         await Feeds().look("")
     assert NOBODY
+
+
+def test_a_body_that_is_the_name_of_a_file_opens_none(site: Site, tmp_path: Path) -> None:
+    ours = tmp_path / "feed.xml"
+    ours.write_bytes(BLOG)
+    with pytest.raises(ValueError, match="not a feed"):
+        Feeds().hear({}, str(ours).encode())

@@ -92,9 +92,10 @@ async def test_comments_are_fetched_once_and_answered_in_their_thread(
     found = LinkedinEar().hear({}, bodies[0].content)
     assert [(one.kind, one.addresses) for one in found.happenings] == [("replied", {"linkedin": "person:AbC"})]
     assert (await LinkedinEar().look(mark)) == ([], mark)
-    monkeypatch.setattr("channels._linkedin_ear.BETWEEN", 0)
+    monkeypatch.setattr("channels._linkedin_ear.BETWEEN", -1)
     calls = len(page.calls)
-    assert (await LinkedinEar().look(mark))[0] == []
+    again, _ = await LinkedinEar().look(mark)  # a little overlap: the same body under the same name, kept once
+    assert [body.key for body in again] == [body.key for body in bodies]
     assert len(page.calls) == calls + 2
     answer = dispatch("linkedin", skeleton=post("Certo!"))
     assert found.happenings[0].said is not None

@@ -83,7 +83,7 @@ def heard(body: bytes, path: str = "/webhooks/sms") -> list[tuple[str, str]]:
     return [(one.kind, one.medium) for one in SmsEar().hear({":path": path, ":at": NOW.isoformat()}, body).happenings]
 
 
-@pytest.mark.parametrize("word", ["STOP", "stop", " Stop ", "UNSUBSCRIBE", "quit"])
+@pytest.mark.parametrize("word", ["STOP", "stop", " Stop. ", "UNSUBSCRIBE", "quit!"])
 def test_a_word_that_is_a_no_is_a_no_and_goes_first(word: str, settings: Settings) -> None:
     body = form(MessageSid="SM1", From="+393471234567", Body=word)
     assert heard(body) == [("unsubscribed", "sms")]
@@ -91,6 +91,7 @@ def test_a_word_that_is_a_no_is_a_no_and_goes_first(word: str, settings: Setting
 
 
 def test_other_words_are_a_conversation(settings: Settings) -> None:
+    assert heard(form(MessageSid="SM4", From="+393471234567", Body="Yes")) == [("replied", "sms")]
     body = form(MessageSid="SM2", From="+393471234567", Body="Stop! Wait, do you ship to Sicily?")
     assert heard(body) == [("replied", "sms")]
     assert not SmsEar.urgent(body)
@@ -105,7 +106,7 @@ def test_other_words_are_a_conversation(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("status", "code", "kind", "bounce"),
     [("sent", "", "accepted", None), ("delivered", "", "delivered", None), ("undelivered", "30003", "bounced", "soft"),
-     ("undelivered", "30005", "bounced", "hard"), ("failed", "30007", "failed", None), ("failed", "30006", "bounced", "hard")],
+     ("undelivered", "30005", "bounced", "hard"), ("failed", "30007", "failed", None), ("failed", "30006", "failed", None)],
 )  # fmt: skip
 def test_what_became_of_a_message_names_it(
     status: str, code: str, kind: str, bounce: str | None, settings: Settings

@@ -276,3 +276,12 @@ def test_what_comes_back_after_an_erasure_leaves_nothing_either(
         raw.keep(session, "sendgrid", "late", {}, json.dumps(late).encode(), NOW)
     street.decide(store, settings, NOW, actor="t")
     assert traces(store, settings, database) == []
+
+
+def test_a_number_is_found_in_a_form_as_it_came() -> None:
+    from contacts.erasure import _naming
+
+    found = _naming(["+393471234567"])
+    assert found.search(b"from=%2b393471234567&body=ciao")
+    assert found.search(b"from=whatsapp%3a%2b393471234567&body=ciao")
+    assert not found.search(b"from=%2b3934712345678&body=ciao")

@@ -18,6 +18,7 @@ class Call:
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes = b""
+    asked: str = ""  # path and query as they came
 
     def json(self) -> Any:
         return json.loads(self.body or b"{}")
@@ -61,6 +62,8 @@ class FakeNetwork:
         self._next: Answer | None = None
         self._lost = False
         self._stalled = 0.0
+        self.padding = 0  # bytes that a reading's answer is longer by
+        self.garbled = False  # a reading is answered by some proxy's page
 
     def handle(self, call: Call) -> Answer:
         raise NotImplementedError
@@ -119,7 +122,14 @@ class FakeNetwork:
             if "chunked" not in headers.get("transfer-encoding", "")
             else _chunks(request.rfile)
         )
-        call = Call(request.command, split.path, {n: v[-1] for n, v in parse_qs(split.query).items()}, headers, body)
+        call = Call(
+            request.command,
+            split.path,
+            {n: v[-1] for n, v in parse_qs(split.query).items()},
+            headers,
+            body,
+            request.path,
+        )
         self.calls.append(call)
         posting = self.posting(call)
         if posting and self._next:
@@ -137,6 +147,10 @@ class FakeNetwork:
                 request.close_connection = True
                 request.connection.close()
                 return
+        if call.method == "GET" and self.garbled:
+            answer = Answer(200, b"<html>Please wait</html>")
+        if call.method == "GET" and self.padding and isinstance(answer.body, dict):
+            answer.body["padding"] = "x" * self.padding
         raw = json.dumps(answer.body).encode() if not isinstance(answer.body, bytes) else answer.body
         request.send_response(answer.status)
         for name, value in {

@@ -35,6 +35,8 @@ class Fake(FakeNetwork):
             raise Refusal(
                 426, {"code": "NONEXISTENT_VERSION", "message": "Requested version is not active", "status": 426}
             )
+        if ":" in call.asked or "(" in call.asked:
+            raise Refusal(400, {"message": "Invalid path or query: a URN must be encoded", "status": 400})
         if call.path == "/rest/images":
             number = f"img{len(self.pictures)}"
             return Answer(

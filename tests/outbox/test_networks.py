@@ -17,7 +17,7 @@ import channels
 import listening
 import street
 from channels.hearing import Said
-from contacts import troubles
+from contacts import consent, troubles
 from contacts.conversations import threads
 from contacts.conversations.threads import Spoken
 from contacts.identity import address_key
@@ -125,9 +125,10 @@ def test_a_paused_channel_is_told_once_to_whoever_runs_this(
     store: Store, live: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    monkeypatch.setattr(alerts, "_sent", lambda settings, text: told.append(text) or True)
+    reachable = [False, True, True]
+    monkeypatch.setattr(alerts, "_sent", lambda settings, text: reachable.pop(0) and (told.append(text) or True))
     own = live.model_copy(update={"alerts": "json://127.0.0.1:9"})
-    for _ in range(2):
+    for _ in range(3):
         with store.write() as session:
             troubles.note(session, "facebook", "speaking", "the page token is over", NOW)
         alerts.tell(store, own)
@@ -208,8 +209,6 @@ def test_the_same_words_again_are_posted_on_no_network_twice(
 
 def on_the_phone(store: Store, name: str, medium: str) -> int:
     """Someone who said yes on a medium of their phone."""
-    from contacts import consent
-
     with store.write() as session:
         id_ = add(session, name, NOW)
         number = f"+3934700000{id_:02}"
@@ -332,6 +331,43 @@ def test_what_is_said_under_a_post_is_counted_under_it(store: Store, live: Setti
     street.decide(store, live, utc_now(), actor="t")
     found = posts(store, made)["bluesky"]
     assert (found.comments, found.liked, found.shared) == (1, 1, 1)
+
+
+def test_after_a_stop_no_topic_at_all_is_written_about_by_that_medium(store: Store, settings: Settings) -> None:
+    """Also when a letter of one topic has just gone out: a word on a phone is about none in particular."""
+    lucia = on_the_phone(store, "Lucia", "sms")
+    with store.write() as session:
+        consent.record(session, lucia, "sms", "after_sales", True, at=NOW, source="the tests", basis="consent")
+    campaign = settings.home / "campaigns" / "hello.yaml"
+    campaign.write_text(campaign.read_text().replace("by: [email]", "by: [sms]"))
+    (settings.home / "templates" / "hello" / "sms.txt").write_text("The honey is here. Reply STOP to opt out.")
+    released(store, settings)
+    drained(store, settings)
+    body = urlencode({"MessageSid": "SM1", "From": f"+3934700000{lucia:02}", "Body": "Stop"}).encode()
+    with store.write() as session:
+        raw.keep(session, "sms", "SM1:said", {":path": "/webhooks/sms"}, body, utc_now(), True)
+    street.decide(store, settings, utc_now(), actor="t")
+    with store.read() as session:
+        assert not consent.may_be_written_to(session, lucia, "sms", "after_sales")
+        assert not consent.may_be_written_to(session, lucia, "sms", "newsletter")
+
+
+def test_one_person_s_no_pauses_no_network(store: Store, live: Settings, networks: dict[str, Any]) -> None:
+    answered(store, live, Said("Ciao", name="m1", thread="direct:4242"))
+    networks["facebook"].fail(403)
+    drained(store, live)
+    with store.read() as session:
+        assert troubles.standing(session) == []
+        assert session.execute(select(col(Message.state))).scalars().all() == ["failed"]
+
+
+def test_two_workers_may_meet_the_same_refusal(store: Store, settings: Settings) -> None:
+    with store.write() as session:
+        troubles.note(session, "twitter", "speaking", "refused", NOW)
+        session.flush()
+        troubles.note(session, "twitter", "speaking", "refused", NOW)
+    with store.read() as session:
+        assert [one.reason for one in troubles.standing(session)] == ["refused"]
 
 
 def answered(store: Store, own: Settings, said: Said) -> None:
