@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SOFT_IN_A_ROW = 5  # messages that bounced softly with nothing delivered in between: nobody lives there
 SOFT = f"{SOFT_IN_A_ROW} messages in a row could not be delivered"
+BEFORE_US = "said stop before we knew them"
 LATE_BOUNCE = timedelta(days=7)
 AT_ONCE = timedelta(seconds=2)  # nobody opens a letter and finds the link in this
 COARSE = timedelta(seconds=1)  # providers tell times in whole seconds
@@ -64,6 +65,15 @@ def act(session: Session, settings: Settings, new: Sequence["Told"], now: dateti
     touched = {one.ours.enrolment for one in facts if one.ours and one.said.kind in ("opened", "clicked")}
     if touched:
         mark_machines(session, touched)
+
+
+def of_strangers(session: Session, told: Sequence["Told"], now: datetime) -> None:
+    """Nobody here is known by the number that said stop; should a file bring them in later, it has been said."""
+    for one in told:
+        if one.said.kind == "unsubscribed" and one.said.properties.get("everything") and one.to:
+            consent.suppress(
+                session, one.said.medium, one.to, BEFORE_US, at=min(one.said.at, now), source=one.row.source
+            )
 
 
 def _to_address_and_consent(session: Session, one: "Told", now: datetime) -> None:

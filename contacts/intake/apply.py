@@ -129,6 +129,9 @@ class _Application:
         self.whose.find(told)
         new = self._kept([one for one in told if one.contact is not None])
         feedback.act(self.session, self.settings, new, self.now)
+        feedback.of_strangers(
+            self.session, [one for one in told if one.contact is None and not one.forgotten], self.now
+        )
         threads.hear(self.session, self.settings, new, self.now)
         for one in told:
             if one.contact is not None:

@@ -33,6 +33,7 @@ from settings import Settings
 from tests import fakes
 from tests.channels.test_contract import set_to
 from tests.conftest import NOW
+from tests.fakes._network import Answer, Call, FakeNetwork
 from tests.people import SECRET, add, crowd
 
 PUBLIC = sorted(name for name in channels.names() if channels.get(name).public)
@@ -352,6 +353,23 @@ def test_after_a_stop_no_topic_at_all_is_written_about_by_that_medium(store: Sto
         assert not consent.may_be_written_to(session, lucia, "sms", "newsletter")
 
 
+def test_a_stop_from_a_number_that_nobody_knows_holds_when_it_comes_to_be_known(
+    store: Store, settings: Settings
+) -> None:
+    body = urlencode({"MessageSid": "SM1", "From": "+393470000001", "Body": "STOP"}).encode()
+    with store.write() as session:
+        raw.keep(session, "sms", "SM1:said", {":path": "/webhooks/sms"}, body, utc_now(), True)
+    street.decide(store, settings, utc_now(), actor="t")
+    on_the_phone(store, "Lucia", "sms")
+    campaign = settings.home / "campaigns" / "hello.yaml"
+    campaign.write_text(campaign.read_text().replace("by: [email]", "by: [sms]"))
+    (settings.home / "templates" / "hello" / "sms.txt").write_text("The honey is here. Reply STOP to opt out.")
+    made = released(store, settings)
+    drained(store, settings)
+    with store.read() as session:
+        assert ledger.tally(session, made).reasons == {"held: suppressed: said stop before we knew them": 1}
+
+
 def test_one_person_s_no_pauses_no_network(store: Store, live: Settings, networks: dict[str, Any]) -> None:
     answered(store, live, Said("Ciao", name="m1", thread="direct:4242"))
     networks["facebook"].fail(403)
@@ -411,3 +429,21 @@ def test_an_answer_in_private_counts_as_sent_though_no_page_shows_it(
     with store.read() as session:
         assert session.execute(select(col(Batch.state))).scalars().all() == ["sent"]
     assert networks["facebook"].posts[0]["recipient"] == {"id": "4242"}
+
+
+class Bell(FakeNetwork):
+    def handle(self, call: Call) -> Answer:
+        self.posts.append(call.json())
+        return Answer(200, {})
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # one of Apprise's many plugins
+def test_the_bell_rings_where_apprise_says(store: Store, settings: Settings) -> None:
+    with store.write() as session:
+        troubles.note(session, "linkedin", "listening", "LinkedIn refused the key", NOW)
+    with Bell() as bell:
+        own = settings.model_copy(update={"alerts": bell.url.replace("http://", "json://")})
+        assert (alerts.tell(store, own), alerts.tell(store, own)) == (1, 0)
+    (rung,) = bell.posts
+    assert rung["title"] == "Bottega Passaparola: a channel needs you"
+    assert rung["message"] == "linkedin hears nothing since 21 April, 09:00 UTC: LinkedIn refused the key"
