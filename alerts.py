@@ -16,7 +16,8 @@ log = logging.getLogger("passaparola")
 def tell(store: Store, settings: Settings) -> int:
     """Whatever stands in the way and nobody was told of yet. Returns how many sentences; without an address they are logged."""
     with store.read() as session:
-        sentences = [troubles.sentence(one) for one in troubles.untold(session)]
+        fresh = troubles.untold(session)
+    sentences = [troubles.sentence(one) for one in fresh]
     if not sentences:
         return 0
     for sentence in sentences:
@@ -25,8 +26,7 @@ def tell(store: Store, settings: Settings) -> int:
         log.warning("PASSAPAROLA_ALERTS: one of the addresses could not be reached; it is tried again")
         return 0
     with store.write() as session:
-        for one in troubles.untold(session):
-            one.told_at = utc_now()
+        troubles.told(session, fresh, utc_now())
     return len(sentences)
 
 

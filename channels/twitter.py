@@ -24,7 +24,7 @@ from errors import Blocked, Misconfigured, Refused, Unavailable, Uncertain
 from failpoints import failpoint
 from settings import FromEnvironment
 
-LONGEST_THREAD = 10
+LONGEST_THREAD, PAGE = 10, 100
 LIMITS = posts.Limits(0, 4, 5 * 1024 * 1024, (".png", ".jpg", ".jpeg", ".webp", ".gif"), lambda text: 0)
 POST, POST_WITH_URL = Decimal("0.015"), Decimal("0.200")  # US dollars, pay per use since 2026-02-06
 
@@ -90,7 +90,7 @@ class Twitter(Channel):
     async def look_up(self, dispatch: Dispatch) -> Evidence:
         return await to_thread(account(self).evidence, dispatch)
 
-    async def read_back(self, receipt: str) -> bool:
+    async def read_back(self, receipt: str) -> bool | None:
         return await to_thread(account(self).there, receipt)
 
     @classmethod
@@ -115,12 +115,12 @@ class _Account:
     def me(self) -> str:
         return str(self._answered(lambda: self.client.get_me(user_auth=True), began=False).data.id)
 
-    def there(self, id_: str) -> bool:
-        """An owned read; of a post that is not there X says so in a 200."""
+    def there(self, id_: str) -> bool | None:
+        """An owned read; of a post that is not there X says so in a 200, so a refusal says nothing of it."""
         try:
             found = self._answered(lambda: self.client.get_tweet(id_, user_auth=True), began=False)
         except Refused:
-            return False
+            return None
         return found.data is not None and str(found.data.id) == id_
 
     def read(self, asked: Callable[[Any], Any]) -> dict[str, Any]:
@@ -189,7 +189,7 @@ class _Account:
         me = self.me()
         fields = ["created_at", "entities"]
         read = self._answered(
-            lambda: self.client.get_users_tweets(me, max_results=100, tweet_fields=fields, user_auth=True), began=False
+            lambda: self.client.get_users_tweets(me, max_results=PAGE, tweet_fields=fields, user_auth=True), began=False
         )
         mine = {
             _as_written(t): str(t.id) for t in read.data or [] if t.created_at >= dispatch.since - timedelta(minutes=1)
@@ -200,7 +200,7 @@ class _Account:
             there = [mine[part] for part in wanted if part in mine]
             if len(there) == len(wanted):
                 accepted[message.id] = there[0]
-            elif not there:
+            elif not there and len(mine) < PAGE:  # a page full of what is newer may go on where we do not look
                 absent.add(message.id)
         return Evidence(accepted, frozenset(absent))
 

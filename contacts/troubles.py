@@ -1,5 +1,6 @@
 """What keeps a channel from speaking or listening, until someone mends it: noted once, told once, and shown wherever one looks."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -48,6 +49,14 @@ def standing(session: Session) -> list[Trouble]:
 def untold(session: Session) -> list[Trouble]:
     """Of which nobody was told yet."""
     return [one for one in standing(session) if one.told_at is None]
+
+
+def told(session: Session, those: Iterable[Trouble], now: datetime) -> None:
+    """Those, and none that came while they were told."""
+    for one in those:
+        known = session.get(Trouble, (one.channel, one.way))
+        if known and known.since == one.since:
+            known.told_at = now
 
 
 def sentence(trouble: Trouble) -> str:

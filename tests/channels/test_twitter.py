@@ -109,3 +109,11 @@ def test_a_picture_too_many_is_said_before_anyone_posts(settings: Settings, tmp_
     assert Twitter.problems(post("x", *[Media("templates/a.png", "alt")] * 5)) == [
         "X takes 4 pictures in a post at most"
     ]
+
+
+async def test_a_page_full_of_newer_posts_proves_no_absence(x: twitter.Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("channels.twitter.PAGE", 5)
+    for n in range(5):
+        await Twitter().send(dispatch("twitter", skeleton=post(f"Another {n}")))
+    found = await Twitter().look_up(dispatch("twitter", skeleton=post("The one in doubt")))
+    assert (found.accepted, found.absent) == ({}, frozenset())
