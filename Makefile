@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export DO_NOT_TRACK := 1
+# Some machines forbid Python to keep what it compiled; importing everything takes three times as long then.
+unexport PYTHONDONTWRITEBYTECODE
 export UV_PYTHON_DOWNLOADS := never
 # The machine's own certificates, as pip uses them: behind a company proxy uv would refuse to fetch.
 export UV_SYSTEM_CERTS := 1

@@ -1,6 +1,5 @@
 """The engineer's door: `passaparola …`. Exit code 0: done; 1: it could not be done, and one sentence says why; 2: usage."""
 
-import asyncio
 import os
 import sys
 from pathlib import Path
@@ -13,15 +12,13 @@ from cli_care import audits, inbox, staff
 from cli_channels import channels
 from cli_contacts import contacts
 from cli_intake import intake
-from cli_voice import AsJson, actor, contact_id, err, house_now, now, opened, out, plain, say, table
+from cli_voice import AsJson, actor, contact_id, err, group, house_now, now, opened, out, plain, say, table
 from errors import NotAllowed, PassaparolaError
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Campaigns that talk and listen."
-)
-audiences = typer.Typer(no_args_is_help=True, help="Ask who is in an audience, and why.")
-database = typer.Typer(no_args_is_help=True, help="The contact store's tables.")
-for name, group in (
+app = group("Campaigns that talk and listen.", add_completion=False, pretty_exceptions_enable=False)
+audiences = group("Ask who is in an audience, and why.")
+database = group("The contact store's tables.")
+for name, commands in (
     ("audience", audiences),
     ("campaign", campaigns),
     ("contact", contacts),
@@ -32,7 +29,7 @@ for name, group in (
     ("channel", channels),
     ("db", database),
 ):
-    app.add_typer(group, name=name)
+    app.add_typer(commands, name=name)
 
 
 def main() -> None:
@@ -110,7 +107,7 @@ def import_(
         TextColumn("{task.fields[rows]:,} rows"),
         TimeRemainingColumn(),
     ]
-    with Progress(*columns, console=err, disable=as_json or not err.is_terminal) as bar:
+    with Progress(*columns, console=err.console, disable=as_json or not err.is_terminal) as bar:
         task = bar.add_task(file.name, total=file.stat().st_size or 1, rows=0)
         tally = Import(store, own, file, plan, tuple(consent or ()), source).run(
             now(), lambda rows, at: bar.update(task, completed=at, rows=rows)
@@ -247,6 +244,8 @@ def listen(as_json: AsJson = False) -> None:
     import street
 
     own, store = opened()
+    import asyncio
+
     looked = asyncio.run(listening.listen(store, own, now()))
     street.decide(store, own, now(), actor=actor())
     looked.done = listening.tend(store, own, now())
@@ -307,6 +306,8 @@ def deliver(
     own, store = opened()
     total: Counter[str] = Counter()
     while True:
+        import asyncio
+
         found = asyncio.run(reconcile.reconcile(store, now()))
         street.decide(store, own, now(), actor=actor())
         total += drained(own, store, None, quiet=as_json, patience=2.0 if watch else 300.0)

@@ -1,16 +1,15 @@
 """Campaigns on the command line: look, rehearse, send, stop, move."""
 
-import asyncio
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
-from cli_voice import AsJson, actor, err, house_now, now, opened, out, plain, say, table
+from cli_voice import AsJson, actor, err, group, house_now, now, opened, out, plain, say, table
 from errors import NotAllowed, PassaparolaError, Unknown
 
-campaigns = typer.Typer(no_args_is_help=True, help="Preview, rehearse, send and stop campaigns.")
+campaigns = group("Preview, rehearse, send and stop campaigns.")
 
 
 @campaigns.command("list")
@@ -189,6 +188,7 @@ def campaign_move(
 
 def drained(own: Any, store: Any, launch: int | None, quiet: bool, patience: float = 300.0) -> Any:
     """SIGTERM and Ctrl-C let what is in hand land and take nothing new."""
+    import asyncio
     import signal
 
     from outbox.deliver import Drain

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from cli_voice import AsJson, actor, now, opened, out, plain, say, table
+from cli_voice import AsJson, actor, group, now, opened, out, plain, say, table
 from errors import NotAllowed
 
-inbox = typer.Typer(no_args_is_help=True, help="What people say to us: see it, answer it, close it.")
-staff = typer.Typer(no_args_is_help=True, help="Who works in the console.")
-audits = typer.Typer(no_args_is_help=True, help="Who did what, in a chain that shows every change.")
+inbox = group("What people say to us: see it, answer it, close it.")
+staff = group("Who works in the console.")
+audits = group("Who did what, in a chain that shows every change.")
 
 
 @inbox.command("list")

@@ -4,11 +4,9 @@ from typing import Annotated
 
 import typer
 
-from cli_voice import AsJson, actor, now, opened, out, say, table
+from cli_voice import AsJson, actor, group, now, opened, out, say, table
 
-channels = typer.Typer(
-    no_args_is_help=True, help="The ways to speak and to listen: how they are, and going on after a pause."
-)
+channels = group("The ways to speak and to listen: how they are, and going on after a pause.")
 
 
 @channels.command("list")

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from cli_voice import AsJson, actor, contact_id, now, opened, out, plain, say, table
+from cli_voice import AsJson, actor, contact_id, group, now, opened, out, plain, say, table
 from errors import NotAllowed, Unknown
 
-contacts = typer.Typer(no_args_is_help=True, help="One contact: what we know, what they allow, who they are.")
+contacts = group("One contact: what we know, what they allow, who they are.")
 
 
 @contacts.command("show")

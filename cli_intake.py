@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from cli_voice import AsJson, actor, now, opened, out, plain, say, table
+from cli_voice import AsJson, actor, group, now, opened, out, plain, say, table
 from errors import Unknown
 
-intake = typer.Typer(no_args_is_help=True, help="What came in from shops and apps: counted, shown, played again.")
+intake = group("What came in from shops and apps: counted, shown, played again.")
 
 
 @intake.command("status")

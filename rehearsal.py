@@ -21,9 +21,9 @@ from sqlmodel import Session, SQLModel, col
 import street
 from channels import speaking
 from channels.base import Answer
-from contacts import activity, audience
+from contacts import activity, audience, events
 from contacts.audience import Question
-from contacts.models import Batch, Contact, Enrolment, Event, Launch, Message, message_state
+from contacts.models import Batch, Contact, Enrolment, Launch, Message, message_state
 from contacts.spans import UNITS
 from contacts.store import Store
 from errors import BadContent, NotAllowed
@@ -243,11 +243,7 @@ class _Playing:
             for contact, kind, properties in what
         ]  # fmt: skip
         for start in range(0, len(rows), COPIED_AT_ONCE):
-            session.execute(insert(Event), rows[start : start + COPIED_AT_ONCE])
-        for start in range(0, len(rows), COPIED_AT_ONCE):
-            activity.refresh(
-                session, self.settings.currency, {row["contact_id"] for row in rows[start : start + COPIED_AT_ONCE]}
-            )
+            activity.add(session, self.settings.currency, events.keep(session, rows[start : start + COPIED_AT_ONCE]))
 
     def _deliver(self) -> None:
         while reserved := reserve(self.store, self.settings, worker="rehearsal", now=self.now):

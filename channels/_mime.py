@@ -25,15 +25,17 @@ def header(value: str) -> str:
 
     An encoded-word in a contact's field would be decoded by the reader, so whatever looks like one is encoded itself.
     """
+    if value.isascii() and value.isprintable() and "=?" not in value and len(value) < 900:
+        return value
     if UNSAFE.search(value):
         raise ValueError("a header holds a line break or a control character")
-    if value.isascii() and "=?" not in value and len(value) < 900:
-        return value
     return Header(value, "utf-8", maxlinelen=76).encode().replace("\n", "\r\n")
 
 
 def mailbox(name: str, address: str) -> str:
     """`"Ada" <ada@example.org>`, whatever the name holds."""
+    if name.isascii() and name.replace(" ", "").isalnum() and address.isprintable():
+        return f"{name} <{address}>"
     if UNSAFE.search(name) or UNSAFE.search(address):
         raise ValueError("an address holds a line break or a control character")
     if not name:
@@ -63,6 +65,8 @@ class _Encoded:
 
 
 def _quoted(text: str) -> bytes:
+    if len(text) < 74 and text.isascii() and text.isprintable() and "=" not in text and text[-1:] not in ("", " ", "."):
+        return text.encode() + SOFT_BREAK  # as it is; most names are
     lines = text.replace("\r\n", "\n").replace("\r", "\n").encode()
     return binascii.b2a_qp(lines, istext=True).replace(b"\n", b"\r\n") + SOFT_BREAK if lines else b""
 

@@ -107,6 +107,9 @@ def count(value: Any) -> int:
 
 
 def text(value: Any, longest: int = 200) -> str:
+    """One line of it, without what no database keeps."""
+    if type(value) is str and value.isprintable() and "  " not in value and len(value) <= longest:
+        return value.strip()
     return " ".join(str(value).replace("\x00", "").split())[:longest] if isinstance(value, str | int) else ""
 
 

@@ -180,7 +180,7 @@ def _tags(parts: Any, count: int) -> tuple[str, ...]:
 
 def _personalization(message: Outgoing, tags: tuple[str, ...] | None, attempt: int) -> dict[str, Any]:
     to = {"email": message.to}
-    if name := UNSAFE.sub(" ", message.name).translate(str.maketrans(";,", "  ")).strip():
+    if name := _one_line(message.name):
         to["name"] = name
     person: dict[str, Any] = {
         "to": [to],
@@ -190,6 +190,13 @@ def _personalization(message: Outgoing, tags: tuple[str, ...] | None, attempt: i
     if tags:
         person["substitutions"] = dict(zip(tags, message.values, strict=True))
     return person
+
+
+def _one_line(name: str) -> str:
+    """Without what the API refuses or takes for several addresses."""
+    if name.isprintable() and ";" not in name and "," not in name:
+        return name.strip()
+    return UNSAFE.sub(" ", name).translate(str.maketrans(";,", "  ")).strip()
 
 
 async def _in_two(body: bytes) -> AsyncIterator[bytes]:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from sqlalchemy import String, Text, cast, delete, func, literal, or_, select, update
 from sqlmodel import Session, col
 
-from contacts import consent
+from contacts import consent, events
 from contacts.intake import apply as intake
 from contacts.models import (
     Activity,
@@ -95,9 +95,10 @@ def _erase_rows(
         select(col(Message.enrolment_id), col(Message.step), col(Message.medium)).where(col(Message.enrolment_id).in_(enrolments))
     )]  # fmt: skip
     _scrub_ledger(session, people, enrolments, words)
+    events.forget(session, col(Event.contact_id).in_(people))
     for table, mine in (
         (Turn, col(Turn.conversation_id).in_(conversations)), (Conversation, col(Conversation.contact_id).in_(people)),
-        (Event, col(Event.contact_id).in_(people)), (Activity, col(Activity.contact_id).in_(people)),
+        (Activity, col(Activity.contact_id).in_(people)),
         (Consent, col(Consent.contact_id).in_(people)), (SignUp, col(SignUp.contact_id).in_(people)),
         (Address, col(Address.contact_id).in_(people)),
         (Proposal, or_(col(Proposal.one_id).in_(people), col(Proposal.other_id).in_(people))),

@@ -4,7 +4,7 @@ A message's state is the union of such facts, so their order cannot matter. What
 machine among the clicks) is derived anew from all the facts there are.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from sqlmodel import Session, col
 
 from channels.hearing import OF_MESSAGES, Happening
 from contacts import consent
+from contacts.bulk import among
 from contacts.models import Batch, Enrolment, Event, Message, Suppression, message_state
 from contacts.store import audit
 from settings import Settings
@@ -54,17 +55,16 @@ def is_urgent(said: Happening) -> bool:
     )
 
 
-def act(session: Session, settings: Settings, new: Sequence["Told"], now: datetime) -> None:
-    """Everything that new facts do, in the transaction that keeps them."""
+def act(session: Session, settings: Settings, new: Sequence["Told"], now: datetime) -> set[int]:
+    """Everything that new facts do, in the transaction that keeps them. Returns of whom earlier facts are judged anew."""
     facts = [one for one in new if is_feedback(one.said)]
     for one in facts:
         _to_address_and_consent(session, one, now)
     session.flush()
-    if softly := {one.contact for one in facts if one.said.kind in ("bounced", "delivered") and one.contact}:
+    if softly := _perhaps_in_a_row(session, facts):
         _in_a_row(session, softly, now)
     touched = {one.ours.enrolment for one in facts if one.ours and one.said.kind in ("opened", "clicked")}
-    if touched:
-        mark_machines(session, touched)
+    return mark_machines(session, touched) if touched else set()
 
 
 def of_strangers(session: Session, told: Sequence["Told"], now: datetime) -> None:
@@ -91,12 +91,23 @@ def _to_address_and_consent(session: Session, one: "Told", now: datetime) -> Non
         consent.suppress(session, said.medium or "email", one.to, because, at=at, source=source)
 
 
+def _perhaps_in_a_row(session: Session, facts: Sequence["Told"]) -> set[int]:
+    """Whom another bounce may silence, or something that arrived let speak again."""
+    bounced = {one.contact for one in facts if one.said.kind == "bounced" and one.contact}
+    arrived = {one.to: one.contact for one in facts if one.said.kind == "delivered" and one.contact and one.to}
+    silenced = select(col(Suppression.key)).where(
+        among(session, col(Suppression.key), arrived), col(Suppression.reason) == SOFT
+    )
+    back = {arrived[key] for key in session.execute(silenced).scalars()} if arrived else set()
+    return bounced | {contact for contact in back if contact}
+
+
 def _in_a_row(session: Session, contacts: Iterable[int], now: datetime) -> None:
     """Suppress who could not be reached so many times, and no longer when it turns out that something did arrive."""
     told = select(
         col(Event.contact_id), col(Event.kind), col(Event.at), col(Event.enrolment_id), col(Event.step), col(Event.id),
         col(Event.properties), col(Event.medium),
-    ).where(col(Event.contact_id).in_(list(contacts)), col(Event.kind).in_(["bounced", "delivered"]))  # fmt: skip
+    ).where(among(session, col(Event.contact_id), set(contacts)), col(Event.kind).in_(["bounced", "delivered"]))  # fmt: skip
     by_address: dict[tuple[int, str, str], list[Any]] = {}
     for row in session.execute(told.order_by(col(Event.at), col(Event.id))):
         if to := row.properties.get("to"):
@@ -146,12 +157,13 @@ def machines(touches: Sequence[Touch], sent_at: datetime | None) -> set[int]:
     return found
 
 
-def mark_machines(session: Session, enrolments: Iterable[int]) -> None:
-    """Judge every open and click of these people's messages anew; what turns out to be a machine's counts no more."""
+def mark_machines(session: Session, enrolments: Collection[int]) -> set[int]:
+    """Judge every open and click of these people's messages anew; what turns out to be a machine's counts no more.
+    Returns of which contacts that changes anything."""
     chosen = (
         select(
             col(Event.id), col(Event.at), col(Event.machine), col(Event.properties), col(Event.enrolment_id), col(Event.step),
-            col(Event.medium), col(Batch.claimed_at),
+            col(Event.medium), col(Event.contact_id), col(Batch.claimed_at),
         )
         .outerjoin(
             Message,
@@ -160,23 +172,26 @@ def mark_machines(session: Session, enrolments: Iterable[int]) -> None:
             & (col(Message.medium) == col(Event.medium)),
         )
         .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
-        .where(col(Event.enrolment_id).in_(list(enrolments)), col(Event.kind).in_(["opened", "clicked"]))
+        .where(among(session, col(Event.enrolment_id), enrolments), col(Event.kind).in_(["opened", "clicked"]))
     )  # fmt: skip
     by_message: dict[Any, list[Any]] = {}
     for row in session.execute(chosen):
         by_message.setdefault((row.enrolment_id, row.step, row.medium), []).append(row)
-    changed = []
+    changed, whose = [], set()
     for rows in by_message.values():
         touches = [
             Touch(row.id, row.at, str(row.properties.get("url") or row.properties.get("link", "")), "machine" in row.properties)
             for row in rows
         ]  # fmt: skip
         judged = machines(touches, rows[0].claimed_at)
-        changed += [{"e": row.id, "is": row.id in judged} for row in rows if row.machine is not (row.id in judged)]
+        wrong = [row for row in rows if row.machine is not (row.id in judged)]
+        changed += [{"e": row.id, "is": row.id in judged} for row in wrong]
+        whose |= {row.contact_id for row in wrong}
     if changed:
         table: Any = Event.__table__  # type: ignore[attr-defined]
         change = update(table).where(table.c.id == bindparam("e")).values(machine=bindparam("is"))
         session.connection().execute(change, changed)
+    return whose
 
 
 def last_sent(session: Session, contact: int, medium: str, before: datetime) -> str:

@@ -9,8 +9,13 @@ from email_validator import EmailNotValidError, validate_email
 
 def normalised(medium: str, raw: str, country: str | None = None) -> str:
     """`country` reads a phone number that has no prefix. Raises ValueError, in words for a rejects file."""
+    return _normalised(medium, raw, country)
+
+
+@lru_cache(maxsize=4096)  # of one person several things come back within minutes
+def _normalised(medium: str, raw: str, country: str | None) -> str:
     value = raw.strip()
-    if any(ord(sign) < 32 or ord(sign) == 127 for sign in value):
+    if not value.isprintable() and any(ord(sign) < 32 or ord(sign) == 127 for sign in value):
         raise ValueError(f"{medium}: control characters are not part of an address")
     if medium == "email":
         return _email(value)

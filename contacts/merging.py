@@ -14,6 +14,7 @@ from sqlmodel import Session, col
 
 from contacts import activity
 from contacts.audience.words import TRAITS, media
+from contacts.bulk import among
 from contacts.models import (
     Address,
     Consent,
@@ -51,6 +52,17 @@ def resolve(session: Session, contact_id: int) -> int:
             return seen
         seen = found.merged_into
     raise Unknown(f"Contact {contact_id} leads round in a circle.")
+
+
+def resolved(session: Session, contacts: Collection[int]) -> dict[int, int]:
+    """The same for many at once."""
+    found = {contact: contact for contact in contacts}
+    moved = select(col(Contact.id), col(Contact.merged_into)).where(
+        among(session, col(Contact.id), contacts), col(Contact.merged_into).is_not(None)
+    )
+    for contact, _ in session.execute(moved).all() if contacts else ():
+        found[contact] = resolve(session, contact)
+    return found
 
 
 def met(

@@ -12,7 +12,8 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from channels.hearing import OF_MESSAGES
-from contacts import activity, erasure
+from contacts import activity, erasure, events
+from contacts.bulk import among
 from contacts.models import Address, Consent, Conversation, Event, Intake, Merge, SignUp
 from contacts.signing_up import HOLDS
 from contacts.store import Store, audit
@@ -48,7 +49,8 @@ def _fleeting(session: Session, settings: Settings, now: datetime) -> int:
     )
     rows = session.execute(old.limit(AT_ONCE)).all()
     if rows:
-        session.execute(delete(Event).where(col(Event.id).in_([id_ for id_, _ in rows])), execution_options=QUIETLY)
+        mine = among(session, col(Event.id), [id_ for id_, _ in rows])
+        events.forget(session, mine)
         activity.refresh(session, settings.currency, {contact for _, contact in rows})
     return len(rows)
 

@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlmodel import Session, col
 
-from contacts import activity, consent
+from contacts import activity, consent, events
 from contacts.identity import address_key, normalised
-from contacts.models import Address, Contact, Event, SignUp, Suppression
-from contacts.store import Store, insert_new
+from contacts.models import Address, Contact, SignUp, Suppression
+from contacts.store import Store
 from settings import Settings
 
 ONCE_IN = timedelta(hours=24)  # one confirmation to one address, however often someone asks for it
@@ -98,10 +98,9 @@ def confirm(session: Session, settings: Settings, id_: int, proof: dict[str, Any
         )
     verified = update(Address).where(col(Address.contact_id) == row.contact_id, col(Address.medium) == row.medium)
     session.execute(verified.where(col(Address.rank) == 0).values(verified_at=now))
-    event = insert_new(session, Event).values(
-        contact_id=row.contact_id, kind="signed_up", at=now, received_at=now, source="sign-up", source_id=str(id_),
-        properties={"topics": row.topics}, machine=False,
-    )  # fmt: skip
-    session.execute(event)
-    activity.refresh(session, settings.currency, [row.contact_id])
+    event = {
+        "contact_id": row.contact_id, "kind": "signed_up", "at": now, "received_at": now, "source": "sign-up",
+        "source_id": str(id_), "properties": {"topics": row.topics},
+    }  # fmt: skip
+    activity.add(session, settings.currency, events.keep(session, [event]))
     return row

@@ -8,11 +8,11 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from channels.hearing import Said
-from contacts import activity, feedback
+from contacts import activity, events, feedback
 from contacts.conversations import care, threads
 from contacts.conversations.threads import Spoken
 from contacts.models import Event
-from contacts.store import Store, insert_new
+from contacts.store import Store
 from settings import Settings
 
 SURE_AFTER = timedelta(seconds=15)  # longer than a scanner's burst
@@ -67,11 +67,12 @@ def answer(
     are heard.
     """
     properties = {key: value for key, value in said.items() if key not in ("link", "machine")}
-    row = insert_new(session, Event).values(
-        contact_id=contact, kind="survey_answered", at=at, received_at=now, source="survey", source_id=name,
-        properties=properties, enrolment_id=of.enrolment_id, step=of.step, medium=of.medium, machine=False,
-    )  # fmt: skip
-    id_ = session.execute(row.returning(col(Event.id))).scalar()
+    event = {
+        "contact_id": contact, "kind": "survey_answered", "at": at, "received_at": now, "source": "survey", "source_id": name,
+        "properties": properties, "enrolment_id": of.enrolment_id, "step": of.step, "medium": of.medium,
+    }  # fmt: skip
+    new = events.keep(session, [event])
+    id_ = new[0]["id"] if new else None
     comment, score = str(said.get("comment", "")), said.get("score")
     if id_ is None:
         id_ = _corrected(session, settings, contact, name, properties, comment, at, now, of)
@@ -100,10 +101,10 @@ def _corrected(
     first.properties = {**first.properties, **properties}
     if not comment and not sinks:
         return None
-    row = insert_new(session, Event).values(
-        contact_id=contact, kind="replied", at=at, received_at=now, source="survey", source_id=f"{name}/words {at:%Y%m%d%H%M%S}",
-        properties={"campaign": properties.get("campaign")}, enrolment_id=of.enrolment_id, step=of.step, medium=of.medium,
-        machine=False,
-    )  # fmt: skip
-    id_: int | None = session.execute(row.returning(col(Event.id))).scalar()
-    return id_
+    event = {
+        "contact_id": contact, "kind": "replied", "at": at, "received_at": now, "source": "survey",
+        "source_id": f"{name}/words {at:%Y%m%d%H%M%S}", "properties": {"campaign": properties.get("campaign")},
+        "enrolment_id": of.enrolment_id, "step": of.step, "medium": of.medium,
+    }  # fmt: skip
+    new = events.keep(session, [event])
+    return int(new[0]["id"]) if new else None

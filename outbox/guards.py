@@ -111,10 +111,11 @@ def reason(asked: Asked, cap: Cap | None, now: datetime) -> ColumnElement[Any]:
         checks.append((~_spoke(medium, now - asked.window), literal(never)))
     if asked.answers:
         return case(*checks, else_=null())
+    # One look at consent for both of its reasons: a database asks a subquery as often as it is written.
+    said_no, unasked = literal(f"said no to {topic} by {medium}"), literal(f"never said yes to {topic} by {medium}")
+    unwilling = case({True: null(), False: said_no}, value=consent, else_=unasked)
     care, weekly = _in_care(), _recent(now - timedelta(days=7))
-    checks += [
-        (consent.is_(None), literal(f"never said yes to {topic} by {medium}")),
-        (consent.is_(False), literal(f"said no to {topic} by {medium}")),
+    wishes: list[tuple[Any, Any]] = [
         (col(Contact.paused_until) > now, literal("asked for a pause")),
         (care.is_not(None), literal(CARE_FIRST + "an open ") + care),
         (
@@ -123,14 +124,14 @@ def reason(asked: Asked, cap: Cap | None, now: datetime) -> ColumnElement[Any]:
         ),
     ]
     if asked.twins:
-        checks.append((_had(asked), literal("already had this very message")))
+        wishes.append((_had(asked), literal("already had this very message")))
     if cap:
         recent = _recent(now - timedelta(days=cap.days))
-        checks.append((recent >= cap.most, literal(f"had {cap.most} messages in {cap.days} days")))
+        wishes.append((recent >= cap.most, literal(f"had {cap.most} messages in {cap.days} days")))
         if asked.before:
             kept = literal(f"the last of {cap.most} messages in {cap.days} days is kept for a campaign that goes first")
-            checks.append((recent + _to_come(asked.before) >= cap.most, kept))
-    return case(*checks, else_=null())
+            wishes.append((recent + _to_come(asked.before) >= cap.most, kept))
+    return case(*checks, else_=func.coalesce(unwilling, case(*wishes, else_=null())))
 
 
 def _address(medium: str) -> str:

@@ -5,7 +5,9 @@ address in it that anyone could change.
 """
 
 import hmac
+from binascii import b2a_base64
 from functools import cached_property
+from hashlib import blake2b
 from typing import Any, Literal, get_args
 
 from itsdangerous import BadSignature, Signer
@@ -15,11 +17,14 @@ Purpose = Literal["click", "unsubscribe", "preferences", "survey", "pixel", "box
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
 
-class _Hmac(SigningAlgorithm):
-    """HMAC-SHA256 in one call of OpenSSL, 128 bits of it: what itsdangerous does in four."""
+URLSAFE = bytes.maketrans(b"+/", b"-_")
+
+
+class _Keyed(SigningAlgorithm):
+    """BLAKE2b with a key (RFC 7693, 2.9), 128 bits of it: a fifth of what HMAC-SHA256 costs, three to six times a letter."""
 
     def get_signature(self, key: bytes, value: bytes) -> bytes:
-        return hmac.digest(key, value, "sha256")[:16]
+        return blake2b(value, key=key, digest_size=16).digest()
 
 
 class Links:
@@ -30,12 +35,18 @@ class Links:
     def _signers(self) -> dict[str, Signer]:
         return {purpose: self._signer(purpose) for purpose in PURPOSES}
 
+    @cached_property
+    def _keys(self) -> dict[str, bytes]:
+        secret = self.secret.encode()
+        return {one: hmac.digest(secret, f"passaparola {one}".encode(), "sha256") for one in PURPOSES}
+
     def _signer(self, purpose: str) -> Signer:
-        key = hmac.digest(self.secret.encode(), f"passaparola {purpose}".encode(), "sha256")
-        return Signer(key, sep=".", key_derivation="none", algorithm=_Hmac())
+        return Signer(self._keys[purpose], sep=".", key_derivation="none", algorithm=_Keyed())
 
     def token(self, purpose: Purpose, message: str) -> str:
-        return self._signers[purpose].sign(message).decode()
+        """What `Signer.sign` says, a test holds it to that, without its seven calls."""
+        signature = blake2b(message.encode(), key=self._keys[purpose], digest_size=16).digest()
+        return f"{message}.{b2a_base64(signature, newline=False).translate(URLSAFE, b'=').decode()}"
 
     def read(self, purpose: Purpose, token: str) -> str | None:
         """The id of the message that a token names, or None."""

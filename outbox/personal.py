@@ -1,6 +1,6 @@
 """One contact's message: plain values only, never a live object."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlmodel import col
@@ -27,37 +27,56 @@ class Personal:
         self.public = batch.medium in content["public"]
         self.answers = content.get("basis") == "transactional"
         self.headers: dict[str, str] = content.get("headers", {})
-        self.plain_links = list(ready_.links)
         self.mailto = content["sender"]["reply_to"] or content["sender"]["email"]
+        asked = ready_.reads
+        made: dict[str, Callable[[str, bool], Any]] = {
+            "links": self._links,
+            "unsubscribe_url": lambda id_, _: self.links.unsubscribe(id_),
+            "preferences_url": lambda id_, _: self.links.preferences(id_),
+            "survey_url": lambda id_, _: self.links.survey(id_),
+            "pixel_url": lambda id_, tracked: self.links.pixel(id_) if tracked and not self.answers else "",
+            "share": self._share,
+        }
+        self.made = [(name, make) for name, make in made.items() if name in asked]
 
     def message(self, row: Any) -> Outgoing:
         """Raises TemplateError, ValueError."""
         if self.public:
             id_ = message_id(row[0], self.batch.step, self.batch.medium)
             return Outgoing(id_, "", "", self.ready.values(self.constants), {})
-        enrolment, _, address, tracking, custom, kind, at, amount, currency, properties, *typed = row
+        enrolment, _, address, tracking, contact, *typed = row[: 5 + len(TRAITS)]
         id_ = message_id(enrolment, self.batch.step, self.batch.medium)
-        unsubscribe = self.links.unsubscribe(id_)
-        contact = custom | {name: value for name, value in zip(TRAITS, typed, strict=True) if value is not None}
-        given = self.constants | {
-            "contact": contact,
-            "links": self.links.clicks(id_, len(self.plain_links)) if tracking else self.plain_links,
-            "unsubscribe_url": unsubscribe,
-            "preferences_url": self.links.preferences(id_),
-            "survey_url": self.links.survey(id_),
-            "pixel_url": self.links.pixel(id_) if tracking and not self.answers else "",
-        }
-        if self.ready.share:
-            own = self.links.word(id_) if tracking else ""
-            given["share"] = share.links(self.ready.share, self.campaign, own)
-        if kind:
-            money = {} if amount is None else {"amount": amount, "currency": currency}
-            given["event"] = {"at": at, **properties, "kind": kind, **money}
+        for trait, value in zip(TRAITS, typed, strict=True):
+            if value is not None:
+                contact[trait] = value
+        given = {**self.constants, "contact": contact}
+        for name, make in self.made:
+            given[name] = make(id_, tracking)
+        if happened := row[5 + len(TRAITS) :]:
+            given |= _event(*happened)
         name = " ".join(part for part in typed[:2] if part)
-        if self.answers:
-            return Outgoing(id_, address, name, self.ready.values(given), self.headers)
-        headers = {
-            "List-Unsubscribe": f"<{unsubscribe}>, <mailto:{self.mailto}?subject=unsubscribe%20{named(self.settings.secret, id_)}>",
+        headers = self.headers if self.answers else self._ways_out(id_)
+        return Outgoing(id_, address, name, self.ready.values(given), headers)
+
+    def _links(self, id_: str, tracked: bool) -> Sequence[str]:
+        return self.links.clicks(id_, len(self.ready.links)) if tracked else self.ready.links
+
+    def _share(self, id_: str, tracked: bool) -> dict[str, str]:
+        assert self.ready.share
+        return share.links(self.ready.share, self.campaign, self.links.word(id_) if tracked else "")
+
+    def _ways_out(self, id_: str) -> dict[str, str]:
+        """RFC 8058: one click; and a letter, for whoever has no browser."""
+        by_letter = f"mailto:{self.mailto}?subject=unsubscribe%20{named(self.settings.secret, id_)}"
+        return {
+            "List-Unsubscribe": f"<{self.links.unsubscribe(id_)}>, <{by_letter}>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         }
-        return Outgoing(id_, address, name, self.ready.values(given), headers)
+
+
+def _event(kind: str | None, at: Any, amount: int | None, currency: str | None, properties: Any) -> dict[str, Any]:
+    """What started the passage; nothing where the event is no more."""
+    if not kind:
+        return {}
+    money = {} if amount is None else {"amount": amount, "currency": currency}
+    return {"event": {"at": at, **properties, "kind": kind, **money}}

@@ -4,7 +4,21 @@ import math
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Integer, Select, and_, case, cast, delete, func, insert, literal, null, select, update
+from sqlalchemy import (
+    BigInteger,
+    Integer,
+    Select,
+    and_,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    null,
+    select,
+    update,
+)
 from sqlmodel import Session, col
 
 from channels import get
@@ -57,36 +71,43 @@ class _Planning:
         if not self._cut(spoken, variant, size):
             return
         asked = Asked.of(self.session, self.launch, self.medium, self.step)
-        who = self._asked(asked, spoken, variant).cte("who")
+        # Materialized: otherwise PostgreSQL asks every guard again wherever the reason is named.
+        who = self._asked(asked, spoken, variant).cte("who").prefix_with("MATERIALIZED")
         # In the order in which they were due, so that a batch is about one time, and too late at one time.
         place = func.row_number().over(
             partition_by=(who.c.reason.is_(None), who.c.locale, who.c.variant),
             order_by=(who.c.due_at, who.c.enrolment_id),
         )
-        ranked = select(who, (place - 1).label("place")).cte("ranked")
-        planned = (
-            select(
-                ranked.c.enrolment_id,
-                literal(self.step),
-                literal(self.medium),
-                case((ranked.c.reason.is_(None), col(Batch.id)), else_=null()),
-                case((ranked.c.reason.is_not(None), literal("held")), else_=null()),
-                ranked.c.reason,
-            )
-            .outerjoin(
-                Batch,
-                and_(
-                    *self._mine(),
-                    col(Batch.locale) == ranked.c.locale,
-                    col(Batch.variant) == ranked.c.variant,
-                    col(Batch.number) == self.first + cast(func.floor(ranked.c.place / size), Integer),
-                ),
-            )
-            .order_by(ranked.c.enrolment_id)
-        )
+        slot = cast(func.floor((place - 1) / size), Integer)
+        ranked = select(who, slot.label("slot")).cte("ranked").prefix_with("MATERIALIZED")
+        planned = select(
+            ranked.c.enrolment_id,
+            literal(self.step),
+            literal(self.medium),
+            case((ranked.c.reason.is_(None), self._batch_of(ranked.c)), else_=null()),
+            case((ranked.c.reason.is_not(None), literal("held")), else_=null()),
+            ranked.c.reason,
+        ).order_by(ranked.c.enrolment_id)
         columns = ["enrolment_id", "step", "medium", "batch_id", "state", "reason"]
         self.session.execute(insert(Message).from_select(columns, planned))
         self._measure()
+
+    def _batch_of(self, ranked: Any) -> Any:
+        """A message's batch, reckoned from its slot: joined by its number, each would be looked up once a message."""
+        cut = select(col(Batch.locale), col(Batch.variant), col(Batch.number), col(Batch.id)).where(*self._mine())
+        runs: list[tuple[str, str, int, int, int]] = []  # locale, variant, first slot, end, what is added for the id
+        for locale, variant, number, id_ in self.session.execute(cut.order_by(col(Batch.id))):
+            slot = number - self.first
+            if runs and runs[-1][:2] == (locale, variant) and runs[-1][3:] == (slot, id_ - slot):
+                runs[-1] = (locale, variant, runs[-1][2], slot + 1, id_ - slot)
+            else:
+                runs.append((locale, variant, slot, slot + 1, id_ - slot))
+        found = [
+            (and_(ranked.locale == locale, ranked.variant == variant, ranked.slot >= start, ranked.slot < end),
+             ranked.slot + literal(shift, BigInteger()))
+            for locale, variant, start, end, shift in runs
+        ]  # fmt: skip
+        return case(*found, else_=null())
 
     def _wordings(self, variant: str) -> dict[str, Any]:
         found: dict[str, Any] = self.content["messages"][wording_key(self.said["say"], variant, self.medium)]

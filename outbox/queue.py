@@ -145,23 +145,24 @@ class _Reservation:
         asked = Asked.of(self.session, self.launch, medium, self.batch.step)
         # A letter may wait for the morning, or for its distance from the last one; who leaves meanwhile gets it no more.
         left = case((col(Enrolment.outcome) == "left", literal("left the campaign before it went out")), else_=null())
-        return (
+        on_an_event = "on" in self.content["enter"]
+        people: Any = (
             select(
                 col(Message.enrolment_id),
                 func.coalesce(left, guards.reason(asked, Cap.of(self.settings), self.now)).label("reason"),
                 col(Address.value).label("address"),
                 latest_consent(col(Contact.id), medium, "tracking").label("tracking"),
                 col(Contact.traits),
-                *EVENT,
                 *(col(getattr(Contact, name)) for name in TRAITS),
+                *(EVENT if on_an_event else ()),
             )
             .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
             .join(Contact, col(Contact.id) == col(Enrolment.contact_id))
             .outerjoin(Address, guards.reachable(medium))
-            .outerjoin(Event, col(Event.id) == col(Enrolment.event_id))
             .where(*own)
             .order_by(col(Message.enrolment_id))
         )
+        return people.outerjoin(Event, col(Event.id) == col(Enrolment.event_id)) if on_an_event else people
 
     def _awake(self, rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
         ends = {

@@ -7,9 +7,9 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from contacts import activity, consent, feedback
-from contacts.models import Contact, Event
-from contacts.store import insert_new, utc_now
+from contacts import activity, consent, events, feedback
+from contacts.models import Contact
+from contacts.store import utc_now
 from contacts.topics import load, plain
 from settings import settings
 from web.visitors import Visitor, lost, machine, named, page, store
@@ -62,14 +62,11 @@ def touched(
     # One after the other: clicks of one burst must see each other.
     session.execute(select(col(Contact.id)).where(col(Contact.id) == found.contact).with_for_update())
     properties = {**found.of_it(), **said} | ({"machine": why} if why else {})
-    row = insert_new(session, Event).values(
-        contact_id=found.contact, kind=kind, at=now, received_at=now, source=source,
-        source_id=f"{found.name}/{which}/{now:%Y%m%d%H%M}{'/machine' if why else ''}", properties=properties, machine=bool(why),
-        enrolment_id=found.message.enrolment_id, step=found.message.step, medium=found.message.medium,
-    )  # fmt: skip
-    if session.execute(row.returning(col(Event.id))).scalar() is not None:
-        feedback.mark_machines(session, [found.message.enrolment_id])
-        activity.refresh(session, settings().currency, [found.contact])
+    of_the_minute = f"{found.name}/{which}/{now:%Y%m%d%H%M}{'/machine' if why else ''}"
+    event = {**found.event(kind, now, source, of_the_minute), "properties": properties, "machine": bool(why)}
+    if new := events.keep(session, [event]):
+        judged = feedback.mark_machines(session, [found.message.enrolment_id])
+        activity.add(session, settings().currency, new, judged)
 
 
 @router.get("/u/{token}")
@@ -91,13 +88,8 @@ def unsubscribe(request: Request, token: str) -> Response:
             session, found.contact, found.message.medium, found.topic, False,
             at=utc_now(), source=f"unsubscribe link of launch {found.launch.id}", proof={"launch": found.launch.id, "way": "one click"},
         )  # fmt: skip
-        row = insert_new(session, Event).values(
-            contact_id=found.contact, kind="unsubscribed", at=utc_now(), received_at=utc_now(), source="link",
-            source_id=f"{found.name}/unsubscribed", properties=found.of_it(), machine=False,
-            enrolment_id=found.message.enrolment_id, step=found.message.step, medium=found.message.medium,
-        )  # fmt: skip
-        if session.execute(row.returning(col(Event.id))).scalar() is not None:
-            activity.refresh(session, settings().currency, [found.contact])
+        new = events.keep(session, [found.event("unsubscribed", utc_now(), "link", f"{found.name}/unsubscribed")])
+        activity.add(session, settings().currency, new)
         return _unsubscribing(request, found, done=True)
 
 

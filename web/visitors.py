@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,14 @@ class Visitor:
         locale = self.batch.locale if self.batch else self.launch.content["locale"]
         found: dict[str, Any] = self.launch.content["messages"][key][locale]
         return found
+
+    def event(self, kind: str, at: datetime, source: str, source_id: str) -> dict[str, Any]:
+        """What happened with this letter, to be kept."""
+        message = self.message
+        return {
+            "contact_id": self.contact, "kind": kind, "at": at, "received_at": at, "source": source, "source_id": source_id,
+            "properties": self.of_it(), "enrolment_id": message.enrolment_id, "step": message.step, "medium": message.medium,
+        }  # fmt: skip
 
     def of_it(self) -> dict[str, Any]:
         """What an event says of the letter that it came from."""

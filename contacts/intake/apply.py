@@ -16,15 +16,15 @@ from sqlmodel import Session, col
 
 import channels
 from channels.hearing import Heard
-from contacts import activity, consent, feedback
+from contacts import activity, consent, events, feedback
 from contacts.conversations import threads
 from contacts.intake.whose import Told, Whose
-from contacts.models import Event, Intake
-from contacts.store import Store, insert_new
+from contacts.models import Intake
+from contacts.store import Store
 from settings import Settings
 
-AT_ONCE = 200
-BYTES_AT_ONCE = 600_000  # so that a transaction is short, and the urgent lane is looked at again soon
+AT_ONCE = 500
+BYTES_AT_ONCE = 2_000_000  # some five thousand events, half a second: so that a transaction is short, and the urgent lane is looked at again soon
 PATIENT = 5  # how often the same clash is met again before one body is to blame
 LOCK = 20260419
 QUIETLY: dict[str, Any] = {"synchronize_session": False}
@@ -127,8 +127,8 @@ class _Application:
         for row in rows:
             told += self._heard(row)
         self.whose.find(told)
-        new = self._kept([one for one in told if one.contact is not None])
-        feedback.act(self.session, self.settings, new, self.now)
+        new, rows_new = self._kept([one for one in told if one.contact is not None])
+        judged = feedback.act(self.session, self.settings, new, self.now)
         feedback.of_strangers(
             self.session, [one for one in told if one.contact is None and not one.forgotten], self.now
         )
@@ -137,7 +137,7 @@ class _Application:
             if one.contact is not None:
                 self._allowed(one)
         if new:
-            activity.refresh(self.session, self.settings.currency, {one.contact for one in new if one.contact})
+            activity.add(self.session, self.settings.currency, rows_new, judged)
             self._those_who_waited({one.row.source for one in told})
         return Counter(one.said.kind for one in new)
 
@@ -168,21 +168,16 @@ class _Application:
         row.problem, row.applied_at, row.urgent = "; ".join(problems)[:1000], self.now, False
         return told
 
-    def _kept(self, told: list[Told]) -> list[Told]:
-        """Those that are new, with the number of their event."""
-        if not told:
-            return []
+    def _kept(self, told: list[Told]) -> tuple[list[Told], list[dict[str, Any]]]:
+        """Those that are new, each with the number of its event; and their rows."""
         by_name: dict[tuple[str, str], Told] = {}
         for one in told:
             by_name.setdefault((one.row.source, one.said.id[:250]), one)
-        rows = [one.event(self.now) for one in by_name.values()]
-        kept = insert_new(self.session, Event).returning(col(Event.id), col(Event.source), col(Event.source_id))
-        new = []
-        for id_, source, source_id in self.session.execute(kept, rows):
-            one = by_name[source, source_id]
-            one.event_id = id_
-            new.append(one)
-        return new
+        rows = events.keep(self.session, (one.event(self.now) for one in by_name.values()))
+        new = [by_name[row["source"], row["source_id"]] for row in rows]
+        for one, row in zip(new, rows, strict=True):
+            one.event_id = row["id"]
+        return new, rows
 
     def _allowed(self, one: Told) -> None:
         """An answer is an answer; a paid order is a basis only where the operator says that buyers are told so."""

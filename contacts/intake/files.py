@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import insert, select, update
 from sqlmodel import Session, col
 
-from contacts import activity
+from contacts import activity, events
 from contacts.audience.words import TRAITS, media
 from contacts.identity import address_key
 from contacts.mapping import Mapping
-from contacts.models import Address, Consent, Contact, Event, Trait
+from contacts.models import Address, Consent, Contact, Trait
 from contacts.people import Person, Reader, kind_of
 from contacts.store import Store, audit
 from contacts.tables import Row, neutral, opened
@@ -280,13 +280,8 @@ class _Chunk:
         ]  # fmt: skip
         if not rows:
             return
-        ids = [row["source_id"] for row in rows]
-        known = set(self.session.execute(
-            select(col(Event.source_id)).where(col(Event.source) == "import", col(Event.source_id).in_(ids))
-        ).scalars())  # fmt: skip
-        fresh = {row["source_id"]: row for row in rows if row["source_id"] not in known}
-        if fresh:
-            self.session.execute(insert(Event), list(fresh.values()))
-            activity.refresh(self.session, self.plan.settings.currency, {row["contact_id"] for row in fresh.values()})
-            self.tally.purchases += len(fresh)
-            self.touched |= {p.line for p in people if p.purchase and p.purchase.id in fresh}
+        fresh = events.keep(self.session, rows)
+        activity.add(self.session, self.plan.settings.currency, fresh)
+        self.tally.purchases += len(fresh)
+        bought_now = {row["source_id"] for row in fresh}
+        self.touched |= {p.line for p in people if p.purchase and p.purchase.id in bought_now}

@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 from channels.hearing import Happening
 from contacts import feedback, merging
 from contacts.audience.words import TRAITS, is_medium
+from contacts.bulk import among
 from contacts.identity import address_key, normalised
 from contacts.mapping import country_code, language_code, time_zone
 from contacts.models import Address, Contact, Enrolment, Event, Intake, Launch
@@ -35,7 +36,7 @@ class OfOurs:
     keyed_by: str
 
 
-@dataclass
+@dataclass(slots=True)
 class Told:
     """One happening on its way to be kept."""
 
@@ -142,7 +143,9 @@ class Whose:
     def _not_of_the_forgotten(self, told: list[Told]) -> None:
         """What still comes back of someone who asked to be forgotten is not kept, nor the body that tells it."""
         people = {one.contact for one in told if one.contact is not None}
-        erased = select(col(Contact.id)).where(col(Contact.id).in_(people), col(Contact.erased_at).is_not(None))
+        erased = select(col(Contact.id)).where(
+            among(self.session, col(Contact.id), people), col(Contact.erased_at).is_not(None)
+        )
         gone = set(self.session.execute(erased).scalars()) if people else set()
         for one in told:
             if one.contact in gone:
@@ -162,26 +165,38 @@ class Whose:
             by_medium.setdefault(medium, []).append(value)
         for medium, values in by_medium.items():
             owned = select(col(Address.value), col(Address.contact_id)).where(
-                col(Address.medium) == medium, col(Address.value).in_(values)
+                col(Address.medium) == medium, among(self.session, col(Address.value), values)
             )
             found |= {(medium, value): contact for value, contact in self.session.execute(owned)}
         return found
 
     def _ours(self, messages: set[str]) -> dict[str, tuple[OfOurs, int | None]]:
         keys = {name: key for name in messages if (key := feedback.message_key(name))}
-        chosen = select(
-            col(Enrolment.id), col(Enrolment.contact_id), col(Enrolment.key), col(Launch.id), col(Launch.campaign),
-            col(Launch.content)["topic"].as_string(), col(Launch.content)["enter"]["key"].as_string(),
-        ).join(Launch, col(Launch.id) == col(Enrolment.launch_id))  # fmt: skip
-        rows = self.session.execute(chosen.where(col(Enrolment.id).in_({key[0] for key in keys.values()})))
+        if not keys:
+            return {}
+        columns = (col(Enrolment.id), col(Enrolment.contact_id), col(Enrolment.key), col(Enrolment.launch_id))
+        ids = {key[0] for key in keys.values()}
+        rows = self.session.execute(select(*columns).where(among(self.session, col(Enrolment.id), ids)))
         enrolments = {row[0]: row for row in rows}
+        said = self._said({row[3] for row in enrolments.values()})
+        now = merging.resolved(self.session, {row[1] for row in enrolments.values() if row[1]})
         found = {}
         for name, (enrolment, step, medium) in keys.items():
             if row := enrolments.get(enrolment):
-                _, contact, key, launch, campaign, topic, keyed_by = row
-                ours = OfOurs(enrolment, step, medium, launch, campaign, topic or "", key, keyed_by or "")
-                found[name] = (ours, merging.resolve(self.session, contact) if contact else None)
+                _, contact, key, launch = row
+                campaign, topic, keyed_by = said[launch]
+                ours = OfOurs(enrolment, step, medium, launch, campaign, topic, key, keyed_by)
+                found[name] = (ours, now[contact] if contact else None)
         return found
+
+    def _said(self, launches: set[int]) -> dict[int, tuple[str, str, str]]:
+        """What each launch is called, is about and is keyed by; its content is large, so it is not read once a message."""
+        content = col(Launch.content)
+        chosen = select(
+            col(Launch.id), col(Launch.campaign), content["topic"].as_string(), content["enter"]["key"].as_string()
+        )
+        rows = self.session.execute(chosen.where(col(Launch.id).in_(launches)))
+        return {launch: (campaign, topic or "", keyed_by or "") for launch, campaign, topic, keyed_by in rows}
 
     def _latest_before(self, one: Told) -> str:
         """A bounce that comes late has lost the name of its message: the last letter to that address, within a week."""

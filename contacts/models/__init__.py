@@ -2,7 +2,7 @@
 
 from contacts.models.acting import Audit, Seal, Staff
 from contacts.models.conversations import Conversation, Turn
-from contacts.models.hearing import Activity, Event, Intake, Listened
+from contacts.models.hearing import Activity, Event, EventName, Intake, Listened
 from contacts.models.people import Address, Consent, Contact, Merge, Proposal, SignUp, Suppression, Trait
 from contacts.models.sending import (
     Approval,
@@ -18,6 +18,6 @@ from contacts.models.sending import (
 
 __all__ = [
     "Activity", "Address", "Approval", "Attempt", "Audit", "Batch", "Consent", "Contact", "Conversation", "Enrolment",
-    "Event", "Intake", "Launch", "Listened", "Merge", "Message", "Proposal", "Seal", "SignUp", "Staff", "Suppression",
+    "Event", "EventName", "Intake", "Launch", "Listened", "Merge", "Message", "Proposal", "Seal", "SignUp", "Staff", "Suppression",
     "Trait", "Trouble", "Turn", "message_state", "wording_of",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from contacts.models.base import json, key, points_to, when
+from contacts.models.base import json, key, when
 
 
 class Intake(SQLModel, table=True):
@@ -34,11 +34,12 @@ class Event(SQLModel, table=True):
     """Something a contact did, or what a provider tells of a message to them. `amount` is in minor units.
 
     What comes back of a message names it by `enrolment_id`, `step` and `medium`. `machine`: a scanner or a prefetch did
-    it, which never counts as a person.
+    it, which never counts as a person. On PostgreSQL a partition holds what came to be known in one month.
     """
 
+    # No foreign key, as in Enrolment: a contact is erased, but its row stays.
     id: int | None = key()
-    contact_id: int = points_to("contact.id")
+    contact_id: int = Field(sa_type=BigInteger)
     kind: str
     at: datetime = when()
     received_at: datetime = when(description="when we came to know of it; journeys listen to what is new by this")
@@ -53,7 +54,7 @@ class Event(SQLModel, table=True):
     machine: bool = False
 
     __table_args__ = (
-        UniqueConstraint("source", "source_id", name="event_once"),
+        Index("event_by_name", "source_id"),
         Index(
             "event_of_message",
             "enrolment_id",
@@ -67,10 +68,21 @@ class Event(SQLModel, table=True):
     )
 
 
+class EventName(SQLModel, table=True):
+    """The names of all events, by which one that is told again is known; a partitioned table can't be unique by them."""
+
+    __tablename__ = "event_name"
+
+    source: str = Field(primary_key=True)
+    source_id: str = Field(primary_key=True)
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
 class Activity(SQLModel, table=True):
     """One row per contact and event kind, written with the event: "at least k within W" is `latest_k >= now - W`."""
 
-    contact_id: int = points_to("contact.id", primary_key=True)
+    contact_id: int = Field(primary_key=True, sa_type=BigInteger)
     kind: str = Field(primary_key=True)
     count: int
     first_at: datetime = when()

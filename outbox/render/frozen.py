@@ -145,6 +145,7 @@ class Ready:
         media = tuple(Media(*picture) for picture in wording.media)
         self.skeleton = Skeleton({**moved, **escaped.parts}, media, wording.template)
         self.programs, self.links, self.where, self.share = first, wording.links, wording.where, wording.share
+        self.reads = escaped.reads | unescaped.reads
         self.subject = moved["subject"].order if "subject" in moved else ()
 
     def values(self, given: Mapping[str, Any]) -> tuple[str, ...]:

@@ -47,6 +47,12 @@ class HastyGenerator(CodeGenerator):
 
     careful = 0
 
+    def visit_Name(self, node: nodes.Name, frame: Any) -> None:
+        if self.careful or node.ctx != "load":
+            super().visit_Name(node, frame)
+        else:
+            self.write(frame.symbols.ref(node.name))  # `_Given` has looked: it is there
+
     def visit_Getattr(self, node: nodes.Getattr, frame: Any) -> None:
         if self.careful or (isinstance(node.node, nodes.Name) and node.node.name == "loop"):
             super().visit_Getattr(node, frame)
@@ -92,12 +98,22 @@ class _Context:
         return self.values.get(name, missing)
 
 
+class _Given:
+    """The same for the hasty one: what is not there is a KeyError."""
+
+    __slots__ = ("resolve_or_missing",)
+
+    def __init__(self, values: Values) -> None:
+        self.resolve_or_missing = values.__getitem__
+
+
 @dataclass(frozen=True)
 class Cut:
     """Several texts cut together: their parts, and one program that computes the values of them all."""
 
     parts: dict[str, Part]
     program: Program
+    reads: frozenset[str]  # the variables that the program takes
 
 
 def cut(texts: Mapping[str, tuple[str, str]], locale: str, constants: Values, *, escape: bool) -> Cut:
@@ -121,7 +137,9 @@ def cut(texts: Mapping[str, tuple[str, str]], locale: str, constants: Values, *,
                 holes.setdefault(key, piece)
                 statics.append("")
         parts[name] = Part(tuple(statics), tuple(order))
-    return Cut(parts, _program(list(holes.values()), dialect, HastyDialect(locale, escape=escape)))
+    pieces = list(holes.values())
+    reads = frozenset().union(*map(_reads, pieces))
+    return Cut(parts, _program(pieces, dialect, HastyDialect(locale, escape=escape)), reads)
 
 
 def _pieces(template: nodes.Template) -> list[nodes.Node]:
@@ -160,7 +178,7 @@ def _program(pieces: list[nodes.Node], careful: Dialect, hasty: Dialect) -> Prog
 
     def run(values: Values) -> tuple[str, ...]:
         try:
-            return tuple(quick(_Context(values)))
+            return tuple(quick(_Given(values)))
         except Exception:
             return tuple(sure(_Context(values)))
 

@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from contacts import consent
 from contacts.intake import apply, raw
-from contacts.models import Activity, Address, Consent, Contact, Event, Intake
+from contacts.models import Activity, Address, Consent, Contact, Event, EventName, Intake
 from contacts.store import Store
 from settings import Settings
 from tests import shops
@@ -85,7 +85,7 @@ def test_any_order_of_arrival_and_any_repetition_ends_the_same(store: Store, set
     dice, ends = random.Random(11), []
     for round_ in range(12):
         with store.write() as session:
-            for table in (Activity, Event, Consent, Address, Intake, Contact):
+            for table in (Activity, Event, EventName, Consent, Address, Intake, Contact):
                 session.execute(table.__table__.delete())  # type: ignore[attr-defined]
         told = bodies * 2
         dice.shuffle(told)
@@ -118,7 +118,8 @@ def test_playing_a_span_again_changes_nothing_and_restores_what_was_lost(store: 
     assert not apply.apply(store, settings, LATER)
     assert state(store) == before
     with store.write() as session:
-        session.execute(Event.__table__.delete())  # type: ignore[attr-defined]
+        for table in (Event, EventName, Activity):
+            session.execute(table.__table__.delete())  # type: ignore[attr-defined]
     raw.replay(store, since=NOW - timedelta(days=1), until=LATER, source="shopify", actor="t", now=LATER)
     assert apply.apply(store, settings, LATER)["order_completed"] == 5
     assert state(store) == before

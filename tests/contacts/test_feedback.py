@@ -25,6 +25,7 @@ from contacts.models import (
     Contact,
     Enrolment,
     Event,
+    EventName,
     Intake,
     Launch,
     Message,
@@ -382,7 +383,7 @@ def test_every_permutation_and_repetition_has_one_end(store: Store, settings: Se
         dice.shuffle(order)
         cuts = sorted(dice.sample(range(1, len(order)), 2))
         with store.write() as session:
-            for table in (Event, Activity, Suppression, Audit, Intake):
+            for table in (Event, EventName, Activity, Suppression, Audit, Intake):
                 session.execute(delete(table))
             session.execute(delete(Consent).where(col(Consent.source) == "sendgrid"))
             for n, part in enumerate((order[: cuts[0]], order[cuts[0] : cuts[1]], order[cuts[1] :])):

@@ -25,9 +25,16 @@ def migrated(store: Store, direction: Any, to: str) -> None:
         direction(config, to)
 
 
+def no_partition(name: str | None, kind: str, parents: Any) -> bool:
+    """What PostgreSQL's partitions of `event` have is not ours to name."""
+    table = parents.get("table_name") or (name if kind == "table" else "")
+    return table == "event_name" or not str(table).startswith("event_")
+
+
 def test_the_tables_are_those_of_the_models(store: Store) -> None:
     with store.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"render_as_batch": True, "compare_type": False})
+        options = {"render_as_batch": True, "compare_type": False, "include_name": no_partition}
+        context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, SQLModel.metadata) == []
 
 

@@ -1,0 +1,118 @@
+"""An open SMTP connection on which several commands are on their way at once (RFC 2920).
+
+aiosmtplib greets, encrypts and authenticates; then the wire is taken over, since it, as the standard library, waits for
+the answer to each of a message's four commands: a thousand messages a second is all that a processor does that way.
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+import aiosmtplib
+
+MOST = 64 * 1024  # bytes of answers that nobody asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """RFC 5321, 4.2: 2 done, 3 go on, 4 not now, 5 no."""
+
+    code: int
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.words}"[:300]
+
+
+class Broken(Exception):
+    """The connection is no more, or nobody answers on it."""
+
+
+class Wire(asyncio.Protocol):
+    """`write` sends, `reply` waits for the next answer; answers come in the order of what was said."""
+
+    def __init__(self, transport: asyncio.Transport, pipelining: bool, patience: float) -> None:
+        self.transport, self.pipelining, self.patience = transport, pipelining, patience
+        self.unread, self.words = bytearray(), ""
+        self.replies: deque[Reply] = deque()
+        self.waiting: asyncio.Future[None] | None = None
+        self.broken = ""
+        self.flowing = asyncio.Event()
+        self.flowing.set()
+        transport.set_protocol(self)
+
+    @classmethod
+    def over(cls, client: aiosmtplib.SMTP, patience: float) -> "Wire":
+        """Raises Broken: it closed meanwhile."""
+        if client.transport is None:
+            raise Broken("the connection closed")
+        return cls(client.transport, client.supports_extension("pipelining"), patience)  # type: ignore[arg-type]
+
+    async def write(self, *pieces: bytes) -> None:
+        if self.broken:
+            raise Broken(self.broken)
+        self.transport.writelines(pieces)
+        if not self.flowing.is_set():
+            await self._in_time(self.flowing.wait())
+
+    async def reply(self) -> Reply:
+        while not self.replies:
+            if self.broken:
+                raise Broken(self.broken)
+            self.waiting = asyncio.get_running_loop().create_future()
+            await self._in_time(self.waiting)
+        return self.replies.popleft()
+
+    async def _in_time(self, what: "asyncio.Future[None] | asyncio.Task[None] | object") -> None:
+        try:
+            async with asyncio.timeout(self.patience):
+                await what  # type: ignore[misc]
+        except TimeoutError:
+            self.close()
+            raise Broken(f"no answer within {self.patience:.0f} seconds") from None
+
+    def close(self) -> None:
+        self.broken = self.broken or "the connection closed"
+        self.transport.close()
+
+    # What asyncio calls
+
+    def data_received(self, data: bytes) -> None:
+        self.unread += data
+        while (end := self.unread.find(b"\n")) >= 0:
+            self._line(bytes(self.unread[:end]).rstrip(b"\r"))
+            del self.unread[: end + 1]
+        if len(self.unread) > MOST or len(self.replies) > MOST:
+            self._break("it answers what nobody asked")
+        elif self.replies:
+            self._wake()
+
+    def _line(self, line: bytes) -> None:
+        code, sign, words = line[:3], line[3:4], line[4:].decode("utf-8", "replace")
+        if not (code.isdigit() and b"200" <= code <= b"599" and sign in (b" ", b"-", b"")):
+            self._break("it does not answer as RFC 5321 says")
+            return
+        said = f"{self.words} {words}".strip()[:1_000]
+        self.words = said if sign == b"-" else ""
+        if sign != b"-":
+            self.replies.append(Reply(int(code), "".join(c if c.isprintable() else " " for c in said)))
+
+    def _break(self, why: str) -> None:
+        self.broken = self.broken or why
+        self.transport.abort()
+        self._wake()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.broken = self.broken or (str(error) if error else "the server closed the connection")
+        self.flowing.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self.waiting and not self.waiting.done():
+            self.waiting.set_result(None)
+
+    def pause_writing(self) -> None:
+        self.flowing.clear()
+
+    def resume_writing(self) -> None:
+        self.flowing.set()
