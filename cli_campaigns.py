@@ -191,7 +191,7 @@ def drained(own: Any, store: Any, launch: int | None, quiet: bool, patience: flo
     import asyncio
     import signal
 
-    from outbox.deliver import Drain
+    from outbox.deliver import Drain, swiftly
 
     async def run() -> Any:
         drain = Drain(store, own, launch, patience=patience)
@@ -199,7 +199,7 @@ def drained(own: Any, store: Any, launch: int | None, quiet: bool, patience: flo
             asyncio.get_running_loop().add_signal_handler(number, drain.stop)
         return await drain.run(lambda outcome, size: None if quiet else err.print(f"{size:,} {outcome}"))
 
-    return asyncio.run(run())
+    return swiftly(run())
 
 
 def _control(verb: str) -> Callable[[str], None]:

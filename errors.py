@@ -12,6 +12,7 @@ PassaparolaError            shown as one sentence, never as a traceback
     ├── Refused             definitely not accepted, and never will be; names the messages it can name
     ├── TooLarge            definitely not accepted; the same messages in smaller requests may be
     ├── Unavailable         definitely not accepted; try again after a while
+    │   └── Slower          the provider asked for it: nobody calls it until then
     ├── Blocked             definitely not accepted: our key, sender or account; nothing passes until someone acts
     └── Uncertain           may have been accepted: nobody may try again without evidence
 """
@@ -84,6 +85,10 @@ class Unavailable(ChannelError):
     def __init__(self, reason: str, after: float = 30.0) -> None:
         super().__init__(reason)
         self.after = after
+
+
+class Slower(Unavailable):
+    pass
 
 
 class Blocked(ChannelError):

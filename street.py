@@ -1,11 +1,10 @@
 """The rooms in a row: what came in is applied, who is due moves on, what is due is sent. Every door opens onto this.
 
-Rooms beside each other do not know each other; here they are introduced. `decide` and `send` are what a clock, an event or a
-command do; any number of processes may do it at once, and die anywhere.
+Rooms beside each other do not know each other; here they are introduced. `decide` is what a clock, an event or a command
+does before it drains the outbox; any number of processes may do it at once, and die anywhere.
 """
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -18,7 +17,6 @@ from contacts.store import Store
 from journeys import launch
 from journeys.advance import advance
 from outbox import evidence, letters
-from outbox.deliver import Drain
 from outbox.links import Links
 from outbox.plan import say
 from settings import Settings
@@ -58,15 +56,3 @@ def set_going(store: Store, settings: Settings, launch_id: int, *, actor: str, n
     """Release one approved launch and move on who is due in it. Raises NotAllowed."""
     launch.release(store, launch_id, actor=actor, now=now)
     return advance(store, settings, now, say, launch_id)
-
-
-async def send(
-    store: Store,
-    settings: Settings,
-    launch_id: int | None = None,
-    *,
-    patience: float = 0.0,
-    progress: Callable[[str, int], None] = lambda outcome, size: None,
-) -> Counter[str]:
-    """Send what is due, of one launch or of all."""
-    return await Drain(store, settings, launch_id, patience=patience).run(progress)

@@ -9,7 +9,11 @@ ROW = """
 {words}
 </mj-text></mj-column></mj-section>
 """
-WORDS = "The mountain has woken up, and the first honey of the year has come down to the valley in Rosa's old van. "
+WORDS = (
+    "The mountain has woken up, and the first honey of the year has come down to the valley in Rosa's old van. "
+    "Forty families keep their bees between the chestnuts and the snow, and they have written down for you what is in each "
+    "jar, where the flowers stood, and how long it keeps. "
+)
 
 
 def house(home: Path) -> None:
@@ -29,7 +33,10 @@ def house(home: Path) -> None:
 
 
 def template() -> str:
-    sections = "".join(ROW.format(words=f"{WORDS} {{{{ contact.{name} }}}}") for name in VARIABLES)
+    sections = "".join(
+        ROW.format(words=" ".join(f"{WORDS} {{{{ contact.{name} }}}}" for name in VARIABLES[n : n + 2]))
+        for n in range(0, len(VARIABLES), 2)
+    )
     return (
         "---\nsubject: Dear {{ contact.first_name }}, spring\npreheader: Honey\n---\n" + sections +
         "<mj-section><mj-column><mj-table>{% for p in contact.products %}<tr><td>{{ p.name }}</td><td>{{ p.price }}</td>"

@@ -1,98 +1,79 @@
-"""One send from the question to the last record, measured inside: prints seconds and peak KB.
+"""One send from the question to the last record, measured inside: prints the seconds of its planning and of its sending, and
+the peak KB of the sending process.
 
-python -m bench.path DATABASE SIZE
+python -m bench.path DATABASE SIZE [WORKERS]
 """
 
-import asyncio
 import resource
+import subprocess
 import sys
 import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import insert
-
 import street
-from bench import campaign
-from contacts.identity import address_key
-from contacts.models import Address, Consent, Contact
+from bench import campaign, places
 from contacts.store import Store
 from journeys import launch
-from outbox.deliver import Drain
+from outbox.deliver import Drain, swiftly
+from outbox.ledger import tally
 from outbox.render.frozen import freezer
 from settings import Settings
 
 
-def main(database: str, size: int) -> None:
+def main(database: str, size: int, workers: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         campaign.house(home)
         settings = Settings(home=home, database_url=database, secret_key="x")
         store = Store(settings.database).open()
-        now = datetime.now(UTC)
-        _fill(store, size, now)
+        places.filled(store, size)
+        others = [_other(database, folder) for _ in range(workers - 1)]
         path = home / "campaigns" / "measured.yaml"
-        path.write_text(path.read_text().replace("Measured", f"Measured {now.timestamp()}"))
+        path.write_text(path.read_text().replace("Measured", f"Measured {time.time()}"))
+        now = datetime.now(UTC)
         freeze = freezer(settings)
         began = time.perf_counter()
         made = launch.prepare(store, settings, "measured", freeze, actor="bench", now=now)
-        launch.approve(store, settings, made.id or 0, made.hash, freeze, approver="bench", now=now)
-        street.set_going(store, settings, made.id or 0, actor="bench", now=now)
-        outcomes = asyncio.run(Drain(store, settings, made.id).run())
-        seconds = time.perf_counter() - began
-        assert outcomes["accepted"] == size, outcomes
-        print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        id_ = made.id or 0
+        launch.approve(store, settings, id_, made.hash, freeze, approver="bench", now=now)
+        street.set_going(store, settings, id_, actor="bench", now=now)
+        planned = time.perf_counter()
+        for other in others:
+            assert other.stdin is not None
+            other.stdin.write(b"go\n")
+            other.stdin.close()
+        swiftly(Drain(store, settings, id_).run())
+        for other in others:
+            other.wait()
+        done = time.perf_counter()
+        with store.read() as session:
+            found = tally(session, id_)
+        assert found.total("sent") == size, found.as_json()
+        print(planned - began, done - planned, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
-def _fill(store: Store, size: int, now: datetime) -> None:
-    """Contacts with an address and a yes; once per database."""
-    with store.read() as session:
-        if session.get(Contact, 1):
-            return
-    for ids in _chunks(size, 5_000):
-        with store.write() as session:
-            people = [
-                {
-                    "id": n,
-                    "first_name": f"Reader {n}",
-                    "country": "IT" if n % 3 else "DE",
-                    "traits": campaign.traits(n),
-                    "created_at": now,
-                    "updated_at": now,
-                }
-                for n in ids
-            ]
-            session.execute(insert(Contact), people)
-            emails = [f"reader{n}@example.org" for n in ids]
-            session.execute(
-                insert(Address),
-                [
-                    {"medium": "email", "value": e, "contact_id": n, "rank": 0, "key": address_key("x", "email", e)}
-                    for n, e in zip(ids, emails, strict=True)
-                ],
-            )
-            session.execute(
-                insert(Consent),
-                [
-                    {
-                        "contact_id": n,
-                        "medium": "email",
-                        "topic": "newsletter",
-                        "granted": True,
-                        "basis": "consent",
-                        "source": "bench",
-                        "proof": {},
-                        "at": now,
-                    }
-                    for n in ids
-                ],
-            )
+def _other(database: str, home: str) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.path", database, home], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
 
 
-def _chunks(size: int, step: int) -> list[range]:
-    return [range(start, min(start + step, size + 1)) for start in range(1, size + 1, step)]
+def drain(database: str, home: str) -> None:
+    """Another worker, ready before the time is taken."""
+    settings = Settings(home=Path(home), database_url=database, secret_key="x")
+    store = Store(settings.database).open()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    swiftly(Drain(store, settings).run())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    if sys.argv[2].isdigit():
+        main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1)
+    else:
+        drain(sys.argv[1], sys.argv[2])

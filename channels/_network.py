@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from errors import Blocked, ChannelError, Refused, Unavailable, Uncertain
+from errors import Blocked, ChannelError, Refused, Slower, Unavailable, Uncertain
 
 if TYPE_CHECKING:
     import aiohttp
@@ -68,7 +68,7 @@ class Network:
         from yarl import URL
 
         if (wait := self.free_at - time.time()) > 0:
-            raise Unavailable(f"{self.title} has no calls left for us until then", after=wait)
+            raise Slower(f"{self.title} has no calls left for us until then", after=wait)
         lost: type[ChannelError] = Uncertain if changes else Unavailable
         try:
             where = path if path.startswith("http") else self.url + path
@@ -102,7 +102,7 @@ class Network:
 
     def _usual(self, reply: Reply, lost: type[ChannelError]) -> ChannelError:
         if reply.status == 429:
-            return Unavailable(f"{self.title} asks us to slow down", after=slower(reply.headers))
+            return Slower(f"{self.title} asks us to slow down", after=slower(reply.headers))
         if reply.status in (401, 403):
             what = "refused the key" if reply.status == 401 else f"does not let us do this ({self.reason(reply)})"
             kind = KeyRefused if reply.status == 401 else Blocked

@@ -36,9 +36,8 @@ class Wire(asyncio.Protocol):
         self.unread, self.words = bytearray(), ""
         self.replies: deque[Reply] = deque()
         self.waiting: asyncio.Future[None] | None = None
-        self.broken = ""
-        self.flowing = asyncio.Event()
-        self.flowing.set()
+        self.clock: asyncio.TimerHandle | None = None
+        self.since, self.full, self.broken = 0.0, False, ""
         transport.set_protocol(self)
 
     @classmethod
@@ -51,28 +50,40 @@ class Wire(asyncio.Protocol):
     async def write(self, *pieces: bytes) -> None:
         if self.broken:
             raise Broken(self.broken)
-        self.transport.writelines(pieces)
-        if not self.flowing.is_set():
-            await self._in_time(self.flowing.wait())
+        self.transport.write(b"".join(pieces))
+        while self.full and not self.broken:
+            await self._woken()
 
     async def reply(self) -> Reply:
         while not self.replies:
             if self.broken:
                 raise Broken(self.broken)
-            self.waiting = asyncio.get_running_loop().create_future()
-            await self._in_time(self.waiting)
+            await self._woken()
         return self.replies.popleft()
 
-    async def _in_time(self, what: "asyncio.Future[None] | asyncio.Task[None] | object") -> None:
-        try:
-            async with asyncio.timeout(self.patience):
-                await what  # type: ignore[misc]
-        except TimeoutError:
-            self.close()
-            raise Broken(f"no answer within {self.patience:.0f} seconds") from None
+    async def _woken(self) -> None:
+        """Until something happens. One clock for the whole wire: a timer for each wait would cost as much as the wait."""
+        loop = asyncio.get_running_loop()
+        self.waiting, self.since = loop.create_future(), loop.time()
+        if self.clock is None:
+            self.clock = loop.call_later(self.patience, self._tick)
+        await self.waiting
+
+    def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        left = self.since + self.patience - loop.time()
+        self.clock = None
+        if self.waiting is None or self.waiting.done():
+            return
+        if left > 0:
+            self.clock = loop.call_later(left, self._tick)
+        else:
+            self._break(f"no answer within {self.patience:.0f} seconds")
 
     def close(self) -> None:
         self.broken = self.broken or "the connection closed"
+        if self.clock:
+            self.clock.cancel()
         self.transport.close()
 
     # What asyncio calls
@@ -92,10 +103,11 @@ class Wire(asyncio.Protocol):
         if not (code.isdigit() and b"200" <= code <= b"599" and sign in (b" ", b"-", b"")):
             self._break("it does not answer as RFC 5321 says")
             return
-        said = f"{self.words} {words}".strip()[:1_000]
+        said = f"{self.words} {words}".strip()[:1_000] if self.words else words
         self.words = said if sign == b"-" else ""
         if sign != b"-":
-            self.replies.append(Reply(int(code), "".join(c if c.isprintable() else " " for c in said)))
+            clean = said if said.isprintable() else "".join(c if c.isprintable() else " " for c in said)
+            self.replies.append(Reply(int(code), clean))
 
     def _break(self, why: str) -> None:
         self.broken = self.broken or why
@@ -104,7 +116,6 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.broken = self.broken or (str(error) if error else "the server closed the connection")
-        self.flowing.set()
         self._wake()
 
     def _wake(self) -> None:
@@ -112,7 +123,8 @@ class Wire(asyncio.Protocol):
             self.waiting.set_result(None)
 
     def pause_writing(self) -> None:
-        self.flowing.clear()
+        self.full = True
 
     def resume_writing(self) -> None:
-        self.flowing.set()
+        self.full = False
+        self._wake()

@@ -19,7 +19,7 @@ from channels._signed import filled, print_of, secrets_of, text
 from channels.base import Answer, Channel, Dispatch, Outgoing
 from channels.hearing import Happening, Heard, Said, Webhook
 from channels.naming import named, read_name
-from errors import Blocked, ChannelError, Forged, Misconfigured, Refused, Unavailable, Uncertain
+from errors import Blocked, ChannelError, Forged, Misconfigured, Refused, Slower, Unavailable, Uncertain
 from failpoints import failpoint
 from settings import FromEnvironment, settings
 
@@ -116,7 +116,7 @@ class _Api(Network):
     def understood(self, reply: Reply, lost: type[ChannelError]) -> ChannelError | None:
         code, said = reply.body.get("code"), self.reason(reply)
         if code in LATER:
-            return Unavailable(f"Twilio asks us to slow down: {said}", after=30.0)
+            return Slower(f"Twilio asks us to slow down: {said}", after=30.0)
         if code in NEVER:
             return Refused(f"Twilio: {said}")
         return Blocked(f"Twilio: {said}; {resume(self.channel)}") if code in SENDER else None

@@ -15,7 +15,7 @@ from channels import _post as posts
 from channels._facebook_ear import FacebookEar
 from channels._network import KeyRefused, Missing, Network, Reply, resume, slower
 from channels.base import Answer, Channel, Dispatch, Evidence, Look, Media, Skeleton
-from errors import Blocked, ChannelError, Misconfigured, Refused, Unavailable
+from errors import Blocked, ChannelError, Misconfigured, Refused, Slower
 from failpoints import failpoint
 from settings import FromEnvironment
 
@@ -155,7 +155,7 @@ class _Graph(Network):
         if code in PASSING:
             return lost(f"Facebook: {said}")
         if code in SLOWER:
-            return Unavailable("Facebook asks us to slow down", after=_pause(reply))
+            return Slower("Facebook asks us to slow down", after=_pause(reply))
         if code == 100 and part == 33:
             return Missing(f"Facebook: {said}")
         if code in KEY:

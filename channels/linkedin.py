@@ -16,7 +16,7 @@ from channels import _post as posts
 from channels._linkedin_ear import LinkedinEar
 from channels._network import Missing, Network, Reply, resume, slower
 from channels.base import Answer, Channel, Dispatch, Evidence, Look, Media, Skeleton
-from errors import Blocked, ChannelError, Misconfigured, Refused, Unavailable
+from errors import Blocked, ChannelError, Misconfigured, Refused, Slower
 from failpoints import failpoint
 from settings import FromEnvironment
 
@@ -164,7 +164,7 @@ class LinkedinApi(Network):
                 f"LinkedIn has retired this version of its API; set PASSAPAROLA_LINKEDIN_API_VERSION, {resume('linkedin')}"
             )
         if reply.status == 429:
-            return Unavailable("LinkedIn's limit for today is reached", after=max(slower(reply.headers), A_WHILE))
+            return Slower("LinkedIn's limit for today is reached", after=max(slower(reply.headers), A_WHILE))
         return _Duplicate(said) if reply.status in (409, 422) and "duplicate" in said.lower() else None
 
 

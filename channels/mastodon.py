@@ -18,7 +18,7 @@ from channels._mastodon_ear import MastodonEar
 from channels._network import resume
 from channels.base import Answer, Channel, Dispatch, Evidence, Look, Skeleton
 from channels.naming import named
-from errors import Blocked, ChannelError, Misconfigured, Refused, Unavailable, Uncertain
+from errors import Blocked, ChannelError, Misconfigured, Refused, Slower, Unavailable, Uncertain
 from failpoints import failpoint
 from settings import FromEnvironment, settings
 
@@ -149,7 +149,7 @@ def answered(api: Any, changes: bool = False, personal: bool = False) -> Iterato
         yield
     except mastodon.MastodonRatelimitError:
         reset = (api.ratelimit_reset or time.time() + 60) - time.time()
-        raise Unavailable("Mastodon asks us to slow down", after=max(reset, 1.0)) from None
+        raise Slower("Mastodon asks us to slow down", after=max(reset, 1.0)) from None
     except mastodon.MastodonUnauthorizedError:
         raise Blocked(f"Mastodon refused the access token; {resume('mastodon')}") from None
     except mastodon.MastodonServerError as error:

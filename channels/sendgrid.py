@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from channels._mime import UNSAFE, header
 from channels._sendgrid_events import ATTEMPT, OURS, SendgridEvents
 from channels.base import Answer, Channel, Dispatch, Evidence, Look, Outgoing
-from errors import Blocked, Misconfigured, Refused, TooLarge, Unavailable, Uncertain
+from errors import Blocked, Misconfigured, Refused, Slower, TooLarge, Unavailable, Uncertain
 from failpoints import failpoint
 from settings import FromEnvironment
 
@@ -42,7 +42,7 @@ class Sendgrid(Channel):
     medium = "email"
     look = Look("Email")
     batch = 1_000
-    timeout = 30.0
+    timeout = 25.0  # so that what a dead worker held is given up within a minute
     as_one = True
 
     def __init__(self) -> None:
@@ -224,7 +224,7 @@ def _understood(status: int, headers: Any, body: bytes, dispatch: Dispatch) -> A
     if status == 429:
         wait, reset = headers.get("Retry-After", ""), headers.get("X-RateLimit-Reset", "")
         after = float(wait) if wait.isdigit() else (int(reset) - time.time() if reset.isdigit() else 5.0)
-        raise Unavailable("SendGrid asks us to slow down", after=max(after, 1.0))
+        raise Slower("SendGrid asks us to slow down", after=max(after, 1.0))
     if status == 400 and (named or not field or field.startswith("personalizations")):
         raise Refused(f"SendGrid: {reason}", named)
     if 400 <= status < 500:

@@ -169,7 +169,7 @@ class _Run:
             message = self.waiting.popleft()
             try:
                 envelope = (_command("MAIL FROM", self.envelope(message)), _command("RCPT TO", message.to), b"DATA\r\n")
-                return _Ready(message, envelope, _transparent(self.letter.build(message)))
+                return _Ready(message, envelope, self.letter.build(message) + b".\r\n")
             except ValueError as error:
                 self.refused[message.id] = str(error)
         return None
@@ -223,8 +223,3 @@ def _command(verb: str, address: str) -> bytes:
     if not address.isprintable() or any(sign in address for sign in " <>"):
         raise ValueError("an address holds a space, a bracket or a control character")
     return f"{verb}:<{address}>\r\n".encode("ascii")
-
-
-def _transparent(body: bytes) -> bytes:
-    """RFC 5321, 4.5.2: a line that begins with a dot gets another one; a line with nothing else ends the body."""
-    return body.replace(b"\r\n.", b"\r\n..") + b".\r\n"

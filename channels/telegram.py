@@ -13,7 +13,7 @@ from channels import _post as posts
 from channels._network import KeyRefused, Network, Reply, resume
 from channels._telegram_ear import TelegramEar
 from channels.base import Answer, Channel, Dispatch, Look, Skeleton
-from errors import Blocked, ChannelError, Misconfigured, Refused, Unavailable
+from errors import Blocked, ChannelError, Misconfigured, Refused, Slower
 from failpoints import failpoint
 from settings import FromEnvironment
 
@@ -109,7 +109,7 @@ class TelegramApi(Network):
         said = self.reason(reply)
         after = (reply.body.get("parameters") or {}).get("retry_after")
         if reply.status == 429 and isinstance(after, int):
-            return Unavailable("Telegram asks us to slow down", after=float(after))
+            return Slower("Telegram asks us to slow down", after=float(after))
         if reply.status in (401, 404):
             return KeyRefused(f"Telegram does not know this bot token; {resume('telegram')}")
         if reply.status == 403:

@@ -20,7 +20,7 @@ from channels import _post as posts
 from channels._post_length import LIMIT, URL, thread, weighted
 from channels._twitter_ear import TwitterEar
 from channels.base import Answer, Channel, Dispatch, Evidence, Look, Media, Skeleton
-from errors import Blocked, Misconfigured, Refused, Unavailable, Uncertain
+from errors import Blocked, Misconfigured, Refused, Slower, Unavailable, Uncertain
 from failpoints import failpoint
 from settings import FromEnvironment
 
@@ -243,7 +243,7 @@ class _Account:
             return call()
         except tweepy.TooManyRequests as error:
             reset = float(error.response.headers.get("x-rate-limit-reset", time.time() + 60))
-            raise Unavailable("X asks us to slow down", after=max(reset - time.time(), 1.0)) from None
+            raise Slower("X asks us to slow down", after=max(reset - time.time(), 1.0)) from None
         except tweepy.Unauthorized:
             raise Blocked("X refused the keys; renew them, then: passaparola channel resume twitter") from None
         except tweepy.Forbidden as error:

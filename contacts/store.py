@@ -1,24 +1,27 @@
 """The one database: SQLite to begin with, PostgreSQL to grow; one transaction per `with`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, InterfaceError, NoSuchModuleError, OperationalError
 from sqlmodel import Session, SQLModel
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from contacts.models import Audit
 from errors import Misconfigured, NotMigrated
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 PATIENCE = 30  # seconds a writer waits for another one
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def utc_now() -> datetime:
@@ -28,8 +31,8 @@ def utc_now() -> datetime:
 class Store:
     """`with store.write() as session:` is one transaction: committed at the end, undone by any error."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, patience: float = PATIENCE) -> None:
+        self.url, self.patience = url, patience
 
     @cached_property
     def engine(self) -> Engine:
@@ -48,6 +51,9 @@ class Store:
                 url,
                 pool_pre_ping=url.get_backend_name() == "postgresql",
                 hide_parameters=True,  # an error's text must hold no address
+                connect_args={"connect_timeout": max(int(self.patience), 2)}
+                if url.get_backend_name() == "postgresql"
+                else {},
                 pool_size=10,
                 max_overflow=20,
                 json_deserializer=orjson.loads,
@@ -56,7 +62,7 @@ class Store:
         except (NoSuchModuleError, ModuleNotFoundError):
             raise Misconfigured("For PostgreSQL, PASSAPAROLA_DATABASE_URL begins with postgresql+psycopg://") from None
         if engine.dialect.name == "sqlite":
-            _teach_sqlite(engine)
+            _teach_sqlite(engine, self.patience)
         return engine
 
     @property
@@ -135,6 +141,22 @@ class Store:
         self.engine.dispose()
 
 
+def passes(error: BaseException) -> bool:
+    """Whether the database was busy or away, so that the same transaction may succeed in a while."""
+    state = str(getattr(getattr(error, "orig", None), "sqlstate", "") or "")
+    return isinstance(error, OperationalError | InterfaceError) or state[:2] in ("08", "40", "53", "57")
+
+
+def patiently(work: Callable[P, T]) -> Callable[P, T]:
+    """One transaction, tried again for two minutes while the database is busy, full or away."""
+    return retry(
+        retry=retry_if_exception(passes),
+        wait=wait_random_exponential(multiplier=0.1, max=5),
+        stop=stop_after_delay(120),
+        reraise=True,
+    )(work)
+
+
 @cache
 def newest() -> str:
     """The version of the tables that this code knows: our migrations are one line, each file begins with its number."""
@@ -156,7 +178,7 @@ def _one_at_a_time(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(20260417)"))
 
 
-def _teach_sqlite(engine: Engine) -> None:
+def _teach_sqlite(engine: Engine, patience: float) -> None:
     """WAL, durable commits, foreign keys, and BEGIN IMMEDIATE for writers, so that two of them queue and never deadlock.
 
     https://docs.sqlalchemy.org/en/21/dialects/sqlite.html#pysqlite-serializable
@@ -166,7 +188,7 @@ def _teach_sqlite(engine: Engine) -> None:
     def on_connect(dbapi: Any, record: Any) -> None:
         dbapi.isolation_level = None
         for pragma in (
-            f"busy_timeout={PATIENCE * 1000}",
+            f"busy_timeout={patience * 1000:.0f}",
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",

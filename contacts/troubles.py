@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 import channels
-from contacts.models import Listened, Trouble
+from contacts.models import Listened, Rest, Trouble
 from contacts.store import audit, insert_new
 from errors import Misconfigured, Unknown
 
@@ -23,6 +23,21 @@ def note(session: Session, channel: str, way: Way, reason: str, now: datetime) -
     if session.execute(new.returning(col(Trouble.channel))).scalar() is not None:
         who = "outbox" if way == "speaking" else "listen"
         audit(session, now, who, "paused", f"channel:{channel}", because=reason[:300])
+
+
+def rest(session: Session, channel: str, until: datetime) -> None:
+    """The provider asked for a pause; the longest one that was asked for holds."""
+    known = session.get(Rest, channel, with_for_update=True)
+    if known is None:
+        session.execute(insert_new(session, Rest).values(channel=channel, until=until))
+    elif known.until < until:
+        known.until = until
+
+
+def resting(session: Session, now: datetime) -> dict[str, datetime]:
+    """Channels that are left alone for now, and until when."""
+    rests = select(col(Rest.channel), col(Rest.until)).where(col(Rest.until) > now)
+    return dict(row for row in session.execute(rests))
 
 
 def over(session: Session, channel: str, way: Way) -> bool:

@@ -23,7 +23,11 @@ import street
 from contacts.store import Store, utc_now
 from flows.engine import opened
 from flows.up import spoken
+from outbox.deliver import Drain, swiftly
+from outbox.reconcile import reconcile
 from settings import FromEnvironment, Settings
+
+TEND_EVERY = 30.0  # seconds between two looks for what dead workers left behind
 
 
 class ConsumerSettings(FromEnvironment):
@@ -37,11 +41,13 @@ class Consumer:
         self.store, self.own, self.every = store, own, ConsumerSettings()
         self.untold: Counter[str] = Counter()
         self.told_at = 0.0
+        self.tended_at = 0.0
+        self.drain: Drain | None = None
         self.stopping = asyncio.Event()
 
     async def run(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self.stopping.set)
+            asyncio.get_running_loop().add_signal_handler(number, self.stop)
         while not self.stopping.is_set():
             try:
                 await self._turn()
@@ -53,12 +59,22 @@ class Consumer:
             except TimeoutError:
                 continue
 
+    def stop(self) -> None:
+        """What is in hand lands; nothing new is taken."""
+        self.stopping.set()
+        if self.drain:
+            self.drain.stop()
+
     async def _turn(self) -> None:
         done = await asyncio.to_thread(street.decide, self.store, self.own, utc_now(), actor="consumer")
-        if done.moved["said"]:
-            await street.send(self.store, self.own)
-        self.untold += done.told
         now = asyncio.get_running_loop().time()
+        if tending := now - self.tended_at >= TEND_EVERY:
+            self.tended_at = now
+            await reconcile(self.store, utc_now())
+        if done.moved["said"] or tending:
+            self.drain = Drain(self.store, self.own)
+            await self.drain.run()
+        self.untold += done.told
         if self.untold and now - self.told_at >= self.every.nudge_every:
             told, self.untold, self.told_at = self.untold, Counter(), now
             await asyncio.to_thread(nudge, told)
@@ -89,7 +105,7 @@ def main() -> None:
     async def run() -> None:
         await Consumer(store, own).run()
 
-    asyncio.run(run())
+    swiftly(run())
 
 
 if __name__ == "__main__":

@@ -1,5 +1,9 @@
 """Clock: empty the outbox. A task is a batch, never a contact; the truth is in the store, so a run may die anywhere."""
 
+import asyncio
+import signal
+import threading
+
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
@@ -20,7 +24,10 @@ async def deliver_batch(drain: Drain) -> bool:
 async def drained(store: Store, own: Settings, launch_id: int | None = None, patience: float = 120.0) -> None:
     """`patience` is for how many seconds a batch that is due a little later is waited for."""
     with discreet():
-        outcomes = await Drain(store, own, launch_id, patience=patience, each=deliver_batch).run()
+        drain = Drain(store, own, launch_id, patience=patience, each=deliver_batch)
+        if threading.current_thread() is threading.main_thread():  # a worker's own process: let what is in hand land
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, drain.stop)
+        outcomes = await drain.run()
     for outcome, count in outcomes.items():
         get_run_logger().info("%s messages: %s", count, outcome)
     with store.read() as session:

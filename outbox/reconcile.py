@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlmodel import Session, col
 
 from channels import carrying, get
@@ -92,9 +92,12 @@ def _give_up(store: Store, now: datetime) -> int:
 
 
 def _parked(store: Store, now: datetime) -> list[int]:
+    """What has been in doubt for a quarantine of its own: should the clock have jumped between the call and the giving up,
+    the call may still be on its way, and a look-up would prove nothing."""
     with store.read() as session:
         alone = select(col(Message.batch_id)).where(col(Message.state) == "unknown")
-        chosen = select(col(Batch.id), col(Attempt.channel), col(Attempt.started_at)).join(
+        doubted = func.coalesce(col(Attempt.finished_at), col(Attempt.started_at))
+        chosen = select(col(Batch.id), col(Attempt.channel), doubted).join(
             Attempt, (col(Attempt.batch_id) == col(Batch.id)) & (col(Attempt.fence) == col(Batch.fence))
         )
         rows = session.execute(chosen.where(or_(col(Batch.state) == "unknown", col(Batch.id).in_(alone))))

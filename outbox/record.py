@@ -9,7 +9,7 @@ from channels.base import Answer
 from contacts import troubles
 from contacts.models import Attempt, Batch
 from contacts.store import Store, audit
-from errors import Blocked, ChannelError, Refused, TooLarge, Unavailable, Uncertain
+from errors import Blocked, ChannelError, Refused, Slower, TooLarge, Unavailable, Uncertain
 from failpoints import failpoint
 from outbox.batches import enrolment_of, move, set_receipts, set_states
 from outbox.queue import Reserved
@@ -64,7 +64,10 @@ class _Recording:
             case Refused() | TooLarge():
                 self._halve(str(outcome))
             case Unavailable(after=after):
-                self._again(max(after, self._backoff()) if after else 0)
+                wait = max(after, self._backoff()) if after else 0
+                self._again(wait)
+                if isinstance(outcome, Slower):
+                    troubles.rest(self.session, self.reserved.channel, self.now + timedelta(seconds=wait))
             case Blocked():
                 self._again(0)
                 troubles.note(self.session, self.reserved.channel, "speaking", str(outcome), self.now)

@@ -3,6 +3,7 @@
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from errors import PassaparolaError
 from web import console, feed, hooks, links, mailbox, mine, preferences, signup, surveys, visitors, word
@@ -29,6 +30,15 @@ async def guarded(request: Request, call_next):  # type: ignore[no-untyped-def]
 @app.exception_handler(PassaparolaError)
 async def said(request: Request, error: PassaparolaError) -> HTMLResponse:
     return pages.TemplateResponse(request, "sorry.html", {"sentence": str(error)}, status_code=400)
+
+
+@app.exception_handler(DBAPIError)
+async def away(request: Request, error: DBAPIError) -> Response:
+    """The store is busy or away: nothing was changed, and the same request may succeed in a while."""
+    sentence = "We cannot write anything down at the moment. Nothing was changed; please try again in a minute."
+    page = pages.TemplateResponse(request, "sorry.html", {"sentence": sentence}, status_code=503)
+    page.headers["Retry-After"] = "30"
+    return page
 
 
 @app.exception_handler(Outside)

@@ -1,7 +1,6 @@
 """The world's ears: a body is believed by its signature, on disk before it is answered, and understood afterwards."""
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -13,7 +12,7 @@ import channels
 from contacts.intake import raw
 from contacts.store import utc_now
 from errors import Forged, Misconfigured, Unknown
-from web.visitors import store
+from web import together
 
 router = APIRouter()
 PATIENCE = 10.0  # seconds for a body to arrive
@@ -84,7 +83,8 @@ async def _received(channel: str, request: Request) -> Response:
     if key is None:
         return _said(200, "Hello.")
     try:
-        await run_in_threadpool(_keep, channel, key, headers, body, ear.urgent(body))
+        now, urgent = utc_now(), ear.urgent(body)
+        await together.write(lambda session: raw.keep(session, channel, key, headers, body, now, urgent))
     except DBAPIError:
         return _said(503, "It could not be kept; send it again.")
     return _said(202, "Kept.")
@@ -101,11 +101,6 @@ async def _body(request: Request, largest: int) -> bytes | None:
         if len(held) > largest:
             return None
     return bytes(held)
-
-
-def _keep(channel: str, key: str, headers: Mapping[str, str], body: bytes, urgent: bool) -> None:
-    with store().write() as session:
-        raw.keep(session, channel, key, headers, body, utc_now(), urgent)
 
 
 def _said(status: int, words: str) -> Response:

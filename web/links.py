@@ -12,6 +12,7 @@ from contacts.models import Contact
 from contacts.store import utc_now
 from contacts.topics import load, plain
 from settings import settings
+from web import together
 from web.visitors import Visitor, lost, machine, named, page, store
 
 router = APIRouter()
@@ -19,19 +20,22 @@ PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRA
 
 
 @router.get("/c/{token}/{number}")
-def click(request: Request, token: str, number: int) -> Response:
+async def click(request: Request, token: str, number: int) -> Response:
     """Written down, then on to the address that stood in the letter."""
-    with store().write() as session:
-        found = named(session, "click", token)
-        if not found:
-            return lost(request)
-        targets = found.wording()["links"]
-        if not 0 <= number < len(targets):
-            return lost(request)
-        touched(
-            session, found, "clicked", "link", f"{number}", {"link": number, "url": targets[number]}, machine(request)
-        )
-        return RedirectResponse(targets[number], status_code=302, headers={"Cache-Control": "no-store"})
+    target = await together.write(lambda session: followed(session, token, number, machine(request)))
+    if target is None:
+        return lost(request)
+    return RedirectResponse(target, status_code=302, headers={"Cache-Control": "no-store"})
+
+
+def followed(session: Session, token: str, number: int, why: str) -> str | None:
+    """Where a link leads, its click kept; None: there is no such link."""
+    found = named(session, "click", token)
+    targets = found.wording()["links"] if found else ()
+    if found is None or not 0 <= number < len(targets):
+        return None
+    touched(session, found, "clicked", "link", f"{number}", {"link": number, "url": targets[number]}, why)
+    return str(targets[number])
 
 
 @router.head("/c/{token}/{number}")
@@ -46,11 +50,14 @@ def looked_at(request: Request, token: str, number: int) -> Response:
 
 
 @router.get("/o/{token}")
-def opened(request: Request, token: str) -> Response:
+async def opened(request: Request, token: str) -> Response:
     """The picture in a letter of someone who allows it; anyone else has none in theirs."""
-    with store().write() as session:
+
+    def seen(session: Session) -> None:
         if found := named(session, "pixel", token):
             touched(session, found, "opened", "pixel", "", {}, machine(request))
+
+    await together.write(seen)
     return Response(PIXEL, media_type="image/gif", headers={"Cache-Control": "no-store, private"})
 
 

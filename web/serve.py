@@ -9,18 +9,17 @@ import asyncio
 from collections import Counter
 from typing import Any, ClassVar
 
-import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEADERS_WITHIN = 10.0  # seconds until a request's headers are there, and between two requests of a connection
 PER_ADDRESS = 200  # connections at once; a proxy in front has its own limits, and one address
 OUT_OF_ALL = 700  # of the 1,024 files that a process may open as a rule; then who has dawdled longest makes room
-DAWDLING = (h11.IDLE, h11.SEND_BODY)
+LONGEST_HEAD = 64 * 1024  # bytes of address and headers; the parser itself knows no limit
 
 
-class Patient(H11Protocol):
-    """HTTP/1.1 with a deadline for headers and a fair share of the connections."""
+class Patient(HttpToolsProtocol):
+    """HTTP/1.1 with a deadline for headers, a limit to them, and a fair share of the connections."""
 
     open: ClassVar[dict["Patient", None]] = {}  # the oldest first
     per_address: ClassVar[Counter[str]] = Counter()
@@ -32,6 +31,7 @@ class Patient(H11Protocol):
         self.per_address[self.address] += 1
         self.open[self] = None
         self.deadline: asyncio.TimerHandle | None = None
+        self.head, self.dawdling = 0, True
         if self.per_address[self.address] > PER_ADDRESS:
             transport.abort()
             return
@@ -40,17 +40,39 @@ class Patient(H11Protocol):
         self._wait()
 
     def _make_room(self) -> None:
-        slowest = next((one for one in self.open if one is not self and one.conn.their_state in DAWDLING), self)
+        slowest = next((one for one in self.open if one is not self and one.dawdling), self)
         slowest.open.pop(slowest, None)
         slowest.transport.abort()
 
-    def data_received(self, data: bytes) -> None:
-        before = self.cycle
-        super().data_received(data)
-        if self.cycle is not None and self.cycle is not before:  # the headers of a request are whole
-            self._waited()
+    def on_message_begin(self) -> None:
+        self.head = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        if self._holds(len(url)):
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._holds(len(name) + len(value)):
+            super().on_header(name, value)
+
+    def _holds(self, more: int) -> bool:
+        self.head += more
+        if self.head > LONGEST_HEAD:
+            self.transport.abort()
+        return self.head <= LONGEST_HEAD
+
+    def on_headers_complete(self) -> None:
+        self._waited()
+        if not self.transport.is_closing():
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self.dawdling = False
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        self.dawdling = True
         super().on_response_complete()
         if not self.transport.is_closing():
             self._wait()

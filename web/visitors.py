@@ -36,7 +36,7 @@ MACHINES = re.compile(
 
 @cache
 def store() -> Store:
-    return Store(settings().database).open()
+    return Store(settings().database, patience=4).open()  # nobody waits longer for a page
 
 
 def links() -> Links:

@@ -11,6 +11,7 @@ from contacts.models.sending import (
     Enrolment,
     Launch,
     Message,
+    Rest,
     Trouble,
     message_state,
     wording_of,
@@ -18,6 +19,6 @@ from contacts.models.sending import (
 
 __all__ = [
     "Activity", "Address", "Approval", "Attempt", "Audit", "Batch", "Consent", "Contact", "Conversation", "Enrolment",
-    "Event", "EventName", "Intake", "Launch", "Listened", "Merge", "Message", "Proposal", "Seal", "SignUp", "Staff", "Suppression",
+    "Event", "EventName", "Intake", "Launch", "Listened", "Merge", "Message", "Proposal", "Rest", "Seal", "SignUp", "Staff", "Suppression",
     "Trait", "Trouble", "Turn", "message_state", "wording_of",
 ]  # fmt: skip

@@ -113,6 +113,7 @@ class Batch(SQLModel, table=True):
             "batch_open",
             "state",
             "due_at",
+            "id",
             postgresql_where=text("state IN ('queued', 'sending')"),
             sqlite_where=text("state IN ('queued', 'sending')"),
         ),
@@ -162,6 +163,13 @@ class Attempt(SQLModel, table=True):
     )
     detail: str = ""
     receipt: str | None = None
+
+
+class Rest(SQLModel, table=True):
+    """Until when a provider asked us to leave it alone: whoever calls through that channel waits, not one batch alone."""
+
+    channel: str = Field(primary_key=True)
+    until: datetime = when()
 
 
 class Trouble(SQLModel, table=True):

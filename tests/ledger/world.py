@@ -53,7 +53,9 @@ class World:
     def settle(self) -> None:
         """What the clocks do, after the quarantine: reconcile, and drain what is left."""
         later = utc_now() + quarantine("sendgrid") + timedelta(minutes=15)
-        asyncio.run(reconcile(self.store, later))
+        for _ in range(2):  # given up, and looked for a quarantine later
+            asyncio.run(reconcile(self.store, later))
+            later += quarantine("sendgrid")
         self.drain(later)
 
     def drain(self, now: datetime | None = None) -> Counter[str]:

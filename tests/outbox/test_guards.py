@@ -311,6 +311,7 @@ def test_two_reconciliations_at_once_send_nothing_twice(store: Store, settings: 
     assert reserve(store, settings, worker="gone", now=utc_now()) is not None
     later = utc_now() + timedelta(hours=1)
     assert reconcile._give_up(store, later) == 1
+    later += timedelta(hours=1)
     batch = reconcile._parked(store, later)[0]
     questions = [reconcile._question(store, batch) for _ in range(2)]
     found = reconcile.Found()

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 import sqlmodel
 from alembic import op
+import contacts.types
 
 revision = '0005'
 down_revision = '0004'
@@ -25,6 +26,14 @@ def upgrade() -> None:
     sqlite_with_rowid=False
     )
     op.execute('INSERT INTO event_name (source, source_id) SELECT source, source_id FROM event')
+    op.create_table('rest',
+    sa.Column('channel', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('until', contacts.types.UtcDateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('channel')
+    )
+    open_ = sa.text("state IN ('queued', 'sending')")
+    op.drop_index('batch_open', 'batch')
+    op.create_index('batch_open', 'batch', ['state', 'due_at', 'id'], postgresql_where=open_, sqlite_where=open_)
     for table in ('enrolment', 'activity'):
         _without_foreign_keys(table)
     if op.get_bind().dialect.name == 'postgresql':
@@ -92,4 +101,8 @@ def downgrade() -> None:
         with op.batch_alter_table(table) as batch_op:
             for key in keys:
                 batch_op.create_foreign_key(f'{table}_{key}_id_fkey', key, [f'{key}_id'], ['id'])
+    open_ = sa.text("state IN ('queued', 'sending')")
+    op.drop_index('batch_open', 'batch')
+    op.create_index('batch_open', 'batch', ['state', 'due_at'], postgresql_where=open_, sqlite_where=open_)
+    op.drop_table('rest')
     op.drop_table('event_name')
