@@ -33,6 +33,13 @@ format: .venv/ready ## let ruff write it
 mutants: .venv/ready ## take every guard away once and see a test turn red; ARGS="words of a name" for some
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
+SEEDS ?= 10
+SECONDS ?= 60
+FIRST ?= 1
+chaos: .venv/ready ## everything at once, at random: SEEDS=10 SECONDS=60 FIRST=1; then the ledger's model, ten times as long
+	@PASSAPAROLA_CHAOS_SEEDS=$(SEEDS) PASSAPAROLA_CHAOS_SECONDS=$(SECONDS) PASSAPAROLA_CHAOS_FIRST=$(FIRST) $(BIN)/python -m pytest -q tests/faults/test_chaos.py
+	@PASSAPAROLA_STEPS=100000 $(BIN)/python -m pytest -q tests/ledger/test_state_machine.py --timeout 20000
+
 bench: .venv/ready ## measured ratios; ONLY=render or ONLY=send for one of them
 	@$(BIN)/python -m bench $(ONLY)
 
@@ -42,5 +49,5 @@ lock: .venv/ready ## make requirements.lock anew
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
-.PHONY: demo up test lint format mutants bench lock help
+.PHONY: demo up test lint format mutants chaos bench lock help
 .DEFAULT_GOAL := help

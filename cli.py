@@ -12,12 +12,12 @@ from cli_care import audits, inbox, staff
 from cli_channels import channels
 from cli_contacts import contacts
 from cli_intake import intake
+from cli_store import database, doctor
 from cli_voice import AsJson, actor, contact_id, err, group, house_now, now, opened, out, plain, say, table
 from errors import NotAllowed, PassaparolaError
 
 app = group("Campaigns that talk and listen.", add_completion=False, pretty_exceptions_enable=False)
 audiences = group("Ask who is in an audience, and why.")
-database = group("The contact store's tables.")
 for name, commands in (
     ("audience", audiences),
     ("campaign", campaigns),
@@ -320,25 +320,7 @@ def deliver(
     say(as_json, data, lambda: out.print(", ".join(f"{n:,} {what}" for what, n in total.items()) or "Nothing was due."))
 
 
-@database.command("upgrade")
-def db_upgrade() -> None:
-    """Bring the tables to this version."""
-    from contacts.store import Store
-    from settings import settings
-
-    Store(settings().database).upgrade()
-    out.print("The database is up to date.")
-
-
-@database.command("restored")
-def db_restored() -> None:
-    """After a backup was put back: whatever it still holds as unsent may have been sent since, and is parked until evidence
-    decides. Run it before anything is sent again."""
-    from outbox import restored
-
-    _, store = opened()
-    count = restored.doubt(store, now())
-    out.print(f"{count:,} batches are in doubt now. `passaparola deliver` asks the providers what became of them.")
+app.command()(doctor)
 
 
 @app.command()

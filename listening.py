@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import alerts
 import channels
 from channels.hearing import Body, Poll
-from contacts import chain, retention, standing, surveys, troubles
+from contacts import chain, months, retention, standing, surveys, troubles
 from contacts.conversations import care, threads
 from contacts.intake import raw
 from contacts.models import Listened, Trouble
@@ -105,6 +105,7 @@ def tend(store: Store, settings: Settings, now: datetime, *, everything: bool = 
         done += retention.keep(store, settings, now)
         with store.write() as session:
             done["people who stand elsewhere"] = standing.refresh(session, care.in_force(settings.home), now)
+    done["months made ready"] = len(months.ahead(store, now))
     done["audit rows linked"] = chain.link(store, now)
     done["troubles told"] = alerts.tell(store, settings)
     return done

@@ -57,6 +57,8 @@ class Settings(FromEnvironment):
     alerts: str = Field(
         "", description="`ntfy://topic mailto://…`: who is told when a channel stops, as Apprise writes it."
     )
+    logs: Literal["text", "json"] = Field("text", description="how processes that run for long write their log")
+    metrics_token: str = Field("", description="with this bearer token Prometheus may read /metrics; none: nobody may")
     keep_bodies: int = Field(30, ge=1, description="days for which webhooks' bodies are kept as they came")
     keep_feedback: int = Field(730, ge=30, description="days for which deliveries, opens and clicks are kept")
 

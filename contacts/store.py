@@ -96,6 +96,7 @@ class Store:
             reason = str(error.orig).strip().splitlines()[0]
             raise Misconfigured(f"The database cannot be opened ({reason}). Check PASSAPAROLA_DATABASE_URL.") from error
         if at != newest():
+            self.close()
             raise NotMigrated(
                 "The database was made by another version of Passaparola. Run `passaparola db upgrade` first."
             )
@@ -128,6 +129,19 @@ class Store:
             finally:
                 if self.on_sqlite:
                     raw.execute("PRAGMA foreign_keys=ON")
+
+    def backup(self, path: Path) -> None:
+        """A whole and consistent copy while everything goes on. Raises Misconfigured: on PostgreSQL its own tools do that."""
+        if not self.on_sqlite:
+            raise Misconfigured(
+                "PostgreSQL is backed up by its own tools: pg_dump, or an archived log; see docs/operations.md"
+            )
+        if path.exists():
+            raise Misconfigured(f"{path} is there already; a backup overwrites nothing.")
+        with self.engine.connect() as connection:  # https://www.sqlite.org/lang_vacuum.html#vacuuminto
+            connection.rollback()
+            raw: Any = connection.connection.driver_connection
+            raw.execute("VACUUM INTO ?", (str(path),))
 
     def empty_log(self) -> None:
         """Of what was just deleted SQLite's write-ahead log still holds a copy; PostgreSQL's own vacuum sees to that."""

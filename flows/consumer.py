@@ -8,9 +8,9 @@ orders become one nudge of each kind, so that a thousand a minute are not a thou
 
 import asyncio
 import json
+import logging
 import os
 import signal
-import sys
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -19,6 +19,7 @@ from uuid import uuid4
 
 from pydantic_settings import SettingsConfigDict
 
+import logs
 import street
 from contacts.store import Store, utc_now
 from flows.engine import opened
@@ -28,6 +29,9 @@ from outbox.reconcile import reconcile
 from settings import FromEnvironment, Settings
 
 TEND_EVERY = 30.0  # seconds between two looks for what dead workers left behind
+
+
+log = logging.getLogger("passaparola")
 
 
 class ConsumerSettings(FromEnvironment):
@@ -52,7 +56,7 @@ class Consumer:
             try:
                 await self._turn()
             except Exception as error:  # the database is away, a disk is full: nothing is lost, and we look again
-                sys.stderr.write(f"{utc_now():%Y-%m-%d %H:%M:%S} {type(error).__name__}, looking again\n")
+                log.warning("%s, looking again", type(error).__name__)
                 await asyncio.sleep(2)
             try:
                 await asyncio.wait_for(self.stopping.wait(), self.every.follow_every)
@@ -100,6 +104,7 @@ def nudge(told: Counter[str]) -> bool:
 
 
 def main() -> None:
+    logs.speak()
     own, store = opened()
 
     async def run() -> None:

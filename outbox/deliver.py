@@ -79,7 +79,7 @@ class Drain:
         finally:
             for channel in self.channels.values():
                 await channel.close()
-            await asyncio.to_thread(finish_launches, self.store, self.clock())
+            await asyncio.to_thread(patiently(finish_launches), self.store, self.clock())
         return self.outcomes
 
     def stop(self) -> None:
@@ -151,7 +151,7 @@ class Drain:
             return Uncertain(f"{type(error).__name__} in the channel {reserved.channel}")
 
     async def _worth_waiting(self) -> bool:
-        until = await asyncio.to_thread(_next_due, self.store, self.launch, self.clock())
+        until = await asyncio.to_thread(patiently(_next_due), self.store, self.launch, self.clock())
         if until is None or self.stopping:
             return False
         wait = (until - self.clock()).total_seconds()

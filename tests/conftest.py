@@ -182,6 +182,15 @@ class Provider:
         with urllib.request.urlopen(urllib.request.Request(f"{self.url}/_knobs", body), timeout=10):
             pass
 
+    def refused_at(self) -> list[float]:
+        """When it asked to be left alone."""
+        import json
+        import urllib.request
+
+        with urllib.request.urlopen(f"{self.url}/_count", timeout=10) as answer:
+            found: list[float] = json.load(answer)["refused_at"]
+            return found
+
     def accepted(self) -> list[str]:
         """Every address it accepted a message for, as often as it did."""
         import json

@@ -19,13 +19,18 @@ ENGINE = [path for path in ENGINE if "migrations" not in path.parts] + [
     ROOT / f"{n}.py"
     for n in (
         "alerts",
+        "checkup",
         "cli",
         "cli_campaigns",
         "cli_care",
         "cli_channels",
         "cli_contacts",
         "cli_intake",
+        "cli_store",
         "cli_voice",
+        "logs",
+        "pulse",
+        "watch",
         "errors",
         "failpoints",
         "listening",

@@ -1,17 +1,22 @@
 """Builds the application: one router per file."""
 
+import time
+
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+import pulse
+import watch
+from contacts.store import newest, utc_now
 from errors import PassaparolaError
-from web import console, feed, hooks, links, mailbox, mine, preferences, signup, surveys, visitors, word
+from web import console, feed, hooks, links, mailbox, metrics, mine, preferences, signup, surveys, visitors, word
 from web.console.entry import Forbidden, Outside
 from web.visitors import pages
 
 app = FastAPI(title="Passaparola", docs_url=None, redoc_url=None, openapi_url=None)
-for room in (hooks, links, word, feed, preferences, mine, signup, surveys, mailbox, console):
+for room in (hooks, links, word, feed, preferences, mine, signup, surveys, mailbox, console, metrics):
     app.include_router(room.router)
 
 POLICY = "default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-src 'self'; form-action 'self'; base-uri 'none'"
@@ -20,7 +25,10 @@ POLICY = "default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inl
 @app.middleware("http")
 async def guarded(request: Request, call_next):  # type: ignore[no-untyped-def]
     """No page of ours runs a script or is framed elsewhere, and no token leaves in a Referer."""
+    began = time.perf_counter()
     answer: Response = await call_next(request)
+    route = getattr(request.scope.get("route"), "path", "none")  # its pattern: a token is nobody's label
+    metrics.SECONDS.labels(route).observe(time.perf_counter() - began)
     answer.headers.setdefault("Content-Security-Policy", POLICY)
     answer.headers["X-Content-Type-Options"] = "nosniff"
     answer.headers.setdefault("Referrer-Policy", "no-referrer")
@@ -57,3 +65,18 @@ def health() -> dict[str, str]:
     with visitors.store().engine.connect() as connection:
         connection.execute(text("SELECT 1"))
     return {"status": "ok"}
+
+
+@app.get("/readyz")
+def ready() -> Response:
+    """Whether to send anyone here: the tables are of this version, can be written to, and what comes in is applied."""
+    store = visitors.store()
+    problems = []
+    with store.write() as session:
+        at = session.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        session.execute(text("UPDATE seal SET id = id WHERE false"))
+    if at != newest():
+        problems.append(f"the tables are of version {at}, this code is of {newest()}")
+    seen = pulse.seen(store, utc_now())
+    problems += [finding.says for finding in watch.idle(seen) if finding.step == "listen"]
+    return JSONResponse({"ready": not problems, "problems": problems}, 503 if problems else 200)

@@ -13,6 +13,7 @@ from contacts.intake import raw
 from contacts.store import utc_now
 from errors import Forged, Misconfigured, Unknown
 from web import together
+from web.metrics import BODIES
 
 router = APIRouter()
 PATIENCE = 10.0  # seconds for a body to arrive
@@ -33,13 +34,13 @@ REFUSED: dict[int | str, dict[str, Any]] = {
 @router.post("/events", status_code=202, responses=REFUSED)
 async def events(request: Request) -> Response:
     """One event or a batch, signed after Standard Webhooks."""
-    return await _received("events", request)
+    return _counted("events", await _received("events", request))
 
 
 @router.post("/webhooks/{channel}", status_code=202, responses=REFUSED)
 async def webhook(channel: str, request: Request) -> Response:
     """What a shop or a provider tells, signed in its own way."""
-    return await _received(channel, request)
+    return _counted(channel, await _received(channel, request))
 
 
 @router.get("/webhooks/{channel}", responses={404: {"description": "Nothing here asks so."}})
@@ -51,6 +52,14 @@ async def challenged(channel: str, request: Request) -> Response:
         answer = None
     kind = "application/json" if answer and answer.startswith("{") else "text/plain"
     return Response(answer, media_type=kind) if answer else _said(404, "Nothing here asks so.")
+
+
+def _counted(channel: str, answer: Response) -> Response:
+    known = (
+        channel if answer.status_code != 404 else "unknown"
+    )  # whatever a stranger writes into the address is no label
+    BODIES.labels(known, answer.status_code).inc()
+    return answer
 
 
 async def _received(channel: str, request: Request) -> Response:

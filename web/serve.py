@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+import logs
+
 HEADERS_WITHIN = 10.0  # seconds until a request's headers are there, and between two requests of a connection
 PER_ADDRESS = 200  # connections at once; a proxy in front has its own limits, and one address
 OUT_OF_ALL = 700  # of the 1,024 files that a process may open as a rule; then who has dawdled longest makes room
@@ -100,8 +102,15 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     given = parser.parse_args()
+    logs.speak()
     uvicorn.run(
-        "web.app:app", host=given.host, port=given.port, log_level="warning", http=Patient, timeout_keep_alive=5
+        "web.app:app",
+        host=given.host,
+        port=given.port,
+        log_level="warning",
+        log_config=None,
+        http=Patient,
+        timeout_keep_alive=5,
     )
 
 

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ class Server:
         self.log = open(log, "ab", buffering=0)
         self.knobs: dict[str, Any] = {}
         self.requests = 0
+        self.refused_at: list[float] = []
         self.accepted: dict[str, list[str]] = {}
         self.activity = False
 
@@ -79,7 +81,8 @@ class Server:
         if status := self._now("before", number):
             return self._error(Refusal(int(status), "before"))
         if seconds := self._now("limit", number):
-            headers = {"Retry-After": str(seconds)}
+            headers = {} if self.knobs.get("silent") else {"Retry-After": str(seconds)}
+            self.refused_at.append(time.time())
             return web.json_response(
                 {"errors": [{"field": None, "message": "too many requests"}]}, status=429, headers=headers
             )
@@ -97,6 +100,8 @@ class Server:
     def _accept(self, mail: dict[str, Any]) -> None:
         people = mail["personalizations"]
         line = {
+            "at": time.time(),
+            "attempt": int(people[0].get("custom_args", {}).get("passaparola_attempt") or 0),
             "to": [person["to"][0]["email"] for person in people],
             "message": [person.get("custom_args", {}).get("passaparola_message") for person in people],
             "subject": filled(mail["subject"], people[0]),
@@ -152,7 +157,7 @@ class Server:
         return web.json_response({})
 
     async def count(self, request: web.Request) -> web.Response:
-        return web.json_response({"requests": self.requests})
+        return web.json_response({"requests": self.requests, "refused_at": self.refused_at})
 
 
 def judged(request: web.Request, body: bytes) -> dict[str, Any]:

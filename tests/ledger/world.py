@@ -12,6 +12,7 @@ from sqlmodel import col
 import failpoints
 import street
 from channels.sendgrid import Sendgrid
+from cli_campaigns import drained
 from contacts.models import Attempt, Audit, Batch
 from contacts.store import Store, utc_now
 from journeys import launch
@@ -100,6 +101,8 @@ def work(environment: dict[str, str], job: str, failpoint: str, passing: int, ac
     elif job == "release":
         Sendgrid.batch = BATCH
         street.decide(store, settings, actor="the tests", now=utc_now())
+    elif job == "command":
+        drained(settings, store, None, quiet=True)
     elif job == "reconcile":
         asyncio.run(reconcile(store, utc_now() + timedelta(hours=1)))
     else:

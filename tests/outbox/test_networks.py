@@ -159,6 +159,21 @@ def test_a_lost_answer_ends_as_one_post(name: str, store: Store, live: Settings,
     assert posts(store, made)[name].state == ("unknown" if name == "telegram" else "sent")
 
 
+def test_mastodon_forgets_its_keys_within_the_hour_and_the_post_is_found_all_the_same(
+    store: Store, live: Settings, networks: dict[str, Any]
+) -> None:
+    """F34"""
+    networks["mastodon"].lose()
+    made = released(store, live)
+    drained(store, live)
+    networks["mastodon"].keys.clear()
+    later = utc_now() + timedelta(minutes=61)
+    asyncio.run(reconcile.reconcile(store, later))
+    drained(store, live, later)
+    assert networks["mastodon"].accepted() == 1
+    assert posts(store, made)["mastodon"].state == "sent"
+
+
 @pytest.mark.parametrize("name", [name for name in FAKED if name != "telegram"])
 def test_a_post_that_never_appears_is_not_reported_as_sent_nor_posted_again(
     name: str, store: Store, live: Settings, networks: dict[str, Any], monkeypatch: pytest.MonkeyPatch

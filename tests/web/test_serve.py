@@ -15,11 +15,12 @@ CROWD = 600
 
 
 @pytest.fixture
-def port(tmp_path: Path) -> Iterator[int]:
+def port(tmp_path: Path, database: str) -> Iterator[int]:
+    """F31"""
     found = free_port()
     environment = {
         "PASSAPAROLA_VAR": str(tmp_path),
-        "PASSAPAROLA_DATABASE_URL": f"sqlite:///{tmp_path}/x.db",
+        "PASSAPAROLA_DATABASE_URL": database,
         "PASSAPAROLA_EVENTS_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     }
     process = serving(found, patient=True, environment=environment, files=1024)

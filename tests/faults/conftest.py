@@ -1,0 +1,3 @@
+from tests.ledger.conftest import world
+
+__all__ = ["world"]

@@ -1,0 +1,291 @@
+"""The ledger against a model of sixty lines: whatever is done to it in whatever order, nobody twice, nobody lost, no after a no.
+
+True time passes by itself; the machine's clock may jump against it, once in a quarantine. A call ends within its deadline of
+true time, or never. `PASSAPAROLA_STEPS` sets how many steps are taken, 10,000 as a rule.
+"""
+
+import asyncio
+import contextlib
+import os
+import tempfile
+from collections import Counter
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from sqlalchemy import select, update
+from sqlmodel import col
+
+import street
+from channels.base import Answer, Dispatch, Evidence
+from channels.mailbox import Mailbox
+from contacts import consent, erasure, merging
+from contacts.models import Address, Contact, Event, Launch, Message
+from contacts.store import Store
+from errors import NotAllowed, PassaparolaError, Slower, Unavailable, Uncertain
+from journeys import launch
+from outbox import ledger
+from outbox.deliver import finish_launches
+from outbox.queue import Reserved, reserve
+from outbox.reconcile import quarantine, reconcile
+from outbox.record import record
+from outbox.render.frozen import freezer
+from settings import Settings
+from tests.conftest import NOW, ROOT, fresh
+from tests.people import SECRET, add
+
+STEPS, PER_EXAMPLE = int(os.environ.get("PASSAPAROLA_STEPS", "10000")), 50
+CALL = timedelta(seconds=35)  # the channel's time-out, and the margin of the call's own deadline
+BATCH = 3
+
+
+class Call:
+    """A request on its way: what it carries, and since when in true time."""
+
+    def __init__(self, reserved: Reserved, at: timedelta) -> None:
+        self.reserved, self.at, self.taken = reserved, at, False
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    kind: ClassVar[str] = "sqlite"
+    migrated: ClassVar[dict[str, str]] = {}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory(dir=os.environ.get("PYTEST_DEBUG_TEMPROOT"))
+        self.place = fresh(self.kind, self.migrated, Path(self.folder.name))
+        self.address = self.place.__enter__()
+        home = Path(self.folder.name) / "home"
+        import shutil
+
+        shutil.copytree(ROOT / "tests" / "house", home)
+        self.own = Settings(home=home, var=home / "var", database_url=self.address, secret_key=SECRET)
+        self.store = Store(self.address)
+        self.true, self.skew, self.jumped = timedelta(), timedelta(), -timedelta(days=1)
+        self.calls: list[Call] = []
+        self.accepted: Counter[tuple[int, str]] = Counter()  # (launch, address) as the provider took it
+        self.ids: set[str] = set()
+        self.said_no: dict[str, int] = {}  # address → how many calls had been reserved when the no was committed
+        self.reserved = 0
+        self.number = 0
+        Mailbox.batch = BATCH
+
+    @property
+    def now(self) -> datetime:
+        return NOW + self.true + self.skew
+
+    @initialize()
+    def people(self) -> None:
+        with self.store.write() as session:
+            for n in range(7):
+                add(session, f"Reader{n}", NOW - timedelta(days=1))
+
+    # What marketers and contacts do
+
+    @rule()
+    def enqueue(self) -> None:
+        self.number += 1
+        file = self.own.home / "campaigns" / "hello.yaml"
+        lines = [line for line in file.read_text().splitlines() if not line.startswith("title:")]
+        file.write_text("\n".join([f"title: Hello {self.number}", *lines]) + "\n")
+        freeze = freezer(self.own)
+        try:
+            made = launch.prepare(self.store, self.own, "hello", freeze, actor="t", now=self.now)
+            launch.approve(self.store, self.own, made.id or 0, made.hash, freeze, approver="Ada", now=self.now)
+            street.set_going(self.store, self.own, made.id or 0, actor="t", now=self.now)
+        except NotAllowed:
+            pass
+
+    @rule(
+        what=st.sampled_from([ledger.pause, ledger.resume, ledger.pause, ledger.resume, ledger.recall]),
+        which=st.integers(0, 9),
+    )
+    def command(self, what: Any, which: int) -> None:
+        with self.store.read() as session:
+            launches = list(session.execute(select(col(Launch.id)).order_by(col(Launch.id))).scalars())
+        if launches:
+            with contextlib.suppress(NotAllowed):
+                what(self.store, launches[which % len(launches)], actor="t", now=self.now)
+
+    @rule(n=st.integers(0, 6), way=st.sampled_from(["preferences", "complaint"]))
+    def says_no(self, n: int, way: str) -> None:
+        person, address = self._person(n)
+        if person is None:
+            return
+        with self.store.write() as session:
+            if way == "preferences":
+                consent.record(session, person, "email", "newsletter", False, at=self.now, source="t", proof={})
+            else:
+                key = session.execute(select(col(Address.key)).where(col(Address.value) == address)).scalar_one()
+                consent.suppress(session, "email", key, "complaint", at=self.now, source="t")
+        self.said_no.setdefault(address, self.reserved)
+
+    @rule(n=st.integers(0, 6))
+    def erased(self, n: int) -> None:
+        person, address = self._person(n)
+        if person is not None and n > 3:
+            try:
+                erasure.erase(self.store, self.own, person, actor="t", now=self.now)
+            except PassaparolaError:
+                return
+            self.said_no.setdefault(address, self.reserved)
+
+    @rule(one=st.integers(0, 2), other=st.integers(0, 2))
+    def merged(self, one: int, other: int) -> None:
+        (first, _), (second, _) = self._person(one), self._person(other)
+        if first and second and first != second:
+            try:
+                with self.store.write() as session:
+                    merging.merge(session, self.own, first, second, actor="t", now=self.now, reasons=["t"])
+            except PassaparolaError:
+                pass
+
+    def _person(self, n: int) -> tuple[int | None, str]:
+        address = f"reader{n}@example.org"
+        with self.store.read() as session:
+            return session.execute(
+                select(col(Address.contact_id)).where(col(Address.value) == address)
+            ).scalar(), address
+
+    # What workers and providers do
+
+    @rule()
+    def claim(self) -> None:
+        held = reserve(self.store, self.own, worker="w", now=self.now)
+        if held:
+            self.reserved += 1
+            self.calls.append(Call(held, self.true))
+            for message in held.dispatch.messages:
+                assert message.to not in self.said_no or self.said_no[message.to] >= self.reserved, (
+                    "written to after a no"
+                )
+
+    @precondition(lambda self: self.calls)
+    @rule(
+        which=st.integers(0, 9),
+        end=st.sampled_from(["yes", "yes", "lost yes", "lost no", "busy", "slower", "crash yes", "crash no", "partly"]),
+    )
+    def answers(self, which: int, end: str) -> None:
+        call = self.calls.pop(which % len(self.calls))
+        messages = call.reserved.dispatch.messages
+        in_time = self.true - call.at <= CALL
+        if end in ("yes", "lost yes", "crash yes", "partly") and in_time:
+            taken = messages[:1] if end == "partly" else messages
+            for message in taken:
+                self._take(call, message.id, message.to)
+        if end.startswith("crash"):
+            return
+        outcome: Any = Uncertain("no answer")
+        if in_time and end == "yes":
+            outcome = Answer(receipt="r")
+        elif in_time and end == "partly":
+            outcome = Answer(receipt="r", deferred={message.id: "busy" for message in messages[1:]})
+        elif end == "busy":
+            outcome = Unavailable("busy", after=1)
+        elif end == "slower":
+            outcome = Slower("slower", after=5)
+        record(self.store, call.reserved, outcome, self.now)
+
+    def _take(self, call: Call, id_: str, to: str) -> None:
+        self.accepted[call.reserved.launch, to] += 1
+        assert self.accepted[call.reserved.launch, to] == 1, "somebody got it twice"
+        self.ids.add(id_)
+
+    @rule()
+    def reconciled(self) -> None:
+        async def look_up(channel: Mailbox, dispatch: Dispatch) -> Evidence:
+            ids = {message.id for message in dispatch.messages}
+            return Evidence(dict.fromkeys(ids & self.ids, "r"), absent=frozenset(ids - self.ids))
+
+        before, Mailbox.look_up = Mailbox.look_up, look_up  # type: ignore[method-assign]
+        try:
+            asyncio.run(reconcile(self.store, self.now))
+        finally:
+            Mailbox.look_up = before  # type: ignore[method-assign]
+
+    @precondition(lambda self: self.ids)
+    @rule(which=st.integers(0, 99))
+    def webhook(self, which: int) -> None:
+        """The provider tells that it took one of them."""
+        from contacts.intake import raw
+        from tests.providers import event, events
+
+        id_ = sorted(self.ids)[which % len(self.ids)]
+        _, body = events(event("processed", id_, "reader@example.org", at=int(self.now.timestamp())))
+        with self.store.write() as session:
+            raw.keep(session, "sendgrid", f"{id_}-{self.true}", {}, body, self.now)
+        street.decide(self.store, self.own, self.now, actor="t")
+
+    # What time does
+
+    @rule(seconds=st.sampled_from([1, 10, 40, 80, 3600]))
+    def passes(self, seconds: int) -> None:
+        self.true += timedelta(seconds=seconds)
+        for call in [call for call in self.calls if self.true - call.at > timedelta(hours=1)]:
+            self.calls.remove(call)  # its worker is long dead
+
+    @rule(jump=st.sampled_from([timedelta(hours=1), timedelta(hours=-1), timedelta(days=400)]))
+    def clock_jumps(self, jump: timedelta) -> None:
+        if self.true - self.jumped > 2 * quarantine("mailbox"):
+            self.skew, self.jumped = self.skew + jump, self.true
+
+    def teardown(self) -> None:
+        try:
+            self._settle()
+        finally:
+            self.store.close()
+            self.place.__exit__(None, None, None)
+            self.folder.cleanup()
+
+    def _settle(self) -> None:
+        """Everything runs to its end: then each passage has one, and the ledger says what the provider knows."""
+        with self.store.write() as session:
+            session.execute(update(Launch).where(col(Launch.state) == "paused").values(state="running"))
+        self.skew = timedelta(days=500)
+        for _ in range(3):
+            self.true += timedelta(hours=2)
+            self.calls.clear()
+            self.reconciled()
+            while held := reserve(self.store, self.own, worker="w", now=self.now):
+                for message in held.dispatch.messages:
+                    self._take(Call(held, self.true), message.id, message.to)
+                record(self.store, held, Answer(receipt="r"), self.now)
+        finish_launches(self.store, self.now)
+        with self.store.read() as session:
+            for id_ in session.execute(select(col(Launch.id)).where(col(Launch.started_at).is_not(None))).scalars():
+                found = ledger.tally(session, id_).as_json()
+                assert found["sent"] + found["held"] + found["failed"] + found["unknown"] == found["audience"], found
+                assert found["unknown"] == 0, "evidence decides everything in the end"
+            sent = {
+                f"{e}-{s}-{m}"
+                for e, s, m in session.execute(
+                    select(col(Message.enrolment_id), col(Message.step), col(Message.medium))
+                    .join(ledger.Batch, col(ledger.Batch.id) == col(Message.batch_id))
+                    .where(ledger.message_state() == "sent")
+                )
+            }
+            assert sent == self.ids, "the ledger and the provider disagree"
+            assert not session.execute(select(Event).where(col(Event.contact_id).is_(None))).first()
+            assert not session.execute(select(Contact).where(col(Contact.id) == col(Contact.merged_into))).first()
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("kind", "share"), [("sqlite", 0.8), ("postgresql", 0.2)])
+def test_the_ledger_keeps_its_promises_whatever_is_done_to_it(
+    kind: str, share: float, migrated: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Mailbox, "batch", BATCH)
+    monkeypatch.setenv("PASSAPAROLA_SECRET_KEY", SECRET)
+    machine = type(f"LedgerOn{kind.title()}", (LedgerMachine,), {"kind": kind, "migrated": migrated})
+    most = max(int(STEPS * share / PER_EXAMPLE), 1)
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=most, stateful_step_count=PER_EXAMPLE, deadline=None, derandomize="PASSAPAROLA_STEPS" not in os.environ,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )  # fmt: skip

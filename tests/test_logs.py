@@ -1,0 +1,42 @@
+"""No contact stands in a log, whoever wrote the line."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+import logs
+from settings import Settings
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[io.StringIO]:
+    import settings as module
+
+    monkeypatch.setenv("PASSAPAROLA_LOGS", "json")
+    module.settings.cache_clear()
+    kept = io.StringIO()
+    monkeypatch.setattr("sys.stderr", kept)
+    before = logging.root.handlers[:]
+    logs.speak()
+    yield kept
+    logging.root.handlers[:] = before
+
+
+def test_a_line_is_json_and_an_address_leaves_as_its_domain(said: io.StringIO) -> None:
+    logging.getLogger("passaparola").warning("%s wrote from %s", "anna.rossi+news@example.org", "+39 347 123 4567")
+    line = json.loads(said.getvalue())
+    assert line["message"] == "…@example.org wrote from +…"
+    assert line["level"] == "WARNING"
+
+
+def test_a_traceback_is_its_kind_and_shows_no_values(said: io.StringIO) -> None:
+    try:
+        raise ValueError("anna@example.org")
+    except ValueError:
+        logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
+    assert "anna" not in said.getvalue()
+    assert "Traceback" not in said.getvalue()
+    assert "ValueError" in said.getvalue()
