@@ -1,7 +1,7 @@
 """One send from the question to the last record, measured inside: prints the seconds of its planning and of its sending, and
 the peak KB of the sending process.
 
-python -m bench.path DATABASE SIZE [WORKERS]
+python -m bench.path DATABASE SIZE [WORKERS [PEOPLE]]      PEOPLE: fills the store with so many, and sends nothing
 """
 
 import resource
@@ -74,6 +74,9 @@ def drain(database: str, home: str) -> None:
 
 if __name__ == "__main__":
     if sys.argv[2].isdigit():
-        main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1)
+        if len(sys.argv) > 4:
+            places.filled(Store(sys.argv[1]).open(), int(sys.argv[4]))
+        else:
+            main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1)
     else:
         drain(sys.argv[1], sys.argv[2])

@@ -233,8 +233,11 @@ def test_a_full_disk_stops_the_sending_and_room_lets_it_go_on(world: Make) -> No
     """F18"""
     here = world(300)
     launched = here.launched()
-    with refusing(here.store, 0.5, "database or disk is full") as refused:
-        here.drain()  # it waits, and goes on as soon as there is room for a moment
+    sending = threading.Thread(target=here.drain)
+    with refusing(here.store, 1.0, "database or disk is full") as refused:
+        sending.start()
+        time.sleep(0.5)
+    sending.join(60)
     assert refused
     here.settle()
     here.judge(launched)
