@@ -4,6 +4,7 @@ the passages.
 python -m bench.moving sqlite|postgresql PEOPLE      prints the ratios of the drip's two says
 """
 
+import shutil
 import sys
 import tempfile
 import time
@@ -25,9 +26,9 @@ enter: {audience: readers}
 steps:
   - {say: measured, by: [email]}
   - wait: 3 days
-  - {say: measured, by: [email]}
+  - {say: again, by: [email]}
   - wait: 7 days
-  - {say: measured, by: [email]}
+  - {say: once_more, by: [email]}
 """
 
 
@@ -36,6 +37,8 @@ def main(kind: str, people: int) -> list[float]:
         home = Path(folder)
         campaign.house(home)
         (home / "campaigns" / "drip.yaml").write_text(DRIP)
+        for name in ("again", "once_more"):
+            shutil.copytree(home / "templates" / "measured", home / "templates" / name)
         own = Settings(home=home, database_url=address, secret_key="x")
         store = Store(address).open()
         places.filled(store, people)

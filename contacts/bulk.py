@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import JSON, ColumnElement, Dialect, any_, func, literal, select
+from sqlalchemy import JSON, ColumnElement, Dialect, any_, func, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Session, SQLModel
 
@@ -50,6 +50,17 @@ def insert_many(session: Session, model: type[SQLModel], rows: Sequence[Mapping[
     else:
         marks = ", ".join("?" * len(names))
         driver.executemany(f"INSERT INTO {table.name} ({quoted}) VALUES ({marks})", values)
+
+
+def numbers(session: Session, model: type[SQLModel], count: int) -> list[int]:
+    """So many new ids, before the rows that get them. SQLite has one writer at a time, so the next ones are ours."""
+    table = model.__tablename__
+    if on_postgresql(session):
+        drawn = text(f"SELECT nextval('{table}_id_seq') FROM generate_series(1, :count)")
+        return list(session.execute(drawn, {"count": count}).scalars())
+    session.flush()
+    last = session.execute(text(f"SELECT coalesce(max(id), 0) FROM {table}")).scalar_one()
+    return list(range(last + 1, last + 1 + count))
 
 
 def _as_text(at: datetime | None) -> str | None:

@@ -7,7 +7,7 @@ import orjson
 from sqlalchemy import ColumnElement, delete, select, text, tuple_
 from sqlmodel import Session, col
 
-from contacts.bulk import insert_many, on_postgresql
+from contacts.bulk import insert_many, numbers, on_postgresql
 from contacts.models import Event, EventName
 
 QUIETLY: dict[str, Any] = {"synchronize_session": False}
@@ -20,10 +20,6 @@ FIRST_TOLD = {
     # `WHERE true`: https://www.sqlite.org/lang_upsert.html#parsing_ambiguity
     False: "INSERT INTO event_name (source, source_id) SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(:pairs) WHERE true "
     "ON CONFLICT DO NOTHING RETURNING source, source_id",
-}
-NUMBERS = {
-    True: "SELECT nextval('event_id_seq') FROM generate_series(1, :count)",
-    False: "SELECT coalesce(max(id), 0) FROM event",
 }
 
 
@@ -43,16 +39,10 @@ def keep(session: Session, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, 
     )
     first = {(source, id_) for source, id_ in session.execute(text(FIRST_TOLD[postgresql]), told)}
     fresh = [row for name, row in by_name.items() if name in first]
-    numbers = _numbers(session, len(fresh), postgresql)
-    new = [{"id": number, **BLANK, **row} for number, row in zip(numbers, fresh, strict=True)]
+    ids = numbers(session, Event, len(fresh))
+    new = [{"id": id_, **BLANK, **row} for id_, row in zip(ids, fresh, strict=True)]
     insert_many(session, Event, new)
     return new
-
-
-def _numbers(session: Session, count: int, postgresql: bool) -> list[int]:
-    """SQLite has one writer at a time, so the next numbers are ours."""
-    found = [number for (number,) in session.execute(text(NUMBERS[postgresql]), {"count": count} if postgresql else {})]
-    return found if postgresql else list(range(found[0] + 1, found[0] + 1 + count))
 
 
 def forget(session: Session, which: ColumnElement[bool]) -> None:

@@ -8,11 +8,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from sqlmodel import Session, col
 
 from contacts import activity, events
 from contacts.audience.words import TRAITS, media
+from contacts.bulk import among, insert_many, numbers
 from contacts.identity import address_key
 from contacts.mapping import Mapping
 from contacts.models import Address, Consent, Contact, Trait
@@ -138,7 +139,8 @@ class _Chunk:
         for medium in {medium for medium, _ in wanted}:
             values = [value for of, value in wanted if of == medium]
             chosen = select(col(Address.value), col(Address.contact_id))
-            rows = self.session.execute(chosen.where(col(Address.medium) == medium, col(Address.value).in_(values)))
+            known = among(self.session, col(Address.value), values)
+            rows = self.session.execute(chosen.where(col(Address.medium) == medium, known))
             found |= {(medium, value): contact for value, contact in rows}
         return found
 
@@ -158,20 +160,20 @@ class _Chunk:
                 continue
             groups |= dict.fromkeys(pairs, len(fresh))
             fresh.append(person)
+        ids = numbers(self.session, Contact, len(fresh))
         rows = [
             {
+                "id": id_,
                 **dict.fromkeys(NAMED),
                 **person.traits,
                 "traits": person.custom,
+                "sources": {},
                 "created_at": self.now,
                 "updated_at": self.now,
             }
-            for person in fresh
+            for id_, person in zip(ids, fresh, strict=True)
         ]
-        ids: list[int] = []
-        if rows:
-            made = insert(Contact).returning(col(Contact.id), sort_by_parameter_order=True)
-            ids = list(self.session.execute(made, rows).scalars())
+        insert_many(self.session, Contact, rows)
         self.made = {pair: ids[place] for pair, place in groups.items()}
         self.ids_made = set(ids)
         self.touched |= {person.line for person in fresh}
@@ -190,7 +192,10 @@ class _Chunk:
         """An empty cell says nothing; a filled one replaces what was there."""
         ids = {self._contact(person, owners) for person in people}
         columns = [col(Contact.id), *(col(getattr(Contact, name)) for name in NAMED), col(Contact.traits)]
-        stood = {row[0]: row for row in self.session.execute(select(*columns).where(col(Contact.id).in_(ids)))}
+        stood = {
+            row[0]: row
+            for row in self.session.execute(select(*columns).where(among(self.session, col(Contact.id), ids)))
+        }
         changes: dict[int, dict[str, Any]] = {}
         for person in people:
             contact = self._contact(person, owners)
@@ -219,7 +224,9 @@ class _Chunk:
             return
         old = {contact for contact, _ in wanted.values()} - self.ids_made
         ranks: dict[tuple[int, str], int] = {}
-        taken = select(col(Address.contact_id), col(Address.medium)).where(col(Address.contact_id).in_(old))
+        taken = select(col(Address.contact_id), col(Address.medium)).where(
+            among(self.session, col(Address.contact_id), old)
+        )
         for contact, medium in self.session.execute(taken):
             ranks[contact, medium] = ranks.get((contact, medium), 0) + 1
         rows = []
@@ -235,7 +242,7 @@ class _Chunk:
                     "key": address_key(secret, medium, value),
                 }
             )
-        self.session.execute(insert(Address), rows)
+        insert_many(self.session, Address, rows)
 
     def _allow(self, people: list[Person], owners: dict[tuple[str, str], int]) -> None:
         """A yes in a file is written where nothing was said before, or where it is dated later than what was."""
@@ -250,7 +257,9 @@ class _Chunk:
         said: dict[tuple[int, str], dict[str, datetime]] = {}
         chosen = select(col(Consent.contact_id), col(Consent.medium), col(Consent.topic), col(Consent.at))
         ids = {contact for contact, _, _ in wanted}
-        for contact, medium, topic, at in self.session.execute(chosen.where(col(Consent.contact_id).in_(ids))):
+        for contact, medium, topic, at in self.session.execute(
+            chosen.where(among(self.session, col(Consent.contact_id), ids))
+        ):
             spoken = said.setdefault((contact, medium), {})
             spoken[topic] = max(at, spoken.get(topic, at))
         rows = []
@@ -267,7 +276,7 @@ class _Chunk:
                 )  # fmt: skip
                 self.touched.add(person.line)
         if rows:
-            self.session.execute(insert(Consent), rows)
+            insert_many(self.session, Consent, rows)
             self.tally.consents += len(rows)
             audit(self.session, self.now, "import", "consents recorded", f"file:{self.plan.path.name}", count=len(rows))
 
