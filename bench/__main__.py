@@ -42,7 +42,7 @@ def _memory() -> list[Figure]:
 def _audience() -> list[Figure]:
     from bench.asking import figures
 
-    return figures(int(os.environ.get("CONTACTS", "200000")), int(os.environ.get("EVENTS", "2000000")))
+    return figures(int(os.environ.get("CONTACTS", "100000")), int(os.environ.get("EVENTS", "1000000")))
 
 
 def _import() -> list[Figure]:
@@ -63,7 +63,7 @@ def _import() -> list[Figure]:
 
 
 def _advance() -> list[Figure]:
-    people = int(os.environ.get("PEOPLE", "200000"))
+    people = int(os.environ.get("PEOPLE", "100000"))
     return [
         Figure(
             f"advance of {people:,} who are due, five-step drip, {kind}",

@@ -132,7 +132,7 @@ def feedback(kind: str) -> list[float]:
     bodies = _bodies()
     count = sum(len(orjson.loads(body)) for body in bodies)
     ratios = []
-    for _ in range(3):
+    for _ in range(2):
         with places.database(kind) as address, tempfile.TemporaryDirectory() as folder:
             own, store = _sent(kind, Path(folder), address)
             bare = _bare_inserts(store, count)

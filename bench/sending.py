@@ -206,7 +206,7 @@ def queue() -> list[Figure]:
 
 def memory() -> list[Figure]:
     """Peak resident memory of the sending process, at growing sizes; and what one more contact costs."""
-    sizes = [int(size) for size in os.environ.get("SIZES", "10000 100000 300000").split()]
+    sizes = [int(size) for size in os.environ.get("SIZES", "10000 100000").split()]
     found = []
     with places.sink("http") as port:
         places.by_sendgrid(port)

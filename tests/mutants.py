@@ -24,6 +24,7 @@ LETTERS, MERGING, ERASURE, LISTEN = (
     "tests/contacts/test_erasure.py",
     "tests/test_listening.py",
 )
+LEDGER = "tests/faults/test_the_ledger.py"
 NETWORKS = "tests/outbox/test_networks.py"
 
 
@@ -51,6 +52,20 @@ MUTANTS = [
     Mutant("Twilio's signature is not looked at", "channels/_twilio.py", "        if not any(held):\n", "        if False:\n", "tests/channels/test_sms.py"),
     Mutant("any name in a callback will do", "channels/_twilio.py", "message = read_name(settings().secret, query.get(\"m\", \"\"))", "message = query.get(\"m\", \"\").partition(\".\")[0]", "tests/channels/test_sms.py"),
     Mutant("a feed leads anywhere", "channels/feeds.py", "                where = _same_site(where, answer.headers.get(\"Location\", \"\"))\n", "                where = urljoin(where, answer.headers.get(\"Location\", \"\"))\n", "tests/channels/test_feeds.py"),
+    # What the forty faults found
+    Mutant("a rest is one batch's", "outbox/record.py", "                if isinstance(outcome, Slower):\n", "                if False:\n", LEDGER, "left_alone"),
+    Mutant("one channel may have every lane", "outbox/deliver.py", "if calls >= max(self.lanes - 1, 1)", "if calls > self.lanes", LEDGER, "last_lane"),
+    Mutant("a busy database ends the worker", "contacts/store.py", "    return isinstance(error, OperationalError | InterfaceError) or", "    return False and", LEDGER, "busy"),
+    Mutant("a look-up trusts the call's own time", "outbox/reconcile.py", "func.coalesce(col(Attempt.finished_at), col(Attempt.started_at))", "col(Attempt.started_at)", LEDGER, "clock_that_jumps"),
+    Mutant("an event is told as often as it comes", "contacts/events.py", "    fresh = [row for name, row in by_name.items() if name in first]", "    fresh = list(by_name.values())", "tests/contacts/test_apply.py", "any_order or playing"),
+    Mutant("what is not due is claimed", "outbox/queue.py", "col(Batch.due_at) <= now,", "", GUARDS, "quiet"),
+    Mutant("a late worker writes over a newer one", "outbox/record.py", "batch.fence == reserved.fence and", "", "tests/ledger/test_under_fire.py", "frozen"),
+    Mutant("a frozen head is waited for", "web/serve.py", "        if self.head > LONGEST_HEAD:\n", "        if False:\n", "tests/web/test_serve.py", "head"),
+    Mutant("one visitor's mistake is everybody's", "web/together.py", "            if len(visits) == 1:", "            if True:", "tests/web/test_together.py"),
+    Mutant("a body begins a line with a dot", "channels/_mime.py", "if encoded[:1] == b\".\" or b\"\\n.\" in encoded else encoded", "if False else encoded", "tests/channels/test_mime.py"),
+    Mutant("what a server said is taken for the next message's", "channels/smtp.py", "                await wire.write(current.body, *ahead)\n", "                await wire.write(*ahead, current.body)\n", "tests/channels/test_smtp_wire.py"),
+    Mutant("the figures are for everybody", "web/metrics.py", "if not token or not hmac", "if token and not hmac", "tests/web/test_health.py"),
+    Mutant("a log names people", "logs.py", "        if clean != said:\n", "        if False:\n", "tests/test_logs.py"),
     # The networks
     Mutant("a network's yes is enough", "outbox/deliver.py", "            return await seen(channel, answer)\n", "            return answer\n", NETWORKS, "never_appears"),
     Mutant("what never appeared is posted again", "outbox/reconcile.py", "        if not receipts:\n", "        if True:\n", NETWORKS, "never_appears"),

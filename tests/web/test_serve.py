@@ -1,5 +1,6 @@
 """Who is slow or comes with a crowd keeps nobody else out: against the real server, in a process that may open 1,024 files."""
 
+import contextlib
 import resource
 import socket
 import time
@@ -87,6 +88,16 @@ def test_who_stops_in_the_middle_is_shown_out(port: int, said: bytes) -> None:
         answer = b""
     assert answer == b"" or b" 408 " in answer.splitlines()[0]
     one.close()
+
+
+def test_a_head_without_end_is_cut_off_and_the_next_one_is_answered(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as talker:
+        talker.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
+        with contextlib.suppress(OSError):
+            for n in range(40):
+                talker.sendall(f"X-{n}: ".encode() + b"x" * 4_000 + b"\r\n")
+            assert talker.recv(100) == b""
+    assert healthy(port)
 
 
 def test_one_address_has_its_share_and_no_more(port: int) -> None:
