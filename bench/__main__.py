@@ -180,7 +180,12 @@ def main() -> None:
         raise SystemExit(f"There is no {', '.join(unknown)}; there are {', '.join(MEASURES)}.")
     began, found = time.perf_counter(), []
     for name in wanted:
-        for figure in MEASURES[name]():
+        try:
+            figures = MEASURES[name]()
+        except SystemExit as error:  # one path that can't be measured keeps none of the others from it
+            print(f"{name}: {error}", flush=True)
+            continue
+        for figure in figures:
             found.append(figure)
             print(figure.said(), flush=True)
         kept(found, time.perf_counter() - began, whole=not sys.argv[1:])

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import case, delete, func, insert, select
 from sqlmodel import Session, col
 
-from contacts.bulk import among, insert_many
+from contacts.bulk import among, insert_many, on_postgresql
 from contacts.models import Activity, Contact, Event
 
 KEPT = 5
@@ -28,7 +28,7 @@ def add(session: Session, currency: str, new: Iterable[Mapping[str, Any]], anew:
     if not by_row:
         return
     contacts = sorted({contact for contact, _ in by_row})
-    _one_after_the_other(session, contacts)
+    in_turn(session, contacts)
     columns = [col(getattr(Activity, name)) for name in COLUMNS]
     stood = select(*columns).where(among(session, col(Activity.contact_id), contacts))
     standing = {(row[0], row[1]): row for row in session.execute(stood)}
@@ -55,8 +55,10 @@ def _added(row: tuple[int, str], standing: Any, happened: list[Mapping[str, Any]
     )
 
 
-def _one_after_the_other(session: Session, contacts: Collection[int]) -> None:
+def in_turn(session: Session, contacts: Collection[int]) -> None:
     """Two writers of one contact's events take turns."""
+    if not on_postgresql(session):
+        return  # SQLite has one writer at a time
     mine = select(col(Contact.id)).where(among(session, col(Contact.id), contacts))
     session.execute(mine.order_by(col(Contact.id)).with_for_update())
 
@@ -64,7 +66,7 @@ def _one_after_the_other(session: Session, contacts: Collection[int]) -> None:
 def refresh(session: Session, currency: str, contacts: Collection[int] | None = None) -> None:
     """Make the rows of these contacts (or of everyone) anew from their events. `currency` is the one that is summed."""
     if contacts is not None:
-        _one_after_the_other(session, contacts)
+        in_turn(session, contacts)
     mine = [~col(Event.machine), *([] if contacts is None else [among(session, col(Event.contact_id), contacts)])]
     old = [] if contacts is None else [among(session, col(Activity.contact_id), contacts)]
     session.execute(delete(Activity).where(*old), execution_options=QUIETLY)

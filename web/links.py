@@ -1,14 +1,14 @@
 """The links in letters: a click goes where the launch's frozen words say, GET only shows, POST says no (RFC 8058)."""
 
 import base64
+from collections.abc import Sequence
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
-from sqlalchemy import select
-from sqlmodel import Session, col
+from sqlmodel import Session
 
 from contacts import activity, consent, events, feedback
-from contacts.models import Contact
 from contacts.store import utc_now
 from contacts.topics import load, plain
 from settings import settings
@@ -16,26 +16,27 @@ from web import together
 from web.visitors import Visitor, lost, machine, named, page, store
 
 router = APIRouter()
+Happened = dict[str, Any]
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 
 
 @router.get("/c/{token}/{number}")
 async def click(request: Request, token: str, number: int) -> Response:
     """Written down, then on to the address that stood in the letter."""
-    target = await together.write(lambda session: followed(session, token, number, machine(request)))
+    target, _ = await together.write(lambda session: followed(session, token, number, machine(request)), keep_all)
     if target is None:
         return lost(request)
     return RedirectResponse(target, status_code=302, headers={"Cache-Control": "no-store"})
 
 
-def followed(session: Session, token: str, number: int, why: str) -> str | None:
-    """Where a link leads, its click kept; None: there is no such link."""
+def followed(session: Session, token: str, number: int, why: str) -> tuple[str | None, Happened | None]:
+    """Where a link leads, and its click; None: there is no such link."""
     found = named(session, "click", token)
     targets = found.wording()["links"] if found else ()
     if found is None or not 0 <= number < len(targets):
-        return None
-    touched(session, found, "clicked", "link", f"{number}", {"link": number, "url": targets[number]}, why)
-    return str(targets[number])
+        return None, None
+    said = {"link": number, "url": targets[number]}
+    return str(targets[number]), touch(found, "clicked", "link", f"{number}", said, why)
 
 
 @router.head("/c/{token}/{number}")
@@ -53,27 +54,38 @@ def looked_at(request: Request, token: str, number: int) -> Response:
 async def opened(request: Request, token: str) -> Response:
     """The picture in a letter of someone who allows it; anyone else has none in theirs."""
 
-    def seen(session: Session) -> None:
-        if found := named(session, "pixel", token):
-            touched(session, found, "opened", "pixel", "", {}, machine(request))
+    def seen(session: Session) -> tuple[None, Happened | None]:
+        found = named(session, "pixel", token)
+        return None, touch(found, "opened", "pixel", "", {}, machine(request)) if found else None
 
-    await together.write(seen)
+    await together.write(seen, keep_all)
     return Response(PIXEL, media_type="image/gif", headers={"Cache-Control": "no-store, private"})
+
+
+def touch(found: Visitor, kind: str, source: str, which: str, said: dict[str, object], why: str) -> Happened:
+    """One touch a minute, to be kept. `why` it is no person's; empty where it may be one's."""
+    now = utc_now()
+    of_the_minute = f"{found.name}/{which}/{now:%Y%m%d%H%M}{'/machine' if why else ''}"
+    properties = {**found.of_it(), **said} | ({"machine": why} if why else {})
+    return {**found.event(kind, now, source, of_the_minute), "properties": properties, "machine": bool(why)}
+
+
+def keep_all(session: Session, results: Sequence[tuple[object, Happened | None]]) -> None:
+    """The touches of several visitors at once; whether a person did it is judged from all that are there."""
+    touches = [touch for _, touch in results if touch]
+    if not touches:
+        return
+    # One after the other: clicks of one burst must see each other.
+    activity.in_turn(session, {one["contact_id"] for one in touches})
+    if new := events.keep(session, touches):
+        judged = feedback.mark_machines(session, {one["enrolment_id"] for one in new})
+        activity.add(session, settings().currency, new, judged)
 
 
 def touched(
     session: Session, found: Visitor, kind: str, source: str, which: str, said: dict[str, object], why: str
 ) -> None:
-    """One touch a minute; whether a person did it is judged from all that are there."""
-    now = utc_now()
-    # One after the other: clicks of one burst must see each other.
-    session.execute(select(col(Contact.id)).where(col(Contact.id) == found.contact).with_for_update())
-    properties = {**found.of_it(), **said} | ({"machine": why} if why else {})
-    of_the_minute = f"{found.name}/{which}/{now:%Y%m%d%H%M}{'/machine' if why else ''}"
-    event = {**found.event(kind, now, source, of_the_minute), "properties": properties, "machine": bool(why)}
-    if new := events.keep(session, [event]):
-        judged = feedback.mark_machines(session, [found.message.enrolment_id])
-        activity.add(session, settings().currency, new, judged)
+    keep_all(session, [(None, touch(found, kind, source, which, said, why))])
 
 
 @router.get("/u/{token}")

@@ -18,6 +18,7 @@ from web import visitors
 
 T = TypeVar("T")
 Work = Callable[[Session], Any]
+After = Callable[[Session, list[Any]], None]  # what is done once for all results of one kind, before they are on disk
 MOST = 100
 
 
@@ -27,6 +28,7 @@ class Visit:
 
     work: Work
     loop: asyncio.AbstractEventLoop
+    after: "After | None" = None
     done: "asyncio.Future[Any]" = field(init=False)
 
     def __post_init__(self) -> None:
@@ -48,9 +50,9 @@ class Together:
         self.visits: queue.SimpleQueue[Visit] = queue.SimpleQueue()
         threading.Thread(target=self._write, name="together", daemon=True).start()
 
-    async def write(self, work: Callable[[Session], T]) -> T:
+    async def write(self, work: Callable[[Session], T], after: After | None = None) -> T:
         """What `work` returned, once it is on disk. Raises what it raised, or the database."""
-        visit = Visit(work, asyncio.get_running_loop())
+        visit = Visit(work, asyncio.get_running_loop(), after)
         self.visits.put(visit)
         result: T = await visit.done
         return result
@@ -71,6 +73,10 @@ class Together:
         try:
             with self.store.write() as session:
                 results = [visit.work(session) for visit in visits]
+                for after in {visit.after for visit in visits if visit.after}:
+                    after(
+                        session, [result for visit, result in zip(visits, results, strict=True) if visit.after is after]
+                    )
         except Exception as error:
             if len(visits) == 1:
                 visits[0].settle(error=error)
@@ -82,8 +88,8 @@ class Together:
             visit.settle(result)
 
 
-async def write(work: Callable[[Session], T]) -> T:
-    return await _of(visitors.store()).write(work)
+async def write(work: Callable[[Session], T], after: After | None = None) -> T:
+    return await _of(visitors.store()).write(work, after)
 
 
 @cache
