@@ -5,13 +5,11 @@ python -m bench.latency [ORDERS] [SECONDS BETWEEN TWO]
 
 import os
 import random
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,6 +18,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlmodel import col
 
+from bench import places
 from contacts.models import Attempt, Batch, Enrolment, Message
 from contacts.store import Store
 from flows import shop
@@ -28,7 +27,6 @@ from outbox.render.frozen import freezer
 from settings import Settings, settings
 
 SECRET = "a secret of the bench"
-CODE = Path(__file__).parent.parent
 
 
 def main(orders: int = 60, pause: float = 0.5, database: str = "") -> tuple[float, float]:
@@ -42,7 +40,7 @@ def main(orders: int = 60, pause: float = 0.5, database: str = "") -> tuple[floa
         launch.approve(store, own, made.id or 0, made.hash, freeze, approver="bench", now=now)
         launch.release(store, made.id or 0, actor="bench", now=now)
         began: dict[str, datetime] = {}
-        with _sink() as provider, _running(provider) as port:
+        with places.sink("http") as provider, _running(provider) as port:
             dice = random.Random(7)
             for number in range(orders):
                 id_ = 10_000 + number
@@ -71,34 +69,15 @@ def _house(var: Path, database: str) -> Settings:
 
 
 @contextmanager
-def _sink() -> Iterator[int]:
-    """The provider: answers 202 at once."""
-    command = [sys.executable, "-m", "bench.sink"]
-    process = subprocess.Popen(command, cwd=CODE, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    try:
-        yield int(process.stdout.readline())
-    finally:
-        process.kill()
-        process.wait()
-
-
-@contextmanager
 def _running(provider: int) -> Iterator[int]:
     os.environ["PASSAPAROLA_SENDGRID_API_URL"] = f"http://127.0.0.1:{provider}"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = places.free_port()
     web = [sys.executable, "-m", "uvicorn", "web.app:app", "--port", str(port), "--log-level", "critical"]
-    processes = [subprocess.Popen(command, cwd=CODE) for command in (web, [sys.executable, "-m", "flows.consumer"])]
+    processes = [
+        subprocess.Popen(command, cwd=places.CODE) for command in (web, [sys.executable, "-m", "flows.consumer"])
+    ]
     try:
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2).close()
-                break
-            except OSError:
-                time.sleep(0.2)
+        places.answers(f"http://127.0.0.1:{port}/healthz")
         time.sleep(8)  # the consumer imports for some seconds
         yield port
     finally:

@@ -24,6 +24,8 @@ def record(store: Store, reserved: Reserved, outcome: Answer | ChannelError, now
         batch = session.execute(select(Batch).where(col(Batch.id) == reserved.batch).with_for_update()).scalar_one()
         attempt = session.get(Attempt, reserved.attempt)
         assert attempt is not None
+        if attempt.outcome == _said(outcome) and batch.fence == reserved.fence:
+            return attempt.outcome  # the commit was ours, and only its answer was lost
         attempt.finished_at, attempt.detail = now, str(outcome)[:500] if isinstance(outcome, ChannelError) else ""
         ours = batch.fence == reserved.fence and batch.state in ("sending", "unknown")
         attempt.outcome = (

@@ -1,7 +1,6 @@
 """The ledger under fire: whatever dies, answers late or lies, nobody gets it twice and nobody gets lost."""
 
 import os
-import random
 import signal
 import time
 from collections.abc import Callable
@@ -12,11 +11,14 @@ from sqlalchemy import select
 
 import failpoints
 import street
+from channels.base import Answer
 from contacts import troubles
-from contacts.models import Launch
+from contacts.models import Attempt, Launch
 from contacts.store import utc_now
 from journeys import launch
 from outbox import ledger
+from outbox.queue import reserve
+from outbox.record import record
 from outbox.render.frozen import freezer
 from tests.ledger.world import BATCH, World
 
@@ -67,26 +69,6 @@ def test_a_reconciliation_killed_half_way_is_done_by_the_next_one(world: Make) -
 def test_every_failpoint_is_passed_by_one_of_these_tests() -> None:
     here = Path(__file__).read_text()
     assert all(name in ON_THE_WAY or f'"{name}"' in here for name in failpoints.NAMES)
-
-
-def test_random_kills_of_two_workers_double_and_lose_nobody(world: Make) -> None:
-    here = world(1_500)
-    here.provider.knobs(delay=0.01)
-    launched, dice, kills = here.launched(), random.Random(7), 0
-    workers = [here.worker() for _ in range(2)]
-    until = time.monotonic() + 12
-    while any(worker.is_alive() for worker in workers) and kills < 12 and time.monotonic() < until:
-        time.sleep(dice.uniform(0.1, 0.4))
-        victim = dice.randrange(2)
-        if workers[victim].is_alive():
-            workers[victim].kill()
-            kills += 1
-        workers[victim].join()
-        workers[victim] = here.worker()
-    for worker in workers:
-        worker.join(60)
-    here.settle()
-    here.judge(launched, unknown=kills * 2 * BATCH)
 
 
 def test_two_workers_on_one_batch_send_it_once(world: Make) -> None:
@@ -199,3 +181,14 @@ def test_a_storm_of_pauses_and_resumes_doubles_nobody_and_a_recall_stops_the_res
     here.settle()
     here.judge(launched)
     assert here.tally(launched).total("held") > 0
+
+
+def test_an_outcome_whose_commit_went_unanswered_is_recorded_once(world: Make) -> None:
+    here = world(BATCH)
+    here.launched()
+    held = reserve(here.store, here.settings, worker="w", now=utc_now())
+    assert held
+    for _ in range(2):  # the first commit held, its answer was lost, and it is tried again
+        assert record(here.store, held, Answer(receipt="r"), utc_now()) == "accepted"
+    with here.store.read() as session:
+        assert session.execute(select(Attempt.outcome)).scalars().all() == ["accepted"]
