@@ -10,7 +10,7 @@ from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, null, select
+from sqlalchemy import BindParameter, ColumnElement, Select, and_, bindparam, case, func, literal, null, select
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 from whenever import Date, Time
@@ -19,6 +19,7 @@ import channels
 from contacts.audience.compile import latest_consent
 from contacts.conversations.care import BEFORE_SELLING
 from contacts.models import Address, Batch, Contact, Conversation, Enrolment, Launch, Message, Suppression, Turn
+from contacts.types import UtcDateTime
 from settings import Settings
 
 CARE_FIRST = "care first: "
@@ -95,8 +96,22 @@ def too_late(seconds: int) -> str:
     return f"too late: more than {hours:g} hour{'' if hours == 1 else 's'}"
 
 
-def reason(asked: Asked, cap: Cap | None, now: datetime) -> ColumnElement[Any]:
-    """NULL for whoever may be written to."""
+def moments(asked: Asked, cap: Cap | None, now: datetime) -> dict[str, datetime]:
+    """The instants that a `reason` is put with, so that it is written once and put to every batch."""
+    return {
+        "now": now,
+        "a_week_ago": now - timedelta(days=7),
+        "capped_since": now - timedelta(days=cap.days if cap else 0),
+        "open_since": now - (asked.window or timedelta(0)),
+    }
+
+
+def _moment(name: str) -> BindParameter[datetime]:
+    return bindparam(name, type_=UtcDateTime())
+
+
+def reason(asked: Asked, cap: Cap | None) -> ColumnElement[Any]:
+    """NULL for whoever may be written to. It is put with its `moments`."""
     medium, topic = asked.medium, asked.topic
     consent = latest_consent(col(Contact.id), medium, literal(topic))
     suppressed = select(col(Suppression.reason)).where(col(Suppression.key) == col(Address.key)).scalar_subquery()
@@ -108,15 +123,15 @@ def reason(asked: Asked, cap: Cap | None, now: datetime) -> ColumnElement[Any]:
     if asked.window:
         hours = f"{asked.window.total_seconds() / 3600:g} hours"
         never = f"last wrote on {channels.look(medium).title} more than {hours} ago; later only an approved template may be sent"
-        checks.append((~_spoke(medium, now - asked.window), literal(never)))
+        checks.append((~_spoke(medium, _moment("open_since")), literal(never)))
     if asked.answers:
         return case(*checks, else_=null())
     # One look at consent for both of its reasons: a database asks a subquery as often as it is written.
     said_no, unasked = literal(f"said no to {topic} by {medium}"), literal(f"never said yes to {topic} by {medium}")
     unwilling = case({True: null(), False: said_no}, value=consent, else_=unasked)
-    care, weekly = _in_care(), _recent(now - timedelta(days=7))
+    care, weekly = _in_care(), _recent(_moment("a_week_ago"))
     wishes: list[tuple[Any, Any]] = [
-        (col(Contact.paused_until) > now, literal("asked for a pause")),
+        (col(Contact.paused_until) > _moment("now"), literal("asked for a pause")),
         (care.is_not(None), literal(CARE_FIRST + "an open ") + care),
         (
             and_(col(Contact.weekly_most).is_not(None), weekly >= col(Contact.weekly_most)),
@@ -126,7 +141,7 @@ def reason(asked: Asked, cap: Cap | None, now: datetime) -> ColumnElement[Any]:
     if asked.twins:
         wishes.append((_had(asked), literal("already had this very message")))
     if cap:
-        recent = _recent(now - timedelta(days=cap.days))
+        recent = _recent(_moment("capped_since"))
         wishes.append((recent >= cap.most, literal(f"had {cap.most} messages in {cap.days} days")))
         if asked.before:
             kept = literal(f"the last of {cap.most} messages in {cap.days} days is kept for a campaign that goes first")
@@ -139,7 +154,7 @@ def _address(medium: str) -> str:
     return f"{kind} address" if kind == medium else f"{kind} number"
 
 
-def _spoke(medium: str, since: datetime) -> ColumnElement[bool]:
+def _spoke(medium: str, since: BindParameter[datetime]) -> ColumnElement[bool]:
     """Whether they said something on a medium since then."""
     said = (
         select(literal(1))
@@ -177,7 +192,7 @@ def _had(asked: Asked) -> ColumnElement[bool]:
     )
 
 
-def _recent(since: datetime) -> ColumnElement[int]:
+def _recent(since: BindParameter[datetime]) -> ColumnElement[int]:
     """Messages that went out, are going out or may have gone out to this contact, whatever the campaign."""
     other, message, batch = aliased(Enrolment), aliased(Message), aliased(Batch)
     return (

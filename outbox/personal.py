@@ -31,7 +31,6 @@ class Personal:
         asked = ready_.reads
         made: dict[str, Callable[[str, bool], Any]] = {
             "links": self._links,
-            "unsubscribe_url": lambda id_, _: self.links.unsubscribe(id_),
             "preferences_url": lambda id_, _: self.links.preferences(id_),
             "survey_url": lambda id_, _: self.links.survey(id_),
             "pixel_url": lambda id_, tracked: self.links.pixel(id_) if tracked and not self.answers else "",
@@ -49,13 +48,14 @@ class Personal:
         for trait, value in zip(TRAITS, typed, strict=True):
             if value is not None:
                 contact[trait] = value
-        given = {**self.constants, "contact": contact}
+        unsubscribe = self.links.unsubscribe(id_)
+        given = {**self.constants, "contact": contact, "unsubscribe_url": unsubscribe}
         for name, make in self.made:
             given[name] = make(id_, tracking)
         if happened := row[5 + len(TRAITS) :]:
             given |= _event(*happened)
         name = " ".join(part for part in typed[:2] if part)
-        headers = self.headers if self.answers else self._ways_out(id_)
+        headers = self.headers if self.answers else self._ways_out(id_, unsubscribe)
         return Outgoing(id_, address, name, self.ready.values(given), headers)
 
     def _links(self, id_: str, tracked: bool) -> Sequence[str]:
@@ -65,11 +65,11 @@ class Personal:
         assert self.ready.share
         return share.links(self.ready.share, self.campaign, self.links.word(id_) if tracked else "")
 
-    def _ways_out(self, id_: str) -> dict[str, str]:
+    def _ways_out(self, id_: str, unsubscribe: str) -> dict[str, str]:
         """RFC 8058: one click; and a letter, for whoever has no browser."""
         by_letter = f"mailto:{self.mailto}?subject=unsubscribe%20{named(self.settings.secret, id_)}"
         return {
-            "List-Unsubscribe": f"<{self.links.unsubscribe(id_)}>, <{by_letter}>",
+            "List-Unsubscribe": f"<{unsubscribe}>, <{by_letter}>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         }
 

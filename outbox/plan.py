@@ -70,9 +70,9 @@ class _Planning:
         size = get(self.content["channels"][self.medium]).batch
         if not self._cut(spoken, variant, size):
             return
-        asked = Asked.of(self.session, self.launch, self.medium, self.step)
+        asked, cap = Asked.of(self.session, self.launch, self.medium, self.step), Cap.of(self.settings)
         # Materialized: otherwise PostgreSQL asks every guard again wherever the reason is named.
-        who = self._asked(asked, spoken, variant).cte("who").prefix_with("MATERIALIZED")
+        who = self._asked(asked, cap, spoken, variant).cte("who").prefix_with("MATERIALIZED")
         # In the order in which they were due, so that a batch is about one time, and too late at one time.
         place = func.row_number().over(
             partition_by=(who.c.reason.is_(None), who.c.locale, who.c.variant),
@@ -89,7 +89,8 @@ class _Planning:
             ranked.c.reason,
         ).order_by(ranked.c.enrolment_id)
         columns = ["enrolment_id", "step", "medium", "batch_id", "state", "reason"]
-        self.session.execute(insert(Message).from_select(columns, planned))
+        put = planned.params(guards.moments(asked, cap, self.now))
+        self.session.execute(insert(Message).from_select(columns, put))
         self._measure()
 
     def _batch_of(self, ranked: Any) -> Any:
@@ -143,14 +144,14 @@ class _Planning:
             message.state, message.reason = "held", "already posted this very text"
         self.session.add(message)
 
-    def _asked(self, asked: Asked, spoken: Any, variant: Any) -> Select[Any]:
+    def _asked(self, asked: Asked, cap: Cap | None, spoken: Any, variant: Any) -> Select[Any]:
         return (
             select(
                 col(Enrolment.id).label("enrolment_id"),
                 col(Enrolment.due_at),
                 spoken.label("locale"),
                 variant.label("variant"),
-                func.coalesce(self._too_late(), guards.reason(asked, Cap.of(self.settings), self.now)).label("reason"),
+                func.coalesce(self._too_late(), guards.reason(asked, cap)).label("reason"),
             )
             .join(Contact, col(Contact.id) == col(Enrolment.contact_id))
             .outerjoin(Address, guards.reachable(asked.medium))

@@ -96,7 +96,8 @@ def preview(store: Store, settings: Settings, content: dict[str, Any], now: date
         for medium in sorted({m for step in content["steps"] for m in step.get("by", ())} - set(content["public"])):
             say = next(step["say"] for step in content["steps"] if medium in step.get("by", ()))
             asked = Asked.again(session, content, seen.wording, medium, say)
-            reason = guards.reason(asked, Cap.of(settings), now).label("reason")
+            cap = Cap.of(settings)
+            reason = guards.reason(asked, cap).label("reason")
             counts = (
                 select(reason, func.count())
                 .select_from(Contact)
@@ -104,7 +105,7 @@ def preview(store: Store, settings: Settings, content: dict[str, Any], now: date
                 .where(question.members(now))
                 .group_by(reason)
             )
-            seen.media[medium] = {why or "": n for why, n in session.execute(counts)}
+            seen.media[medium] = {why or "": n for why, n in session.execute(counts, guards.moments(asked, cap, now))}
     _show(seen, settings, content)
     return seen
 

@@ -8,9 +8,10 @@ record    write what became of it, if the batch is still ours
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Row, and_, case, func, literal, null, select, text, update
+from sqlalchemy import Row, Select, and_, bindparam, case, func, literal, null, select, text, update
 from sqlmodel import Session, col
 
 from channels import get, names
@@ -100,6 +101,34 @@ def not_paused(session: Session, silent: Collection[str] = ()) -> list[Any]:
     return [~and_(col(Batch.medium) == medium, carried[medium].as_string() == name) for name, medium in named.items()]
 
 
+_OPEN = (col(Message.batch_id) == bindparam("batch"), col(Message.state).is_(None))
+_ONCE = select(col(Message.enrolment_id), null().label("reason")).where(*_OPEN)
+
+
+@lru_cache(maxsize=256)
+def _people(asked: Asked, cap: Cap | None, on_an_event: bool) -> Select[Any]:
+    """Written once for all batches of a step: it takes longer to write than a small batch takes to be asked."""
+    # A letter may wait for the morning, or for its distance from the last one; who leaves meanwhile gets it no more.
+    left = case((col(Enrolment.outcome) == "left", literal("left the campaign before it went out")), else_=null())
+    people = (
+        select(
+            col(Message.enrolment_id),
+            func.coalesce(left, guards.reason(asked, cap)).label("reason"),
+            col(Address.value).label("address"),
+            latest_consent(col(Contact.id), asked.medium, "tracking").label("tracking"),
+            col(Contact.traits),
+            *(col(getattr(Contact, name)) for name in TRAITS),
+            *(EVENT if on_an_event else ()),
+        )
+        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
+        .join(Contact, col(Contact.id) == col(Enrolment.contact_id))
+        .outerjoin(Address, guards.reachable(asked.medium))
+        .where(*_OPEN)
+        .order_by(col(Message.enrolment_id))
+    )
+    return people.outerjoin(Event, col(Event.id) == col(Enrolment.event_id)) if on_an_event else people
+
+
 class _Reservation:
     """One batch on its way from queued to sending, inside one transaction."""
 
@@ -145,7 +174,7 @@ class _Reservation:
 
     def _guarded(self) -> Sequence[Row[Any]]:
         """The batch's people whom nothing speaks against; the others are held, the sleeping ones wait."""
-        rows = self.session.execute(self._people()).all()
+        rows = self._people()
         held = [{"e": row.enrolment_id, "why": row.reason} for row in rows if row.reason]
         if held:
             set_rows(self.session, self.batch, "held", held)
@@ -154,33 +183,13 @@ class _Reservation:
             return rows
         return self._awake(rows)
 
-    def _people(self) -> Any:
+    def _people(self) -> Sequence[Row[Any]]:
         """Everything that rendering and the guards need of a batch's messages, in one statement."""
-        own = (col(Message.batch_id) == self.id, col(Message.state).is_(None))
         if self.public:
-            return select(col(Message.enrolment_id), null().label("reason")).where(*own)
-        medium = self.batch.medium
-        asked = Asked.of(self.session, self.launch, medium, self.batch.step)
-        # A letter may wait for the morning, or for its distance from the last one; who leaves meanwhile gets it no more.
-        left = case((col(Enrolment.outcome) == "left", literal("left the campaign before it went out")), else_=null())
-        on_an_event = "on" in self.content["enter"]
-        people: Any = (
-            select(
-                col(Message.enrolment_id),
-                func.coalesce(left, guards.reason(asked, Cap.of(self.settings), self.now)).label("reason"),
-                col(Address.value).label("address"),
-                latest_consent(col(Contact.id), medium, "tracking").label("tracking"),
-                col(Contact.traits),
-                *(col(getattr(Contact, name)) for name in TRAITS),
-                *(EVENT if on_an_event else ()),
-            )
-            .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
-            .join(Contact, col(Contact.id) == col(Enrolment.contact_id))
-            .outerjoin(Address, guards.reachable(medium))
-            .where(*own)
-            .order_by(col(Message.enrolment_id))
-        )
-        return people.outerjoin(Event, col(Event.id) == col(Enrolment.event_id)) if on_an_event else people
+            return self.session.execute(_ONCE, {"batch": self.id}).all()
+        asked, cap = Asked.of(self.session, self.launch, self.batch.medium, self.batch.step), Cap.of(self.settings)
+        put = {"batch": self.id, **guards.moments(asked, cap, self.now)}
+        return self.session.execute(_people(asked, cap, "on" in self.content["enter"]), put).all()
 
     def _awake(self, rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
         ends = {
