@@ -57,6 +57,7 @@ class Settings(FromEnvironment):
     alerts: str = Field(
         "", description="`ntfy://topic mailto://…`: who is told when a channel stops, as Apprise writes it."
     )
+    lanes: int = Field(5, ge=1, le=50, description="how many requests a worker has on their way at once")
     logs: Literal["text", "json"] = Field("text", description="how processes that run for long write their log")
     metrics_token: str = Field("", description="with this bearer token Prometheus may read /metrics; none: nobody may")
     keep_bodies: int = Field(30, ge=1, description="days for which webhooks' bodies are kept as they came")

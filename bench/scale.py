@@ -34,7 +34,8 @@ from outbox.reconcile import quarantine, reconcile
 from outbox.render.frozen import freezer
 from settings import Settings
 
-PER_REQUEST, PROVIDER = 25, 0.2  # so few, that the provider's time decides and not two cores
+# One request of a worker at a time, of so few, that the provider's time decides and not two cores.
+PER_REQUEST, LANES, PROVIDER = 100, 2, 0.2  # a channel has all lanes but one
 WORKERS = 4
 BEGINS_IN = 60  # seconds until the messages are due: by then every run waits for them
 
@@ -69,9 +70,17 @@ def _settings(home: Path, address: str, provider: str) -> Settings:
         "PASSAPAROLA_SECRET_KEY": "x", "PASSAPAROLA_EMAIL_CHANNEL": "sendgrid", "PASSAPAROLA_SENDGRID_API_KEY": "SG.right",
         "PASSAPAROLA_SENDGRID_API_URL": provider, "PASSAPAROLA_CODE": str(places.CODE), "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_HOME": str(home / "prefect"),
-        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PASSAPAROLA_LANES": str(LANES), **_as_deployed(),
     }  # fmt: skip
     return Settings()
+
+
+def _as_deployed() -> dict[str, str]:
+    """Prefect's own batches, as deploy/ sets them."""
+    import yaml
+
+    shipped = yaml.safe_load((places.CODE / "deploy" / "compose.yaml").read_text())["x-prefect"]["environment"]
+    return {name: str(value) for name, value in shipped.items() if "_BATCH_SIZE" in name or "_FLUSH_" in name}
 
 
 @contextmanager

@@ -28,7 +28,6 @@ from outbox.record import record
 from settings import Settings
 
 T = TypeVar("T")
-LANES = 5  # one channel has all of them but one: who hangs holds up nobody else
 READ_WITHIN = 10.0  # seconds for one look, so that all of them fit into the quarantine of the call
 READ_BACK = (0.0, 1.0, 3.0)  # seconds before each look for a post that is not there yet
 
@@ -53,12 +52,13 @@ class Drain:
     store: Store
     settings: Settings
     launch: int | None = None
-    lanes: int = LANES
+    lanes: int = 0  # default: what is set; one channel has all of them but one, so that who hangs holds up nobody else
     patience: float = 0.0  # seconds for which a batch that is not due yet is waited for
     clock: Callable[[], datetime] = utc_now
-    each: "Callable[[Drain], Awaitable[bool]] | None" = None  # what does one batch; default: `one`
+    each: "Callable[[Drain], Awaitable[int]] | None" = None  # what a lane does again and again; default: `one`
 
     def __post_init__(self) -> None:
+        self.lanes = self.lanes or self.settings.lanes
         self.channels: dict[str, Channel] = {}
         self.outcomes: Counter[str] = Counter()
         self.calls: Counter[str] = Counter()  # on their way now, by channel
@@ -98,8 +98,15 @@ class Drain:
             self.stopping = True
             raise
 
-    async def one(self) -> bool:
-        """One batch, from reservation to record; False when none is due."""
+    async def stretch(self, messages: int) -> int:
+        """Batches, one after the other, until they hold so many messages; how many it were, 0 when nothing is due."""
+        sent = 0
+        while sent < messages and not self.stopping and (count := await self.one()):
+            sent += count
+        return sent
+
+    async def one(self) -> int:
+        """One batch, from reservation to record; how many messages it holds, 0 when none is due."""
         async with self.turn:
             started = time.monotonic()
             busy = [name for name, calls in self.calls.items() if calls >= max(self.lanes - 1, 1)]
@@ -108,7 +115,7 @@ class Drain:
                 worker=worker_name(), now=self.clock(), launch=self.launch, busy=busy,
             )  # fmt: skip
             if reserved is None:
-                return False
+                return 0
             self.calls[reserved.channel] += 1
         try:
             outcome = await self._call(reserved, started)
@@ -119,9 +126,10 @@ class Drain:
             # The answer is known: as long as the database is away, it is worth waiting for.
             said = await asyncio.to_thread(patiently(record), self.store, reserved, outcome, self.clock())
         failpoint("audited")
-        self.outcomes[said] += len(reserved.dispatch.messages)
-        self.progress(said, len(reserved.dispatch.messages))
-        return True
+        size = len(reserved.dispatch.messages)
+        self.outcomes[said] += size
+        self.progress(said, size)
+        return size
 
     async def _call(self, reserved: Reserved, started: float) -> Answer | ChannelError:
         try:
