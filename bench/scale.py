@@ -37,10 +37,10 @@ from settings import Settings
 # One request of a worker at a time, of so few, that the provider's time decides and not two cores.
 PER_REQUEST, LANES, PROVIDER = 100, 2, 0.2  # a channel has all lanes but one
 WORKERS = 4
-BEGINS_IN = 60  # seconds until the messages are due: by then every run waits for them
+BEGINS_IN = 45  # seconds until the messages are due: by then every run waits for them
 
 
-def main(size: int = 12_000) -> tuple[float, list[str]]:
+def main(size: int = 24_000) -> tuple[float, list[str]]:
     """How many times as fast four workers are as one; and what was seen."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         home = Path(folder)

@@ -2,12 +2,13 @@
 
 import asyncio
 import gc
+import math
 import os
 import socket
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -62,6 +63,8 @@ class Drain:
         self.channels: dict[str, Channel] = {}
         self.outcomes: Counter[str] = Counter()
         self.calls: Counter[str] = Counter()  # on their way now, by channel
+        self.idle = asyncio.Event()  # nothing is on its way
+        self.idle.set()
         self.stopping = False
         # Reserving and recording are our own work, one lane at a time: in turn they queue here instead of
         # trying SQLite's write lock again and again; what overlaps is the waiting for providers.
@@ -109,18 +112,17 @@ class Drain:
         """One batch, from reservation to record; how many messages it holds, 0 when none is due."""
         async with self.turn:
             started = time.monotonic()
-            busy = [name for name, calls in self.calls.items() if calls >= max(self.lanes - 1, 1)]
             reserved = await asyncio.to_thread(
                 patiently(reserve), self.store, self.settings,
-                worker=worker_name(), now=self.clock(), launch=self.launch, busy=busy,
+                worker=worker_name(), now=self.clock(), launch=self.launch, busy=self._busy(),
             )  # fmt: skip
             if reserved is None:
                 return 0
-            self.calls[reserved.channel] += 1
+            self._under_way(reserved.channel, 1)
         try:
             outcome = await self._call(reserved, started)
         finally:
-            self.calls[reserved.channel] -= 1
+            self._under_way(reserved.channel, -1)
         failpoint("answered")
         async with self.turn:
             # The answer is known: as long as the database is away, it is worth waiting for.
@@ -130,6 +132,13 @@ class Drain:
         self.outcomes[said] += size
         self.progress(said, size)
         return size
+
+    def _busy(self) -> list[str]:
+        return [name for name, calls in self.calls.items() if calls >= max(self.lanes - 1, 1)]
+
+    def _under_way(self, channel: str, one: int) -> None:
+        self.calls[channel] += one
+        (self.idle.clear if self.calls.total() else self.idle.set)()
 
     async def _call(self, reserved: Reserved, started: float) -> Answer | ChannelError:
         try:
@@ -159,15 +168,23 @@ class Drain:
             return Uncertain(f"{type(error).__name__} in the channel {reserved.channel}")
 
     async def _worth_waiting(self) -> bool:
-        until = await asyncio.to_thread(patiently(_next_due), self.store, self.launch, self.clock())
-        if until is None or self.stopping:
-            return False
-        wait = (until - self.clock()).total_seconds()
-        if wait > self.patience:
-            return False
-        await asyncio.sleep(min(max(wait, 0.05), 1.0))
-        self.patience -= min(max(wait, 0.05), 1.0) / self.lanes
-        return True
+        """Until something is due that this lane may call. What waits for a busy channel is for the lanes that are busy with it."""
+        while not self.stopping:
+            until = await asyncio.to_thread(patiently(_next_due), self.store, self.launch, self.clock(), self._busy())
+            wait = (until - self.clock()).total_seconds() if until else math.inf
+            if wait <= 0:
+                await asyncio.sleep(0.05)  # another worker may have it in hand
+                return True
+            if wait <= self.patience:
+                pause = min(wait, 1.0)
+                self.patience -= pause / self.lanes
+                await asyncio.sleep(pause)
+            elif self.idle.is_set():
+                return False
+            else:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.idle.wait(), 1.0)
+        return False
 
 
 async def seen(channel: Channel, answer: Answer) -> Answer:
@@ -207,7 +224,7 @@ def _little_garbage() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _next_due(store: Store, launch: int | None, now: datetime) -> datetime | None:
+def _next_due(store: Store, launch: int | None, now: datetime, busy: Collection[str]) -> datetime | None:
     with store.read() as session:
         rests = troubles.resting(session, now)
 
@@ -221,8 +238,8 @@ def _next_due(store: Store, launch: int | None, now: datetime) -> datetime | Non
             )  # fmt: skip
             return session.execute(chosen.where(col(Batch.launch_id) == launch) if launch else chosen).scalar()
 
-        found = [due(rests)]
-        if rests and (at := due(())):  # what waits for one that is left alone is due when it may be called again
+        found = [due({*rests, *busy})]
+        if rests and (at := due(busy)):  # what waits for one that is left alone is due when it may be called again
             found.append(max(at, min(rests.values())))
         return min((at for at in found if at), default=None)
 

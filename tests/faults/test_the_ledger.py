@@ -170,6 +170,32 @@ async def test_one_channel_never_has_the_last_lane(world: Make, monkeypatch: pyt
     assert 1 <= most <= 2
 
 
+async def test_a_lane_that_may_call_nobody_asks_for_nothing_meanwhile(
+    world: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F8: it is the one that is kept free, and under Prefect each look would be a task run."""
+    import asyncio
+
+    here = world(4 * BATCH)
+    here.launched()
+    asked = 0
+
+    async def counted(drain: Drain) -> int:
+        nonlocal asked
+        asked += 1
+        return await drain.one()
+
+    async def slowly(reserved: object, started: float) -> Answer:
+        await asyncio.sleep(0.4)
+        return Answer()
+
+    drain = Drain(here.store, here.settings, lanes=5, each=counted)
+    monkeypatch.setattr(drain, "_call", slowly)
+    await drain.run()
+    assert drain.outcomes["accepted"] == 4 * BATCH
+    assert asked <= 4 + 2 * drain.lanes
+
+
 def test_a_refusal_that_names_nobody_is_halved_until_it_does(world: Make) -> None:
     """F9"""
     here = world(BATCH)
