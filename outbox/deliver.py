@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -25,12 +25,11 @@ from errors import Blocked, ChannelError, Misconfigured, Unavailable, Uncertain
 from failpoints import failpoint
 from outbox.ledger import hold_recalled
 from outbox.queue import Reserved, not_paused, reserve
+from outbox.read_back import seen
 from outbox.record import record
 from settings import Settings
 
 T = TypeVar("T")
-READ_WITHIN = 10.0  # seconds for one look, so that all of them fit into the quarantine of the call
-READ_BACK = (0.0, 1.0, 3.0)  # seconds before each look for a post that is not there yet
 
 
 def swiftly(work: Coroutine[Any, Any, T]) -> T:
@@ -185,29 +184,6 @@ class Drain:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.idle.wait(), 1.0)
         return False
-
-
-async def seen(channel: Channel, answer: Answer) -> Answer:
-    """A network's yes is not yet a post: it counts as sent when it is there."""
-    uncertain = dict(answer.uncertain)
-    for id_, receipt in answer.receipts.items():
-        if receipt and await _there(channel, receipt) is False:
-            uncertain[id_] = f"{channel.look.title} took it, but it is not to be seen there"
-    return replace(answer, uncertain=uncertain)
-
-
-async def _there(channel: Channel, receipt: str) -> bool | None:
-    """None: nobody can tell, or not now; then the network's yes has to do."""
-    found: bool | None = None
-    for pause in READ_BACK:
-        await asyncio.sleep(pause)
-        try:
-            found = await asyncio.wait_for(channel.read_back(receipt), READ_WITHIN)
-        except Exception:  # it was posted; whatever keeps us from seeing it proves nothing
-            return None
-        if found is not False:
-            return found
-    return found
 
 
 @contextmanager

@@ -6,14 +6,12 @@ very same question, the last of them in the transaction that reserves.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import BindParameter, ColumnElement, Select, and_, bindparam, case, func, literal, null, select
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
-from whenever import Date, Time
 
 import channels
 from contacts.audience.compile import latest_consent
@@ -240,17 +238,3 @@ def reachable(medium: str) -> ColumnElement[bool]:
     """The join condition of the address that is written to."""
     kind = channels.address_of(medium)
     return and_(col(Address.contact_id) == col(Contact.id), col(Address.medium) == kind, col(Address.rank) == 0)
-
-
-def quiet_until(hours: str, zone: str, now: datetime) -> datetime | None:
-    """When the quiet hours end that a clock is in; None where they are not on. `hours` is like 21:00-08:30."""
-    if not hours:
-        return None
-    start, end = (time.fromisoformat(edge) for edge in hours.split("-"))
-    local = now.astimezone(ZoneInfo(zone))
-    within = start <= local.time() < end if start < end else not end <= local.time() < start
-    if not within:
-        return None
-    day = local.date() if local.time() < end else local.date() + timedelta(days=1)
-    wake = Date(day.year, day.month, day.day).at(Time(end.hour, end.minute))
-    return datetime.fromtimestamp(wake.assume_tz(zone, disambiguation="compatible").timestamp(), tz=now.tzinfo)

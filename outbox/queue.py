@@ -26,6 +26,7 @@ from outbox import guards
 from outbox.batches import dispatch_of, enrolment_of, move, prepared, set_rows
 from outbox.guards import Asked, Cap
 from outbox.personal import EVENT, TRAITS, Personal
+from outbox.quiet import quiet_until
 from settings import Settings
 
 CLAIM_LOCK = 20260418
@@ -193,7 +194,7 @@ class _Reservation:
 
     def _awake(self, rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
         ends = {
-            zone: guards.quiet_until(self.settings.quiet_hours, zone, self.now)
+            zone: quiet_until(self.settings.quiet_hours, zone, self.now)
             for zone in {row.time_zone or self.settings.time_zone for row in rows}
         }
         for until in sorted({end for end in ends.values() if end}):

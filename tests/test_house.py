@@ -162,3 +162,10 @@ def test_what_is_locked_is_hashed() -> None:
     for name in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]:
         plain = re.split(r"[\[<>=]", name)[0].lower().replace("_", "-").replace(".", "-")
         assert re.search(rf"^{re.escape(plain)}(\[[a-z,]+\])?==", lock, re.M), plain
+
+
+def test_every_mutant_still_finds_what_it_takes_away() -> None:
+    from tests.mutants import MUTANTS
+
+    lost = {one.name: (ROOT / one.file).read_text().count(one.was) for one in MUTANTS}
+    assert not {name: times for name, times in lost.items() if times != 1}

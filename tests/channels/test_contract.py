@@ -13,7 +13,7 @@ import channels
 from channels.base import Answer, Channel, Dispatch, Evidence, Media, Outgoing, Part, Sender, Skeleton
 from channels.hearing import Ear, Poll, Webhook
 from errors import Blocked, ChannelError, Forged, Misconfigured, Refused, Unavailable, Uncertain
-from outbox.deliver import seen
+from outbox.read_back import seen
 from settings import Settings
 from tests import fakes
 from tests.conftest import NOW, ROOT
@@ -107,7 +107,7 @@ async def test_a_post_that_is_not_to_be_seen_does_not_count_as_sent(
     kind: type[Channel], fake: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needing(fake, "hidden")
-    monkeypatch.setattr("outbox.deliver.READ_BACK", (0.0, 0.01))
+    monkeypatch.setattr("outbox.read_back.READ_BACK", (0.0, 0.01))
     channel = kind()
     answer = await channel.send(dispatch(kind.medium))
     assert (await seen(channel, answer)).uncertain == {}

@@ -17,9 +17,9 @@ from errors import NotAllowed, Unavailable
 from journeys import launch
 from outbox import ledger, reconcile
 from outbox.deliver import Drain
-from outbox.guards import quiet_until
 from outbox.links import Links
 from outbox.queue import reserve
+from outbox.quiet import quiet_until
 from outbox.record import record
 from outbox.render.frozen import freezer
 from settings import Settings

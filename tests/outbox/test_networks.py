@@ -46,7 +46,7 @@ def networks(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[di
     campaign = settings.home / "campaigns" / "hello.yaml"
     campaign.write_text(campaign.read_text().replace("by: [email]", f"by: [email, {', '.join(PUBLIC)}]"))
     (settings.home / "templates" / "hello" / "post.txt").write_text("The honey is here. https://shop.example/honey")
-    monkeypatch.setattr("outbox.deliver.READ_BACK", (0.0, 0.01))
+    monkeypatch.setattr("outbox.read_back.READ_BACK", (0.0, 0.01))
     with ExitStack() as stack:
         there = {name: stack.enter_context(fakes.of(name)) for name in PUBLIC}
         for fake in there.values():
