@@ -90,8 +90,11 @@ class _Compiler:
             counted = self._events(node.event, node.filters, start, end).having(func.count() >= times)
             return col(Contact.id).in_(counted)
         seen = select(col(Activity.contact_id)).where(col(Activity.kind) == node.event)
-        latest = col(getattr(Activity, f"latest_{min(times, KEPT)}"))
-        return col(Contact.id).in_(seen.where(latest >= start if start else col(Activity.count) >= times))
+        if start is None:
+            return col(Contact.id).in_(seen.where(col(Activity.count) >= times))
+        # The newest one is asked for too, as the index begins with it.
+        asked = dict.fromkeys(("latest_1", f"latest_{times}"))
+        return col(Contact.id).in_(seen.where(*(col(getattr(Activity, name)) >= start for name in asked)))
 
     def _edge(self, node: tree.Edge) -> Clause:
         start, end = node.window.edges(self.now)

@@ -65,7 +65,7 @@ class Consent(SQLModel, table=True):
     proof: dict[str, Any] = json()
     at: datetime = when()
 
-    __table_args__ = (Index("consent_latest", "contact_id", "medium", "topic", "at", "id"),)
+    __table_args__ = (Index("consent_latest", "contact_id", "medium", "topic", "at", "id", "granted"),)
 
 
 class Suppression(SQLModel, table=True):

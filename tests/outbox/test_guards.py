@@ -4,16 +4,16 @@ import asyncio
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlmodel import col
 
 import street
-from channels.base import Evidence
+from channels.base import Answer, Evidence
 from contacts import consent
 from contacts.feedback import message_key
-from contacts.models import Address, Contact, Launch, Message
+from contacts.models import Address, Batch, Contact, Launch, Message
 from contacts.store import Store, utc_now
-from errors import NotAllowed, Unavailable
+from errors import NotAllowed, Unavailable, Uncertain
 from journeys import launch
 from outbox import ledger, reconcile
 from outbox.deliver import Drain
@@ -325,6 +325,24 @@ def test_two_reconciliations_at_once_send_nothing_twice(store: Store, settings: 
     assert len(list((settings.var / "mailbox" / "email" / "new").iterdir())) == 3
     with store.read() as session:
         assert ledger.tally(session, made).total("sent") == 3
+
+
+def test_what_a_late_worker_heard_is_not_what_its_successor_heard(store: Store, settings: Settings) -> None:
+    crowd(store, 3, NOW)
+    released(store, settings)
+    first = reserve(store, settings, worker="frozen", now=utc_now())
+    assert first
+    with store.write() as session:
+        session.execute(update(Batch).values(state="queued"))
+    second = reserve(store, settings, worker="successor", now=utc_now())
+    assert second
+    assert second.fence > first.fence
+    assert record(store, first, Answer(receipt="late"), utc_now()) == "late: accepted"
+    with store.read() as session:
+        assert session.execute(select(col(Batch.state))).scalar_one() == "sending"
+    assert record(store, second, Uncertain("lost"), utc_now()) == "unknown"
+    with store.read() as session:
+        assert session.execute(select(col(Batch.state))).scalar_one() == "unknown"
 
 
 def test_a_recall_while_a_worker_holds_a_batch_loses_and_doubles_nobody(store: Store, settings: Settings) -> None:
