@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, UniqueConstraint
+from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from contacts.models.base import json, key, points_to, when
@@ -30,6 +30,16 @@ class Contact(SQLModel, table=True):
     updated_at: datetime = when()
     erased_at: datetime | None = when(default=None)
     merged_into: int | None = Field(default=None, sa_type=BigInteger, description="who this turned out to be")
+
+    # What questions ask of those who are still here, without their custom traits; SQLite would not use it.
+    __table_args__ = (
+        Index(
+            "contact_alive",
+            "id",
+            postgresql_include=["country", "language", "city", "lifecycle", "participation"],
+            postgresql_where=text("erased_at IS NULL AND merged_into IS NULL"),
+        ).ddl_if(dialect="postgresql"),
+    )
 
 
 class Address(SQLModel, table=True):

@@ -31,9 +31,15 @@ def no_partition(name: str | None, kind: str, parents: Any) -> bool:
     return table == "event_name" or not str(table).startswith("event_")
 
 
+def of_this_database(thing: Any, name: str | None, kind: str, reflected: bool, other: Any) -> bool:
+    """Alembic does not ask for which database an index is meant."""
+    return kind != "index" or reflected or name != "contact_alive"
+
+
 def test_the_tables_are_those_of_the_models(store: Store) -> None:
     with store.engine.connect() as connection:
         options = {"render_as_batch": True, "compare_type": False, "include_name": no_partition}
+        options |= {"include_object": of_this_database} if store.on_sqlite else {}
         context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, SQLModel.metadata) == []
 
