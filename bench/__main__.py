@@ -112,16 +112,20 @@ def _feedback() -> list[Figure]:
 def _clicks() -> list[Figure]:
     found = []
     for kind in places.KINDS:
-        ratio, rate = places.in_its_own("bench.coming", "clicks", kind)
+        *ratios, rate = places.in_its_own("bench.clicking", "clicks", kind)
         found.append(
             Figure(
                 f"click redirects/s, the click durable, {kind}",
                 "the same route without storing",
-                [ratio],
+                ratios,
                 at_least=0.5,
                 note=f"{rate:,.0f} clicks/s",
             )
         )
+    several = places.in_its_own("bench.clicking", "several", "postgresql")
+    found.append(
+        Figure("click redirects/s of 2 web processes, postgresql", "one web process, on the same 2 cores", several)
+    )
     return found
 
 

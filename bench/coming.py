@@ -1,7 +1,7 @@
-"""What comes back, and clicks: signed bodies of a hundred events through the web app and the applier, beside a server that only
-verifies and appends; feedback beside bare inserts; clicks beside the same route that stores nothing.
+"""What comes back: signed bodies of a hundred events through the web app and the applier, beside a server that only verifies
+and appends; feedback beside bare inserts.
 
-python -m bench.coming intake|feedback|clicks sqlite|postgresql
+python -m bench.coming intake|feedback sqlite|postgresql
 """
 
 import asyncio
@@ -26,16 +26,15 @@ from contacts.intake import apply
 from contacts.models import Event, Intake
 from contacts.store import Store, utc_now
 from journeys import launch
-from outbox.links import Links
 from outbox.render.frozen import freezer
 from settings import Settings
 
-PEOPLE, PER_BODY, CLICKS, AT_ONCE = 10_000, 100, 1_500, 16
+PEOPLE, PER_BODY, AT_ONCE = 10_000, 100, 16
 KEY = ec.generate_private_key(ec.SECP256R1())
 PUBLIC = base64.b64encode(KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
 
 
-def _sent(kind_of: str, folder: Path, address: str) -> tuple[Settings, Store]:
+def sent(folder: Path, address: str) -> tuple[Settings, Store]:
     """A campaign that went out, an hour ago."""
     campaign.house(folder)
     places.by_sendgrid(9)
@@ -76,7 +75,7 @@ def intake(kind: str) -> list[float]:
     bodies = _bodies()
     count = sum(len(orjson.loads(body)) for body in bodies)
     with places.database(kind) as address, tempfile.TemporaryDirectory() as folder:
-        own, store = _sent(kind, Path(folder), address)
+        own, store = sent(Path(folder), address)
         port, bare = places.free_port(), places.free_port()
         with (
             places.running("-m", "web.serve", "--port", str(port), quiet=True),
@@ -134,7 +133,7 @@ def feedback(kind: str) -> list[float]:
     ratios = []
     for _ in range(2):
         with places.database(kind) as address, tempfile.TemporaryDirectory() as folder:
-            own, store = _sent(kind, Path(folder), address)
+            own, store = sent(Path(folder), address)
             bare = _bare_inserts(store, count)
             with store.write() as session:
                 for number, body in enumerate(bodies):
@@ -182,44 +181,5 @@ def _bare_inserts(store: Store, count: int) -> float:
     return count / (time.perf_counter() - began)
 
 
-def clicks(kind: str) -> list[float]:
-    with places.database(kind) as address, tempfile.TemporaryDirectory() as folder:
-        own, store = _sent(kind, Path(folder), address)
-        links = Links(own.secret, "")
-        paths = [links.clicks(f"{n}-0-email", 1)[0] for n in range(1, CLICKS + 1)]
-        rates = {}
-        for name, app in (
-            ("without", "bench.bare:forgetful"),
-            ("with", "web.app:app"),
-            ("again", "bench.bare:forgetful"),
-        ):
-            port = places.free_port()
-            with places.running("-m", "uvicorn", app, "--port", str(port), "--log-level", "critical", quiet=True):
-                places.answers(f"http://127.0.0.1:{port}/healthz")
-                rates[name] = CLICKS / asyncio.run(_follow(f"http://127.0.0.1:{port}", paths))
-        with store.read() as session:
-            assert session.execute(select(func.count()).select_from(Event)).scalar_one() == CLICKS
-        store.close()
-        peer = (rates["without"] + rates["again"]) / 2
-        return [rates["with"] / peer, rates["with"]]
-
-
-async def _follow(base: str, paths: list[str]) -> float:
-    import aiohttp
-
-    waiting = list(paths)
-    browser = {"User-Agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 19_1 like Mac OS X) Safari/604.1"}
-    async with aiohttp.ClientSession(headers=browser) as session:
-
-        async def lane() -> None:
-            while waiting:
-                async with session.get(base + waiting.pop(), allow_redirects=False) as answer:
-                    assert answer.status == 302, answer.status
-
-        began = time.perf_counter()
-        await asyncio.gather(*(lane() for _ in range(AT_ONCE)))
-        return time.perf_counter() - began
-
-
 if __name__ == "__main__":
-    print(*{"intake": intake, "feedback": feedback, "clicks": clicks}[sys.argv[1]](sys.argv[2]))
+    print(*{"intake": intake, "feedback": feedback}[sys.argv[1]](sys.argv[2]))

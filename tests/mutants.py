@@ -166,7 +166,7 @@ def _killed(copy: Path, mutant: Mutant) -> bool:
         *mutant.tests.split(),
     ]
     try:
-        done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=120)
         if done.returncode not in (0, 1, 2):
             sys.exit(f"{mutant.name}: pytest ended with {done.returncode}\n{done.stdout[-800:]}{done.stderr[-800:]}")
         return done.returncode != 0

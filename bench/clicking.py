@@ -1,0 +1,97 @@
+"""Clicks: followed links, each click on disk before its answer, beside the same route that stores nothing; and several web
+processes beside one.
+
+python -m bench.clicking clicks sqlite|postgresql
+python -m bench.clicking several postgresql
+"""
+
+import asyncio
+import itertools
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from bench import places
+from bench.coming import PEOPLE, sent
+from contacts.models import Event
+from contacts.store import Store
+from outbox.deliver import swiftly
+from outbox.links import Links
+from settings import Settings
+
+AT_ONCE, CLICKS, ROUNDS = 64, 1_600, 3  # so few, that nobody clicks twice in a minute, which counts once
+OURS, WITHOUT = ("web.serve", "--port"), ("uvicorn", "bench.bare:forgetful", "--log-level", "critical", "--port")
+
+
+def clicks(kind: str) -> list[float]:
+    """A ratio per round; and clicks a second."""
+    with places.database(kind) as address, tempfile.TemporaryDirectory() as folder:
+        own, store = sent(Path(folder), address)
+        people = itertools.count(1)
+        rates, ratios = [], []
+        for _ in range(ROUNDS):
+            without = _rate(own, people, WITHOUT, 1)
+            rates.append(_rate(own, people, OURS, 1))
+            ratios.append(rates[-1] / without)
+        _all_there(store, ROUNDS * CLICKS)
+        return [*ratios, sorted(rates)[ROUNDS // 2]]
+
+
+def several(kind: str) -> list[float]:
+    """How many times as many clicks two web processes take as one, on two cores that they share with database and clients."""
+    with places.database(kind) as address, tempfile.TemporaryDirectory() as folder:
+        own, store = sent(Path(folder), address)
+        people = itertools.count(1)
+        ratios = []
+        for _ in range(ROUNDS):
+            one = _rate(own, people, OURS, 1)
+            ratios.append(_rate(own, people, OURS, 2) / one)
+        _all_there(store, 2 * ROUNDS * CLICKS)
+        return ratios
+
+
+def _rate(own: Settings, people: "itertools.count[int]", server: tuple[str, ...], processes: int) -> float:
+    links = Links(own.secret, "")
+    paths = [links.clicks(f"{next(people) % PEOPLE + 1}-0-email", 1)[0] for _ in range(CLICKS)]
+    with ExitStack() as stack:
+        ports = [places.free_port() for _ in range(processes)]
+        for port in ports:
+            stack.enter_context(places.running("-m", *server, str(port), quiet=True))
+        for port in ports:
+            places.answers(f"http://127.0.0.1:{port}/healthz")
+        return CLICKS / swiftly(_follow(ports, paths))
+
+
+async def _follow(ports: list[int], paths: list[str]) -> float:
+    """Seconds. Hardly more than the bytes, so that the server is what is measured."""
+    waiting = list(paths)
+
+    async def visitor(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        while waiting:
+            writer.write(
+                f"GET {waiting.pop()} HTTP/1.1\r\nHost: shop.example\r\n"
+                "User-Agent: Mozilla/5.0 (iPhone; CPU iPhone OS 19_1 like Mac OS X) Safari/604.1\r\n\r\n".encode()
+            )
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            assert head.startswith(b"http/1.1 302"), head
+            _, _, length = head.partition(b"content-length: ")
+            await reader.readexactly(int(length.partition(b"\r\n")[0] or 0))
+        writer.close()
+
+    began = asyncio.get_running_loop().time()
+    await asyncio.gather(*(visitor(ports[n % len(ports)]) for n in range(AT_ONCE)))
+    return asyncio.get_running_loop().time() - began
+
+
+def _all_there(store: Store, count: int) -> None:
+    with store.read() as session:
+        assert session.execute(select(func.count()).select_from(Event)).scalar_one() == count
+    store.close()
+
+
+if __name__ == "__main__":
+    print(*{"clicks": clicks, "several": several}[sys.argv[1]](sys.argv[2]))
