@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -90,6 +90,7 @@ def _plain(text: str) -> str:
     return " ".join(re.findall(r"[a-z0-9]+", ascii_only))
 
 
+@lru_cache(maxsize=4096)
 def country_code(raw: str) -> str:
     value = raw.strip()
     if len(value) == 2 and value.upper() in Locale("en").territories:
@@ -109,7 +110,7 @@ def _countries() -> dict[str, str]:
     }
 
 
-@cache
+@lru_cache(maxsize=4096)
 def language_code(raw: str) -> str:
     value = raw.strip()
     try:

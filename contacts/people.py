@@ -1,5 +1,6 @@
 """One row of a file, understood: a person, what they allow and what they bought; or why it can't be taken."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ from contacts.identity import normalised
 from contacts.mapping import Mapping
 from contacts.tables import Row
 
+NOT_TEXT = re.compile("[\udc80-\udcff]")  # bytes that the file's encoding does not know: PEP 383
 YES, NO = {"true", "yes", "y", "si", "sì", "1", "x"}, {"false", "no", "n", "0"}
 
 
@@ -58,9 +60,9 @@ class Reader:
             for name, cell in zip(self.header, row.cells, strict=False)
             if cell.strip()
         }
-        if any("\n" in cell or "\r" in cell for role, cell in cells.items() if role in {*media(), *TRAITS}):
+        if any(role in media() or role in TRAITS for role, cell in cells.items() if "\n" in cell or "\r" in cell):
             raise ValueError("a name or address goes over several lines; is a quote missing?")
-        if any(0xDC80 <= ord(sign) <= 0xDCFF for cell in cells.values() for sign in cell):
+        if any(map(NOT_TEXT.search, cells.values())):
             raise ValueError("some bytes of this row are in another encoding")
         person = Person(row.line)
         country = columns.country_code(cells["country"]) if "country" in cells else None

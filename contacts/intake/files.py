@@ -93,6 +93,9 @@ class Import:
                 bad.add(row, str(reason))
 
 
+Whose = tuple[Person, int]  # a row, and the contact that it is about
+
+
 class _Rejects:
     """`people.rejects.csv`: what was not taken, with line and reason; made only when there is something in it."""
 
@@ -126,10 +129,11 @@ class _Chunk:
     def keep(self, people: list[Person]) -> None:
         owners = self._found(people)
         self._add_new(people, owners)
-        self._update(people, owners)
-        self._reach(people, owners)
-        self._allow(people, owners)
-        self._bought(people, owners)
+        whose = [(person, self._contact(person, owners)) for person in people]
+        self._update([(person, contact) for person, contact in whose if person.line != self.made_by.get(contact)])
+        self._reach(whose, owners)
+        self._allow(whose)
+        self._bought(whose)
         self.tally.unchanged += len(people) - len(self.touched)
         self.tally.changed += len(self.touched) - self._new_rows
 
@@ -175,7 +179,7 @@ class _Chunk:
         ]
         insert_many(self.session, Contact, rows)
         self.made = {pair: ids[place] for pair, place in groups.items()}
-        self.ids_made = set(ids)
+        self.made_by = dict(zip(ids, (person.line for person in fresh), strict=True))
         self.touched |= {person.line for person in fresh}
         self._new_rows = len(fresh)
         self.tally.new += len(fresh)
@@ -188,17 +192,16 @@ class _Chunk:
             else next(self.made[pair] for pair in person.addresses.items() if pair in self.made)
         )
 
-    def _update(self, people: list[Person], owners: dict[tuple[str, str], int]) -> None:
+    def _update(self, whose: list[Whose]) -> None:
         """An empty cell says nothing; a filled one replaces what was there."""
-        ids = {self._contact(person, owners) for person in people}
+        ids = {contact for _, contact in whose}
         columns = [col(Contact.id), *(col(getattr(Contact, name)) for name in NAMED), col(Contact.traits)]
         stood = {
             row[0]: row
             for row in self.session.execute(select(*columns).where(among(self.session, col(Contact.id), ids)))
         }
         changes: dict[int, dict[str, Any]] = {}
-        for person in people:
-            contact = self._contact(person, owners)
+        for person, contact in whose:
             row = stood[contact]
             standing = {**dict(zip(NAMED, row[1:], strict=False)), "traits": row[-1]} | changes.get(contact, {})
             wanted = {**{name: standing[name] for name in NAMED}, **person.traits}
@@ -210,19 +213,18 @@ class _Chunk:
             rows = [{"id": contact, "updated_at": self.now, **wanted} for contact, wanted in changes.items()]
             self.session.execute(update(Contact), rows)
 
-    def _reach(self, people: list[Person], owners: dict[tuple[str, str], int]) -> None:
+    def _reach(self, whose: list[Whose], owners: dict[tuple[str, str], int]) -> None:
         """An address that is somebody else's already stays theirs."""
         secret = self.plan.settings.secret
         wanted: dict[tuple[str, str], tuple[int, int]] = {}
-        for person in people:
-            contact = self._contact(person, owners)
+        for person, contact in whose:
             for pair in person.addresses.items():
                 if pair not in owners and pair not in wanted:
                     wanted[pair] = (contact, person.line)
                     self.touched.add(person.line)
         if not wanted:
             return
-        old = {contact for contact, _ in wanted.values()} - self.ids_made
+        old = {contact for contact, _ in wanted.values()} - self.made_by.keys()
         ranks: dict[tuple[int, str], int] = {}
         taken = select(col(Address.contact_id), col(Address.medium)).where(
             among(self.session, col(Address.contact_id), old)
@@ -244,11 +246,10 @@ class _Chunk:
             )
         insert_many(self.session, Address, rows)
 
-    def _allow(self, people: list[Person], owners: dict[tuple[str, str], int]) -> None:
+    def _allow(self, whose: list[Whose]) -> None:
         """A yes in a file is written where nothing was said before, or where it is dated later than what was."""
         wanted: dict[tuple[int, str, str], Person] = {}
-        for person in people:
-            contact = self._contact(person, owners)
+        for person, contact in whose:
             for topic, medium in [*person.topics, *((topic, "email") for topic in self.plan.topics)]:
                 if medium in person.addresses:
                     wanted.setdefault((contact, topic, medium), person)
@@ -256,7 +257,7 @@ class _Chunk:
             return
         said: dict[tuple[int, str], dict[str, datetime]] = {}
         chosen = select(col(Consent.contact_id), col(Consent.medium), col(Consent.topic), col(Consent.at))
-        ids = {contact for contact, _, _ in wanted}
+        ids = {contact for contact, _, _ in wanted} - self.made_by.keys()
         for contact, medium, topic, at in self.session.execute(
             chosen.where(among(self.session, col(Consent.contact_id), ids))
         ):
@@ -280,12 +281,12 @@ class _Chunk:
             self.tally.consents += len(rows)
             audit(self.session, self.now, "import", "consents recorded", f"file:{self.plan.path.name}", count=len(rows))
 
-    def _bought(self, people: list[Person], owners: dict[tuple[str, str], int]) -> None:
+    def _bought(self, whose: list[Whose]) -> None:
         rows: list[dict[str, Any]] = [
-            {"contact_id": self._contact(person, owners), "kind": "order_completed", "at": bought.at, "received_at": self.now, "source": "import",
+            {"contact_id": contact, "kind": "order_completed", "at": bought.at, "received_at": self.now, "source": "import",
              "source_id": bought.id, "amount": bought.amount, "currency": bought.currency,
              "properties": {"order_id": bought.id} | ({"items": bought.items} if bought.items else {})}
-            for person in people if (bought := person.purchase)
+            for person, contact in whose if (bought := person.purchase)
         ]  # fmt: skip
         if not rows:
             return
@@ -293,4 +294,4 @@ class _Chunk:
         activity.add(self.session, self.plan.settings.currency, fresh)
         self.tally.purchases += len(fresh)
         bought_now = {row["source_id"] for row in fresh}
-        self.touched |= {p.line for p in people if p.purchase and p.purchase.id in bought_now}
+        self.touched |= {one.line for one, _ in whose if one.purchase and one.purchase.id in bought_now}
