@@ -59,7 +59,7 @@ MUTANTS = [
     Mutant("a busy database ends the worker", "contacts/store.py", "    return isinstance(error, OperationalError | InterfaceError) or", "    return False and", LEDGER, "busy"),
     Mutant("a look-up trusts the call's own time", "outbox/reconcile.py", "func.coalesce(col(Attempt.finished_at), col(Attempt.started_at))", "col(Attempt.started_at)", LEDGER, "clock_that_jumps"),
     Mutant("an event is told as often as it comes", "contacts/events.py", "    fresh = [row for name, row in by_name.items() if name in first]", "    fresh = list(by_name.values())", "tests/contacts/test_apply.py", "any_order or playing"),
-    Mutant("what is not due is claimed", "outbox/queue.py", "col(Batch.due_at) <= now,", "", GUARDS, "later_time"),
+    Mutant("what is not due is claimed", "outbox/queue.py", "col(Batch.due_at) <= now,", "", GUARDS, "put_off"),
     Mutant("a late worker writes over a newer one", "outbox/record.py", "ours = batch.fence == reserved.fence and", "ours =", GUARDS, "late_worker"),
     Mutant("a frozen head is waited for", "web/serve.py", "        if self.head > LONGEST_HEAD:\n", "        if False:\n", "tests/web/test_serve.py", "head"),
     Mutant("one visitor's mistake is everybody's", "web/together.py", "            if len(visits) == 1:", "            if True:", "tests/web/test_together.py"),

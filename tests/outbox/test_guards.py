@@ -345,6 +345,16 @@ def test_what_a_late_worker_heard_is_not_what_its_successor_heard(store: Store, 
         assert session.execute(select(col(Batch.state))).scalar_one() == "unknown"
 
 
+def test_what_was_put_off_is_not_taken_before_its_time(store: Store, settings: Settings) -> None:
+    crowd(store, 3, NOW)
+    released(store, settings)
+    held = reserve(store, settings, worker="w", now=utc_now())
+    assert held
+    record(store, held, Unavailable("later", after=60), utc_now())
+    assert reserve(store, settings, worker="w", now=utc_now()) is None
+    assert reserve(store, settings, worker="w", now=utc_now() + timedelta(minutes=2)) is not None
+
+
 def test_a_recall_while_a_worker_holds_a_batch_loses_and_doubles_nobody(store: Store, settings: Settings) -> None:
     crowd(store, 3, NOW)
     made = released(store, settings)
