@@ -1,14 +1,13 @@
 """Draining the outbox: reserve, call once, record; any number of workers may do it at once."""
 
 import asyncio
-import gc
 import math
 import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ from sqlmodel import col
 from channels import get
 from channels.base import Answer, Channel
 from contacts import troubles
+from contacts.bulk import little_garbage
 from contacts.models import Batch, Enrolment, Launch
 from contacts.store import Store, patiently, utc_now
 from errors import Blocked, ChannelError, Misconfigured, Unavailable, Uncertain
@@ -73,7 +73,7 @@ class Drain:
         """Until nothing is due. Returns how many messages met which outcome."""
         self.progress = progress
         try:
-            with _little_garbage():
+            with little_garbage():
                 ended = await asyncio.gather(*(self._lane() for _ in range(self.lanes)), return_exceptions=True)
             for error in ended:
                 if isinstance(error, BaseException):
@@ -184,20 +184,6 @@ class Drain:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.idle.wait(), 1.0)
         return False
-
-
-@contextmanager
-def _little_garbage() -> Iterator[None]:
-    """A batch is tens of thousands of short-lived objects and no cycles; without this the collector walks everything
-    that was ever imported again and again, a third of the time. https://docs.python.org/3/library/gc.html#gc.freeze"""
-    thresholds = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 50)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()
 
 
 def _next_due(store: Store, launch: int | None, now: datetime, busy: Collection[str]) -> datetime | None:

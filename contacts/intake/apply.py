@@ -17,6 +17,7 @@ from sqlmodel import Session, col
 import channels
 from channels.hearing import Heard
 from contacts import activity, consent, events, feedback
+from contacts.bulk import little_garbage
 from contacts.conversations import threads
 from contacts.intake.whose import Told, Whose
 from contacts.models import Intake
@@ -41,12 +42,13 @@ def apply(store: Store, settings: Settings, now: datetime) -> Counter[str]:
         # An event is stamped when it is told, and not when a long backlog was begun: journeys listen by that.
         return now + timedelta(seconds=time.monotonic() - began)
 
-    while last is not None:
-        told += _urgent(store, settings, at)
-        new = _patiently(store, settings, at, last, urgent=False)
-        if new is None:
-            return told
-        told += new
+    with little_garbage():
+        while last is not None:
+            told += _urgent(store, settings, at)
+            new = _patiently(store, settings, at, last, urgent=False)
+            if new is None:
+                return told
+            told += new
     return told
 
 

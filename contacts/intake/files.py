@@ -13,7 +13,7 @@ from sqlmodel import Session, col
 
 from contacts import activity, events
 from contacts.audience.words import TRAITS, media
-from contacts.bulk import among, insert_many, numbers
+from contacts.bulk import among, insert_many, little_garbage, numbers
 from contacts.identity import address_key
 from contacts.mapping import Mapping
 from contacts.models import Address, Consent, Contact, Trait
@@ -55,7 +55,7 @@ class Import:
     def run(self, now: datetime, progress: Callable[[int, int], None] = lambda rows, at: None) -> Tally:
         tally = Tally()
         rejects = self.path.with_name(f"{self.path.stem}.rejects.csv")
-        with opened(self.path) as table, _Rejects(rejects, table.header) as bad:
+        with little_garbage(), opened(self.path) as table, _Rejects(rejects, table.header) as bad:
             rows = iter(table.rows)
             while chunk := list(islice(rows, CHUNK)):
                 people = list(self._understood(chunk, self._reader(table.header, chunk, now), bad))
