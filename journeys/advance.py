@@ -171,7 +171,16 @@ class _Tick:
         else:
             self.plan(session, self.settings, self.launch, number, due, not_before=self.now, now=self.now)
         self.first_said = min(self.first_said or earliest, earliest)
-        self.moved["said"] += self._go_on(session, number, due)
+        if pause := self._wait_after(number):
+            self.moved["said"] += self._waits(session, number + 1, pause, due)
+        else:
+            self.moved["said"] += self._go_on(session, number, due)
+
+    def _wait_after(self, number: int) -> Pause | None:
+        """A wait for everybody that follows a say: both steps are taken in one write, which is most of what a tick costs."""
+        following = self.content["steps"][number + 1 : number + 2]
+        step = STEP.validate_python(following[0]) if following else None
+        return step if isinstance(step, Pause) and not step.when else None
 
     def _told_just_now(self, number: int) -> Clause:
         """Those for whom this very tick has an earlier letter ready."""
@@ -206,14 +215,15 @@ class _Tick:
             values |= {"outcome": "finished", "ended_at": self.now}
         return events.changed(session, update(Enrolment).where(who).values(**values))
 
-    def _waits(self, session: Session, number: int, step: Pause, due: Clause) -> None:
+    def _waits(self, session: Session, number: int, step: Pause, due: Clause) -> int:
         """The end of a wait is reckoned once for all who share a minute, a clock and a calendar."""
         ends = step.ends()
         if not ends.looks_at_the_clock:
             seconds = int((ends.ends(self.now, "UTC") - self.now).total_seconds())
             on = update(Enrolment).where(due).values(step=number + 1, due_at=later(col(Enrolment.due_at), seconds))
-            self.moved["waiting"] += events.changed(session, on)
-            return
+            waiting = events.changed(session, on)
+            self.moved["waiting"] += waiting
+            return waiting
         zone = func.coalesce(col(Contact.time_zone), self.settings.time_zone)
         country = func.coalesce(col(Contact.country), "") if ends.kind == "working_day" else literal("")
         groups = (
@@ -224,6 +234,7 @@ class _Tick:
             .distinct()
         )
         found = list(session.execute(groups))
+        waiting = 0
         alone = len({(zone_, country_) for _, zone_, country_ in found}) == 1
         for at, zone_, country_ in found:
             same = select(col(Contact.id)).where(zone == zone_, country == country_)
@@ -232,7 +243,9 @@ class _Tick:
                 own = col(Enrolment.contact_id).is_(None)
             until = ends.ends(at, zone_ or self.settings.time_zone, country_)
             on = update(Enrolment).where(due, col(Enrolment.due_at) == at, own)
-            self.moved["waiting"] += events.changed(session, on.values(step=number + 1, due_at=until))
+            waiting += events.changed(session, on.values(step=number + 1, due_at=until))
+        self.moved["waiting"] += waiting
+        return waiting
 
     def _listens(self, session: Session, number: int, step: WaitFor, due: Clause) -> None:
         """Whose patience has ended goes on; who has just arrived begins to listen, also to what was told already."""
