@@ -20,7 +20,7 @@ from contacts.models import Address, Consent, Contact
 from contacts.store import Store
 from settings import Settings
 
-SIZE = 50_000
+SIZE = 40_000
 MAPPING = Mapping(columns={"email": "email", "name": "first_name", "country": "country", "city": "city"})
 
 

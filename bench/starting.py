@@ -26,7 +26,7 @@ def figures() -> list[Figure]:
             _timed([passaparola, *given], environment)  # compiles, and makes the store
             ratios = [
                 _timed([passaparola, *given], environment) / _timed([sys.executable, "-c", "pass"], environment)
-                for _ in range(7)
+                for _ in range(5)
             ]
             found.append(Figure(f"{name}, wall time", "`python -c pass`", ratios, at_most=most))
     return found
