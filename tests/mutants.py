@@ -86,7 +86,7 @@ MUTANTS = [
     Mutant("a scanner's burst is not seen", "contacts/feedback.py", "return mark_machines(session, touched) if touched else set()", "return set()", FEEDBACK, "machine or scanner"),
     Mutant("noes wait their turn", "contacts/intake/apply.py", "        told += _urgent(store, settings, at)\n", "", FEEDBACK, "noes_go_first"),
     Mutant("the first reason that is told stays", "contacts/consent.py", "        if _graver(reason, at, standing):\n", "        if False:\n", FEEDBACK, "permutation"),
-    Mutant("of one moment, the yes", "contacts/audience/compile.py", "col(Consent.granted), col(Consent.id).desc())  #", "col(Consent.granted).desc(), col(Consent.id).desc())  #", "tests/contacts/test_audience.py", "plain_reading"),
+    Mutant("of one moment, the yes", "contacts/audience/compile.py", "func.coalesce(yes > no,", "func.coalesce(yes >= no,", "tests/contacts/test_audience.py", "plain_reading"),
     Mutant("a letter silences whoever it names", "contacts/intake/whose.py", "        if of_message is None or (one.addresses and of_message not in owned):\n            return\n", "", FEEDBACK, "anyone_could_write"),
     Mutant("what comes back of the forgotten is kept", "contacts/intake/whose.py", "        self._not_of_the_forgotten(told)\n", "", ERASURE, "comes_back"),
     Mutant("feedback makes acquaintances", "channels/hearing.py", "OF_MESSAGES = FEEDBACK - {", "OF_MESSAGES = FEEDBACK - {\"delivered\", \"complained\", ", FEEDBACK, "acquaintance"),

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 from babel.numbers import get_currency_precision
-from sqlalchemy import ColumnElement, Select, and_, false, func, literal, not_, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, case, false, func, literal, not_, or_, select, true
 from sqlmodel import col
 
 from contacts.audience import tree
@@ -168,15 +168,16 @@ class _Compiler:
 
 def latest_consent(contact_id: Any, medium: str, topic: Any) -> ColumnElement[Any]:
     """The latest yes or no of a contact to a topic (or to every topic) on a medium; NULL when never asked."""
+    at, granted = col(Consent.at), col(Consent.granted)
+    yes, no = func.max(case((granted, at))), func.max(case((~granted, at)))
+    latest = func.coalesce(yes > no, yes.is_not(None))  # of one moment, the no
     return (
-        select(col(Consent.granted))
+        select(case((func.count() > 0, latest)))
         .where(
             col(Consent.contact_id) == contact_id,
             col(Consent.medium) == medium,
             or_(col(Consent.topic) == topic, col(Consent.topic) == "*"),
         )
-        .order_by(col(Consent.at).desc(), col(Consent.granted), col(Consent.id).desc())  # of one moment, the no
-        .limit(1)
         .correlate_except(Consent)
         .scalar_subquery()
     )
