@@ -17,7 +17,7 @@ from bench import campaign, places
 from bench.figures import Figure
 
 SIZE, BY_SDK, BY_SMTPLIB, ROUNDS = 100_000, 300, 200, 3
-SMTP_SIZE = 10_000
+SMTP_SIZE = 20_000
 
 
 def wording(count: int = 1_000) -> tuple[Any, Any, list[dict[str, Any]]]:
