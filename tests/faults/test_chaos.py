@@ -86,7 +86,7 @@ class Chaos:
 
     def freezes(self) -> None:
         worker = self.dice.choice(self.workers)
-        if worker.is_alive():
+        with suppress(ProcessLookupError):  # it may have come to its own end meanwhile
             os.kill(worker.pid, signal.SIGSTOP)
             time.sleep(self.dice.uniform(0.05, 0.3))
             os.kill(worker.pid, signal.SIGCONT)
