@@ -86,7 +86,9 @@ class Chaos:
 
     def freezes(self) -> None:
         worker = self.dice.choice(self.workers)
-        with suppress(ProcessLookupError):  # it may have come to its own end meanwhile
+        if not worker.is_alive():
+            return
+        with suppress(ProcessLookupError):  # it may come to its own end meanwhile
             os.kill(worker.pid, signal.SIGSTOP)
             time.sleep(self.dice.uniform(0.05, 0.3))
             os.kill(worker.pid, signal.SIGCONT)
