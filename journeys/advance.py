@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Protocol
 
-from sqlalchemy import and_, func, literal, select, true, update
+from sqlalchemy import and_, func, literal, or_, select, true, update
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col
 
@@ -238,9 +238,9 @@ class _Tick:
         alone = len({(zone_, country_) for _, zone_, country_ in found}) == 1
         for at, zone_, country_ in found:
             same = select(col(Contact.id)).where(zone == zone_, country == country_)
-            own = true() if alone else col(Enrolment.contact_id).in_(same)
-            if not alone and zone_ is None:
-                own = col(Enrolment.contact_id).is_(None)
+            own: Clause = true() if alone else col(Enrolment.contact_id).in_(same)
+            if not alone and zone_ == self.settings.time_zone and not country_:
+                own = or_(own, col(Enrolment.contact_id).is_(None))  # the public's posts go by the house's clock
             until = ends.ends(at, zone_ or self.settings.time_zone, country_)
             on = update(Enrolment).where(due, col(Enrolment.due_at) == at, own)
             waiting += events.changed(session, on.values(step=number + 1, due_at=until))

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import HealthCheck, given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlmodel import col
 
 import street
@@ -164,6 +164,19 @@ def test_a_drip_keeps_to_each_contacts_own_clock(store: Store, settings: Setting
         at = {contact: f"{moment:%d %H:%M}" for contact, moment in rows}
         assert at == {rome: "04 09:00", kolkata: "04 04:30", apia: "03 21:00"}
         assert session.get(Launch, made).state == "running"  # type: ignore[union-attr]
+
+
+def test_the_publics_posts_walk_by_the_houses_clock(store: Store, settings: Settings) -> None:
+    people(store, "Europe/Rome", "Asia/Kolkata")
+    plan(settings, enter={"audience": "readers"}, steps=DRIP)
+    made = started(store, settings)
+    with store.write() as session:
+        session.add(Enrolment(launch_id=made, due_at=START, entered_at=START))
+        session.flush()
+        session.execute(update(Enrolment).values(step=2, due_at=START))
+    tick(store, settings, START)
+    with store.read() as session:
+        assert list(session.execute(select(col(Enrolment.step))).scalars()) == [4, 4, 4]
 
 
 def test_a_refund_ends_the_passage_of_its_own_order_only(store: Store, settings: Settings) -> None:
