@@ -241,13 +241,14 @@ def outcome_of(came: Any) -> None:
     """The funnel of people, how sure it is, and what it was worth."""
     for medium, counts in came.media.items():
         rates = came.rates()[medium]
-        if counts.sent:
+        if counts.left:
             shares = ", ".join(
                 f"{getattr(counts, name):,} {name} ({rate.value:.1%}, between {rate.low:.1%} and {rate.high:.1%})"
                 for name, rate in rates.items()
                 if getattr(counts, name)
             )
-            out.print(f"  {medium}: {counts.delivered:,} delivered" + (f", {shares}" if shares else ""))
+            arrived = f"{counts.delivered:,} delivered" if counts.delivery_is_told else "delivered: unknown, nobody tells"
+            out.print(f"  {medium}: {arrived}" + (f", {shares}" if shares else ""))
             if counts.machine_opened or counts.machine_clicked:
                 out.print(
                     f"    machines, not counted: {counts.machine_opened:,} opened, {counts.machine_clicked:,} clicked"

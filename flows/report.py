@@ -57,7 +57,7 @@ async def reported(store: Store, launch: int, own: Settings) -> dict[str, Any]:
 def _outcome(came: report.Report) -> str:
     """What came back, in counts; nobody's name."""
     rows = [
-        f"| {medium} | {counts.delivered:,} | {counts.opened:,} | {counts.clicked:,} | {counts.answered:,} | {counts.bounced:,} | "
+        f"| {medium} | {counts.delivered if counts.delivery_is_told else 'unknown'} | {counts.opened:,} | {counts.clicked:,} | {counts.answered:,} | {counts.bounced:,} | "
         f"{counts.machine_opened + counts.machine_clicked:,} |"
         for medium, counts in came.media.items()
     ]

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Integer, and_, case, cast, func, literal, select
+from sqlalchemy import Integer, and_, case, cast, func, literal, or_, select
 from sqlmodel import Session, col
 
 from contacts.models import Batch, Enrolment, Event, Launch, Message, message_state
@@ -18,6 +18,7 @@ from settings import Settings
 
 STAGES = ("delivered", "opened", "clicked", "answered")
 AFTER = ("bounced", "complained", "unsubscribed")
+FACTS = ("left", "reached", *STAGES, *AFTER, "machine_opened", "machine_clicked")
 ANSWERS = {"replied": "answered", "survey_answered": "answered"}
 LAST_TOUCH = timedelta(days=7)
 OTHERWISE = timedelta(days=30)  # how long after entering a purchase counts, where the campaign has no goal
@@ -25,10 +26,17 @@ OTHERWISE = timedelta(days=30)  # how long after entering a purchase counts, whe
 
 @dataclass
 class Counts:
-    """Of one medium, or of one variant of a message on it."""
+    """Of one medium, or of one variant of a message on it.
+
+    `left` are the messages that went out: recorded as sent, or something came back of them already. `reached` are those
+    that arrived: delivered, or somebody (a machine, too) did something with them. Facts may come before ours is recorded,
+    and a person's click before the provider tells of the delivery; a share is always of one of these two.
+    """
 
     planned: int = 0
     sent: int = 0
+    left: int = 0
+    reached: int = 0
     delivered: int = 0
     opened: int = 0
     clicked: int = 0
@@ -42,8 +50,21 @@ class Counts:
     def add(self, row: Any) -> None:
         self.planned += row.messages
         self.sent += row.messages if row.state == "sent" else 0
-        for name in (*STAGES, *AFTER, "machine_opened", "machine_clicked"):
+        for name in FACTS:
             setattr(self, name, getattr(self, name) + int(getattr(row, name) or 0))
+
+    @property
+    def delivery_is_told(self) -> bool:
+        """Whether anybody tells of deliveries: a mailbox and plain SMTP never do, a provider not in the first seconds."""
+        return self.delivered > 0 or 0 < self.left <= self.bounced
+
+    def base(self, stage: str) -> int:
+        """What a share of this stage is of: bounces of all that went out, what people did of all that arrived."""
+        return self.left if stage == "bounced" or not self.delivery_is_told else self.reached
+
+    def as_json(self) -> dict[str, Any]:
+        """`delivered` is null where nobody tells of it."""
+        return asdict(self) | {"delivered": self.delivered if self.delivery_is_told else None}
 
 
 @dataclass
@@ -81,7 +102,7 @@ class Report:
     def incremental(self) -> Interval | None:
         """Revenue that there would not have been, minor units."""
         one, two = self.written_to, self.held_out
-        if two.people < 2:
+        if min(one.people, two.people) < 2:
             return None
         each = mean_difference(one.people, one.revenue, one.squares, two.people, two.revenue, two.squares)
         return Interval(each.value * one.people, each.low * one.people, each.high * one.people)
@@ -99,11 +120,9 @@ class Report:
         return (gained / 100 - self.cost) / self.cost
 
     def rates(self) -> dict[str, dict[str, Interval]]:
-        """Per medium, of what was delivered (or sent, where a medium tells nothing of delivery)."""
+        """Per medium and stage, each of a base that fits."""
         return {
-            medium: {
-                name: share(getattr(counts, name), counts.delivered or counts.sent) for name in (*STAGES[1:], *AFTER)
-            }
+            medium: {name: share(getattr(counts, name), counts.base(name)) for name in (*STAGES[1:], *AFTER)}
             for medium, counts in self.media.items()
         }
 
@@ -114,18 +133,18 @@ class Report:
             if len(variants) < 2:
                 continue
             (best, one), (next_, two), *_ = sorted(
-                variants.items(), key=lambda pair: -(pair[1].clicked / max(1, pair[1].delivered or pair[1].sent))
+                variants.items(), key=lambda pair: -(pair[1].clicked / max(1, pair[1].base("clicked")))
             )
-            gap = difference(one.clicked, one.delivered or one.sent, two.clicked, two.delivered or two.sent)
+            gap = difference(one.clicked, one.base("clicked"), two.clicked, two.base("clicked"))
             found[message] = {"best": best, "next": next_, "difference": gap.as_json(), "certain": gap.certain}
         return found
 
     def as_json(self) -> dict[str, Any]:
         return {
             "campaign": self.campaign, "launches": self.launches, "currency": self.currency,
-            "media": {name: asdict(counts) for name, counts in self.media.items()},
+            "media": {name: counts.as_json() for name, counts in self.media.items()},
             "rates": {m: {name: rate.as_json() for name, rate in rates.items()} for m, rates in self.rates().items()},
-            "variants": {m: {v: asdict(counts) for v, counts in found.items()} for m, found in self.variants.items()},
+            "variants": {m: {v: counts.as_json() for v, counts in found.items()} for m, found in self.variants.items()},
             "winners": self.winners(), "held": self.held, "written_to": asdict(self.written_to), "held_out": asdict(self.held_out),
             "lift": self.lift.as_json() if self.lift else None,
             "incremental": self.incremental.as_json() if self.incremental else None,
@@ -160,30 +179,33 @@ def _messages(ids: list[int]) -> Any:
     """Every message once, with what came back of it, counted by how it went out."""
     mine = select(col(Enrolment.id)).where(col(Enrolment.launch_id).in_(ids))
 
-    def any_of(*kinds: str, machine: bool = False) -> Any:
-        met = and_(col(Event.kind).in_(kinds), col(Event.machine).is_(machine))
+    def any_of(*kinds: str, machine: bool | None = False) -> Any:
+        of = col(Event.kind).in_(kinds)
+        met = of if machine is None else and_(of, col(Event.machine).is_(machine))
         return func.max(case((met, 1), else_=0))
 
     answers = [kind for kind, stage in ANSWERS.items() if stage == "answered"]
+    arrived = ("delivered", "opened", "clicked", *answers, "complained", "unsubscribed")
     facts = (
         select(
             col(Event.enrolment_id).label("enrolment_id"), col(Event.step).label("step"), col(Event.medium).label("medium"),
             any_of("delivered").label("delivered"), any_of("opened").label("opened"), any_of("clicked").label("clicked"),
             any_of(*answers).label("answered"), any_of("bounced").label("bounced"), any_of("complained").label("complained"),
             any_of("unsubscribed").label("unsubscribed"), any_of("opened", machine=True).label("machine_opened"),
-            any_of("clicked", machine=True).label("machine_clicked"),
+            any_of("clicked", machine=True).label("machine_clicked"), any_of(*arrived, machine=None).label("reached"),
         )
         .where(col(Event.enrolment_id).in_(mine))
         .group_by(col(Event.enrolment_id), col(Event.step), col(Event.medium))
         .subquery()
     )  # fmt: skip
-    names = (*STAGES, *AFTER, "machine_opened", "machine_clicked")
     state = message_state()
+    left = case((or_(state == "sent", facts.c.enrolment_id.is_not(None)), 1), else_=0).label("left")
+    sums = (func.sum(left).label("left"), *(func.sum(getattr(facts.c, name)).label(name) for name in FACTS if name != "left"))
     reason = case((state == "held", col(Message.reason)), else_=None)
     return (
         select(
             col(Enrolment.launch_id), col(Message.step), col(Message.medium), col(Batch.variant), state.label("state"),
-            reason.label("reason"), func.count().label("messages"), *(func.sum(getattr(facts.c, name)).label(name) for name in names),
+            reason.label("reason"), func.count().label("messages"), *sums,
         )
         .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
         .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))

@@ -25,7 +25,12 @@ class Interval:
 
 
 def share(hits: int, of: int) -> Interval:
-    """Wilson's score interval: https://doi.org/10.1080/01621459.1927.10502953"""
+    """Wilson's score interval: https://doi.org/10.1080/01621459.1927.10502953
+
+    Raises ValueError: more hits than there are to be hit, a base that does not fit.
+    """
+    if not 0 <= hits <= max(of, 0):
+        raise ValueError(f"{hits} of {of} is no share")
     if of <= 0:
         return Interval(0.0, 0.0, 1.0)
     p, z = hits / of, SURE

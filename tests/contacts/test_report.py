@@ -1,6 +1,8 @@
 """Figures that say how sure they are, and count people, never machines."""
 
+import json
 import math
+import random
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as quick
 from hypothesis import strategies as st
 from scipy import stats
-from sqlalchemy import update
+from sqlalchemy import delete, select, update
 from sqlmodel import col
 
 from contacts import activity, standing
@@ -72,7 +74,7 @@ def test_a_funnel_counts_each_person_once_and_machines_apart(store: Store, setti
     with store.write() as session:
         session.execute(update(Batch).values(finished_at=NOW))
         session.execute(update(Enrolment).values(entered_at=NOW))
-        enrolments = {e.contact_id: e.id for e in session.execute(__import__("sqlalchemy").select(Enrolment)).scalars()}
+        enrolments = {e.contact_id: e.id for e in session.execute(select(Enrolment)).scalars()}
         for contact, enrolment in enrolments.items():
             happened(session, contact, "delivered", NOW, enrolment)
         for hour in (1, 2, 3):
@@ -96,13 +98,71 @@ def test_a_funnel_counts_each_person_once_and_machines_apart(store: Store, setti
         assert campaign.report(session, own, "hello", made).as_json()["rates"]["email"]["clicked"][0] == 0.25
 
 
+FACTS_OF_A_LAUNCH = {
+    "a bad list": (["delivered"] * 40 + ["bounced"] * 60, (40, True), {"bounced": (60, 100), "clicked": (0, 40)}),
+    "the first minutes": (["clicked"] * 3 + ["opened"] * 2 + ["delivered"], (1, True), {"clicked": (3, 6), "opened": (2, 6)}),
+    "clicks before any delivery is told": (["clicked"] * 5, (0, False), {"clicked": (5, 100)}),
+    "nothing but bounces": (["bounced"] * 100, (0, True), {"bounced": (100, 100), "opened": (0, 0)}),
+    "a channel that tells nothing": ([], (0, False), {"bounced": (0, 100), "clicked": (0, 100)}),
+    "bounces by mail alone": (["bounced"] * 7, (0, False), {"bounced": (7, 100), "opened": (0, 100)}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FACTS_OF_A_LAUNCH)
+def test_every_share_has_a_base_that_fits(name: str, store: Store, settings: Settings) -> None:
+    kinds, (delivered, told), wanted = FACTS_OF_A_LAUNCH[name]
+    crowd(store, 100, NOW)
+    released(store, settings, NOW)
+    drained(store, settings)
+    with store.write() as session:
+        rows = list(session.execute(select(col(Enrolment.contact_id), col(Enrolment.id)).order_by(col(Enrolment.id))))
+        for (contact, enrolment), kind in zip(rows, kinds, strict=False):
+            happened(session, contact, kind, NOW + timedelta(minutes=1), enrolment)
+    with store.read() as session:
+        found = campaign.report(session, settings, "hello")
+    counts, said = found.media["email"], found.as_json()
+    assert (counts.delivered, counts.delivery_is_told) == (delivered, told)
+    assert said["media"]["email"]["delivered"] == (delivered if told else None)
+    assert {stage: (getattr(counts, stage), counts.base(stage)) for stage in wanted} == wanted
+    assert all(0 <= rate.low <= rate.high <= 1 for rate in found.rates()["email"].values())
+    json.dumps(said, allow_nan=False)
+
+
+def test_no_order_of_facts_makes_a_report_crash(store: Store, settings: Settings) -> None:
+    """Sent or not yet recorded, delivered or not, with machines or without: any set of facts has shares from 0 to 1."""
+    dice = random.Random(20261127)
+    path = settings.home / "campaigns" / "hello.yaml"
+    path.write_text(path.read_text() + "\nholdout: 10%\n")
+    crowd(store, 12, NOW)
+    released(store, settings, NOW)
+    drained(store, settings)
+    with store.read() as session:
+        rows = list(session.execute(select(col(Enrolment.contact_id), col(Enrolment.id))))
+    for _ in range(25):
+        with store.write() as session:
+            session.execute(delete(Event))
+            state = dice.choice(["sent", "sending", "unknown", "queued"])
+            session.execute(update(Batch).values(state=state))
+            for contact, enrolment in rows:
+                for kind in dice.sample([*campaign.STAGES, *campaign.AFTER, "deferred", "replied"], dice.randint(0, 4)):
+                    kind = "replied" if kind == "answered" else kind
+                    happened(session, contact, kind, NOW, enrolment, machine=kind in ("opened", "clicked") and dice.random() < 0.5)
+        with store.read() as session:
+            json.dumps(campaign.report(session, settings, "hello").as_json(), allow_nan=False)
+
+
+def test_a_share_of_a_base_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(ValueError, match="60 of 40 is no share"):
+        statistics.share(60, 40)
+
+
 def test_lift_and_money_are_measured_against_those_held_out(store: Store, settings: Settings) -> None:
     path = settings.home / "campaigns" / "hello.yaml"
     path.write_text(path.read_text() + "\nholdout: 50%\ngoal: {on: order_completed, within: 30 days}\n")
     crowd(store, 200, NOW)
     released(store, settings, NOW)
     with store.write() as session:
-        rows = list(session.execute(__import__("sqlalchemy").select(Enrolment)).scalars())
+        rows = list(session.execute(select(Enrolment)).scalars())
         for n, row in enumerate(row for row in rows if row.contact_id):
             buys = n % 10 < (2 if row.holdout else 6)
             if buys:

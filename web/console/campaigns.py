@@ -63,6 +63,8 @@ def _funnels(found: report.Report) -> dict[str, list[tuple[str, int, int, str]]]
         for name in report.STAGES:
             rate = rates[medium].get(name)
             sure = f"{rate.value:.1%} ({rate.low:.1%}–{rate.high:.1%})" if rate and told[name] else ""
+            if name == "delivered" and counts.left and not counts.delivery_is_told:
+                sure = "unknown: nobody tells of it here"
             steps.append((name, told[name], told.get(f"machine_{name}", 0), sure))
         drawn[medium] = steps
     return drawn
