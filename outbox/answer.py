@@ -1,8 +1,11 @@
 """An answer in a conversation: in its thread, on its medium, through the same outbox; and what is sold again after it closed."""
 
+import re
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
+from linkify_it import LinkifyIt
 from sqlalchemy import select
 from sqlmodel import Session, col
 
@@ -16,30 +19,35 @@ from contacts.store import audit
 from errors import NotAllowed
 from outbox import letters
 from outbox.guards import CARE_FIRST
+from outbox.links import message_id
 from outbox.render.frozen import wording_key
 from settings import Settings
 
 LONGEST = 20_000
+SAME_AGAIN = timedelta(minutes=10)  # within which the same words are the same answer, sent by a second tap
+LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029]")
 FOR_DAYS = 14  # after which what was held for care is no news any more
 
 
 def answer(session: Session, settings: Settings, id_: int, text: str, *, actor: str, now: datetime) -> str:
-    """Write back in a conversation. Returns the message's id. Raises Unknown, NotAllowed."""
-    text = text.replace("\x00", "").strip()
+    """Write back in a conversation, line by line as it was typed. Returns the message's id; that of the answer that just
+    went out where these are its very words again and nothing was said since. Raises Unknown, NotAllowed."""
+    text = typed(text)
     if not text or len(text) > LONGEST:
         raise NotAllowed("An answer needs words." if not text else f"An answer has at most {LONGEST} characters.")
-    one = threads.conversation_of(session, id_)
+    one = threads.conversation_of(session, id_, locked=True)
     if one.medium not in channels.spoken():
         raise NotAllowed(f"Nobody answers on {channels.look(one.medium).title} from here; go there: {one.thread}")
+    if again := _just_sent(session, id_, text, now):
+        return message_id(again, 0, one.medium)
     last = (
         select(col(Turn.name))
         .where(col(Turn.conversation_id) == id_, col(Turn.author) == "", col(Turn.name) != "")
         .order_by(col(Turn.at).desc(), col(Turn.id).desc())
     )
     replied_to = session.execute(last.limit(1)).scalar() or ""
-    paragraphs = [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]
     subject = one.subject if one.subject.lower().startswith("re:") else f"Re: {one.subject or settings.organisation}"
-    says = {"subject": " ".join(subject.split())[:200], "text": text, "paragraphs": paragraphs, "author": actor}
+    says = {"subject": " ".join(subject.split())[:200], "text": text, "paragraphs": paragraphs(text), "author": actor}
     message = letters.write(
         session, settings, one.contact_id, "answer", says=says, now=now, medium=one.medium,
         headers=_in_thread(one, replied_to), language=one.language or None,
@@ -47,6 +55,49 @@ def answer(session: Session, settings: Settings, id_: int, text: str, *, actor: 
     name = f"<{named(settings.secret, message)}.passaparola@{settings.sender_email.rpartition('@')[2]}>"
     threads.answered(session, id_, text, int(message.partition("-")[0]), name, actor=actor, now=now)
     return message
+
+
+def typed(text: str) -> str:
+    """Words as they were typed, with one kind of line end: browsers send CR LF, other programs what they like."""
+    lines = LINE_ENDS.sub("\n", text.replace("\x00", "")).split("\n")
+    return "\n".join(line.rstrip() for line in lines).strip("\n")
+
+
+def paragraphs(text: str) -> list[list[dict[str, Any]]]:
+    """What a letter shows of it: paragraphs of pieces, each a line break, a link (`url` and `text`) or plain `text`."""
+    return [
+        [piece for n, line in enumerate(block.split("\n")) for piece in ([{"newline": True}] if n else []) + _pieces(line)]
+        for block in re.split(r"\n{2,}", text)
+    ]
+
+
+def _pieces(line: str) -> list[dict[str, Any]]:
+    """A line cut at its addresses. HTML swallows spaces that follow each other, so all but the last stay by name."""
+    found: list[dict[str, Any]] = []
+    at = 0
+    for link in _linkifier().match(line) or ():
+        if link.schema or link.text.startswith("www."):  # “Grazie.Se vuole” is no address, though .se is a country
+            found += [{"text": _spaced(line[at : link.index])}, {"url": link.url, "text": link.text}]
+            at = link.last_index
+    found.append({"text": _spaced(line[at:])})
+    return [piece for piece in found if piece["text"]]
+
+
+def _spaced(text: str) -> str:
+    return re.sub(" (?= )|^ ", "\u00a0", text.expandtabs(4))
+
+
+@cache
+def _linkifier() -> LinkifyIt:
+    return LinkifyIt().tlds(["[a-z]{2,63}"], True)  # of addresses and www. names; new ones come every year
+
+
+def _just_sent(session: Session, id_: int, text: str, now: datetime) -> int | None:
+    """The enrolment that carries the last word of the conversation, where that is ours, just said and the very same."""
+    turns = select(Turn).where(col(Turn.conversation_id) == id_).order_by(col(Turn.id).desc()).limit(1)
+    last = session.execute(turns).scalar()
+    same = last is not None and last.author and last.text == text and now - last.at < SAME_AGAIN
+    return last.enrolment_id if last and same else None
 
 
 def _in_thread(one: Conversation, replied_to: str) -> dict[str, str]:

@@ -47,7 +47,7 @@ def check_house(settings: Settings) -> list[str]:
     given = {
         "subject": "Re: …",
         "text": "…",
-        "paragraphs": ["…"],
+        "paragraphs": [[{"text": "…"}, {"newline": True}, {"url": "https://example.org", "text": "example.org"}]],
         "author": "Marta",
         "action_url": "https://example.org",
     }

@@ -75,7 +75,7 @@ def answered(
 ) -> Response:
     with store().write() as session:
         answer.answer(session, settings(), id_, text, actor=member.name, now=utc_now())
-        if close:
+        if close and threads.conversation_of(session, id_).state != "closed":
             answer.close(session, id_, actor=member.name, now=utc_now())
     return RedirectResponse(f"/console/inbox/{id_}", 303)
 
