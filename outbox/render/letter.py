@@ -15,6 +15,7 @@ from mjml import mjml2html
 
 from errors import BadContent
 from outbox.render.dialect import Dialect
+from outbox.render.loadable import refuse_unloadable
 from outbox.render.message import Wording
 from outbox.render.utm import with_utm
 
@@ -136,6 +137,7 @@ def compiled(wording: Wording, around: Wording, written: Wording | None, utm: di
         raise BadContent(f"this is not MJML: {error}", where) from None
     if lost := aside.lost(page):
         raise BadContent(f"{lost} can't stand inside a tag; use {{{{ a if condition else b }}}} there", where)
+    refuse_unloadable(page, wording, around)
     links = _Links(aside, utm)
     page = links.followed(page).replace("</body>", f"{PIXEL}</body>")
     text = aside.take(written.body) if written else _as_text(mjml, where)

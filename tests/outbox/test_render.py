@@ -1,5 +1,6 @@
 """Preview and send are one renderer; filling the skeleton gives byte for byte what a plain render gives."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -232,3 +233,57 @@ def test_another_picture_under_the_same_name_is_another_content(settings: Settin
     first = frozen(settings.home, "hello", "twitter", "hello", settings)["en"]
     (folder / "a.png").write_bytes(b"two")
     assert frozen(settings.home, "hello", "twitter", "hello", settings)["en"] != first
+
+
+LEADS_NOWHERE = {
+    '<mj-image src="candles.png" alt="x" />': "it is a file",
+    '<mj-image src="/media/candles.png" alt="x" />': "it is a file",
+    '<mj-image src="//cdn.example/candles.png" alt="x" />': "it lacks its https:",
+    '<mj-image src="cid:candles" alt="x" />': "letters bring no pictures along",
+    '<mj-image src="data:image/png;base64,iVBORw0KGgo=" alt="x" />': "letters bring no pictures along",
+    '<mj-image src="file:///home/anna/candles.png" alt="x" />': "file: leads nowhere",
+    '<mj-image src="http://localhost:8000/candles.png" alt="x" />': "only your own network knows",
+    '<mj-image src="http://192.168.1.10/candles.png" alt="x" />': "only your own network knows",
+    '<mj-image src="https:///candles.png" alt="x" />': "it lacks the name of a site",
+    '<mj-image src="" alt="x" />': "it is empty",
+    '<mj-text><img src="candles.png" alt="x" /></mj-text>': "it is a file",
+    '<mj-text><img src="https://shop.example/c.png" srcset="c2.png 2x" alt="x" /></mj-text>': "it is a file",
+    "<mj-text><div style=\"background:url('candles.png')\">x</div></mj-text>": "it is a file",
+    '<mj-text><a href="shop/candles">x</a></mj-text>': "no reader can follow",
+    '<mj-button href="javascript:alert(1)">x</mj-button>': "no reader can follow",
+}
+
+
+@pytest.mark.parametrize("body", LEADS_NOWHERE)
+def test_what_no_reader_can_load_or_follow_is_refused_with_its_line(body: str, settings: Settings) -> None:
+    path = settings.home / "templates" / "hello" / "email.mjml"
+    head, mark, rest = path.read_text().partition("<mj-column>")
+    path.write_text(f"{head}{mark}\n{body}\n{rest}")
+    with pytest.raises(BadContent, match=re.escape(LEADS_NOWHERE[body])) as refused:
+        freezer(settings)("hello", "email", "hello")
+    line = int(str(refused.value).partition("email.mjml:")[2].partition(":")[0])
+    assert body.partition('"')[0] in path.read_text().splitlines()[line - 1]
+    assert "https://…" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '<mj-image src="https://shop.example/candles.png?w=600&amp;h=300" alt="x" />',
+        '<mj-image src="{{ public_url }}/candles.png" alt="x" />',
+        '<mj-text><a href="#top">x</a> <a href="mailto:ciao@shop.example">y</a> <a href="tel:+39025550100">z</a></mj-text>',
+        '<mj-social><mj-social-element name="facebook" href="https://shop.example">Share</mj-social-element></mj-social>',
+    ],
+)
+def test_what_a_reader_can_load_goes_out(body: str, settings: Settings) -> None:
+    path = settings.home / "templates" / "hello" / "email.mjml"
+    head, mark, rest = path.read_text().partition("<mj-column>")
+    path.write_text(f"{head}{mark}\n{body}\n{rest}")
+    freezer(settings)("hello", "email", "hello")
+
+
+def test_a_letter_takes_no_media_in_its_front_matter(settings: Settings) -> None:
+    path = settings.home / "templates" / "hello" / "email.mjml"
+    path.write_text(path.read_text().replace("---\n", "---\nmedia: [{file: candles.png, alt: Three candles}]\n", 1))
+    with pytest.raises(BadContent, match="a letter carries no files"):
+        freezer(settings)("hello", "email", "hello")
