@@ -1,14 +1,15 @@
 """One person over many addresses and ids: certain matches become one by themselves, likely ones are proposed, every merge
 can be undone.
 
-What is certain: a shop's or a till's own number of a customer. An email address or a telephone may be a household's.
+What is certain: a shop's or a till's own number of a customer. Next an email address decides; a telephone or a handle is
+a household's or a team's as soon as it comes with another email, and only proposes.
 """
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
@@ -37,6 +38,7 @@ MOVED: dict[str, Any] = {
 # Whose word counts more, where two rows say different things: their own, then a shop's, then a file's.
 OWN = ("sign-up", "preferences", "survey", "form")
 QUIETLY: dict[str, Any] = {"synchronize_session": False}
+MOST_SHARE = 6  # more people than this with one telephone are an office, and no household
 
 
 def resolve(session: Session, contact_id: int) -> int:
@@ -63,6 +65,15 @@ def resolved(session: Session, contacts: Collection[int]) -> dict[int, int]:
     for contact, _ in session.execute(moved).all() if contacts else ():
         found[contact] = resolve(session, contact)
     return found
+
+
+def deciding(addresses: Mapping[str, str]) -> set[tuple[str, str]]:
+    """Of the addresses that somebody was named by in one breath those that say who it is: a shop's own number and an email
+    where there is either, else their handles, else their telephones."""
+    numbers = {pair for pair in addresses.items() if pair[0] not in media()}
+    emails = {pair for pair in addresses.items() if pair[0] == "email"}
+    handles = {pair for pair in addresses.items() if pair[0] != "phone"} - numbers - emails
+    return numbers | emails or handles or set(addresses.items())
 
 
 def met(
@@ -102,6 +113,16 @@ def propose(session: Session, one: int, other: int, score: float, reasons: list[
         one_id=first, other_id=second, score=round(score, 2), reasons=reasons, at=now, state="open", decided_by=""
     )
     return session.execute(row.returning(col(Proposal.id))).scalar() is not None
+
+
+def propose_shared(session: Session, one: int, other: int, medium: str, source: str, now: datetime) -> bool:
+    """Two people with one telephone or handle. False: it has been proposed, or so many share it that it is a switchboard's."""
+    mine = or_(col(Proposal.one_id) == other, col(Proposal.other_id) == other)
+    reason = f"{source} named one {medium} of both"
+    so_far = session.execute(select(col(Proposal.reasons)).where(mine)).scalars()
+    if sum(reason in reasons for reasons in so_far) >= MOST_SHARE:
+        return False
+    return propose(session, one, other, 0.8, [reason], now)
 
 
 def merge(

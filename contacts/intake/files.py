@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlmodel import Session, col
 
-from contacts import activity, events
+from contacts import activity, events, merging
 from contacts.audience.words import TRAITS, media
 from contacts.bulk import among, insert_many, little_garbage, numbers
 from contacts.identity import address_key
@@ -28,7 +28,8 @@ NAMED = (*TRAITS, "birthday")
 
 @dataclass
 class Tally:
-    """What an import did. `rows` is always new + changed + unchanged + rejected."""
+    """What an import did. `rows` is always new + changed + unchanged + rejected; `shared` of them name a telephone or a handle
+    that is somebody else's."""
 
     rows: int = 0
     new: int = 0
@@ -37,6 +38,7 @@ class Tally:
     rejected: int = 0
     consents: int = 0
     purchases: int = 0
+    shared: int = 0
     rejects: str = ""
 
 
@@ -132,6 +134,7 @@ class _Chunk:
         whose = [(person, self._contact(person, owners)) for person in people]
         self._update([(person, contact) for person, contact in whose if person.line != self.made_by.get(contact)])
         self._reach(whose, owners)
+        self._share(whose, owners)
         self._allow(whose)
         self._bought(whose)
         self.tally.unchanged += len(people) - len(self.touched)
@@ -149,21 +152,23 @@ class _Chunk:
         return found
 
     def _owner(self, person: Person, owners: dict[tuple[str, str], int]) -> int | None:
-        return next((owners[pair] for pair in person.addresses.items() if pair in owners), None)
+        return next((owners[pair] for pair in sorted(merging.deciding(person.addresses)) if pair in owners), None)
 
     def _add_new(self, people: list[Person], owners: dict[tuple[str, str], int]) -> None:
-        """Rows of one file that share an address are one person, whichever comes first."""
+        """Rows of one file that share an email are one person, whichever comes first; a telephone is the first row's, and
+        decides about those that have nothing else."""
         groups: dict[tuple[str, str], int] = {}
         fresh: list[Person] = []
         for person in people:
-            pairs = list(person.addresses.items())
-            if self._owner(person, owners) is not None or any(pair in groups for pair in pairs):
-                known = next((groups[pair] for pair in pairs if pair in groups), None)
-                if known is not None:
-                    groups |= {pair: known for pair in pairs if pair not in groups and pair not in owners}
-                continue
-            groups |= dict.fromkeys(pairs, len(fresh))
-            fresh.append(person)
+            deciding = sorted(merging.deciding(person.addresses))
+            known = next((groups[pair] for pair in deciding if pair in groups), None)
+            if known is None and self._owner(person, owners) is None:
+                known = len(fresh)
+                fresh.append(person)
+            if known is not None:
+                groups |= {
+                    pair: known for pair in person.addresses.items() if pair not in groups and pair not in owners
+                }
         ids = numbers(self.session, Contact, len(fresh))
         rows = [
             {
@@ -189,7 +194,7 @@ class _Chunk:
         return (
             owner
             if owner is not None
-            else next(self.made[pair] for pair in person.addresses.items() if pair in self.made)
+            else next(self.made[pair] for pair in sorted(merging.deciding(person.addresses)) if pair in self.made)
         )
 
     def _update(self, whose: list[Whose]) -> None:
@@ -222,6 +227,7 @@ class _Chunk:
                 if pair not in owners and pair not in wanted:
                     wanted[pair] = (contact, person.line)
                     self.touched.add(person.line)
+        self.reached = {pair: contact for pair, (contact, _) in wanted.items()}
         if not wanted:
             return
         old = {contact for contact, _ in wanted.values()} - self.made_by.keys()
@@ -245,6 +251,16 @@ class _Chunk:
                 }
             )
         insert_many(self.session, Address, rows)
+
+    def _share(self, whose: list[Whose], owners: dict[tuple[str, str], int]) -> None:
+        """A telephone that is somebody else's already stays theirs; whether the two are one person, somebody decides."""
+        for person, contact in whose:
+            for pair in person.addresses.items():
+                other = owners.get(pair, self.reached.get(pair, contact))
+                if other != contact and pair not in merging.deciding(person.addresses):
+                    source = f"the file {self.plan.path.name}"
+                    self.tally.shared += 1
+                    merging.propose_shared(self.session, contact, other, pair[0], source, self.now)
 
     def _allow(self, whose: list[Whose]) -> None:
         """A yes in a file is written where nothing was said before, or where it is dated later than what was."""

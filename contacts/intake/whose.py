@@ -92,7 +92,7 @@ class Whose:
         ours = self._ours({one.said.message for one in told if one.said.message})
         for one in told:
             one.ours, of_message = ours.get(one.said.message, (None, None))
-            owned = {owners[pair] for pair in one.addresses.items() if pair in owners}
+            owned = {owners[pair] for pair in merging.deciding(one.addresses) if pair in owners}
             if feedback.is_feedback(one.said):
                 self._of_feedback(one, owned, of_message)
             else:
@@ -136,6 +136,7 @@ class Whose:
         if one.contact is not None and not known_by_thread:
             # Who answers from another address is still who was written to, but a forwarded letter makes no alias.
             self._reach(one, owners)
+            self._share(one, owners)
             self._know(one)
         if of_message != one.contact:
             one.ours = None
@@ -223,6 +224,14 @@ class Whose:
             self.session.add(Address(medium=medium, value=value, contact_id=one.contact, rank=rank, key=key))
             self.session.flush()
             owners[medium, value] = one.contact
+
+    def _share(self, one: Told, owners: dict[tuple[str, str], int]) -> None:
+        """A telephone that is somebody else's too may be a household's: whether they are one person, somebody decides."""
+        assert one.contact is not None
+        for pair in one.addresses.items():
+            other = merging.resolve(self.session, owners[pair])
+            if other != one.contact and pair not in merging.deciding(one.addresses):
+                merging.propose_shared(self.session, one.contact, other, pair[0], one.row.source, self.now)
 
     def _know(self, one: Told) -> None:
         """A shop fills in what we do not know of a person; it does not overwrite what they told us."""

@@ -13,7 +13,7 @@ from contacts.audience import Question
 from contacts.identity import normalised
 from contacts.intake.files import Import, Tally
 from contacts.mapping import Mapping, guessed
-from contacts.models import Address, Audit, Consent, Contact, Event
+from contacts.models import Address, Audit, Consent, Contact, Event, Proposal
 from contacts.store import Store
 from contacts.tables import neutral, opened
 from errors import BadContent
@@ -206,7 +206,7 @@ def test_purchases_make_people_and_are_counted_once(store: Store, settings: Sett
     assert (tally.new, tally.purchases, tally.rejected) == (1, 2, 1)
     imported(store, settings, path)
     with store.read() as session:
-        words = audience.catalogue(session, settings.home, "EUR")
+        words = audience.catalogue(session, settings)
         assert audience.count(session, Question.of("ordered exactly 2 times and spent at least 1247", words), NOW) == 1
         assert audience.count(session, Question.of("consents to newsletter", words), NOW) == 0
 
@@ -220,12 +220,62 @@ def test_two_rows_with_one_address_are_one_person_and_a_taken_address_stays_wher
     )
     imported(store, settings, path)
     with store.read() as session:
-        assert session.execute(select(func.count()).select_from(Contact)).scalar_one() == 1
-        assert sorted(session.execute(select(Address.value)).scalars()) == [
-            "+393331234567",
-            "a@example.org",
-            "b@example.org",
+        owners = dict(session.execute(select(Address.value, Address.contact_id)).all())
+        anna, bea = owners["a@example.org"], owners["b@example.org"]
+        assert owners == {"a@example.org": anna, "+393331234567": anna, "b@example.org": bea}
+        assert [p.first_name for p in (session.get_one(Contact, anna), session.get_one(Contact, bea))] == [
+            "Anna",
+            "Bea",
         ]
+        assert session.execute(select(Proposal.one_id, Proposal.other_id)).all() == [(anna, bea)]
+
+
+@pytest.mark.parametrize("rows", [200, 3000])
+def test_a_file_of_people_who_share_a_phone_is_as_many_people(
+    rows: int, store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "office.csv"
+    lines = [f"reader{n}@example.org,+39 02 5550100,Reader{n}" for n in range(rows)]
+    path.write_text("\n".join(["email,phone,first_name", *lines]) + "\n")
+    for tally in (imported(store, settings, path), imported(store, settings, path)):
+        assert tally.shared == rows - 1
+    assert (tally.new, tally.unchanged) == (0, rows)
+    with store.read() as session:
+        people = session.execute(
+            select(Contact.first_name, Address.value)
+            .join(Address, Address.contact_id == Contact.id)
+            .where(Address.medium == "email")
+        ).all()
+        assert {name.lower() + "@example.org" for name, _ in people} == {email for _, email in people}
+        assert len(people) == rows
+        assert session.execute(select(func.count()).select_from(Proposal)).scalar_one() <= 6
+
+
+def test_the_same_person_is_known_by_what_decides(store: Store, settings: Settings, tmp_path: Path) -> None:
+    """An email before a handle, a handle before a telephone; each alone is enough where there is nothing else."""
+    path = tmp_path / "people.csv"
+    path.write_text(
+        "email,twitter,phone,first_name\n"
+        "anna@example.org,anna_b,+393331234567,Anna\n"  # new
+        "anna@example.org,,+393337654321,\n"  # Anna, another phone
+        "ben@example.org,anna_b,,Ben\n"  # another email: Ben, who writes for her handle
+        ",anna_b,+393330000000,\n"  # the handle alone: Anna
+        ",,+393331234567,\n"  # the phone alone: Anna
+        ",carla,+393331234567,Carla\n"  # another handle on her phone: Carla
+    )
+    tally = imported(store, settings, path)
+    with store.read() as session:
+        owners: dict[str, set[str]] = {}
+        for name, value in session.execute(
+            select(Contact.first_name, Address.value).join(Address, Address.contact_id == Contact.id)
+        ):
+            owners.setdefault(name, set()).add(value)
+    assert owners == {
+        "Anna": {"anna@example.org", "anna_b", "+393331234567", "+393337654321", "+393330000000"},
+        "Ben": {"ben@example.org"},
+        "Carla": {"carla"},
+    }
+    assert tally.new == 3
 
 
 def test_an_import_leaves_an_audit_row(store: Store, settings: Settings, tmp_path: Path) -> None:

@@ -218,6 +218,33 @@ def test_a_shops_own_number_makes_two_rows_one_and_a_shared_telephone_only_a_pro
         assert merging.resolve(session, row.merged_id) == row.kept_id
 
 
+def test_an_order_with_a_known_phone_and_another_email_thanks_the_buyer(store: Store, settings: Settings) -> None:
+    def ordered(n: int, first_name: str, **addresses: str) -> int:
+        body = {
+            "event": "Order Completed", "timestamp": NOW.isoformat(), "messageId": f"{n}", "addresses": addresses,
+            "traits": {"first_name": first_name}, "properties": {"order_id": f"{n}"},
+        }  # fmt: skip
+        with store.write() as session:
+            raw.keep(session, "events", f"{n}", {"webhook-id": f"{n}"}, json.dumps(body).encode(), NOW)
+        apply.apply(store, settings, NOW)
+        with store.read() as session:
+            return session.execute(select(col(Event.contact_id)).where(col(Event.source_id) == f"{n}")).scalar_one()
+
+    luca = ordered(1, "Luca", email="luca@example.org", phone="+393331234567")
+    paola = ordered(2, "Paola", email="paola@example.org", phone="+393331234567")
+    with store.read() as session:
+        assert session.get_one(Contact, paola).first_name == "Paola"
+        own = select(col(Address.value)).where(col(Address.contact_id) == paola)
+        assert list(session.execute(own).scalars()) == ["paola@example.org"]
+        assert session.execute(select(col(Proposal.one_id), col(Proposal.other_id))).all() == [(luca, paola)]
+    # A shop's number of hers and the shared phone: it is her, and nobody is merged by the phone.
+    assert ordered(3, "Paola", till="card-9", email="paola@example.org", phone="+393331234567") == paola
+    assert ordered(4, "Paola", till="card-9", phone="+393331234567") == paola
+    assert ordered(5, "Luca", phone="+393331234567") == luca
+    with store.read() as session:
+        assert session.execute(select(Merge)).first() is None
+
+
 @pytest.mark.parametrize(
     ("other", "enough"),
     [
