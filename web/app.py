@@ -1,6 +1,7 @@
 """Builds the application: one router per file."""
 
 import time
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -51,7 +52,10 @@ async def away(request: Request, error: DBAPIError) -> Response:
 
 @app.exception_handler(Outside)
 async def to_the_door(request: Request, error: Outside) -> Response:
-    return RedirectResponse("/console/login", 303) if request.method == "GET" else Response("Log in first.", 401)
+    if request.method != "GET":
+        return Response("Log in first.", 401)
+    asked = "" if request.url.path.startswith("/console") else f"?next={quote(request.url.path)}"
+    return RedirectResponse(f"/console/login{asked}", 303)
 
 
 @app.exception_handler(Forbidden)

@@ -1,6 +1,7 @@
 """The local mailbox as a mail client and a timeline would show it, and previews of what is not sent yet.
 
-For the operator's own browser: it answers only to this machine, because it shows what contacts were written.
+Open to the operator's own browser on this machine, where nobody may have a login yet; to everyone else it stands behind
+the console's, because it shows what contacts were written.
 """
 
 import email
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
-from fastapi.responses import FileResponse, HTMLResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 import channels
 from channels import speaking
@@ -20,7 +21,8 @@ from outbox.render.cast import CAST
 from outbox.render.check import sample_values
 from outbox.render.frozen import frozen, house_constants, ready
 from settings import settings
-from web.visitors import pages
+from web.console.entry import reads
+from web.visitors import lost, pages
 
 router = APIRouter()
 SHOWN, LATEST = 50, 8
@@ -35,9 +37,10 @@ def here(request: Request) -> bool:
     return bool(own and named and "x-forwarded-for" not in request.headers)
 
 
-def _local_only(request: Request) -> None:
+def _let_in(request: Request) -> None:
+    """Raises Outside, Forbidden: who asks is not on this machine, and not in the console."""
     if not here(request):
-        raise HTTPException(404)
+        reads("reader")(request)
 
 
 def _files(medium: str) -> list[Path]:
@@ -53,10 +56,15 @@ def _read(path: Path) -> EmailMessage:
 
 
 @router.get("/")
+def door(request: Request) -> Response:
+    """Who comes to the bare address of the house is told nothing; on this machine it is where one begins."""
+    return RedirectResponse("/mailbox") if here(request) else lost(request)
+
+
 @router.get("/mailbox")
 def inbox(request: Request, page: int = 0) -> Response:
     """Letters left, posts right."""
-    _local_only(request)
+    _let_in(request)
     files = _files("email")
     letters = []
     for path in files[page * SHOWN : (page + 1) * SHOWN]:
@@ -82,7 +90,7 @@ def inbox(request: Request, page: int = 0) -> Response:
 @router.get("/timeline")
 def timeline(request: Request) -> Response:
     """Every network side by side, each post as it would look there."""
-    _local_only(request)
+    _let_in(request)
     posts = _posts()
     media = sorted({post["medium"] for post in posts}, key=lambda medium: channels.look(medium).title.lower())
     walls = [(channels.look(medium), [post for post in posts if post["medium"] == medium]) for medium in media]
@@ -127,7 +135,7 @@ def _letter(name: str) -> Path:
 
 @router.get("/mailbox/{name}")
 def letter(request: Request, name: str) -> Response:
-    _local_only(request)
+    _let_in(request)
     message = _read(_letter(name))
     text = message.get_body(("plain",))
     heads = [(key, str(value)) for key, value in message.items() if key not in ("MIME-Version", "Content-Type")]
@@ -140,7 +148,7 @@ def letter(request: Request, name: str) -> Response:
 @router.get("/mailbox/{name}/html")
 def letter_html(request: Request, name: str) -> Response:
     """The letter itself, for a sandboxed frame: no scripts, whatever a contact's name holds."""
-    _local_only(request)
+    _let_in(request)
     body = _read(_letter(name)).get_body(("html",))
     return HTMLResponse(body.get_content() if body else "", headers={"Content-Security-Policy": LETTER})
 
@@ -148,7 +156,7 @@ def letter_html(request: Request, name: str) -> Response:
 @router.get("/media/{path:path}")
 def media(request: Request, path: str) -> Response:
     """A picture of a template folder."""
-    _local_only(request)
+    _let_in(request)
     root = (settings().home / "templates").resolve()
     file = (settings().home / path).resolve()
     kind = mimetypes.guess_type(file.name)[0] or ""
@@ -164,7 +172,7 @@ def media(request: Request, path: str) -> Response:
 @router.get("/preview/{campaign}/{message:path}/{medium}/{locale}")
 def preview(request: Request, campaign: str, message: str, medium: str, locale: str) -> Response:
     """A wording as one of the cast would see it, by the renderer that sends."""
-    _local_only(request)
+    _let_in(request)
     own = settings()
     wordings = frozen(own.home, message, medium, campaign, own)
     if locale not in wordings:

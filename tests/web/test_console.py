@@ -14,7 +14,7 @@ from channels.hearing import Said
 from contacts import consent, staff, troubles
 from contacts.conversations import threads
 from contacts.conversations.threads import Spoken
-from contacts.models import Conversation, Event, Merge, Proposal, Staff, Turn
+from contacts.models import Conversation, Enrolment, Event, Merge, Proposal, Staff, Turn
 from contacts.store import Store
 from settings import Settings
 from tests.conftest import NOW, fresh
@@ -189,7 +189,7 @@ def test_a_cookie_cannot_be_made_up(console: TestClient) -> None:
     value = console.cookies["passaparola_console"]
     for wrong in (value[:-2], "eyJOYW1l" + value[8:], "", "x.y.z"):
         console.cookies.clear()
-        console.cookies.set("passaparola_console", wrong, path="/console")
+        console.cookies.set("passaparola_console", wrong, path="/")
         assert console.get("/console/inbox").status_code == 303
 
 
@@ -222,6 +222,52 @@ def test_an_answer_goes_out_in_the_thread_and_closing_lets_go_of_what_was_held(
         if "To: Alice Rossi <alice@example.org>" in path.read_text()
     ]
     assert len(held) == 2  # the answer, and the newsletter that had waited for it
+
+
+@pytest.mark.parametrize(
+    "url", ["/preview/hello/hello/email/en", "/timeline", "/mailbox", "/preview/hello/hello/email/en?x=//evil.example"]
+)
+def test_an_approver_s_link_opens_after_the_login(url: str, console: TestClient) -> None:
+    """In production: asked by the public name, from anywhere."""
+    console.cookies.clear()
+    asked = console.get(url).headers["location"]
+    assert asked.startswith("/console/login?next=/")
+    form = console.get(asked).text
+    back = form.partition('name="next" value="')[2].partition('"')[0]
+    given = {"name": "reader", "password": PASSWORD, "next": back}
+    assert console.post("/console/login", data=given).headers["location"] == url.partition("?")[0]
+    assert console.get(url).status_code == 200
+    cookie = next(c for c in console.cookies.jar if c.name == "passaparola_console")
+    assert (cookie.path, cookie.secure, cookie.get_nonstandard_attr("SameSite")) == ("/", True, "lax")
+
+
+@pytest.mark.parametrize(
+    "next_",
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "/mailbox/../../u/x",
+        "/u/token",
+        "javascript:x",
+        "/console//evil",
+    ],
+)
+def test_the_login_leads_nowhere_else(next_: str, console: TestClient) -> None:
+    given = {"name": "reader", "password": PASSWORD, "next": next_}
+    assert console.post("/console/login", data=given).headers["location"] == "/console/inbox"
+
+
+def test_a_report_opens_on_a_bad_list(console: TestClient, store: Store) -> None:
+    with store.write() as session:
+        for n, (contact, enrolment) in enumerate(session.execute(select(col(Enrolment.contact_id), col(Enrolment.id)))):
+            session.add(
+                Event(contact_id=contact, kind="bounced", at=NOW, received_at=NOW, source="t", source_id=f"b{n}", medium="email",
+                      properties={}, enrolment_id=enrolment, step=0)
+            )  # fmt: skip
+    enter(console)
+    assert console.get("/console/campaigns/hello").status_code == 200
+    assert console.get("/console/campaigns/hello/json").json()["rates"]["email"]["bounced"][0] == 1.0
 
 
 def test_two_rows_become_one_person_and_two_again(console: TestClient, store: Store) -> None:

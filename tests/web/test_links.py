@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import suppress
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -66,7 +67,7 @@ def test_a_click_goes_where_the_frozen_content_says_and_is_an_event(
         answer.headers["location"] == "https://shop.example/spring?utm_source=email&utm_medium=email&utm_campaign=hello"
     )
     with store.read() as session:
-        words = audience.catalogue(session, settings.home, "EUR")
+        words = audience.catalogue(session, settings)
         assert audience.count(session, Question.of("clicked within 1 day", words), NOW.replace(year=2027)) == 0
         assert audience.count(session, Question.of("clicked", words), NOW) == 1
 
@@ -110,10 +111,15 @@ def test_no_page_runs_a_script(web: TestClient, links: Links) -> None:
         assert "script-src" not in policy
 
 
-def test_the_mailbox_answers_to_this_machine_only(web: TestClient) -> None:
-    assert web.get("/mailbox").status_code == 200
-    assert web.get("/mailbox", headers={"X-Forwarded-For": "203.0.113.9"}).status_code == 404
-    assert web.get("/mailbox", headers={"Host": "evil.example"}).status_code == 404
+@pytest.mark.parametrize(
+    "url", ["/mailbox", "/mailbox/1-0-email,1", "/timeline", "/preview/hello/hello/email/en", "/media/x.png"]
+)
+def test_the_mailbox_is_open_to_this_machine_only(url: str, web: TestClient) -> None:
+    assert web.get(url).status_code in (200, 404)
+    for elsewhere in ({"X-Forwarded-For": "203.0.113.9"}, {"Host": "evil.example"}):
+        answer = web.get(url, headers=elsewhere)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/console/login?next={quote(url)}")
+    assert web.get("/", headers={"Host": "shop.example"}).status_code == 404
 
 
 @pytest.mark.parametrize("name", ["../../store.db", "..%2f..%2fstore.db", "%2e%2e/x", "x\x00"])

@@ -81,9 +81,7 @@ def test_a_friend_who_comes_is_led_on_and_counts_for_who_passed_it_on(
     assert told(store) == [("friend_visited", False), ("friend_visited", True)]
     with store.read() as session:
         assert session.get(Activity, (1, "friend_visited")).count == 1  # type: ignore[union-attr]
-        question = Question.of(
-            "friend_visited at least 1 times within 7 days", audience.catalogue(session, settings.home, "EUR")
-        )
+        question = Question.of("friend_visited at least 1 times within 7 days", audience.catalogue(session, settings))
         assert audience.count(session, question, utc_now()) == 1
 
 
