@@ -17,7 +17,7 @@ def tell(store: Store, settings: Settings) -> int:
     """Whatever stands in the way and nobody was told of yet. Returns how many sentences; without an address they are logged."""
     with store.read() as session:
         fresh = troubles.untold(session)
-    sentences = [troubles.sentence(one) for one in fresh]
+    sentences = [troubles.sentence(one, settings.time_zone) for one in fresh]
     if not sentences:
         return 0
     for sentence in sentences:

@@ -13,7 +13,7 @@ from cli_channels import channels
 from cli_contacts import contacts
 from cli_intake import intake
 from cli_store import database, doctor
-from cli_voice import AsJson, actor, contact_id, err, group, house_now, now, opened, out, plain, say, table
+from cli_voice import AsJson, actor, at_home, contact_id, err, group, house_now, now, opened, out, plain, say, table
 from errors import NotAllowed, PassaparolaError
 
 app = group("Campaigns that talk and listen.", add_completion=False, pretty_exceptions_enable=False)
@@ -118,6 +118,8 @@ def import_(
             f"{tally.rows:,} rows: {tally.new:,} new, {tally.changed:,} changed, {tally.unchanged:,} as they were, "
             f"{tally.rejected:,} not taken; {tally.consents:,} consents, {tally.purchases:,} purchases."
         )
+        if tally.shared:
+            out.print(f"{tally.shared:,} rows name a telephone or a handle that is somebody else's; it stays theirs.")
         if tally.rejects:
             out.print(f"What was not taken, and why: {tally.rejects}")
         if not tally.consents and not tally.unchanged:
@@ -135,7 +137,7 @@ def audience_count(
 
     own, store = opened()
     with store.read() as session:
-        asked = audience.Question.of(question, audience.catalogue(session, own.home, own.currency))
+        asked = audience.Question.of(question, audience.catalogue(session, own))
         found = audience.count(session, asked, house_now(own))
     say(as_json, {"audience": question, "count": found}, lambda: out.print(f"{found:,}"))
 
@@ -149,7 +151,7 @@ def audience_sample(
 
     own, store = opened()
     with store.read() as session:
-        asked = audience.Question.of(question, audience.catalogue(session, own.home, own.currency))
+        asked = audience.Question.of(question, audience.catalogue(session, own))
         people = audience.sample(session, asked, house_now(own), size)
         rows = [
             {
@@ -175,7 +177,7 @@ def audience_explain(
 
     own, store = opened()
     with store.read() as session:
-        asked = audience.Question.of(question, audience.catalogue(session, own.home, own.currency))
+        asked = audience.Question.of(question, audience.catalogue(session, own))
         verdicts = audience.explain(session, asked, contact_id(session, contact), house_now(own))
 
     def shown() -> None:
@@ -269,12 +271,12 @@ def why(contact: str, campaign: str, as_json: AsJson = False) -> None:
         launch_id = int(campaign) if campaign.isdigit() else ledger.latest(session, campaign)
         launch = session.get(Launch, launch_id)
         assert launch is not None
-        words = audience.catalogue(session, own.home, own.currency)
+        words = audience.catalogue(session, own)
         asked = launch.content["audience"]
         verdicts = (
             audience.explain(session, audience.Question.of(asked, words), person, launch.created_at) if asked else []
         )
-        told = ledger.story(session, launch_id, person)
+        told = ledger.story(session, launch_id, person, own.time_zone)
     data = {
         "contact": person, "launch": launch_id,
         "audience": [vars(verdict) for verdict in verdicts],
@@ -287,7 +289,7 @@ def why(contact: str, campaign: str, as_json: AsJson = False) -> None:
             mark = "[green]✓[/green]" if verdict.holds else "[red]✗[/red]"
             out.print(f"  {'  ' * verdict.depth}{mark} {plain(verdict.text)}")
         for at, what in told.sentences:
-            out.print(f"  {at:%Y-%m-%d %H:%M:%S}  {plain(what)}" if at else f"  {'':19}  {plain(what)}")
+            out.print(f"  {at_home(own, at, seconds=True)}  {plain(what)}" if at else f"  {'':19}  {plain(what)}")
 
     say(as_json, data, shown)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli_voice import AsJson, actor, err, group, house_now, now, opened, out, plain, say, table
+from cli_voice import AsJson, actor, at_home, err, group, house_now, now, opened, out, plain, say, table
 from errors import NotAllowed, PassaparolaError, Unknown
 
 campaigns = group("Preview, rehearse, send and stop campaigns.")
@@ -126,7 +126,7 @@ def campaign_status(name: str, as_json: AsJson = False) -> None:
     """Who is where: under way at which step, ended how, held out; for every launch that is not over."""
     from journeys.status import launches, status
 
-    _, store = opened()
+    own, store = opened()
     with store.read() as session:
         found = [status(session, launch) for launch in launches(session, name)]
     if not found:
@@ -140,8 +140,8 @@ def campaign_status(name: str, as_json: AsJson = False) -> None:
             out.print(f"  {one.entered:,} entered: {one.under_way:,} under way{ended}; {one.held_out:,} held out")
             out.print(f"  goal: {one.goal:,} of those written to, {one.goal_of_held_out:,} of those held out")
             for step in one.steps:
-                due = f"{step['earliest']:%Y-%m-%d %H:%M}" if step["earliest"] else ""
-                out.print(f"  {step['people']:,} at step {step['step']}, {step['next']}; the next at {due} UTC")
+                due = at_home(own, step["earliest"]) if step["earliest"] else ""
+                out.print(f"  {step['people']:,} at step {step['step']}, {step['next']}; the next at {due}")
 
     say(as_json, [vars(one) for one in found], shown)
 
@@ -247,7 +247,9 @@ def outcome_of(came: Any) -> None:
                 for name, rate in rates.items()
                 if getattr(counts, name)
             )
-            arrived = f"{counts.delivered:,} delivered" if counts.delivery_is_told else "delivered: unknown, nobody tells"
+            arrived = (
+                f"{counts.delivered:,} delivered" if counts.delivery_is_told else "delivered: unknown, nobody tells"
+            )
             out.print(f"  {medium}: {arrived}" + (f", {shares}" if shares else ""))
             if counts.machine_opened or counts.machine_clicked:
                 out.print(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli_voice import AsJson, actor, group, now, opened, out, plain, say, table
+from cli_voice import AsJson, actor, at_home, group, now, opened, out, plain, say, table
 from errors import NotAllowed
 
 inbox = group("What people say to us: see it, answer it, close it.")
@@ -22,7 +22,7 @@ def inbox_list(
 
     from contacts.models import Conversation
 
-    _, store = opened()
+    own, store = opened()
     chosen = select(Conversation).order_by(
         col(Conversation.priority).desc(), col(Conversation.due_at), col(Conversation.id)
     )
@@ -30,7 +30,7 @@ def inbox_list(
         found = session.exec(chosen if everything else chosen.where(col(Conversation.state) != "closed")).all()
         rows = [
             {"id": c.id, "contact": c.contact_id, "by": c.medium, "state": c.state, "kind": c.kind, "topic": c.topic, "priority": c.priority,
-             "team": c.team, "answer until": f"{c.due_at:%Y-%m-%d %H:%M}" if c.due_at else None, "subject": c.subject[:50]}
+             "team": c.team, "answer until": at_home(own, c.due_at) if c.due_at else None, "subject": c.subject[:50]}
             for c in found[:200]
         ]  # fmt: skip
     say(as_json, rows, lambda: table(rows))
@@ -44,7 +44,7 @@ def inbox_show(conversation: int, as_json: AsJson = False) -> None:
     from contacts.conversations import threads
     from contacts.models import Turn
 
-    _, store = opened()
+    own, store = opened()
     with store.read() as session:
         one = threads.conversation_of(session, conversation)
         turns = session.exec(
@@ -58,7 +58,7 @@ def inbox_show(conversation: int, as_json: AsJson = False) -> None:
     def shown() -> None:
         out.print(f"{plain(one.subject)} ({one.kind}, {one.state}), contact {one.contact_id} by {one.medium}")
         for turn in turns:
-            out.print(f"[bold]{plain(turn.author) or 'they'}[/bold] {turn.at:%Y-%m-%d %H:%M}\n{plain(turn.text)}\n")
+            out.print(f"[bold]{plain(turn.author) or 'they'}[/bold] {at_home(own, turn.at)}\n{plain(turn.text)}\n")
 
     say(as_json, data, shown)
 

@@ -16,9 +16,9 @@ def channel_list(as_json: AsJson = False) -> None:
 
     from contacts import troubles
 
-    _, store = opened()
+    own, store = opened()
     with store.read() as session:
-        rows = [asdict(one) for one in troubles.overview(session)]
+        rows = [asdict(one) for one in troubles.overview(session, own.time_zone)]
     say(as_json, rows, lambda: table(rows))
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli_voice import AsJson, actor, group, now, opened, out, plain, say, table
+from cli_voice import AsJson, actor, at_home, group, now, opened, out, plain, say, table
 from errors import Unknown
 
 intake = group("What came in from shops and apps: counted, shown, played again.")
@@ -18,14 +18,14 @@ def intake_status(as_json: AsJson = False) -> None:
     """What came in by which source, what became of it, and what was not understood."""
     from contacts.intake import raw
 
-    _, store = opened()
+    own, store = opened()
     with store.read() as session:
         found = raw.standing(session)
 
     def shown() -> None:
         table([{"source": source, **states} for source, states in _square(found.sources).items()])
         for odd in found.odd:
-            out.print(f"  {odd['id']}  {odd['received_at']:%Y-%m-%d %H:%M}  {odd['source']}: {plain(odd['problem'])}")
+            out.print(f"  {odd['id']}  {at_home(own, odd['received_at'])}  {odd['source']}: {plain(odd['problem'])}")
 
     say(as_json, vars(found), shown)
 

@@ -69,6 +69,13 @@ def house_now(own: Any) -> datetime:
     return datetime.now(ZoneInfo(own.time_zone))
 
 
+def at_home(own: Any, at: datetime, *, seconds: bool = False) -> str:
+    """On the house's clock, as everything that people read here."""
+    from contacts import clock
+
+    return clock.shown(at, own.time_zone, "%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
+
+
 def contact_id(session: Any, said: str) -> int:
     from sqlmodel import col, select
 

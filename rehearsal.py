@@ -390,7 +390,7 @@ def _copy(store: Store, settings: Settings, copy: Store, contacts: str, now: dat
     with store.read() as source:
         chosen: ColumnElement[bool] | None = None
         if contacts:
-            words = audience.catalogue(source, settings.home, settings.currency)
+            words = audience.catalogue(source, settings)
             chosen = Question.of(contacts, words).members(now)
             if audience.count(source, Question.of(contacts, words), now) == 0:
                 raise NotAllowed(f"Nobody is in “{contacts}”; there is nothing to rehearse.")

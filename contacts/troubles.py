@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 import channels
+from contacts import clock
 from contacts.models import Listened, Rest, Trouble
 from contacts.store import audit, insert_new
 from errors import Misconfigured, Unknown
@@ -74,9 +75,10 @@ def told(session: Session, those: Iterable[Trouble], now: datetime) -> None:
             known.told_at = now
 
 
-def sentence(trouble: Trouble) -> str:
+def sentence(trouble: Trouble, zone: str) -> str:
+    """`zone` is the house's."""
     what = "is paused" if trouble.way == "speaking" else "hears nothing"
-    return f"{trouble.channel} {what} since {trouble.since:%d %B, %H:%M} UTC: {trouble.reason}"
+    return f"{trouble.channel} {what} since {clock.shown(trouble.since, zone, '%d %B, %H:%M')}: {trouble.reason}"
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Voice:
     paused: bool
 
 
-def overview(session: Session) -> list[Voice]:
+def overview(session: Session, zone: str) -> list[Voice]:
     """Every file of channels/, the paused ones first."""
     wrong = {(one.channel, one.way): one for one in standing(session)}
     looked = {one.source: one for one in session.execute(select(Listened)).scalars()}
@@ -99,7 +101,7 @@ def overview(session: Session) -> list[Voice]:
         title = channels.get(name).look.title if name in channels.names() else name.replace("_", " ")
         speaks = (_said(wrong.get((name, "speaking"))) or _speaks(name)) if name in channels.names() else ""
         listens = (
-            (_said(wrong.get((name, "listening"))) or _listens(name, looked.get(name)))
+            (_said(wrong.get((name, "listening"))) or _listens(name, looked.get(name), zone))
             if name in channels.ears()
             else ""
         )
@@ -121,9 +123,9 @@ def _speaks(name: str) -> str:
     return "yes"
 
 
-def _listens(name: str, looked: Listened | None) -> str:
+def _listens(name: str, looked: Listened | None, zone: str) -> str:
     if name not in channels.polls():
         return "when told"
     if looked is None:
         return "never looked"
-    return f"{looked.problem or 'looked'} ({looked.at:%d %B, %H:%M} UTC)"
+    return f"{looked.problem or 'looked'} ({clock.shown(looked.at, zone, '%d %B, %H:%M')})"

@@ -34,7 +34,7 @@ async def drained(store: Store, own: Settings, launch_id: int | None = None, pat
         get_run_logger().info("%s messages: %s", count, outcome)
     with store.read() as session:
         for trouble in troubles.standing(session):
-            get_run_logger().warning(troubles.sentence(trouble))
+            get_run_logger().warning(troubles.sentence(trouble, own.time_zone))
 
 
 @flow(name="deliver-outbox")

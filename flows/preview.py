@@ -46,7 +46,7 @@ async def preview_audience(who: Audience) -> None:
     own, store = opened()
     asked = who.question.strip() or who.name.value  # type: ignore[attr-defined]
     with store.read() as session:
-        question = Question.of(asked, audience.catalogue(session, own.home, own.currency))
+        question = Question.of(asked, audience.catalogue(session, own))
         count = audience.count(session, question, house_now(own))
         parts = [
             (part.text, audience.count(session, Question("", part, question.catalogue), house_now(own)))

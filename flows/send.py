@@ -2,17 +2,17 @@
 
 import asyncio
 from datetime import datetime, timedelta
-from typing import Literal
-from zoneinfo import ZoneInfo
+from typing import Annotated, Any, Literal
 
 from prefect import flow, get_run_logger
 from prefect.flow_runs import asuspend_flow_run
 from prefect.input import RunInput
 from prefect.runtime import flow_run
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from pydantic.config import JsonDict
 
 import street
+from contacts import clock
 from contacts.models import Launch
 from contacts.store import utc_now
 from errors import NotAllowed
@@ -24,7 +24,7 @@ from flows.report import reported
 from journeys import launch
 from outbox.preview import Preview
 from outbox.render.frozen import freezer
-from settings import settings
+from settings import Settings, settings
 
 APPROVAL_WAITS = timedelta(days=3)
 
@@ -34,10 +34,9 @@ def _place(position: int) -> JsonDict:
     return {"position": position}
 
 
-def _tomorrow_morning() -> datetime:
-    """In the form when it was deployed; a time that has passed means now."""
-    today = datetime.now(ZoneInfo(settings().time_zone))
-    return (today + timedelta(days=1)).replace(hour=9, minute=0, second=0, microsecond=0)
+def _as_words(said: Any) -> Any:
+    """A program may send an instant; what stands in the form are words."""
+    return said.isoformat() if isinstance(said, datetime) else said
 
 
 class Sending(BaseModel):
@@ -60,8 +59,13 @@ class Sending(BaseModel):
         description="Quiet hours and a campaign's own limits still count.",
         json_schema_extra=_place(2),
     )
-    at: datetime = Field(
-        _tomorrow_morning(), title="Time", description="Only for “at the time below”.", json_schema_extra=_place(3)
+    # Words, and no picker: a picker opens on UTC, and a date in the form would be the one of the day it was deployed.
+    at: Annotated[str, BeforeValidator(_as_words)] = Field(
+        "tomorrow 09:00",
+        title="Time",
+        description=f"Only for “at the time below”, on the clock of {settings().time_zone}: tomorrow 09:00, Saturday 10:00, 2026-11-28 09:00.",
+        max_length=60,
+        json_schema_extra=_place(3),
     )
     comment: str = Field(
         "",
@@ -89,6 +93,7 @@ async def send_campaign(send: Sending) -> None:
     """
     log, (own, store) = get_run_logger(), opened()
     name = send.campaign.value  # type: ignore[attr-defined]
+    due = _due(send, utc_now(), own.time_zone)
     seen = await show(name)
     log.info("%s in the audience, %s would get it", seen.enrolled, seen.sendable)
     if send.dry_run:
@@ -97,7 +102,7 @@ async def send_campaign(send: Sending) -> None:
     freeze = freezer(own)
     prepared = await asyncio.to_thread(
         launch.prepare, store, own, name, freeze,
-        actor="prefect", now=house_now(own), due_at=_due(send, own.time_zone), occurrence=f"prefect:{flow_run.get_id()}",
+        actor="prefect", now=house_now(own), due_at=due, occurrence=f"prefect:{flow_run.get_id()}",
     )  # fmt: skip
     assert prepared.id is not None
     if prepared.state == "prepared":
@@ -105,7 +110,7 @@ async def send_campaign(send: Sending) -> None:
             launch.reject(store, prepared.id, approver="prefect", now=utc_now(), comment="changed while it was shown")
             raise NotAllowed(f"“{name}” was changed after it was shown, so nothing was sent. Run it again.")
         said = await asuspend_flow_run(
-            wait_for_input=Approval.with_initial_data(description=_question(prepared, seen, send, own.public_url)),
+            wait_for_input=Approval.with_initial_data(description=_question(prepared, seen, send, own)),
             timeout=int(APPROVAL_WAITS.total_seconds()),
             key="approval",
         )
@@ -131,16 +136,21 @@ async def send_campaign(send: Sending) -> None:
     )
 
 
-def _due(send: Sending, zone: str) -> datetime | None:
+def _due(send: Sending, now: datetime, zone: str) -> datetime | None:
+    """Raises NotAllowed: that is no time."""
     if send.when != "at the time below":
         return None
-    return send.at if send.at.tzinfo else send.at.replace(tzinfo=ZoneInfo(zone))
+    try:
+        return clock.parsed(send.at, now, zone)
+    except ValueError as error:
+        raise NotAllowed(f"Time: {error}.") from None
 
 
-def _question(prepared: Launch, seen: Preview, send: Sending, public_url: str) -> str:
-    when = f"at {prepared.due_at:%Y-%m-%d %H:%M} UTC" if send.when == "at the time below" else "as soon as you approve"
+def _question(prepared: Launch, seen: Preview, send: Sending, own: Settings) -> str:
+    at = f"on {clock.in_full(prepared.due_at, own.time_zone)}, or when you approve, if that is later"
+    when = at if send.when == "at the time below" else "as soon as you approve"
     links = "\n".join(
-        f"- [{sample.medium}, {sample.locale}]({public_url}/preview/{seen.campaign}/{sample.message}/{sample.medium}/{sample.locale})"
+        f"- [{sample.medium}, {sample.locale}]({own.public_url}/preview/{seen.campaign}/{sample.message}/{sample.medium}/{sample.locale})"
         for sample in seen.samples
     )
     note = f"\n> {send.comment}\n" if send.comment else ""

@@ -114,7 +114,7 @@ class _Tick:
     @cached_property
     def words(self) -> Catalogue:
         with self.store.read() as session:
-            known = audience.catalogue(session, self.settings.home, self.settings.currency)
+            known = audience.catalogue(session, self.settings)
         return enrol.words_of(self.content, known)
 
     def _locked(self, session: Session) -> Launch | None:

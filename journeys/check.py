@@ -19,7 +19,7 @@ def check_content(settings: Settings, check_message: CheckMessage) -> list[str]:
     words = None
     for name in audience.names(settings.home):
         try:
-            words = words or audience.catalogue(None, settings.home, settings.currency)
+            words = words or audience.catalogue(None, settings)
             Question.of(name, words).clause(datetime.now(UTC))
         except PassaparolaError as error:
             problems.append(str(error))

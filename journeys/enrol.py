@@ -1,5 +1,6 @@
 """Who comes in: an audience at once, on each occurrence of a schedule, or one by one on an event. Each one statement."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,7 +22,7 @@ COLUMNS = ["launch_id", "contact_id", "key", "event_id", "holdout", "entered_at"
 
 def words_of(content: dict[str, Any], known: Catalogue) -> Catalogue:
     """A launch's audiences as they were frozen, over what the store knows now."""
-    return Catalogue(known.currency, known.traits, known.events, {**content["inside"]})
+    return replace(known, audiences={**content["inside"]})
 
 
 def audience(session: Session, launch: Launch, known: Catalogue, now: datetime) -> int:

@@ -58,7 +58,7 @@ def _goal(campaign: Campaign) -> dict[str, Any] | None:
 
 def _inside(settings: Settings, campaign: Campaign) -> dict[str, str]:
     """The audiences that its questions are made of, as they read now."""
-    words = audience.catalogue(None, settings.home, settings.currency)
+    words = audience.catalogue(None, settings)
     found: dict[str, str] = {}
     waiting = [step.when for step in campaign.steps if step.when]
     if campaign.leave and campaign.leave.when:

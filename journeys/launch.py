@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import or_, select
 from sqlmodel import Session, col
 
-from contacts import audience
+from contacts import audience, clock
 from contacts.models import Approval, Launch, wording_of
 from contacts.store import Store, audit
 from errors import NotAllowed, Unknown
@@ -36,7 +36,7 @@ def prepare(
 
     Raises:
         Unknown, BadContent: it is not there, or not fine.
-        NotAllowed: it stands already, with the very same words.
+        NotAllowed: it stands already, with the very same words; or the time it is to go at has passed.
     """
     with store.read() as session:
         made: Launch | None = (
@@ -44,7 +44,10 @@ def prepare(
         )
         if made:
             return made
-        known = audience.catalogue(session, settings.home, settings.currency)
+        if due_at is not None and due_at < now:
+            at = clock.in_full(due_at, settings.time_zone)
+            raise NotAllowed(f"{at} has passed; choose a later time, or send it as soon as it is approved.")
+        known = audience.catalogue(session, settings)
     frozen = content(settings, name, freeze, known)
     due = due_at or now
     with store.write() as session:

@@ -22,7 +22,7 @@ MOST_LEAVES = 10  # of a condition that is tried out in full: a thousand cases
 def load(settings: Settings, name: str, words: Catalogue | None = None) -> Campaign:
     """A campaign that makes sense. `words` knows the store's own traits and events. Raises Unknown, BadContent."""
     plan = campaigns.read(settings.home, name)
-    words = words or audience.catalogue(None, settings.home, settings.currency)
+    words = words or audience.catalogue(None, settings)
     _Reading(settings, name, plan, words).check()
     return plan
 

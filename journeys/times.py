@@ -15,9 +15,9 @@ from holidays import HolidayBase, country_holidays
 from pydantic import BaseModel, ConfigDict
 from whenever import Date, Instant, Time, ZonedDateTime
 
+from contacts.clock import WEEKDAYS
 from contacts.spans import UNITS
 
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 PLACES = {"first": "#1", "second": "#2", "third": "#3", "fourth": "#4", "last": "L"}
 LONGEST_LOOK = timedelta(days=366 * 5)
 

@@ -66,7 +66,11 @@ def typed(text: str) -> str:
 def paragraphs(text: str) -> list[list[dict[str, Any]]]:
     """What a letter shows of it: paragraphs of pieces, each a line break, a link (`url` and `text`) or plain `text`."""
     return [
-        [piece for n, line in enumerate(block.split("\n")) for piece in ([{"newline": True}] if n else []) + _pieces(line)]
+        [
+            piece
+            for n, line in enumerate(block.split("\n"))
+            for piece in ([{"newline": True}] if n else []) + _pieces(line)
+        ]
         for block in re.split(r"\n{2,}", text)
     ]
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlmodel import Session, col
 
+from contacts import clock
 from contacts.models import Approval, Attempt, Batch, Enrolment, Launch, Message, message_state
 from contacts.store import Store, audit
 from errors import NotAllowed, Unknown
@@ -152,7 +153,8 @@ class Story:
     sentences: list[tuple[datetime | None, str]]
 
 
-def story(session: Session, launch_id: int, contact_id: int) -> Story:
+def story(session: Session, launch_id: int, contact_id: int, zone: str) -> Story:
+    """`zone` is the house's, for times inside a sentence."""
     launch = _launch(session, launch_id)
     told: list[tuple[datetime | None, str]] = []
     own = (col(Enrolment.launch_id) == launch_id, col(Enrolment.contact_id) == contact_id)
@@ -168,11 +170,13 @@ def story(session: Session, launch_id: int, contact_id: int) -> Story:
     for approval in session.execute(select(Approval).where(col(Approval.launch_id) == launch_id)).scalars():
         told.append((approval.at, f"the launch was approved by {approval.approver}"))
     for enrolment in enrolments:
-        told += _of_enrolment(session, launch, enrolment)
+        told += _of_enrolment(session, launch, enrolment, zone)
     return Story(launch_id, told)
 
 
-def _of_enrolment(session: Session, launch: Launch, enrolment: Enrolment) -> list[tuple[datetime | None, str]]:
+def _of_enrolment(
+    session: Session, launch: Launch, enrolment: Enrolment, zone: str
+) -> list[tuple[datetime | None, str]]:
     content = launch.content
     way = (
         f"was in the audience “{content['audience']}” and enrolled"
@@ -188,7 +192,7 @@ def _of_enrolment(session: Session, launch: Launch, enrolment: Enrolment) -> lis
     for message, batch in session.execute(
         messages.where(col(Message.enrolment_id) == enrolment.id).order_by(col(Message.step))
     ):
-        told += _of_message(session, message, batch)
+        told += _of_message(session, message, batch, zone)
     if enrolment.outcome and (enrolment.outcome != "finished" or len(content["steps"]) > 1):
         told.append((enrolment.ended_at, enrolment.outcome))
     elif enrolment.outcome is None:
@@ -201,7 +205,9 @@ def _of_enrolment(session: Session, launch: Launch, enrolment: Enrolment) -> lis
     return told
 
 
-def _of_message(session: Session, message: Message, batch: Batch | None) -> list[tuple[datetime | None, str]]:
+def _of_message(
+    session: Session, message: Message, batch: Batch | None, zone: str
+) -> list[tuple[datetime | None, str]]:
     state = message.state or (batch.state if batch else "queued")
     told: list[tuple[datetime | None, str]] = []
     if batch and state != "held":
@@ -220,6 +226,6 @@ def _of_message(session: Session, message: Message, batch: Batch | None) -> list
                 )
     because = f" because: {message.reason}" if message.reason else ""
     if state == "queued" and batch and batch.delayed:
-        because = f", to go at {batch.due_at:%Y-%m-%d %H:%M} UTC ({batch.delayed})"
+        because = f", to go at {clock.shown(batch.due_at, zone)} ({batch.delayed})"
     told.append((batch.finished_at if batch else None, f"{message.medium}: {state}{because}"))
     return told

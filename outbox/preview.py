@@ -89,7 +89,7 @@ def preview(store: Store, settings: Settings, content: dict[str, Any], now: date
         wording=wording_of(content),
     )
     with store.read() as session:
-        words = audience.catalogue(session, settings.home, settings.currency)
+        words = audience.catalogue(session, settings)
         # Who will do something is not known; of everyone, those who may not be written to are shown with the reason.
         question = Question.of(content["audience"] or "everyone", words)
         seen.enrolled = audience.count(session, question, now)

@@ -19,6 +19,7 @@ from contacts.audience.words import Catalogue
 from contacts.content import read_yaml
 from contacts.models import Activity, Contact, Trait
 from errors import BadContent, Unknown, did_you_mean
+from settings import Settings
 
 
 class Audience(BaseModel):
@@ -41,17 +42,17 @@ def load(home: Path, name: str) -> Audience:
     return read_yaml(home / "audiences" / f"{name}.yaml", Audience, home)
 
 
-def catalogue(session: Session | None, home: Path, currency: str) -> Catalogue:
+def catalogue(session: Session | None, settings: Settings) -> Catalogue:
     """What may be asked: the language's own words, the audiences beside it, and what this store has seen."""
-    audiences = {}
+    audiences, home = {}, settings.home
     for name in names(home):
         with suppress(BadContent):  # one file that can't be read stops no other; `passaparola check` names it
             audiences[name] = load(home, name).who
     if session is None:
-        return Catalogue(currency=currency, audiences=audiences)
+        return Catalogue(settings.currency, audiences=audiences, zone=settings.time_zone)
     traits = dict(session.execute(select(col(Trait.name), col(Trait.kind))).all())
     kinds = frozenset(session.execute(select(col(Activity.kind)).distinct()).scalars())
-    return Catalogue(currency, traits, kinds, audiences)
+    return Catalogue(settings.currency, traits, kinds, audiences, settings.time_zone)
 
 
 @dataclass(frozen=True)

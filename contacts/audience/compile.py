@@ -4,6 +4,7 @@ import operator
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, assert_never
+from zoneinfo import ZoneInfo
 
 from babel.numbers import get_currency_precision
 from sqlalchemy import ColumnElement, Select, and_, case, false, func, literal, not_, or_, select, true
@@ -30,7 +31,8 @@ def compiled(node: tree.Node, catalogue: Catalogue, now: datetime) -> Clause:
 
 class _Compiler:
     def __init__(self, catalogue: Catalogue, now: datetime, inside: tuple[str, ...] = ()) -> None:
-        self.catalogue, self.now, self.inside = catalogue, now, inside
+        # Dates, days and months are the house's, whatever zone the caller's clock happens to be in.
+        self.catalogue, self.now, self.inside = catalogue, now.astimezone(ZoneInfo(catalogue.zone)), inside
 
     def clause(self, node: tree.Node) -> Clause:
         match node:

@@ -38,7 +38,7 @@ class Part(BaseModel):
 
 
 class Window(BaseModel):
-    """A span that ends now, or one with a fixed edge. Dates are midnights on the clock of the `now` they meet."""
+    """A span that ends now, or one with a fixed edge. Dates are midnights on the clock that `now` is on: the house's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     within: tuple[int, Unit] | None = None
@@ -61,8 +61,8 @@ ALWAYS = Window()
 
 
 def ago(now: datetime, number: int, unit: Unit) -> datetime:
-    """Hours are spans; days and longer are steps on the calendar of UTC."""
-    at = Instant.from_timestamp(now.timestamp()).to_tz("UTC")
+    """Hours are spans; days and longer are steps on the calendar of the clock that `now` is on."""
+    at = Instant.from_timestamp(now.timestamp()).to_tz(getattr(now.tzinfo, "key", "UTC"))
     match unit:
         case "hour":
             at = at.subtract(hours=number)

@@ -56,6 +56,7 @@ class Catalogue:
     traits: dict[str, str] = field(default_factory=dict)
     events: frozenset[str] = frozenset()
     audiences: dict[str, str] = field(default_factory=dict)
+    zone: str = "UTC"  # the house's clock, on which a day begins at midnight
 
     @property
     def known_traits(self) -> dict[str, str]:

@@ -200,7 +200,10 @@ def _messages(ids: list[int]) -> Any:
     )  # fmt: skip
     state = message_state()
     left = case((or_(state == "sent", facts.c.enrolment_id.is_not(None)), 1), else_=0).label("left")
-    sums = (func.sum(left).label("left"), *(func.sum(getattr(facts.c, name)).label(name) for name in FACTS if name != "left"))
+    sums = (
+        func.sum(left).label("left"),
+        *(func.sum(getattr(facts.c, name)).label(name) for name in FACTS if name != "left"),
+    )
     reason = case((state == "held", col(Message.reason)), else_=None)
     return (
         select(

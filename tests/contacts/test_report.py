@@ -146,7 +146,14 @@ def test_no_order_of_facts_makes_a_report_crash(store: Store, settings: Settings
             for contact, enrolment in rows:
                 for kind in dice.sample([*campaign.STAGES, *campaign.AFTER, "deferred", "replied"], dice.randint(0, 4)):
                     kind = "replied" if kind == "answered" else kind
-                    happened(session, contact, kind, NOW, enrolment, machine=kind in ("opened", "clicked") and dice.random() < 0.5)
+                    happened(
+                        session,
+                        contact,
+                        kind,
+                        NOW,
+                        enrolment,
+                        machine=kind in ("opened", "clicked") and dice.random() < 0.5,
+                    )
         with store.read() as session:
             json.dumps(campaign.report(session, settings, "hello").as_json(), allow_nan=False)
 
@@ -204,7 +211,7 @@ def test_where_people_stand_and_how_they_take_part_can_be_asked(store: Store, se
         found = people.standing(session)
         assert found.lifecycle == {"lead": 1, "fan": 2, "customer": 1, "advocate": 1}
         assert found.participation == {"reader": 3, "contributor": 1, "creator": 1}
-        words = audience.catalogue(session, settings.home, "EUR")
+        words = audience.catalogue(session, settings)
         asked = Question.of('lifecycle = "advocate" or participation = "creator"', words)
         assert audience.count(session, asked, NOW) == 2
 

@@ -371,9 +371,9 @@ def test_why_tells_the_story(store: Store, settings: Settings) -> None:
     made = released(store, settings)
     drained(store, settings)
     with store.read() as session:
-        alice = [what for _, what in ledger.story(session, made, people["Alice"]).sentences]
-        bob = [what for _, what in ledger.story(session, made, people["Bob"]).sentences]
-        franz = [what for _, what in ledger.story(session, made, people["Franz"]).sentences]
+        alice = [what for _, what in ledger.story(session, made, people["Alice"], "Europe/Rome").sentences]
+        bob = [what for _, what in ledger.story(session, made, people["Bob"], "Europe/Rome").sentences]
+        franz = [what for _, what in ledger.story(session, made, people["Franz"], "Europe/Rome").sentences]
     assert alice[-1] == "email: sent"
     assert any("attempt 1 by mailbox" in what for what in alice)
     assert bob[-1] == "email: held because: said no to newsletter by email"

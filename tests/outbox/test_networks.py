@@ -110,7 +110,7 @@ def test_a_network_that_fails_holds_up_no_other_and_goes_on_when_it_is_mended(
     assert "passaparola channel resume facebook" in found["facebook"].reason
     with store.read() as session:
         assert ledger.tally(session, made).total("sent") == 3
-        assert [one.channel for one in troubles.overview(session) if one.paused] == ["facebook"]
+        assert [one.channel for one in troubles.overview(session, live.time_zone) if one.paused] == ["facebook"]
     calls = len(networks["facebook"].calls)
     drained(store, live)
     assert len(networks["facebook"].calls) == calls
@@ -134,7 +134,7 @@ def test_a_paused_channel_is_told_once_to_whoever_runs_this(
             troubles.note(session, "facebook", "speaking", "the page token is over", NOW)
         alerts.tell(store, own)
     assert len(told) == 1
-    assert "facebook is paused since 21 April, 09:00 UTC: the page token is over" in told[0]
+    assert "facebook is paused since 21 April, 11:00: the page token is over" in told[0]
     with store.write() as session:
         troubles.resume(session, "facebook", actor="Ada", now=NOW)
     with store.read() as session, pytest.raises(Unknown, match="not paused"):
@@ -461,4 +461,4 @@ def test_the_bell_rings_where_apprise_says(store: Store, settings: Settings) -> 
         assert (alerts.tell(store, own), alerts.tell(store, own)) == (1, 0)
     (rung,) = bell.posts
     assert rung["title"] == "Bottega Passaparola: a channel needs you"
-    assert rung["message"] == "linkedin hears nothing since 21 April, 09:00 UTC: LinkedIn refused the key"
+    assert rung["message"] == "linkedin hears nothing since 21 April, 11:00: LinkedIn refused the key"

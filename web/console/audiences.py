@@ -18,7 +18,7 @@ def audiences(request: Request, q: str = "", member: Member = Depends(reads("rea
     """Those in the files; or a question of the moment, put and not kept."""
     own = settings()
     with store().read() as session:
-        words = audience.catalogue(session, own.home, own.currency)
+        words = audience.catalogue(session, own)
         rows: list[tuple[str, str, int | None]] = []
         for name in audience.names(own.home):
             try:
@@ -44,7 +44,7 @@ def one(request: Request, name: str, contact: str = "", member: Member = Depends
     own = settings()
     with store().read() as session:
         found = audience.load(own.home, name)
-        question = audience.Question.of(name, audience.catalogue(session, own.home, own.currency))
+        question = audience.Question.of(name, audience.catalogue(session, own))
         now = utc_now()
         verdicts = (
             audience.explain(session, question, int(contact), now) if contact.isdigit() and len(contact) < 19 else []

@@ -5,6 +5,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from contacts import troubles
 from contacts.store import utc_now
+from settings import settings
 from web.console.entry import Member, changes, page, reads
 from web.visitors import store
 
@@ -14,7 +15,7 @@ router = APIRouter()
 @router.get("/channels")
 def channels(request: Request, member: Member = Depends(reads("reader"))) -> Response:
     with store().read() as session:
-        return page(request, "channels.html", member, voices=troubles.overview(session))
+        return page(request, "channels.html", member, voices=troubles.overview(session, settings().time_zone))
 
 
 @router.post("/channels/{name}/resume")

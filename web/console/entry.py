@@ -4,6 +4,7 @@ A change is believed only with that token, and only from our own pages (Origin):
 """
 
 import hmac
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from limits.strategies import MovingWindowRateLimiter
 from sqlmodel import col, select
 
 import channels
-from contacts import staff, troubles
+from contacts import clock, staff, troubles
 from contacts.models import Staff
 from settings import settings
 from web.visitors import store
@@ -29,6 +30,7 @@ from web.visitors import store
 router = APIRouter()
 pages = Jinja2Templates(Path(__file__).parent.parent / "pages" / "console")
 pages.env.globals["look"] = channels.look
+pages.env.filters["clock"] = lambda at, form: clock.shown(at, settings().time_zone, form)
 STATIC = Path(__file__).parent.parent / "static"
 COOKIE, HOURS = "passaparola_console", 12
 limiter = MovingWindowRateLimiter(MemoryStorage())
@@ -111,6 +113,12 @@ def _serializer() -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(settings().secret, salt="passaparola console")
 
 
+def way_back(path: str) -> str:
+    """Where somebody goes after the door: the page they asked for, and never another site."""
+    known = re.fullmatch(r"/(console|preview|timeline|mailbox|media)(/[\w./~%@+,=-]*)?", path)
+    return path if known and "//" not in path and ".." not in path else "/console/inbox"
+
+
 def page(request: Request, template: str, member: Member | None, status: int = 200, /, **shown: Any) -> Response:
     stopped = _stopped() if member else []
     answer = pages.TemplateResponse(
@@ -126,7 +134,8 @@ def page(request: Request, template: str, member: Member | None, status: int = 2
 def _stopped() -> list[str]:
     """What needs someone, on every page until it is mended."""
     with store().read() as session:
-        return [troubles.sentence(one) for one in troubles.standing(session)]
+        zone = settings().time_zone
+        return [troubles.sentence(one, zone) for one in troubles.standing(session)]
 
 
 @router.get("/static/htmx.js", include_in_schema=False)
@@ -135,10 +144,10 @@ def htmx() -> Response:
 
 
 @router.get("/login")
-def login_page(request: Request) -> Response:
+def login_page(request: Request, next: str = "") -> Response:
     with store().read() as session:
         empty = session.exec(select(col(Staff.name)).limit(1)).first() is None
-    return page(request, "login.html", None, empty=empty, wrong=False)
+    return page(request, "login.html", None, empty=empty, wrong=False, next=next)
 
 
 @router.post("/login")
@@ -149,12 +158,21 @@ async def login(request: Request) -> Response:
     with store().read() as session:
         one = staff.entered(session, name, str(form.get("password", ""))) if allowed and _of_our_own(request) else None
     if one is None:
-        return page(request, "login.html", None, 401 if allowed else 429, empty=False, wrong=True)
-    answer = RedirectResponse("/console/inbox", 303)
+        return page(
+            request,
+            "login.html",
+            None,
+            401 if allowed else 429,
+            empty=False,
+            wrong=True,
+            next=str(form.get("next", "")),
+        )
+    answer = RedirectResponse(way_back(str(form.get("next", ""))), 303)
     said = {"name": one.name, "entry": one.entry, "token": secrets.token_urlsafe(24)}
     secure = settings().public_url.startswith("https://")
+    # Lax: an approver comes from Prefect's pages, another site to a browser. What changes anything asks for a token besides.
     answer.set_cookie(
-        COOKIE, _serializer().dumps(said), max_age=HOURS * 3600, path="/console", httponly=True, samesite="strict", secure=secure
+        COOKIE, _serializer().dumps(said), max_age=HOURS * 3600, path="/", httponly=True, samesite="lax", secure=secure
     )  # fmt: skip
     return answer
 
@@ -162,5 +180,5 @@ async def login(request: Request) -> Response:
 @router.post("/logout")
 def logout(member: Member = Depends(changes("reader"))) -> Response:
     answer = RedirectResponse("/console/login", 303)
-    answer.delete_cookie(COOKIE, path="/console")
+    answer.delete_cookie(COOKIE, path="/")
     return answer
