@@ -11,7 +11,6 @@ from sqlmodel import Session, col
 
 import channels
 from channels.naming import named
-from contacts.chance import one_of
 from contacts.conversations import threads
 from contacts.conversations.care import BEFORE_SELLING
 from contacts.models import Batch, Contact, Conversation, Enrolment, Launch, Message, Turn
@@ -20,7 +19,7 @@ from errors import NotAllowed
 from outbox import letters
 from outbox.guards import CARE_FIRST
 from outbox.links import message_id
-from outbox.render.frozen import wording_key
+from outbox.wordings import Wordings
 from settings import Settings
 
 LONGEST = 20_000
@@ -145,9 +144,11 @@ def _resumed(session: Session, contact_id: int, actor: str, now: datetime) -> in
         if (now - meant).days > FOR_DAYS:
             continue
         late_at = meant + timedelta(seconds=launch.late_after) if launch.late_after else None
-        locale, variant = (batch.locale, batch.variant) if batch else _wording(session, launch, message, contact_id)
+        locale, variant, read = (
+            (batch.locale, batch.variant, batch.wording) if batch else _wording(session, launch, message, contact_id)
+        )
         again = Batch(
-            launch_id=launch.id, step=message.step, medium=message.medium, locale=locale, variant=variant,
+            launch_id=launch.id, step=message.step, medium=message.medium, locale=locale, variant=variant, wording=read,
             number=_next_number(session, launch, message), size=1, due_at=now, late_at=batch.late_at if batch else late_at,
         )  # fmt: skip
         session.add(again)
@@ -161,18 +162,12 @@ def _resumed(session: Session, contact_id: int, actor: str, now: datetime) -> in
     return resumed
 
 
-def _wording(session: Session, launch: Launch, message: Message, contact_id: int) -> tuple[str, str]:
-    said = launch.content["steps"][message.step]
-    variants = said.get("variants") or {"": 100}
-    purpose = f"variant of {said['say']} in {launch.campaign}"
-    variant = (
-        str(session.execute(select(one_of(contact_id, purpose, variants))).scalar_one()) if len(variants) > 1 else ""
-    )
-    spoken = launch.content["messages"][wording_key(said["say"], variant, message.medium)]
-    person = session.get(Contact, contact_id)
-    own = person.language if person else None
-    house = str(launch.content["locale"])
-    return next((one for one in (own, house) if one and one in spoken), sorted(spoken)[0]), variant
+def _wording(session: Session, launch: Launch, message: Message, contact_id: int) -> tuple[str, str, str]:
+    """The locale, the variant and the hash of what somebody was to read who was held before a batch was cut for them."""
+    wordings = Wordings.of(launch.content, launch.content["steps"][message.step], message.medium)
+    chosen = select(wordings.locale(), wordings.variant(), wordings.read()).where(col(Contact.id) == contact_id)
+    locale, variant, read = session.execute(chosen).one()
+    return str(locale), str(variant), str(read)
 
 
 def _next_number(session: Session, launch: Launch, message: Message) -> int:

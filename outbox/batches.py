@@ -38,7 +38,7 @@ def move(
     same = [col(getattr(Batch, name)) == getattr(batch, name) for name in ("launch_id", "step", "medium")]
     number = session.execute(select(func.max(col(Batch.number)) + 1).where(*same)).scalar_one()
     new = Batch(
-        launch_id=batch.launch_id, step=batch.step, medium=batch.medium, locale=batch.locale, variant=batch.variant,
+        launch_id=batch.launch_id, step=batch.step, medium=batch.medium, locale=batch.locale, variant=batch.variant, wording=batch.wording,
         number=number, size=len(enrolments), due_at=due_at, late_at=batch.late_at, tries=tries,
         delayed=because or batch.delayed,
     )  # fmt: skip

@@ -18,6 +18,8 @@ from contacts.audience.compile import latest_consent
 from contacts.conversations.care import BEFORE_SELLING
 from contacts.models import Address, Batch, Contact, Conversation, Enrolment, Launch, Message, Suppression, Turn
 from contacts.types import UtcDateTime
+from outbox import twins
+from outbox.wordings import Wordings
 from settings import Settings
 
 CARE_FIRST = "care first: "
@@ -40,38 +42,32 @@ class Cap:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is about to be said: on a medium, about a topic, after earlier launches of the very same wording."""
+    """What is about to be said: on a medium, about a topic. `twin_of` is the launch that says it, where another one says
+    these very words; 0 where none does, so that what is asked is written once for all of them."""
 
     medium: str
     topic: str
-    twins: tuple[int, ...] = ()
+    twin_of: int = 0
     before: tuple[int, ...] = ()  # launches that go first where people are capped
     answers: bool = False  # it answers what they asked or said, so it is no marketing
     window: timedelta | None = None  # how long after their last word on this medium it may be said
 
     @classmethod
     def of(cls, session: Session, launch: Launch, medium: str, step: int) -> "Asked":
-        return cls.again(
-            session, launch.content, launch.wording, medium, launch.content["steps"][step]["say"], launch.id
-        )
+        return cls.again(session, launch.content, medium, launch.content["steps"][step], launch.id or twins.LAST)
 
     @classmethod
     def again(
-        cls,
-        session: Session,
-        content: Mapping[str, Any],
-        wording: str,
-        medium: str,
-        say: str,
-        itself: int | None = None,
+        cls, session: Session, content: Mapping[str, Any], medium: str, said: Mapping[str, Any], itself: int
     ) -> "Asked":
-        """Also of a launch that is not there yet: `content` is what would be frozen."""
-        found = select(col(Launch.id)).where(col(Launch.id) != (itself or -1))
-        twins = found.where(col(Launch.wording) == wording) if content["said_once"] else None
+        """Also of a launch that is not there yet: `content` is what would be frozen, `itself` then is twins.LAST."""
+        found = select(col(Launch.id)).where(col(Launch.id) != itself)
         before = found.where(col(Launch.priority) > content["priority"], col(Launch.state) == "running")
         answers = content.get("basis") == "transactional"
-        window = _window(content, medium, say)
-        return cls(medium, content["topic"], _ids(session, twins), _ids(session, before), answers, window)
+        reads = Wordings.of(content, said, medium).reads.values() if content["said_once"] else ()
+        window = _window(content, medium, said["say"])
+        twin_of = itself if twins.exist(session, reads, itself) else 0
+        return cls(medium, content["topic"], twin_of, _ids(session, before), answers, window)
 
 
 def _window(content: Mapping[str, Any], medium: str, say: str) -> timedelta | None:
@@ -85,8 +81,8 @@ def _window(content: Mapping[str, Any], medium: str, say: str) -> timedelta | No
     return None if approved else channels.window_of(medium)
 
 
-def _ids(session: Session, chosen: Select[Any] | None) -> tuple[int, ...]:
-    return tuple(session.execute(chosen).scalars()) if chosen is not None else ()
+def _ids(session: Session, chosen: Select[Any]) -> tuple[int, ...]:
+    return tuple(session.execute(chosen).scalars())
 
 
 def too_late(seconds: int) -> str:
@@ -94,9 +90,10 @@ def too_late(seconds: int) -> str:
     return f"too late: more than {hours:g} hour{'' if hours == 1 else 's'}"
 
 
-def moments(asked: Asked, cap: Cap | None, now: datetime) -> dict[str, datetime]:
+def moments(asked: Asked, cap: Cap | None, now: datetime) -> dict[str, Any]:
     """The instants that a `reason` is put with, so that it is written once and put to every batch."""
     return {
+        "read": "",
         "now": now,
         "a_week_ago": now - timedelta(days=7),
         "capped_since": now - timedelta(days=cap.days if cap else 0),
@@ -108,8 +105,11 @@ def _moment(name: str) -> BindParameter[datetime]:
     return bindparam(name, type_=UtcDateTime())
 
 
-def reason(asked: Asked, cap: Cap | None) -> ColumnElement[Any]:
-    """NULL for whoever may be written to. It is put with its `moments`."""
+def reason(
+    asked: Asked, cap: Cap | None, read: ColumnElement[str] | None = None, *, settled: bool = False
+) -> ColumnElement[Any]:
+    """NULL for whoever may be written to. It is put with its `moments`, and with the hash of what is `read` where that is one
+    for all of them. `settled`: what other launches still have ready does not count, as it may never go out."""
     medium, topic = asked.medium, asked.topic
     consent = latest_consent(col(Contact.id), medium, literal(topic))
     suppressed = select(col(Suppression.reason)).where(col(Suppression.key) == col(Address.key)).scalar_subquery()
@@ -136,8 +136,8 @@ def reason(asked: Asked, cap: Cap | None) -> ColumnElement[Any]:
             literal("wants fewer messages a week"),
         ),
     ]
-    if asked.twins:
-        wishes.append((_had(asked), literal("already had this very message")))
+    if asked.twin_of:
+        wishes += twins.wishes(asked.medium, asked.twin_of, read, settled=settled)
     if cap:
         recent = _recent(_moment("capped_since"))
         wishes.append((recent >= cap.most, literal(f"had {cap.most} messages in {cap.days} days")))
@@ -173,21 +173,6 @@ def _in_care() -> ColumnElement[Any]:
         col(Conversation.kind).in_(BEFORE_SELLING),
     )  # fmt: skip
     return open_.order_by(col(Conversation.priority).desc()).limit(1).correlate(Contact).scalar_subquery()
-
-
-def _had(asked: Asked) -> ColumnElement[bool]:
-    """Whoever runs the same send twice writes to nobody twice."""
-    other, message, batch = aliased(Enrolment), aliased(Message), aliased(Batch)
-    return (
-        _to_this_contact(select(literal(1)), other, message, batch)
-        .where(
-            other.launch_id.in_(asked.twins),  # type: ignore[attr-defined]
-            message.medium == asked.medium,  # type: ignore[arg-type]
-            func.coalesce(message.state, batch.state).in_(["queued", "sending", "sent", "unknown"]),
-        )
-        .correlate(Contact)
-        .exists()
-    )
 
 
 def _recent(since: BindParameter[datetime]) -> ColumnElement[int]:

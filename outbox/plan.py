@@ -23,12 +23,11 @@ from sqlmodel import Session, col
 
 from channels import get
 from contacts.audience.compile import Clause
-from contacts.chance import one_of
-from contacts.models import Address, Batch, Contact, Enrolment, Launch, Message, message_state
+from contacts.models import Address, Batch, Contact, Enrolment, Launch, Message
 from contacts.types import UtcDateTime, later
-from outbox import guards
+from outbox import guards, twins
 from outbox.guards import Asked, Cap
-from outbox.render.frozen import wording_key
+from outbox.wordings import Wordings
 from settings import Settings
 
 QUIETLY: dict[str, Any] = {"synchronize_session": False}
@@ -55,17 +54,13 @@ class _Planning:
         self.everyone, self.not_before, self.now = who, not_before, now
         self.content = launch.content
         self.said = self.content["steps"][step]
+        self.wordings = Wordings.of(self.content, self.said, medium)
 
     def plan(self) -> None:
         if self.medium in self.content["public"]:
             self._post()
             return
-        variants = self.said.get("variants") or {"": 100}
-        locales = {locale for name in variants for locale in self._wordings(name)}
-        house = self.settings.locale if self.settings.locale in locales else sorted(locales)[0]
-        spoken = _spoken(sorted(locales), house)
-        purpose = f"variant of {self.said['say']} in {self.launch.campaign}"
-        variant = one_of(col(Contact.id), purpose, variants) if len(variants) > 1 else literal("")
+        spoken, variant = self.wordings.locale(), self.wordings.variant()
         self.first = self._next_number()
         size = get(self.content["channels"][self.medium]).batch
         if not self._cut(spoken, variant, size):
@@ -110,10 +105,6 @@ class _Planning:
         ]  # fmt: skip
         return case(*found, else_=null())
 
-    def _wordings(self, variant: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.content["messages"][wording_key(self.said["say"], variant, self.medium)]
-        return found
-
     def _mine(self) -> tuple[Clause, ...]:
         return (
             col(Batch.launch_id) == self.launch.id, col(Batch.step) == self.step, col(Batch.medium) == self.medium,
@@ -133,15 +124,13 @@ class _Planning:
         chosen = select(col(Enrolment.id)).where(self.everyone, col(Enrolment.contact_id).is_(None))
         if (own := self.session.execute(chosen).scalar()) is None:
             return
-        locales = self._wordings("")
-        locale = self.content["locale"] if self.content["locale"] in locales else sorted(locales)[0]
         self.first = self._next_number()
-        batch = self._batch(locale, "", self.first, 1)
+        batch = self._batch(self.wordings.house, "", self.first, 1)
         self.session.add(batch)
         self.session.flush()
         message = Message(enrolment_id=own, step=self.step, medium=self.medium, batch_id=batch.id)
-        if _posted(self.session, self.launch, self.medium, self.step):
-            message.state, message.reason = "held", "already posted this very text"
+        if self.content["said_once"] and twins.posted(self.session, batch, settled=True):
+            message.state, message.reason = "held", twins.POSTED
         self.session.add(message)
 
     def _asked(self, asked: Asked, cap: Cap | None, spoken: Any, variant: Any) -> Select[Any]:
@@ -151,7 +140,9 @@ class _Planning:
                 col(Enrolment.due_at),
                 spoken.label("locale"),
                 variant.label("variant"),
-                func.coalesce(self._too_late(), guards.reason(asked, cap)).label("reason"),
+                func.coalesce(self._too_late(), guards.reason(asked, cap, self.wordings.read(), settled=True)).label(
+                    "reason"
+                ),
             )
             .join(Contact, col(Contact.id) == col(Enrolment.contact_id))
             .outerjoin(Address, guards.reachable(asked.medium))
@@ -191,6 +182,7 @@ class _Planning:
         due = max(self.not_before, self.launch.due_at)
         return Batch(
             launch_id=self.launch.id, step=self.step, medium=self.medium, locale=locale, variant=variant, number=number,
+            wording=self.wordings.reads.get((locale, variant), ""),
             size=size, due_at=due, delayed="to keep its distance after a stillness" if due > self.now else "",
         )  # fmt: skip
 
@@ -213,23 +205,3 @@ class _Planning:
     def _kept_back(self) -> int:
         """What we ourselves keep back is not late by that."""
         return int(max(self.not_before - self.now, timedelta(0)).total_seconds())
-
-
-def _posted(session: Session, launch: Launch, medium: str, step: int) -> bool:
-    posted = (
-        select(col(Message.enrolment_id))
-        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
-        .join(Batch, col(Batch.id) == col(Message.batch_id))
-        .where(
-            col(Enrolment.launch_id).in_(Asked.of(session, launch, medium, step).twins),
-            col(Enrolment.contact_id).is_(None),
-            col(Message.medium) == medium,
-            message_state().in_(["queued", "sending", "sent", "unknown"]),
-        )
-    )
-    return session.execute(posted.limit(1)).scalar() is not None
-
-
-def _spoken(locales: list[str], house: str) -> Any:
-    """The locale in which a contact is written to: their own where there is a wording in it."""
-    return case((col(Contact.language).in_(locales), col(Contact.language)), else_=literal(house))

@@ -13,11 +13,12 @@ from contacts import audience
 from contacts.audience import Question
 from contacts.models import Address, Contact, wording_of
 from contacts.store import Store
-from outbox import guards
+from outbox import guards, twins
 from outbox.guards import Asked, Cap
 from outbox.render.cast import CAST
 from outbox.render.check import sample_values
 from outbox.render.frozen import Frozen, constants, ready
+from outbox.wordings import Wordings
 from settings import Settings
 
 
@@ -94,10 +95,9 @@ def preview(store: Store, settings: Settings, content: dict[str, Any], now: date
         question = Question.of(content["audience"] or "everyone", words)
         seen.enrolled = audience.count(session, question, now)
         for medium in sorted({m for step in content["steps"] for m in step.get("by", ())} - set(content["public"])):
-            say = next(step["say"] for step in content["steps"] if medium in step.get("by", ()))
-            asked = Asked.again(session, content, seen.wording, medium, say)
-            cap = Cap.of(settings)
-            reason = guards.reason(asked, cap).label("reason")
+            said = next(step for step in content["steps"] if medium in step.get("by", ()))
+            asked, cap = Asked.again(session, content, medium, said, twins.LAST), Cap.of(settings)
+            reason = guards.reason(asked, cap, Wordings.of(content, said, medium).read()).label("reason")
             counts = (
                 select(reason, func.count())
                 .select_from(Contact)

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, bindparam, case, func, literal, null, select, text, update
+from sqlalchemy import Row, Select, String, and_, bindparam, case, func, literal, null, select, text, update
 from sqlmodel import Session, col
 
 from channels import get, names
@@ -22,7 +22,7 @@ from contacts.models import Address, Attempt, Batch, Contact, Enrolment, Event, 
 from contacts.store import Store, audit
 from errors import PassaparolaError
 from failpoints import failpoint
-from outbox import guards
+from outbox import guards, twins
 from outbox.batches import dispatch_of, enrolment_of, move, prepared, set_rows
 from outbox.guards import Asked, Cap
 from outbox.personal import EVENT, TRAITS, Personal
@@ -103,7 +103,7 @@ def not_paused(session: Session, silent: Collection[str] = ()) -> list[Any]:
 
 
 _OPEN = (col(Message.batch_id) == bindparam("batch"), col(Message.state).is_(None))
-_ONCE = select(col(Message.enrolment_id), null().label("reason")).where(*_OPEN)
+_ONCE = select(col(Message.enrolment_id), bindparam("reason", type_=String()).label("reason")).where(*_OPEN)
 
 
 @lru_cache(maxsize=256)
@@ -152,9 +152,11 @@ class _Reservation:
             return None
         if self._too_late():
             return None
-        if self.settings.frequency_cap and self.session.get_bind().dialect.name == "postgresql":
-            # Two batches of two campaigns must not both see a contact below the cap.
-            self.session.execute(text(f"SELECT pg_advisory_xact_lock({CLAIM_LOCK})"))
+        if self.session.get_bind().dialect.name == "postgresql":
+            if self.settings.frequency_cap:  # two batches of two campaigns must not both see a contact below the cap
+                self.session.execute(text(f"SELECT pg_advisory_xact_lock({CLAIM_LOCK})"))
+            if self.content["said_once"] and self.batch.wording:
+                twins.take_turns(self.session, self.batch)
         rows = self._guarded()
         failpoint("guarded")
         messages = self._rendered(rows)
@@ -187,9 +189,10 @@ class _Reservation:
     def _people(self) -> Sequence[Row[Any]]:
         """Everything that rendering and the guards need of a batch's messages, in one statement."""
         if self.public:
-            return self.session.execute(_ONCE, {"batch": self.id}).all()
+            again = self.content["said_once"] and twins.posted(self.session, self.batch, settled=False)
+            return self.session.execute(_ONCE, {"batch": self.id, "reason": twins.POSTED if again else None}).all()
         asked, cap = Asked.of(self.session, self.launch, self.batch.medium, self.batch.step), Cap.of(self.settings)
-        put = {"batch": self.id, **guards.moments(asked, cap, self.now)}
+        put = {"batch": self.id, **guards.moments(asked, cap, self.now), "read": self.batch.wording}
         return self.session.execute(_people(asked, cap, "on" in self.content["enter"]), put).all()
 
     def _awake(self, rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:

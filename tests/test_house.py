@@ -40,18 +40,19 @@ ENGINE = [path for path in ENGINE if "migrations" not in path.parts] + [
     )
 ]
 LONGER = {
-    "cli.py": 370,
+    "cli.py": 380,
     "cli_campaigns.py": 330,
     "rehearsal.py": 430,
     "journeys/advance.py": 280,
     "contacts/audience/parse.py": 330,
-    "contacts/intake/files.py": 300,
-    "contacts/merging.py": 280,
-    "contacts/intake/whose.py": 255,
+    "contacts/intake/files.py": 330,
+    "contacts/merging.py": 300,
+    "contacts/intake/whose.py": 265,
     "channels/sendgrid.py": 255,
+    "outbox/queue.py": 255,
     "flows/customers.py": 370,
     "channels/twitter.py": 300,
-    "contacts/report/campaign.py": 270,
+    "contacts/report/campaign.py": 290,
 }
 
 

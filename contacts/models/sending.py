@@ -17,9 +17,7 @@ class Launch(SQLModel, table=True):
     id: int | None = key()
     campaign: str
     hash: str
-    wording: str = Field(
-        index=True, description="the hash without the schedule: the same is never said to anyone twice"
-    )
+    wording: str = Field(description="the hash without the schedule: what is looked at is what is sent")
     content: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))
     state: str = Field(default="prepared", description="prepared, approved, running, paused, recalled or finished")
     note: str = Field(default="", description="why it stands where it stands, in a marketer's words")
@@ -92,6 +90,9 @@ class Batch(SQLModel, table=True):
     medium: str
     locale: str
     variant: str = ""
+    wording: str = Field(
+        default="", description="the hash of what is read, by which the same is never said to anyone twice"
+    )
     number: int
     size: int
     state: str = Field(default="queued", description="queued, sending, sent, unknown or recalled")
@@ -106,6 +107,7 @@ class Batch(SQLModel, table=True):
 
     __table_args__ = (
         UniqueConstraint("launch_id", "step", "medium", "locale", "variant", "number", name="batch_once"),
+        Index("batch_wording", "wording", "launch_id"),
         Index(
             "batch_unknown", "id", postgresql_where=text("state = 'unknown'"), sqlite_where=text("state = 'unknown'")
         ),
@@ -183,7 +185,7 @@ class Trouble(SQLModel, table=True):
 
 
 def wording_of(content: dict[str, Any], due_at: datetime | None = None) -> str:
-    """The hash of a launch's content. With its schedule it is what is approved; without, the same wording is known again."""
+    """The hash of a launch's content. With its schedule it is what is approved; without, what was looked at."""
     whole = {**content, "due_at": due_at.astimezone(UTC).isoformat()} if due_at else content
     return hashlib.sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)).hexdigest()
 

@@ -1,7 +1,12 @@
 """Nobody who said no is written to, and every message that was not sent says why, in words."""
 
 import asyncio
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
@@ -15,9 +20,11 @@ from contacts.models import Address, Batch, Contact, Launch, Message
 from contacts.store import Store, utc_now
 from errors import NotAllowed, Unavailable, Uncertain
 from journeys import launch
+from journeys.freeze import content
 from outbox import ledger, reconcile
 from outbox.deliver import Drain
 from outbox.links import Links
+from outbox.preview import preview
 from outbox.queue import reserve
 from outbox.quiet import quiet_until
 from outbox.record import record
@@ -53,6 +60,12 @@ def reasons(store: Store, launch_id: int) -> dict[str, int]:
 def changed(home_of: Settings, old: str, new: str) -> None:
     path = home_of.home / "campaigns" / "hello.yaml"
     path.write_text(path.read_text().replace(old, new))
+
+
+def reworded(settings: Settings) -> None:
+    """The same plan with other words."""
+    path = settings.home / "templates" / "hello" / "email.mjml"
+    path.write_text(path.read_text().replace("Dear", "Dearest"))
 
 
 def test_everyone_who_was_not_written_to_says_why(store: Store, settings: Settings) -> None:
@@ -117,12 +130,149 @@ def test_the_same_wording_is_never_said_to_anyone_twice(store: Store, settings: 
     assert reasons(store, again) == {"held: already had this very message": 3}
 
 
+def _wider(home: Path) -> None:
+    (home / "audiences" / "readers.yaml").write_text('title: Readers\nwho: everyone and not country = "XX"\n')
+
+
+def _retitled(home: Path) -> None:
+    path = home / "campaigns" / "hello.yaml"
+    path.write_text(path.read_text().replace("A greeting", "Another greeting"))
+
+
+def _later_step(home: Path) -> None:
+    path = home / "campaigns" / "hello.yaml"
+    path.write_text(path.read_text().replace("steps:\n", "holdout: 1%\npriority: high\nsteps:\n"))
+
+
+def _copied(home: Path) -> None:
+    shutil.copytree(home / "templates" / "hello", home / "templates" / "hello_again")
+    path = home / "campaigns" / "hello.yaml"
+    path.write_text(path.read_text().replace("say: hello", "say: hello_again"))
+
+
+def _with_the_title_inside(home: Path) -> None:
+    path = home / "templates" / "hello" / "email.mjml"
+    path.write_text(path.read_text().replace("Dear", "{{ campaign.title }}: dear"))
+
+
+def _reworded(home: Path) -> None:
+    path = home / "templates" / "hello" / "email.mjml"
+    path.write_text(path.read_text().replace("Dear", "Dearest"))
+
+
+def _another_subject(home: Path) -> None:
+    path = home / "templates" / "hello" / "email.mjml"
+    path.write_text(path.read_text().replace("subject: Hello", "subject: Good day"))
+
+
+def _another_link(home: Path) -> None:
+    path = home / "templates" / "hello" / "email.mjml"
+    path.write_text(path.read_text().replace("/spring", "/summer"))
+
+
+@pytest.mark.parametrize("change", [_wider, _retitled, _later_step, _copied])
+def test_who_reads_the_same_words_reads_them_once_whatever_else_is_changed(
+    change: Callable[[Path], None], store: Store, settings: Settings
+) -> None:
+    crowd(store, 3, NOW)
+    released(store, settings)
+    drained(store, settings)
+    change(settings.home)
+    for _ in range(2):
+        again = released(store, settings)
+        drained(store, settings)
+        with store.read() as session:
+            found = ledger.tally(session, again)
+        assert (found.total("sent"), found.reasons.get("held: already had this very message")) == (
+            0,
+            found.total("held"),
+        )
+
+
+@pytest.mark.parametrize("change", [_with_the_title_inside, _reworded, _another_subject, _another_link])
+def test_who_reads_other_words_is_written_to(change: Callable[[Path], None], store: Store, settings: Settings) -> None:
+    crowd(store, 3, NOW)
+    released(store, settings)
+    drained(store, settings)
+    change(settings.home)
+    again = released(store, settings)
+    drained(store, settings)
+    with store.read() as session:
+        assert ledger.tally(session, again).total("sent") == 3
+
+
+def test_another_campaign_with_the_same_words_says_them_to_newcomers_only(store: Store, settings: Settings) -> None:
+    crowd(store, 3, NOW)
+    released(store, settings)
+    drained(store, settings)
+    plan = settings.home / "campaigns" / "hello.yaml"
+    plan.rename(plan.with_name("greeting.yaml"))
+    with store.write() as session:
+        add(session, "Newcomer", NOW)
+        add(session, "Anna", NOW, language="it")
+    (settings.home / "templates" / "hello" / "email.it.mjml").write_text(
+        (settings.home / "templates" / "hello" / "email.mjml").read_text().replace("Dear", "Cara")
+    )
+    freeze = freezer(settings)
+    made = launch.prepare(store, settings, "greeting", freeze, actor="t", now=utc_now())
+    launch.approve(store, settings, made.id or 0, made.hash, freeze, approver="Ada", now=utc_now())
+    seen = preview(store, settings, content(settings, "greeting", freeze), NOW)
+    assert seen.media["email"] == {"": 2, "already had this very message": 3}
+    street.set_going(store, settings, made.id or 0, actor="t", now=utc_now())
+    drained(store, settings)
+    with store.read() as session:
+        found = ledger.tally(session, made.id or 0)
+    assert (found.total("sent"), found.total("held")) == (2, 3)
+
+
+def test_of_two_sends_at_once_each_person_gets_one(store: Store, settings: Settings) -> None:
+    """The earlier launch speaks, also where the later one is drained first and where both are drained side by side."""
+    crowd(store, 40, NOW)
+    first, second = released(store, settings), released(store, settings)
+    with ThreadPoolExecutor(4) as workers:
+        for done in [workers.submit(drained, store, settings) for _ in range(4)]:
+            done.result()
+    assert reasons(store, first) == {}
+    assert list(reasons(store, second)) in (
+        ["held: already had this very message"],
+        ["held: gets this very message from an earlier launch"],
+    )
+    with store.read() as session:
+        assert [ledger.tally(session, n).total("sent") for n in (first, second)] == [40, 0]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sends_that_are_prepared_and_drained_side_by_side_write_to_everyone_once(
+    seed: int, store: Store, settings: Settings
+) -> None:
+    crowd(store, 30, NOW)
+
+    def send() -> int:
+        made = released(store, settings)
+        drained(store, settings)
+        return made
+
+    with ThreadPoolExecutor(3) as workers:
+        made = [one.result() for one in [workers.submit(send) for _ in range(3)]]
+    drained(store, settings)
+    box = settings.var / "mailbox" / "email" / "new"
+    to = Counter(
+        mail.partition("To: ")[2].partition("\r\n")[0] for mail in (p.read_bytes().decode() for p in box.iterdir())
+    )
+    assert len(to) == 30
+    assert set(to.values()) == {1}
+    with store.read() as session:
+        tallies = [ledger.tally(session, n) for n in made]
+    assert sum(t.total("sent") for t in tallies) == 30
+    assert sum(t.total("held") for t in tallies) == 60
+
+
 def test_a_frequency_cap_counts_over_all_campaigns(store: Store, settings: Settings) -> None:
     crowd(store, 3, NOW)
     capped = settings.model_copy(update={"frequency_cap": "1 per 7 days"})
     released(store, capped)
     drained(store, capped)
-    changed(settings, "A greeting", "Another greeting")
+    reworded(settings)
     second = released(store, capped)
     drained(store, capped)
     assert reasons(store, second) == {"held: had 1 messages in 7 days": 3}

@@ -1,0 +1,21 @@
+"""the first hour: a batch knows what is read in it"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = '0007'
+down_revision = '0006'
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column('batch', sa.Column('wording', sa.String(), nullable=False, server_default=''))
+    op.create_index('batch_wording', 'batch', ['wording', 'launch_id'])
+    op.drop_index('ix_launch_wording', 'launch')
+
+
+def downgrade() -> None:
+    op.create_index('ix_launch_wording', 'launch', ['wording'])
+    op.drop_index('batch_wording', 'batch')
+    op.drop_column('batch', 'wording')
