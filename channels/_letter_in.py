@@ -23,6 +23,10 @@ from channels.hearing import Happening, Heard, Said
 from channels.naming import NAME, bounced_to, first_named, read_name
 
 LONGEST = 20_000  # characters of what someone says; the rest of a letter is attachments and quotes
+MOST_LINES, LONGEST_LINE = 2_000, 1_000  # of what the quotes are looked for in; a longer line is folded for it
+MOST_FIELDS, LONGEST_FIELD = 500, 8_000  # of a letter's header, in bytes; References of a long thread are the longest
+MARK = "\ue000"  # for private use, so no letter has it, and no space, so nobody strips it: what was folded can be unfolded
+FOLD = f"{MARK}\n{MARK}"
 LANGUAGES = ["en", "it", "de", "fr", "es"]
 STOP = {"stop", "unsubscribe", "cancel", "remove", "cancellami", "cancella", "disiscrivimi", "disiscrizione", "basta"}
 AWAY = re.compile(
@@ -34,6 +38,7 @@ MACHINES = re.compile(r"^(mailer-daemon|postmaster|no-?reply|do-?not-?reply|boun
 
 def heard(raw: bytes, recipients: Iterable[str], secret: str) -> Heard:
     """`recipients` are those of the envelope, where they are known. Raises ValueError: this is no letter."""
+    raw = _bounded(raw)
     mail: Any = email.message_from_bytes(raw, policy=email.policy.default)
     if not isinstance(mail, EmailMessage) or not (mail.keys() or mail.get_payload()):
         raise ValueError("this is not a letter")
@@ -51,6 +56,18 @@ def heard(raw: bytes, recipients: Iterable[str], secret: str) -> Heard:
             [one for one in bounce.happenings if one.message]
         )  # of no letter of ours, it may be anybody's joke
     return _someone(mail, name, at, secret)
+
+
+def _bounded(raw: bytes) -> bytes:
+    """With as many and as long header fields as a letter needs: reading one costs the square of its length."""
+    ends = re.search(rb"\r?\n\r?\n", raw)
+    head, rest = (raw[: ends.start()], raw[ends.start() :]) if ends else (raw, b"")
+    fields = re.split(rb"\r?\n(?![ \t])", head, maxsplit=MOST_FIELDS)[:MOST_FIELDS]
+    kept = [
+        field if len(field) <= LONGEST_FIELD else field[:LONGEST_FIELD].rpartition(b"\n")[0] or field[:998]
+        for field in fields
+    ]
+    return b"\r\n".join(kept) + rest
 
 
 def _bounce(mail: EmailMessage, raw: bytes, name: str, at: datetime, named: str, secret: str) -> Heard:
@@ -159,10 +176,18 @@ def _own_words(mail: EmailMessage) -> str:
             content = get_text(str(content)[: LONGEST * 10])
         except Exception:  # whatever a stranger's markup does to its reader
             content = re.sub(r"<[^>]*>", " ", str(content))
-    whole = str(content)[: LONGEST * 2].replace("\x00", "").replace("\r\n", "\n")
+    whole = _readable(str(content)[: LONGEST * 2])
     replies = EmailReplyParser(languages=LANGUAGES).read(whole).replies
     own = replies[0].body if replies else whole
-    return (own or "").strip()[:LONGEST]
+    return (own or "").replace(FOLD, "").replace(MARK, "").strip()[:LONGEST]
+
+
+def _readable(content: str) -> str:
+    """As the reply parser can bear it: its patterns look for the ends of lines and for empty ones, and thousands of those in
+    a row take it minutes. Nothing is lost but empty lines after the second."""
+    lines = content.replace("\x00", "").replace(MARK, "").replace("\r\n", "\n").split("\n")[:MOST_LINES]
+    folded = [FOLD.join(re.findall(f".{{1,{LONGEST_LINE}}}", line.rstrip(), re.S)) for line in lines]
+    return re.sub(r"\n{4,}", "\n\n\n", "\n".join(folded))[:LONGEST]
 
 
 def _only_no(words: str, subject: str) -> bool:

@@ -113,6 +113,9 @@ class Ear(ABC):
 
     name: ClassVar[str]
     media: ClassVar[tuple[str, ...]] = ()  # on which it hears people, where that is not the medium of its own name
+    unbounded: ClassVar[bool] = (
+        False  # how long reading a body takes is the stranger's who wrote it: it gets a deadline
+    )
 
     @abstractmethod
     def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:

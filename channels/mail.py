@@ -31,6 +31,7 @@ class MailSettings(FromEnvironment):
 
 class Mail(Poll):
     name = "mail"
+    unbounded = True
 
     async def look(self, since: str) -> tuple[Sequence[Body], str]:
         own = MailSettings()

@@ -29,6 +29,7 @@ class InboundSettings(FromEnvironment):
 
 class SendgridInbound(Webhook):
     name = "sendgrid_inbound"
+    unbounded = True
     largest = 31_000_000  # SendGrid takes letters of 30 MB
 
     def delivery(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:

@@ -7,6 +7,7 @@ order waits for it. A no, a complaint and a hard bounce have a lane of their own
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,11 +15,11 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from sqlmodel import Session, col
 
-import channels
 from channels.hearing import Heard
 from contacts import activity, consent, events, feedback
 from contacts.bulk import little_garbage
 from contacts.conversations import threads
+from contacts.intake import reading
 from contacts.intake.whose import Told, Whose
 from contacts.models import Intake
 from contacts.store import Store
@@ -98,9 +99,6 @@ def _some(
     with store.read() as session:
         if session.execute(_waiting(last, urgent).limit(1)).scalar() is None:
             return None
-    with store.write() as session:
-        if not store.on_sqlite:  # two appliers must not make one person twice
-            session.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
         ids: list[int] = []
         held = 0
         sized = _waiting(last, urgent).with_only_columns(col(Intake.id), func.length(col(Intake.body))).limit(most)
@@ -109,19 +107,31 @@ def _some(
                 break
             ids.append(id_)
             held += size
-        rows = session.execute(select(Intake).where(col(Intake.id).in_(ids)).order_by(col(Intake.id))).scalars()
-        application = _Application(session, settings, now, urgent)
-        told = application.apply(list(rows))
+        bodies = session.execute(_of(Intake, ids)).scalars().all()
+    # Read before anything is locked: what a stranger wrote may take its reader long, and nobody waits for it.
+    heard = {row.id: reading.read(row) for row in bodies if row.id is not None}
+    with store.write() as session:
+        if not store.on_sqlite:  # two appliers must not make one person twice
+            session.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+        still = _of(Intake, ids).where(col(Intake.state) == "new", *((col(Intake.urgent),) if urgent else ()))
+        application = _Application(session, settings, now, urgent, heard)
+        told = application.apply(list(session.execute(still.with_for_update()).scalars()))
     if application.whose.forgot:
         store.empty_log()
     return told
 
 
-class _Application:
-    """Some bodies, in one transaction."""
+def _of(table: type[Intake], ids: list[int]) -> Any:
+    return select(table).where(col(table.id).in_(ids)).order_by(col(table.id))
 
-    def __init__(self, session: Session, settings: Settings, now: datetime, urgent: bool) -> None:
-        self.session, self.settings, self.now, self.urgent = session, settings, now, urgent
+
+class _Application:
+    """Some bodies that were read, in one transaction."""
+
+    def __init__(
+        self, session: Session, settings: Settings, now: datetime, urgent: bool, heard: Mapping[int, Heard]
+    ) -> None:
+        self.session, self.settings, self.now, self.urgent, self.heard = session, settings, now, urgent, heard
         self.whose = Whose(session, settings, now)
 
     def apply(self, rows: list[Intake]) -> Counter[str]:
@@ -144,17 +154,12 @@ class _Application:
         return Counter(one.said.kind for one in new)
 
     def _heard(self, row: Intake) -> list[Told]:
-        """Understood, with every address in our own form; what was not is written to the row."""
-        try:
-            heard = channels.ear(row.source)().hear(
-                {**row.headers, ":at": row.received_at.isoformat()}, bytes(row.body)
-            )
-        except Exception as error:  # whatever a stranger's body does to its reader, it is that body's alone
-            heard = Heard(
-                problems=[str(error) if type(error) is ValueError else f"not understood ({type(error).__name__})"]
-            )
+        """With every address in our own form; what was not understood is written to the row."""
+        heard = self.heard[row.id or 0]
         if self.urgent:
             row.urgent = False
+            if reading.TOO_LONG in heard.problems:  # it is not read a second time
+                row.state, row.problem, row.applied_at = "odd", reading.TOO_LONG, self.now
             return [
                 one for said in heard.happenings if feedback.is_urgent(said) for one in [self.whose.told(row, said)]
             ]
