@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from cli_campaigns import campaigns, drained, outcome_of, report_on
+from cli_campaigns import campaigns, outcome_of, report_on
 from cli_care import audits, inbox, staff
 from cli_channels import channels
 from cli_contacts import contacts
+from cli_deliver import deliver
 from cli_intake import intake
 from cli_store import database, doctor
 from cli_voice import AsJson, actor, at_home, contact_id, err, group, house_now, now, opened, out, plain, say, table
@@ -204,19 +205,23 @@ def audience_list(as_json: AsJson = False) -> None:
 def check(as_json: AsJson = False) -> None:
     """Read all content, render it for the cast, and say file, line and remedy of whatever is wrong."""
     from contacts import policies
-    from journeys.check import check_content
-    from outbox.render.check import check_house, check_message
+    from journeys.check import check_content, transactional
+    from outbox.render.check import check_house, check_message, offers
     from settings import settings
 
     problems = check_content(settings(), check_message) + check_house(settings()) + policies.check(settings().home)
 
+    warnings = [found for said in transactional(settings()) for found in offers(settings(), *said)]
+
     def shown() -> None:
         for problem in problems:
             err.print(f"[red]✗[/red] {plain(problem)}")
+        for warning in warnings:
+            err.print(f"[yellow]![/yellow] {plain(warning)}")
         if not problems:
             out.print("[green]✓[/green] All audiences, campaigns, templates and policies are fine.")
 
-    say(as_json, {"problems": problems}, shown)
+    say(as_json, {"problems": problems, "warnings": warnings}, shown)
     if problems:
         raise typer.Exit(1)
 
@@ -294,34 +299,7 @@ def why(contact: str, campaign: str, as_json: AsJson = False) -> None:
     say(as_json, data, shown)
 
 
-@app.command()
-def deliver(
-    as_json: AsJson = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on for ever: a worker of its own.")] = False,
-) -> None:
-    """Apply what came in, move on who is due, send what is due, resolve what is unknown. Any number may run at once."""
-    from collections import Counter
-
-    import street
-    from outbox import reconcile
-
-    own, store = opened()
-    total: Counter[str] = Counter()
-    while True:
-        import asyncio
-
-        found = asyncio.run(reconcile.reconcile(store, now()))
-        street.decide(store, own, now(), actor=actor())
-        total += drained(own, store, None, quiet=as_json, patience=2.0 if watch else 300.0)
-        if not watch:
-            break
-        import time
-
-        time.sleep(1)
-    data = {**total, "reconciled": vars(found)}
-    say(as_json, data, lambda: out.print(", ".join(f"{n:,} {what}" for what, n in total.items()) or "Nothing was due."))
-
-
+app.command()(deliver)
 app.command()(doctor)
 
 
@@ -337,20 +315,33 @@ def schema() -> None:
     out.print(f"Written: {path}")
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def up(context: typer.Context) -> None:
-    """Start everything: Prefect server, runner, web app and deployments; Ctrl-C ends it all."""
-    _become("flows.up", context.args)
-
-
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def demo(context: typer.Context) -> None:
-    """A small shop with 5,000 contacts: everything starts, the spring campaign goes out. --once leaves after the report."""
-    _become("flows.demo", context.args)
+Port = Annotated[int, typer.Option(min=1, max=65535, help="The port of the web app: pages, webhooks, console.")]
+PrefectPort = Annotated[int, typer.Option(min=1, max=65535, help="The port of Prefect's pages and API.")]
 
 
 @app.command()
-def web(host: str = "127.0.0.1", port: int = 8000) -> None:
+def up(port: Port = 8000, prefect_port: PrefectPort = 4200) -> None:
+    """Start everything: Prefect server, runner, web app and deployments; Ctrl-C ends it all."""
+    _become("flows.up", ["--port", str(port), "--prefect-port", str(prefect_port)])
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Leave after the report.")] = False,
+    contacts: Annotated[int, typer.Option(min=100, max=200_000, help="How many people the shop knows.")] = 5_000,
+    port: Port = 8000,
+    prefect_port: PrefectPort = 4200,
+) -> None:
+    """A small shop with 5,000 contacts: everything starts, the spring campaign goes out, its customers come back."""
+    given = ["--port", str(port), "--prefect-port", str(prefect_port), "--contacts", str(contacts)]
+    _become("flows.demo", [*given, *(["--once"] if once else [])])
+
+
+@app.command()
+def web(
+    host: Annotated[str, typer.Option(help="0.0.0.0 answers everybody; behind a proxy leave it.")] = "127.0.0.1",
+    port: Port = 8000,
+) -> None:
     """The public pages, webhooks and the local mailbox alone."""
     opened()
     _become("web.serve", ["--host", host, "--port", str(port)])

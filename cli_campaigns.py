@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli_deliver import drained
 from cli_voice import AsJson, actor, at_home, err, group, house_now, now, opened, out, plain, say, table
 from errors import NotAllowed, PassaparolaError, Unknown
 
@@ -184,22 +185,6 @@ def campaign_move(
             raise NotAllowed("Nobody was moved. --yes moves without being asked.")
     plan = version.moved(store, name, actor=actor(), now=now())
     say(as_json, vars(plan), lambda: out.print(f"{plan.people:,} people moved to launch {plan.to}."))
-
-
-def drained(own: Any, store: Any, launch: int | None, quiet: bool, patience: float = 300.0) -> Any:
-    """SIGTERM and Ctrl-C let what is in hand land and take nothing new."""
-    import asyncio
-    import signal
-
-    from outbox.deliver import Drain, swiftly
-
-    async def run() -> Any:
-        drain = Drain(store, own, launch, patience=patience)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, drain.stop)
-        return await drain.run(lambda outcome, size: None if quiet else err.print(f"{size:,} {outcome}"))
-
-    return swiftly(run())
 
 
 def _control(verb: str) -> Callable[[str], None]:

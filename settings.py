@@ -102,11 +102,12 @@ class Settings(FromEnvironment):
     @property
     def secret(self) -> str:
         """The secret key; made once, readable by its owner only, when none is set."""
-        return self.secret_key or _kept_secret(self.var / "secret_key")
+        return self.secret_key or kept_secret(self.var / "secret_key")
 
 
 @cache
-def _kept_secret(path: Path) -> str:
+def kept_secret(path: Path) -> str:
+    """A secret of this house's own: made once, readable by its owner only."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:

@@ -7,6 +7,7 @@ orders become one nudge of each kind, so that a thousand a minute are not a thou
 """
 
 import asyncio
+import base64
 import json
 import logging
 import os
@@ -95,7 +96,10 @@ def nudge(told: Counter[str]) -> bool:
          "resource": {"prefect.resource.id": f"passaparola.{kind}", "prefect.resource.name": kind}}
         for kind, count in told.items()
     ]  # fmt: skip
-    request = urllib.request.Request(f"{api}/events", json.dumps(body).encode(), {"Content-Type": "application/json"})
+    headers = {"Content-Type": "application/json"}
+    if password := os.environ.get("PREFECT_API_AUTH_STRING"):
+        headers["Authorization"] = f"Basic {base64.b64encode(password.encode()).decode()}"
+    request = urllib.request.Request(f"{api}/events", json.dumps(body).encode(), headers)
     try:
         with urllib.request.urlopen(request, timeout=5):
             return True

@@ -15,18 +15,22 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from contacts.store import Store
 from errors import Misconfigured, PassaparolaError
-from settings import Settings, settings
+from flows import server
+from settings import Settings, kept_secret, settings
 
 CODE = Path(__file__).parent.parent
 POOL = "passaparola"
-STARTS_WITHIN, ENDS_WITHIN = 180, 10  # seconds
+STARTS_WITHIN, ENDS_WITHIN = (
+    600,
+    10,
+)  # seconds; a busy machine takes minutes to import Prefect, and a process that ends is seen at once
 
 
 class Stack:
@@ -37,6 +41,7 @@ class Stack:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.logs = own.var / "log"
         self.database: Any = None
+        self.guardian: subprocess.Popen[bytes] | None = None
 
     @property
     def api(self) -> str:
@@ -48,8 +53,9 @@ class Stack:
             _refuse_taken(port, option)
         Store(self.own.database).open().close()
         self.logs.mkdir(parents=True, exist_ok=True)
+        self._guard()
         os.environ.update(self._environment())
-        self._run("prefect", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.prefect_port))
+        self._run("prefect", "flows.server", "--port", str(self.prefect_port))
         self._run("web", "web.serve", "--host", "127.0.0.1", "--port", str(self.port))
         self._wait(f"{self.api}/health", "prefect")
         self._wait(f"http://127.0.0.1:{self.port}/healthz", "web")
@@ -58,24 +64,18 @@ class Stack:
         self._run("consumer", "flows.consumer")
         self._run("worker", "prefect", "worker", "start", "--pool", POOL, "--limit", "4")
 
+    @property
+    def password(self) -> str:
+        """What Prefect's pages and its API ask for: without it any page in the operator's browser could deploy a flow with a
+        shell step, run with the house's keys."""
+        return os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or kept_secret(self.own.var / "prefect_password")
+
     def _environment(self) -> dict[str, str]:
         """What was measured to matter; whatever the operator has set stands."""
         wanted = {
-            "DO_NOT_TRACK": "1",
+            **server.environment(self.own, self.prefect_port, self.password, self._prefect_database()),
             "PASSAPAROLA_CODE": str(CODE),
-            "PREFECT_HOME": str(self.own.var / "prefect"),
-            "PREFECT_API_URL": self.api,
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "PREFECT_SERVER_DATABASE_CONNECTION_URL": self._prefect_database(),
-            "PREFECT_WORKER_QUERY_SECONDS": "2",
-            "PREFECT_DEPLOYMENTS_CLEAR_SCHEDULES_ON_EMPTY": "true",
-            "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs,orphans",
-            "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
-            "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
-            "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
-            "PREFECT_SERVER_SERVICES_TRIGGERS_READ_BATCH_SIZE": "100",
-            "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "100",
-            "PASSAPAROLA_PUBLIC_URL": os.environ.get("PASSAPAROLA_PUBLIC_URL", f"http://127.0.0.1:{self.port}"),
+            "PASSAPAROLA_PUBLIC_URL": f"http://127.0.0.1:{self.port}",
             "PASSAPAROLA_PREFECT_UI_URL": f"http://127.0.0.1:{self.prefect_port}",
             "PASSAPAROLA_HOME": str(self.own.home),
             "PASSAPAROLA_VAR": str(self.own.var),
@@ -97,6 +97,7 @@ class Stack:
                 folder = prefect_files(self.own)
                 folder.mkdir(mode=0o755, exist_ok=True)
                 self.database = get_server(folder / "prefect", cleanup_mode="stop")
+                self._tell_guardian(f"postgres {folder / 'prefect'}")
             return str(self.database.get_uri()).replace("postgresql://", "postgresql+asyncpg://", 1)
         except Exception as error:
             _say(f"Prefect runs on SQLite, where it is slower under load ({type(error).__name__}).")
@@ -108,6 +109,21 @@ class Stack:
                 [sys.executable, "-m", module, *arguments], cwd=CODE, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True, preexec_fn=_hears_interrupts,
             )  # fmt: skip
+        self._tell_guardian(f"process {self.processes[name].pid}")
+
+    def _guard(self) -> None:
+        """Started first, so that it knows of everything that comes after."""
+        self.guardian = subprocess.Popen(
+            [sys.executable, "-m", "flows.guardian"], cwd=CODE, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+
+    def _tell_guardian(self, line: str) -> None:
+        assert self.guardian is not None
+        assert self.guardian.stdin is not None
+        with suppress(BrokenPipeError):
+            self.guardian.stdin.write(f"{line}\n".encode())
+            self.guardian.stdin.flush()
 
     def _finish(self, module: str, *arguments: str) -> None:
         done = subprocess.run(
@@ -155,6 +171,9 @@ class Stack:
                 process.wait()
         if self.database is not None:
             self.database.cleanup()
+        if self.guardian is not None:
+            self._tell_guardian("over")
+            self.guardian.communicate(timeout=ENDS_WITHIN)
 
 
 def prefect_files(own: Settings) -> Path:
@@ -200,6 +219,7 @@ def arguments(doc: str) -> argparse.ArgumentParser:
 def urls(stack: Stack) -> str:
     return (
         f"\n  Prefect UI   http://127.0.0.1:{stack.prefect_port}   buttons: Deployments → send-campaign → Run\n"
+        f"  Its password {stack.password}   (kept in {stack.own.var / 'prefect_password'})\n"
         f"  Console      http://127.0.0.1:{stack.port}/console   inbox, people, reports; `passaparola staff add NAME` lets someone in\n"
         f"  Mailbox      http://127.0.0.1:{stack.port}/mailbox   what was sent, while the mailbox is the channel\n"
         f"  Logs         {stack.logs}\n"

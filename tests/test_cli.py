@@ -188,6 +188,13 @@ def test_a_taken_port_is_refused_in_a_sentence(settings: Settings) -> None:
     assert "is taken by another program" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["up", "demo", "web"])
+def test_the_ports_are_in_the_help(command: str) -> None:
+    shown = run(command, "--help").stdout
+    assert "--port" in shown
+    assert ("--prefect-port" in shown) is (command != "web")
+
+
 def test_every_command_has_help() -> None:
     for command in (
         "import",

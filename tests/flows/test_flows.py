@@ -30,11 +30,14 @@ pytestmark = pytest.mark.timeout(400)
 
 
 def api(stack: Stack, path: str, body: Any = None) -> Any:
+    import base64
     import json
     import urllib.request
 
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{stack.api}{path}", data, {"Content-Type": "application/json"})
+    password = base64.b64encode(stack.password.encode()).decode()
+    headers = {"Content-Type": "application/json", "Authorization": f"Basic {password}"}
+    request = urllib.request.Request(f"{stack.api}{path}", data, headers)
     with urllib.request.urlopen(request, timeout=30) as answer:
         return json.loads(answer.read() or b"null")
 
@@ -103,6 +106,48 @@ def test_every_button_and_clock_is_there(stack: Stack) -> None:
     assert form["CampaignName"]["enum"] == ["hello"] or form["CampaignName"]["const"] == "hello"
     assert all(field["description"] and field["title"] for field in form["Sending"]["properties"].values())
     assert form["Sending"]["properties"]["dry_run"]["default"] is True
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 401), ({"Authorization": "Basic d3Jvbmc="}, 401), ({"Host": "evil.example:4200"}, 400),
+        ({"Origin": "https://evil.example", "Content-Type": "text/plain"}, 401),
+    ],
+)  # fmt: skip
+def test_no_stranger_s_page_speaks_to_prefect(stack: Stack, headers: dict[str, str], status: int) -> None:
+    import urllib.error
+    import urllib.request
+
+    request = urllib.request.Request(
+        f"{stack.api}/deployments/filter", b"{}", {"Content-Type": "application/json", **headers}
+    )
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=10)
+    assert refused.value.code == status
+    assert "access-control-allow-origin" not in refused.value.headers
+
+
+def test_only_prefect_s_own_pages_may_read_its_answers(stack: Stack) -> None:
+    import urllib.error
+    import urllib.request
+
+    def asked(origin: str) -> str | None:
+        headers = {
+            "Origin": origin,
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization",
+        }
+        request = urllib.request.Request(f"{stack.api}/deployments/filter", method="OPTIONS", headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return str(answer.headers["access-control-allow-origin"])
+        except urllib.error.HTTPError as error:
+            return error.headers["access-control-allow-origin"]
+
+    assert asked(f"http://localhost:{stack.prefect_port}") == f"http://localhost:{stack.prefect_port}"
+    assert asked("https://evil.example") is None
+    assert (stack.own.var / "prefect_password").stat().st_mode & 0o077 == 0
 
 
 def test_a_dry_run_shows_everything_and_sends_nothing(stack: Stack, house: Settings) -> None:
@@ -261,6 +306,10 @@ def test_the_form_and_an_artifact_are_seen_in_a_real_browser(stack: Stack, tmp_p
             executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         )
         page = browser.new_page(viewport={"width": 1300, "height": 1000})
+        page.goto(ui)
+        page.locator("input[type=password]").first.fill(stack.password)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/dashboard**", timeout=30_000)
         page.goto(f"{ui}/deployments/deployment/{deployment(stack, 'send-campaign')['id']}/run")
         page.get_by_text("On: show everything and stop").wait_for(timeout=30_000)
         assert page.get_by_text("its audience is shown before anything leaves").is_visible()
