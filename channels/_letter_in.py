@@ -25,7 +25,9 @@ from channels.naming import NAME, bounced_to, first_named, read_name
 LONGEST = 20_000  # characters of what someone says; the rest of a letter is attachments and quotes
 MOST_LINES, LONGEST_LINE = 2_000, 1_000  # of what the quotes are looked for in; a longer line is folded for it
 MOST_FIELDS, LONGEST_FIELD = 500, 8_000  # of a letter's header, in bytes; References of a long thread are the longest
-MARK = "\ue000"  # for private use, so no letter has it, and no space, so nobody strips it: what was folded can be unfolded
+MARK = (
+    "\ue000"  # for private use, so no letter has it, and no space, so nobody strips it: what was folded can be unfolded
+)
 FOLD = f"{MARK}\n{MARK}"
 LANGUAGES = ["en", "it", "de", "fr", "es"]
 STOP = {"stop", "unsubscribe", "cancel", "remove", "cancellami", "cancella", "disiscrivimi", "disiscrizione", "basta"}

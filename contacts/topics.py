@@ -2,7 +2,7 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,6 +21,10 @@ class Topic(BaseModel):
     en: Words
     it: Words | None = None
     media: list[str] = ["email"]
+    basis: Literal["consent", "transactional"] = Field(
+        "consent",
+        description="transactional: of what they ordered or asked for; goes to them without a yes until they mute it",
+    )
     sign_up: bool = Field(False, description="offered on the sign-up page")
 
     def words(self, language: str) -> Words:
@@ -31,6 +35,11 @@ def load(home: Path) -> dict[str, Topic]:
     """Raises BadContent."""
     path = home / "policies" / "topics.yaml"
     return _read(path, path.stat().st_mtime_ns) if path.is_file() else {}
+
+
+def basis_of(home: Path, name: str) -> str:
+    """On what basis a topic's letters go out. Raises BadContent."""
+    return load(home).get(name, plain(name)).basis
 
 
 def plain(name: str) -> Topic:

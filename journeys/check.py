@@ -1,9 +1,10 @@
 """All content, read and rendered before anyone sends: every file is fine, or the first thing wrong in it is said."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 
-from contacts import audience
+from contacts import audience, topics
 from contacts.audience import Question
 from errors import PassaparolaError
 from journeys import campaign, sense
@@ -12,6 +13,15 @@ from settings import Settings
 # Renders a message's wordings on a medium over the cast: (settings, message, medium, campaign, the event that it
 # follows or none) → sentences.
 CheckMessage = Callable[[Settings, str, str, str, str | None], list[str]]
+
+
+def transactional(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """(message, medium, campaign) of what goes out without a yes."""
+    for name in campaign.names(settings.home):
+        with suppress(PassaparolaError):
+            plan = campaign.read(settings.home, name)
+            if topics.basis_of(settings.home, plan.topic) == "transactional":
+                yield from ((message, medium, name) for message, medium in plan.said())
 
 
 def check_content(settings: Settings, check_message: CheckMessage) -> list[str]:

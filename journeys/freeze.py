@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from channels import carrying, speaking
-from contacts import audience
+from contacts import audience, topics
 from contacts.audience.words import Catalogue
 from journeys.campaign import PRIORITIES, Campaign
 from journeys.sense import load
@@ -24,6 +24,7 @@ def content(settings: Settings, name: str, freeze: Freeze, words: Catalogue | No
         "campaign": name,
         "title": campaign.title,
         "topic": campaign.topic,
+        "basis": topics.basis_of(settings.home, campaign.topic),
         "audience": enter.audience,
         "who": audience.load(settings.home, enter.audience).who if enter.audience else None,
         "inside": _inside(settings, campaign),

@@ -58,6 +58,7 @@ def prepare(
         launch = Launch(
             campaign=name, hash=wording_of(frozen, due), wording=wording, content=frozen, due_at=due, created_at=now,
             late_after=frozen["late_after"], occurrence=occurrence, entering=stands, priority=frozen["priority"],
+            transactional=frozen["basis"] == "transactional",
         )  # fmt: skip
         session.add(launch)
         session.flush()

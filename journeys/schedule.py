@@ -39,7 +39,7 @@ def start(session: Session, plan: Launch, come: list[Occurrence], known: Catalog
     made = Launch(
         campaign=plan.campaign, hash=wording_of(plan.content, at), wording=plan.wording, content=plan.content,
         state="running", occurrence=name, priority=plan.priority, due_at=at, late_after=plan.late_after,
-        created_at=now, started_at=at,
+        created_at=now, started_at=at, transactional=plan.transactional,
     )  # fmt: skip
     session.add(made)
     session.flush()

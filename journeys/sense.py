@@ -7,7 +7,7 @@ from pathlib import Path
 
 import channels
 from channels import speaking
-from contacts import audience
+from contacts import audience, topics
 from contacts.audience import Question, tree
 from contacts.audience.words import Catalogue
 from errors import BadContent, BadQuestion, PassaparolaError, did_you_mean
@@ -16,6 +16,11 @@ from journeys import times
 from journeys.campaign import Campaign, Pause, Say, WaitFor
 from settings import Settings
 
+# What somebody looked at or what became of a letter: nobody asked for anything by it.
+NO_REQUEST = {
+    "checkout_started", "product_viewed", "product_added", "product_reviewed", "cart_viewed", "coupon_applied", "store_visited", "delivered", "bounced",
+    "opened", "clicked", "mentioned", "liked", "shared", "complained", "unsubscribed", "friend_visited",
+}  # fmt: skip
 MOST_LEAVES = 10  # of a condition that is tried out in full: a thousand cases
 
 
@@ -34,6 +39,7 @@ class _Reading:
 
     def check(self) -> None:
         self._enters()
+        self._asked_for()
         self._leaves()
         for number, step in enumerate(self.plan.steps):
             match step:
@@ -60,6 +66,22 @@ class _Reading:
             zone = enter.zone or self.settings.time_zone
             if times.following(times.cron(enter.every), zone, datetime(2026, 1, 1, tzinfo=UTC)) is None:
                 raise self._wrong(f"“{enter.every}” never comes; is that day in the calendar?", "every")
+
+    def _asked_for(self) -> None:
+        """What goes out without a yes is of a person's own order or request, and of nothing else."""
+        if topics.basis_of(self.settings.home, self.plan.topic) != "transactional":
+            return
+        remedy = "enter on something like order_completed, or choose a topic that people say yes to"
+        if self.plan.enter.on is None:
+            raise self._wrong(
+                f"“{self.plan.topic}” is transactional: it answers one person's order or request; {remedy}",
+                self.plan.topic,
+            )
+        if self.plan.enter.on in NO_REQUEST:
+            raise self._wrong(
+                f"{self.plan.enter.on} is no order and no request, and “{self.plan.topic}” is transactional; {remedy}",
+                self.plan.enter.on,
+            )
 
     def _leaves(self) -> None:
         leave, enter, goal = self.plan.leave, self.plan.enter, self.plan.goal

@@ -123,7 +123,9 @@ def reason(
         never = f"last wrote on {channels.look(medium).title} more than {hours} ago; later only an approved template may be sent"
         checks.append((~_spoke(medium, _moment("open_since")), literal(never)))
     if asked.answers:
-        return case(*checks, else_=null())
+        # Of what they ordered or asked for. A letter of the house has no topic; others can be muted by theirs.
+        muted = literal(f"muted {topic} by {medium}")
+        return case(*checks, else_=case({False: muted}, value=consent, else_=null()) if topic else null())
     # One look at consent for both of its reasons: a database asks a subquery as often as it is written.
     said_no, unasked = literal(f"said no to {topic} by {medium}"), literal(f"never said yes to {topic} by {medium}")
     unwilling = case({True: null(), False: said_no}, value=consent, else_=unasked)
@@ -192,7 +194,7 @@ def _recent(since: BindParameter[datetime]) -> ColumnElement[int]:
 
 def _answers() -> Select[Any]:
     """Launches that are no marketing and count for no cap."""
-    return select(col(Launch.id)).where(col(Launch.campaign).startswith("_", autoescape=True))
+    return select(col(Launch.id)).where(col(Launch.transactional))
 
 
 def _to_come(launches: tuple[int, ...]) -> ColumnElement[int]:

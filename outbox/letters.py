@@ -35,7 +35,7 @@ def write(
     content = _content(settings, name, medium, wordings, dict(says), dict(headers or {}))
     launch = Launch(
         campaign=f"_{name}", hash=wording_of(content, now), wording=wording_of(content), content=content, state="running",
-        priority=FIRST, due_at=now, created_at=now, started_at=now,
+        transactional=True, priority=FIRST, due_at=now, created_at=now, started_at=now,
     )  # fmt: skip
     session.add(launch)
     session.flush()

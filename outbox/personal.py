@@ -26,7 +26,8 @@ class Personal:
         self.constants, self.campaign = constants(content), content["campaign"]
         self.public = batch.medium in content["public"]
         self.answers = content.get("basis") == "transactional"
-        self.headers: dict[str, str] = content.get("headers", {})
+        # What nobody typed says so, and no absence answers it (RFC 3834).
+        self.headers: dict[str, str] = content.get("headers", {"Auto-Submitted": "auto-generated"})
         self.mailto = content["sender"]["reply_to"] or content["sender"]["email"]
         asked = ready_.reads
         made: dict[str, Callable[[str, bool], Any]] = {

@@ -115,4 +115,4 @@ def unsubscribe(request: Request, token: str) -> Response:
 def _unsubscribing(request: Request, found: Visitor, *, done: bool) -> Response:
     language = found.person.language or settings().locale
     topic = load(settings().home).get(found.topic, plain(found.topic)).words(language).title
-    return page(request, "unsubscribe.html", language, topic=topic, done=done)
+    return page(request, "unsubscribe.html", language, topic=topic, done=done, mute=found.launch.transactional)

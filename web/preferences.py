@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from sqlalchemy import select
 from sqlmodel import Session, col
 
+import channels
 from contacts import consent
 from contacts.audience.compile import latest_consent
 from contacts.models import Address, Consent
@@ -131,7 +132,9 @@ def _choices(session: Session, found: Visitor) -> list[tuple[str, str, str, bool
     known = load(settings().home)
     asked = select(col(Consent.topic), col(Consent.medium)).where(col(Consent.contact_id) == found.contact).distinct()
     pairs = {(topic, medium) for topic, medium in session.execute(asked).all() if topic != "*"}
-    pairs |= {(topic, medium) for topic, one in known.items() for medium in one.media if medium in media}
+    pairs |= {
+        (topic, medium) for topic, one in known.items() for medium in one.media if channels.address_of(medium) in media
+    }
     pairs |= {(found.topic, found.message.medium)} if found.topic else set()
     pairs |= {("tracking", found.message.medium)}
     words = {topic: known.get(topic, plain(topic)).words(language) for topic, _ in pairs}
@@ -142,10 +145,16 @@ def _choices(session: Session, found: Visitor) -> list[tuple[str, str, str, bool
             topic,
             medium,
             said[topic],
-            bool(session.execute(select(latest_consent(found.contact, medium, topic))).scalar()),
+            _holds(session, found.contact, medium, topic, known.get(topic, plain(topic)).basis),
         )
         for topic, medium in sorted(pairs)
     ]
+
+
+def _holds(session: Session, contact: int, medium: str, topic: str, basis: str) -> bool:
+    """Whether they are written to about a topic: where they said yes; about their own orders, until they said no."""
+    said = session.execute(select(latest_consent(contact, medium, topic))).scalar()
+    return basis == "transactional" if said is None else bool(said)
 
 
 def _media(session: Session, contact: int) -> set[str]:

@@ -25,6 +25,7 @@ class Launch(SQLModel, table=True):
         default=None, unique=True, description="what asked for it; asking twice makes one launch"
     )
     entering: bool = Field(default=False, description="still takes people in; one that does not only lets them finish")
+    transactional: bool = Field(default=False, description="of what somebody ordered or asked for: no marketing")
     priority: int = Field(default=0, description="who goes first, and whose message is kept when people are capped")
     due_at: datetime = when()
     late_after: int | None = Field(default=None, description="seconds after its time from which nothing is sent")

@@ -1,5 +1,7 @@
 """One message on one medium over the cast: what would fail, and what the network would refuse."""
 
+import re
+
 from jinja2 import TemplateError
 
 from channels import speaking
@@ -40,6 +42,28 @@ def check_message(settings: Settings, name: str, medium: str, campaign: str, eve
         problems += _over_the_cast(cut, wording, event)
         problems += [f"{wording.where}: {problem}" for problem in channel.problems(cut.skeleton)]
     return problems
+
+
+# An offer in a letter that nobody said yes to makes marketing of it, whatever else it says.
+OFFER = re.compile(
+    r"\d ?%|\b(discounts?|coupons?|vouchers?|promo\w*|special offers?|(our|an|this) offer|on sale|buy now|shop now|order now|save \d+|deals?|"
+    r"scont[oi]|offert[ae]|saldi|buon[oi] (sconto|regalo)|acquista ora|compra ora|ordina ora|in omaggio)\b",
+    re.I,
+)
+
+
+def offers(settings: Settings, name: str, medium: str, campaign: str) -> list[str]:
+    """What sounds like an offer in a transactional message; somebody looks at it."""
+    try:
+        wordings = frozen(settings.home, name, medium, campaign, settings)
+    except PassaparolaError:
+        return []
+    return [
+        f"{wording.where}: “{found[0]}” sounds like an offer, and this goes out without a yes; leave it out, or give the campaign a "
+        "topic that people say yes to"
+        for wording in wordings.values()
+        if (found := OFFER.search(" ".join((wording.texts.get("subject", ""), wording.texts["text"]))))
+    ]
 
 
 def check_house(settings: Settings) -> list[str]:

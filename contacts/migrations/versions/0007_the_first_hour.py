@@ -10,6 +10,8 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column('launch', sa.Column('transactional', sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.execute("UPDATE launch SET transactional = true WHERE campaign LIKE '\\_%' ESCAPE '\\'")
     op.add_column('batch', sa.Column('wording', sa.String(), nullable=False, server_default=''))
     op.create_index('batch_wording', 'batch', ['wording', 'launch_id'])
     op.drop_index('ix_launch_wording', 'launch')
@@ -19,3 +21,4 @@ def downgrade() -> None:
     op.create_index('ix_launch_wording', 'launch', ['wording'])
     op.drop_index('batch_wording', 'batch')
     op.drop_column('batch', 'wording')
+    op.drop_column('launch', 'transactional')
