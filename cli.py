@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -201,6 +201,20 @@ def audience_list(as_json: AsJson = False) -> None:
     say(as_json, rows, lambda: table(rows))
 
 
+def _words_of_the_store() -> Any:
+    """What this house's contacts have and did, where there is a store yet; a check makes none."""
+    from contacts import audience
+    from contacts.store import Store
+    from settings import settings
+
+    own = settings()
+    if not own.database_url and not (own.var / "passaparola.db").exists():
+        return audience.catalogue(None, own)
+    store = Store(own.database).open()
+    with store.read() as session:
+        return audience.catalogue(session, own)
+
+
 @app.command()
 def check(as_json: AsJson = False) -> None:
     """Read all content, render it for the cast, and say file, line and remedy of whatever is wrong."""
@@ -209,7 +223,10 @@ def check(as_json: AsJson = False) -> None:
     from outbox.render.check import check_house, check_message, offers
     from settings import settings
 
-    problems = check_content(settings(), check_message) + check_house(settings()) + policies.check(settings().home)
+    words = _words_of_the_store()
+    problems = (
+        check_content(settings(), check_message, words) + check_house(settings()) + policies.check(settings().home)
+    )
 
     warnings = [found for said in transactional(settings()) for found in offers(settings(), *said)]
 

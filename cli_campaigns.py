@@ -28,12 +28,12 @@ def campaign_list(as_json: AsJson = False) -> None:
 @campaigns.command("preview")
 def campaign_preview(name: str, as_json: AsJson = False) -> None:
     """Who would get it, who would not and why, what it says, and what it costs. Sends and keeps nothing."""
-    from journeys.freeze import content as freeze_of
+    from journeys.freeze import content_now
     from outbox.preview import preview
     from outbox.render.frozen import freezer
 
     own, store = opened()
-    seen = preview(store, own, freeze_of(own, name, freezer(own)), house_now(own))
+    seen = preview(store, own, content_now(store, own, name, freezer(own)), house_now(own))
 
     def shown() -> None:
         out.print(seen.as_text())
@@ -50,7 +50,7 @@ def campaign_send(
     """Freeze, approve and send a campaign now, without any Prefect server. Started again, it goes on where it stopped."""
     import street
     from journeys import launch
-    from journeys.freeze import content as freeze_of
+    from journeys.freeze import content_now
     from outbox import ledger
     from outbox.preview import preview
     from outbox.render.frozen import freezer
@@ -61,7 +61,7 @@ def campaign_send(
         going = launch.unfinished(session, name)
     if going is None:
         if not yes:
-            seen = preview(store, own, freeze_of(own, name, freeze), house_now(own))
+            seen = preview(store, own, content_now(store, own, name, freeze), house_now(own))
             err.print(seen.as_text())
             asked = f"Send to {seen.sendable:,} people?" if seen.audience else f"Start “{seen.title}”?"
             if not sys.stdin.isatty() or not typer.confirm(asked, err=True):
@@ -119,7 +119,7 @@ def _rehearsed(seen: Any, zone: str) -> None:
     for reason, count in sorted(seen.held().items(), key=lambda pair: -pair[1]):
         out.print(f"  {count:,} held: {plain(reason)}")
     out.print("  " + ", ".join(f"{count:,} {outcome}" for outcome, count in seen.outcomes.items()))
-    out.print(f"  cost: {seen.cost:.2f} USD. Nothing was sent.")
+    out.print(f"  cost: {seen.costs}. Nothing was sent.")
 
 
 @campaigns.command("status")

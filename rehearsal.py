@@ -10,12 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Table, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, func, insert, or_, select, true, update
 from sqlmodel import Session, SQLModel, col
 
 import street
@@ -31,6 +30,7 @@ from journeys import launch as launches
 from journeys import schedule, times
 from journeys.advance import next_due
 from outbox.batches import prepared
+from outbox.pricing import Costs
 from outbox.queue import reserve
 from outbox.record import record
 from outbox.render.cast import AN_ORDER
@@ -39,6 +39,10 @@ from settings import Settings
 
 COPIED_AT_ONCE = 5_000
 LEFT_OUT = {"intake", "audit", "attempt"}
+UNDECLARED = {
+    "contact_id": "contact",
+    "enrolment_id": "enrolment",
+}  # pointed to without a foreign key, where that costs too much
 SHOWN = 20  # people whose own calendar is kept
 ANSWERS_AFTER = timedelta(hours=4)  # of a question, unless the assumption says otherwise
 DOES_AFTER = timedelta(days=1)  # of entering
@@ -81,7 +85,7 @@ class Rehearsal:
     people: int = 0
     lines: list[Line] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
-    cost: Decimal = Decimal(0)
+    costs: Costs = field(default_factory=Costs)
     outcomes: Counter[str] = field(default_factory=Counter)
 
     def said(self, person: str) -> list[str]:
@@ -115,7 +119,7 @@ class Rehearsal:
         peak = max(self.per_hour().items(), key=lambda pair: pair[1], default=None)
         return {
             "campaign": self.campaign, "since": self.since.isoformat(), "days": self.days, "assumed": self.assumed,
-            "people": self.people, "sent": self.sent(), "held": self.held(), "cost_usd": str(self.cost),
+            "people": self.people, "sent": self.sent(), "held": self.held(), "costs": self.costs.as_json(),
             "outcomes": dict(self.outcomes),
             "busiest_hour": {"at": peak[0][0].isoformat(), "medium": peak[0][1], "messages": peak[1]} if peak else None,
             "calendar": [{**vars(line), "at": line.at.isoformat()} for line in self.lines],
@@ -376,7 +380,7 @@ class _Playing:
             )
             for batch, count in session.execute(sent):
                 skeleton = prepared(self.content, batch).skeleton
-                self.seen.cost += speaking(batch.medium, self.settings).price(skeleton) * count
+                self.seen.costs.add(self.settings, batch.medium, speaking(batch.medium, self.settings), skeleton, count)
 
 
 def _money(kind: str) -> dict[str, Any]:
@@ -404,18 +408,25 @@ def _copy(store: Store, settings: Settings, copy: Store, contacts: str, now: dat
 
 
 def _of(table: Table, chosen: ColumnElement[bool] | None) -> Any:
-    if chosen is None:
-        return select(table)
-    people = select(col(Contact.id)).where(chosen)
-    theirs = select(col(Enrolment.id)).where(
-        or_(col(Enrolment.contact_id).in_(people), col(Enrolment.contact_id).is_(None))
+    return (
+        select(table) if chosen is None else select(table).where(_theirs(table, select(col(Contact.id)).where(chosen)))
     )
+
+
+def _theirs(table: Table, people: Any) -> ColumnElement[bool]:
+    """The rows that are of these people alone, or of nobody: whatever a table points to is in the copy, too."""
     if table.name == "contact":
-        return select(table).where(table.c.id.in_(people))
-    if table.name == "enrolment":
-        return select(table).where(or_(table.c.contact_id.in_(people), table.c.contact_id.is_(None)))
-    if "contact_id" in table.c:
-        return select(table).where(table.c.contact_id.in_(people))
-    if table.name == "message":
-        return select(table).where(table.c.enrolment_id.in_(theirs))
-    return select(table)
+        return and_(table.c.id.in_(people), or_(table.c.merged_into.is_(None), table.c.merged_into.in_(people)))
+    kept: list[ColumnElement[bool]] = []
+    for column in table.c:
+        if column.name in UNDECLARED:
+            pointed: Any = people if UNDECLARED[column.name] == "contact" else _ids(UNDECLARED[column.name], people)
+            kept.append(or_(column.is_(None), column.in_(pointed)))
+        for key in column.foreign_keys:
+            kept.append(or_(column.is_(None), column.in_(_ids(key.column.table.name, people))))
+    return and_(true(), *kept)
+
+
+def _ids(name: str, people: Any) -> Any:
+    table = SQLModel.metadata.tables[name]
+    return select(table.c.id).where(_theirs(table, people))

@@ -8,9 +8,12 @@ from sqlalchemy import ColumnElement, delete, select, text, tuple_
 from sqlmodel import Session, col
 
 from contacts.bulk import insert_many, numbers, on_postgresql
-from contacts.models import Event, EventName
+from contacts.models import Event, EventName, Property
+from contacts.store import insert_new
 
 QUIETLY: dict[str, Any] = {"synchronize_session": False}
+MOST_PROPERTIES = 300  # of one kind; a sender who makes up names is no reason to keep them all
+_known: set[tuple[str, str, str, str]] = set()
 BLANK: dict[str, Any] = {
     "amount": None, "currency": None, "properties": {}, "enrolment_id": None, "step": None, "medium": None, "machine": False,
 }  # fmt: skip
@@ -42,7 +45,36 @@ def keep(session: Session, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, 
     ids = numbers(session, Event, len(fresh))
     new = [{"id": id_, **BLANK, **row} for id_, row in zip(ids, fresh, strict=True)]
     insert_many(session, Event, new)
+    _note_properties(session, new)
     return new
+
+
+def type_of(value: Any) -> str:
+    """As a question may ask of it."""
+    kinds = {str: "text", bool: "boolean", int: "number", float: "number"}
+    return kinds.get(type(value), "list")
+
+
+def _note_properties(session: Session, rows: Iterable[Mapping[str, Any]]) -> None:
+    """What questions may ask of these kinds: a misspelt property would be nobody's, in silence."""
+    store = str(session.get_bind().engine.url)
+    told = {
+        (row["kind"], name[:60], type_of(value))
+        for row in rows
+        for name, value in row["properties"].items()
+        if value is not None and name.isidentifier()
+    }
+    if not (fresh := {one for one in told if (store, *one) not in _known}):
+        return
+    kept = select(col(Property.kind), col(Property.name), col(Property.type)).where(
+        col(Property.kind).in_({k for k, _, _ in fresh})
+    )
+    there = {tuple(row) for row in session.execute(kept)}
+    _known.update((store, *one) for one in fresh & there)  # of what is committed alone
+    for kind, name, type_ in sorted(fresh - there):
+        if sum(one[0] == kind for one in there) < MOST_PROPERTIES:
+            session.execute(insert_new(session, Property).values(kind=kind, name=name, type=type_))
+            there.add((kind, name, type_))
 
 
 def forget(session: Session, which: ColumnElement[bool]) -> None:

@@ -127,8 +127,9 @@ class Reader:
 def _custom(name: str, cell: str, kind: str) -> Any:
     if kind == "number":
         try:
-            return float(cell)
-        except ValueError:
+            number = float(cell)
+            return int(number) if number.is_integer() else number
+        except (ValueError, OverflowError):
             raise ValueError(f"{name}: “{cell[:40]}” is not a number") from None
     if kind == "boolean":
         if cell.lower() not in YES | NO:

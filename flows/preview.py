@@ -11,7 +11,7 @@ from contacts.audience import Question
 from flows.choices import AudienceName, CampaignName
 from flows.engine import house_now, opened
 from flows.pictures import photographed
-from journeys.freeze import content as freeze_of
+from journeys.freeze import content_now
 from outbox.preview import Preview, preview
 from outbox.render.frozen import freezer
 
@@ -63,7 +63,7 @@ async def preview_audience(who: Audience) -> None:
 async def show(name: str) -> Preview:
     """The preview as an artifact: counts, the reasons, and every wording as one of the cast would see it."""
     own, store = opened()
-    content = await asyncio.to_thread(freeze_of, own, name, freezer(own))
+    content = await asyncio.to_thread(content_now, store, own, name, freezer(own))
     seen = await asyncio.to_thread(preview, store, own, content, house_now(own))
     letters = [sample for sample in seen.samples if sample.html]
     pictures = await photographed([sample.html for sample in letters])
@@ -91,5 +91,5 @@ def counted(seen: Preview) -> str:
         rows.append(f"| **would get it by {medium}** ({seen.channels[medium]}) | **{counts.get('', 0):,}** |")
         rows += [f"| not: {reason} | {count:,} |" for reason, count in sorted(counts.items()) if reason]
     rows += [f"| one public post on {m} ({seen.channels[m]}) | 1 |" for m in seen.channels if m not in seen.media]
-    rows.append(f"| cost | {seen.cost:.2f} USD |")
+    rows.append(f"| cost | {seen.costs} |")
     return "| | people |\n|---|---:|\n" + "\n".join(rows)

@@ -12,7 +12,7 @@ from flows.choices import CampaignName
 from flows.engine import discreet, house_now, opened
 from flows.pictures import COLOURS, svg
 from journeys.draw import mermaid
-from journeys.freeze import content
+from journeys.freeze import content_now
 from outbox.render.frozen import freezer
 from rehearsal import Rehearsal, rehearse
 
@@ -45,7 +45,7 @@ async def rehearse_campaign(rehearsing: Rehearsing) -> None:
     """
     own, store = opened()
     name = rehearsing.campaign.value  # type: ignore[attr-defined]
-    frozen = await asyncio.to_thread(content, own, name, freezer(own))
+    frozen = await asyncio.to_thread(content_now, store, own, name, freezer(own))
     with discreet():
         seen = await asyncio.to_thread(
             rehearse, store, own, name, days=int(rehearsing.days), now=house_now(own),
@@ -71,7 +71,7 @@ def told(seen: Rehearsal, drawing: str) -> str:
     assumed = "".join(f"\n- supposing that {one}" for one in seen.assumed)
     return (
         f"## {seen.campaign}, the next {seen.days} days\n\n{seen.people:,} enter, **{seen.sent():,} messages** would go out, "
-        f"cost {seen.cost:.2f} USD.{assumed}\n\n![calendar]({calendar(seen)})\n\n"
+        f"cost {seen.costs}.{assumed}\n\n![calendar]({calendar(seen)})\n\n"
         f"| day | message | people |\n|---|---|---:|\n{rows}\n\n### Held\n\n| reason | messages |\n|---|---:|\n{reasons}\n\n"
         f"### The journey\n\n```mermaid\n{drawing}\n```\n"
     )

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from contacts import audience, topics
 from contacts.audience import Question
+from contacts.audience.words import Catalogue
 from errors import PassaparolaError
 from journeys import campaign, sense
 from settings import Settings
@@ -24,18 +25,17 @@ def transactional(settings: Settings) -> Iterator[tuple[str, str, str]]:
                 yield from ((message, medium, name) for message, medium in plan.said())
 
 
-def check_content(settings: Settings, check_message: CheckMessage) -> list[str]:
+def check_content(settings: Settings, check_message: CheckMessage, words: Catalogue) -> list[str]:
+    """`words` knows the store's own traits and events, where there is a store."""
     problems: list[str] = []
-    words = None
     for name in audience.names(settings.home):
         try:
-            words = words or audience.catalogue(None, settings)
             Question.of(name, words).clause(datetime.now(UTC))
         except PassaparolaError as error:
             problems.append(str(error))
     for name in campaign.names(settings.home):
         try:
-            plan = sense.load(settings, name)
+            plan = sense.load(settings, name, words)
         except PassaparolaError as error:
             problems.append(str(error))
             continue

@@ -7,6 +7,7 @@ from typing import Any
 from channels import carrying, speaking
 from contacts import audience, topics
 from contacts.audience.words import Catalogue
+from contacts.store import Store
 from journeys.campaign import PRIORITIES, Campaign
 from journeys.sense import load
 from settings import Settings
@@ -15,8 +16,17 @@ from settings import Settings
 Freeze = Callable[[str, str, str], Mapping[str, Any]]
 
 
-def content(settings: Settings, name: str, freeze: Freeze, words: Catalogue | None = None) -> dict[str, Any]:
-    """Everything that decides what a launch says, to whom and when, as plain values. Raises Unknown, BadContent."""
+def content_now(store: Store, settings: Settings, name: str, freeze: Freeze) -> dict[str, Any]:
+    """What a launch that is prepared now would freeze: for whoever looks before. Raises Unknown, BadContent."""
+    with store.read() as session:
+        words = audience.catalogue(session, settings)
+    return content(settings, name, freeze, words)
+
+
+def content(settings: Settings, name: str, freeze: Freeze, words: Catalogue) -> dict[str, Any]:
+    """Everything that decides what a launch says, to whom and when, as plain values. `words` knows the store's own traits and
+    events. Raises Unknown, BadContent.
+    """
     campaign = load(settings, name, words)
     said = list(campaign.said())
     enter = campaign.enter
@@ -27,7 +37,7 @@ def content(settings: Settings, name: str, freeze: Freeze, words: Catalogue | No
         "basis": topics.basis_of(settings.home, campaign.topic),
         "audience": enter.audience,
         "who": audience.load(settings.home, enter.audience).who if enter.audience else None,
-        "inside": _inside(settings, campaign),
+        "inside": _inside(words, campaign),
         "enter": enter.model_dump(exclude_none=True) | {"zone": enter.zone or settings.time_zone, "again": enter.rule},
         "leave": campaign.leave.model_dump(exclude_none=True) if campaign.leave else None,
         "goal": _goal(campaign),
@@ -57,9 +67,8 @@ def _goal(campaign: Campaign) -> dict[str, Any] | None:
     return {"on": goal.on, "within": int(goal.within.total_seconds())} if goal else None
 
 
-def _inside(settings: Settings, campaign: Campaign) -> dict[str, str]:
+def _inside(words: Catalogue, campaign: Campaign) -> dict[str, str]:
     """The audiences that its questions are made of, as they read now."""
-    words = audience.catalogue(None, settings)
     found: dict[str, str] = {}
     waiting = [step.when for step in campaign.steps if step.when]
     if campaign.leave and campaign.leave.when:

@@ -9,7 +9,7 @@ from sqlmodel import Session, col
 from contacts import audience, clock
 from contacts.models import Approval, Launch, wording_of
 from contacts.store import Store, audit
-from errors import NotAllowed, Unknown
+from errors import NotAllowed, PassaparolaError, Unknown
 from failpoints import failpoint
 from journeys import enrol
 from journeys.freeze import Freeze, content
@@ -86,7 +86,11 @@ def approve(
         launch = fetch(session, launch_id)
         if launch.state != "prepared":
             raise NotAllowed(f"Launch {launch_id} is {launch.state}; only a prepared one can be approved.")
-        current = wording_of(content(settings, launch.campaign, freeze), launch.due_at)
+        try:
+            known = audience.catalogue(session, settings)
+            current = wording_of(content(settings, launch.campaign, freeze, known), launch.due_at)
+        except PassaparolaError as error:  # what it says now cannot even be read
+            current = str(error)
         if seen != launch.hash or current != launch.hash:
             launch.state, launch.note = "recalled", "its content was changed after it was prepared"
             audit(session, now, approver, "approval void", f"launch:{launch_id}", seen=seen, current=current)

@@ -24,10 +24,9 @@ NO_REQUEST = {
 MOST_LEAVES = 10  # of a condition that is tried out in full: a thousand cases
 
 
-def load(settings: Settings, name: str, words: Catalogue | None = None) -> Campaign:
+def load(settings: Settings, name: str, words: Catalogue) -> Campaign:
     """A campaign that makes sense. `words` knows the store's own traits and events. Raises Unknown, BadContent."""
     plan = campaigns.read(settings.home, name)
-    words = words or audience.catalogue(None, settings)
     _Reading(settings, name, plan, words).check()
     return plan
 

@@ -44,7 +44,8 @@ class Personal:
         if self.public:
             id_ = message_id(row[0], self.batch.step, self.batch.medium)
             return Outgoing(id_, "", "", self.ready.values(self.constants), {})
-        enrolment, _, address, tracking, contact, *typed = row[: 5 + len(TRAITS)]
+        enrolment, _, address, tracking, traits, *typed = row[: 5 + len(TRAITS)]
+        contact = as_written(traits)
         id_ = message_id(enrolment, self.batch.step, self.batch.medium)
         for trait, value in zip(TRAITS, typed, strict=True):
             if value is not None:
@@ -75,9 +76,16 @@ class Personal:
         }
 
 
+def as_written(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A number that is whole is written without a point: JSON and a file's columns make 1200.0 of 1200."""
+    return {
+        name: int(value) if type(value) is float and value.is_integer() else value for name, value in values.items()
+    }
+
+
 def _event(kind: str | None, at: Any, amount: int | None, currency: str | None, properties: Any) -> dict[str, Any]:
     """What started the passage; nothing where the event is no more."""
     if not kind:
         return {}
     money = {} if amount is None else {"amount": amount, "currency": currency}
-    return {"event": {"at": at, **properties, "kind": kind, **money}}
+    return {"event": {"at": at, **as_written(properties), "kind": kind, **money}}

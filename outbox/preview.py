@@ -2,22 +2,23 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from jinja2 import TemplateError
 from sqlalchemy import func, select
 
 from channels import speaking
+from channels.base import Skeleton
 from contacts import audience
 from contacts.audience import Question
 from contacts.models import Address, Contact, wording_of
 from contacts.store import Store
 from outbox import guards, twins
 from outbox.guards import Asked, Cap
+from outbox.pricing import Costs
 from outbox.render.cast import CAST
 from outbox.render.check import sample_values
-from outbox.render.frozen import Frozen, constants, ready
+from outbox.render.frozen import Frozen, constants, ready, wording_key
 from outbox.wordings import Wordings
 from settings import Settings
 
@@ -45,7 +46,7 @@ class Preview:
     enrolled: int
     media: dict[str, dict[str, int]] = field(default_factory=dict)  # medium → reason → count; "" may be written to
     samples: list[Sample] = field(default_factory=list)
-    cost: Decimal = Decimal(0)
+    costs: Costs = field(default_factory=Costs)
     channels: dict[str, str] = field(default_factory=dict)
     wording: str = ""  # the hash of what was shown
 
@@ -57,7 +58,7 @@ class Preview:
         return {
             "campaign": self.campaign, "audience": self.audience, "enrolled": self.enrolled, "sendable": self.sendable,
             "media": {m: {reason or "sendable": n for reason, n in counts.items()} for m, counts in self.media.items()},
-            "cost_usd": str(self.cost), "channels": self.channels,
+            "costs": self.costs.as_json(), "channels": self.channels,
             "samples": [
                 {"message": s.message, "medium": s.medium, "locale": s.locale, "subject": s.subject, "text": s.text, "note": s.note}
                 for s in self.samples
@@ -74,7 +75,7 @@ class Preview:
             note = f" ({sample.note})" if sample.note else ""
             said = sample.subject or sample.text.replace("\n", " ")
             lines.append(f"  {sample.medium} in {sample.locale}{note}: {said}".replace("[", r"\["))
-        lines.append(f"  cost: {self.cost:.2f} USD")
+        lines.append(f"  cost: {self.costs}")
         return "\n".join(lines)
 
 
@@ -111,8 +112,9 @@ def preview(store: Store, settings: Settings, content: dict[str, Any], now: date
 
 
 def _show(seen: Preview, settings: Settings, content: dict[str, Any]) -> None:
+    skeletons: dict[str, dict[str, Skeleton]] = {}
     for key, wordings in content["messages"].items():
-        message, _, medium = key.partition("/")
+        message, _, medium = key.rpartition("/")  # a variant is a sub-folder of its message
         channel = speaking(medium, settings)
         for locale, given in wordings.items():
             wording = Frozen.model_validate(given)
@@ -129,9 +131,23 @@ def _show(seen: Preview, settings: Settings, content: dict[str, Any]) -> None:
                 seen.samples.append(Sample(message, medium, locale, "", f"no sample: {said}", ""))
                 continue
             filled = {name: part.fill(values) for name, part in cut.skeleton.parts.items()}
-            price = channel.price(cut.skeleton)
-            seen.cost += price if channel.public else price * seen.media.get(medium, {}).get("", 0)
+            skeletons.setdefault(key, {})[locale] = cut.skeleton
             seen.samples.append(
                 Sample(message, medium, locale, filled.get("subject", ""), filled["text"], filled.get("html", ""),
                        channel.note(cut.skeleton), wording.media)
             )  # fmt: skip
+    for step in content["steps"]:
+        for medium in step.get("by", ()):
+            _cost(seen, settings, content, step, medium, skeletons)
+
+
+def _cost(
+    seen: Preview, settings: Settings, content: dict[str, Any], step: dict[str, Any], medium: str,
+    skeletons: dict[str, dict[str, Skeleton]],
+) -> None:  # fmt: skip
+    """Each who would get it is counted once, whichever of its languages and variants they read."""
+    sendable = 1 if medium in content["public"] else seen.media.get(medium, {}).get("", 0)
+    for variant, percent in (step.get("variants") or {"": 100}).items():
+        spoken = skeletons.get(wording_key(step["say"], variant, medium), {})
+        if skeleton := spoken.get(content["locale"]) or next(iter(spoken.values()), None):
+            seen.costs.add(settings, medium, speaking(medium, settings), skeleton, round(sendable * percent / 100))

@@ -17,7 +17,7 @@ from contacts.audience.compile import Clause, compiled
 from contacts.audience.parse import parse
 from contacts.audience.words import Catalogue
 from contacts.content import read_yaml
-from contacts.models import Activity, Contact, Trait
+from contacts.models import Activity, Contact, Property, Trait
 from errors import BadContent, Unknown, did_you_mean
 from settings import Settings
 
@@ -52,7 +52,11 @@ def catalogue(session: Session | None, settings: Settings) -> Catalogue:
         return Catalogue(settings.currency, audiences=audiences, zone=settings.time_zone)
     traits = dict(session.execute(select(col(Trait.name), col(Trait.kind))).all())
     kinds = frozenset(session.execute(select(col(Activity.kind)).distinct()).scalars())
-    return Catalogue(settings.currency, traits, kinds, audiences, settings.time_zone)
+    properties: dict[str, dict[str, frozenset[str]]] = {}
+    for kind, name, type_ in session.execute(select(col(Property.kind), col(Property.name), col(Property.type))):
+        of = properties.setdefault(kind, {})
+        of[name] = of.get(name, frozenset()) | {type_}
+    return Catalogue(settings.currency, traits, kinds, audiences, properties, settings.time_zone)
 
 
 @dataclass(frozen=True)

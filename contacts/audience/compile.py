@@ -106,7 +106,7 @@ class _Compiler:
             ranked = (
                 select(
                     col(Event.contact_id),
-                    self._passes(node.filter).label("passes"),
+                    self._passes(node.filter, self.catalogue.currency).label("passes"),
                     func.row_number().over(partition_by=col(Event.contact_id), order_by=order).label("place"),
                 )
                 .where(col(Event.kind) == node.event, ~col(Event.machine))
@@ -141,20 +141,24 @@ class _Compiler:
     def _events(
         self, kind: str, filters: tuple[tree.Filter, ...], start: datetime | None, end: datetime | None
     ) -> Select[Any]:
-        events = select(col(Event.contact_id)).where(
-            col(Event.kind) == kind, ~col(Event.machine), *map(self._passes, filters)
-        )
+        named = (str(one.value) for one in filters if one.name == "currency" and one.sign == "=" and not one.negated)
+        currency = next(named, self.catalogue.currency)
+        passes = (self._passes(one, currency) for one in filters)
+        events = select(col(Event.contact_id)).where(col(Event.kind) == kind, ~col(Event.machine), *passes)
         if start:
             events = events.where(col(Event.at) >= start)
         if end:
             events = events.where(col(Event.at) < end)
         return events.group_by(col(Event.contact_id))
 
-    def _passes(self, filter_: tree.Filter) -> Clause:
+    def _passes(self, filter_: tree.Filter, currency: str) -> Clause:
+        """An amount is one in the house currency, or in the one that stands beside it: 50 USD are not 50 EUR."""
         value: Any = filter_.value
         if filter_.name == "amount" and isinstance(value, float):
-            field: Any = col(Event.amount)
-            value = minor_units(value, self.catalogue.currency)
+            field: Any = case((col(Event.currency) == currency, col(Event.amount)))
+            value = minor_units(value, currency)
+        elif filter_.name == "currency":
+            field = col(Event.currency)
         else:
             kind = {str: "text", bool: "boolean"}.get(type(value), "number")
             field = scalar(col(Event.properties), filter_.name, kind)

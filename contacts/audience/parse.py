@@ -1,7 +1,9 @@
 """Words to tree. Every error says where, what was expected there, and the nearest thing that is known."""
 
+from collections.abc import Iterable
 from datetime import date
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any as Anything
 from typing import NoReturn
@@ -89,6 +91,7 @@ class Reader(Transformer[Token, Anything]):
     def __init__(self, text: str, catalogue: Catalogue, where: str) -> None:
         super().__init__()
         self.text, self.catalogue, self.where = text, catalogue, where
+        self.places: dict[int, Token] = {}  # where each filter's name stands
 
     def _wrong(self, message: str, token: Token) -> NoReturn:
         raise BadQuestion(message, self.text, token.column or 1, token.line or 1, self.where)
@@ -125,8 +128,22 @@ class Reader(Transformer[Token, Anything]):
     def any(self, meta: Meta, parts: list[tree.Node]) -> tree.Node:
         return parts[0] if len(parts) == 1 else tree.Any(of=tuple(parts), text=self._words(meta))
 
+    def _two_for_one(self, meta: Meta, parts: list[tree.Node]) -> None:
+        """“ordered since … and ordered before …” is meant as one order between the two, and asks for two of them."""
+        did = [part for part in parts if isinstance(part, tree.Happened) and part.at_least > 0 and part.at_most is None]
+        begins = [part for part in did if part.window.since or part.window.within]
+        ends = [part for part in did if part.window.before or part.window.longer_ago]
+        for one, other in product(begins, ends):
+            if (one.event, one.filters) == (other.event, other.filters):
+                raise BadQuestion(
+                    f"“{one.text} and {other.text}” asks for two, one in each span, and not for one in both; a span from one day to "
+                    "another can't be asked about yet. For two of them, make one part an audience of its own",
+                    self.text, meta.column, meta.line, self.where,
+                )  # fmt: skip
+
     @v_args(meta=True)
     def all(self, meta: Meta, parts: list[tree.Node]) -> tree.Node:
+        self._two_for_one(meta, parts)
         return parts[0] if len(parts) == 1 else tree.All(of=tuple(parts), text=self._words(meta))
 
     @v_args(meta=True)
@@ -191,7 +208,9 @@ class Reader(Transformer[Token, Anything]):
     def happened(self, meta: Meta, parts: list[Anything]) -> tree.Node:
         name, *rest = parts
         given = {key: value for part in rest for key, value in part.items()}
-        return tree.Happened(event=self._event(name), **given, text=self._words(meta))
+        event = self._event(name)
+        self._properties(event, given.get("filters", ()))
+        return tree.Happened(event=event, **given, text=self._words(meta))
 
     @v_args(meta=True)
     def edge_when(self, meta: Meta, parts: list[Anything]) -> tree.Node:
@@ -201,18 +220,23 @@ class Reader(Transformer[Token, Anything]):
     @v_args(meta=True)
     def edge_what(self, meta: Meta, parts: list[Anything]) -> tree.Node:
         which, name, filter_ = parts
-        return tree.Edge(event=self._event(name), which=str(which), filter=filter_, text=self._words(meta))
+        event = self._event(name)
+        self._properties(event, [filter_])
+        return tree.Edge(event=event, which=str(which), filter=filter_, text=self._words(meta))
 
     @v_args(meta=True)
     def spent(self, meta: Meta, parts: list[Anything]) -> tree.Node:
         given = {key: value for part in parts for key, value in part.items()}
+        self._properties("order_completed", given.get("filters", ()))
         return tree.Total(event="order_completed", **given, text=self._words(meta))
 
     @v_args(meta=True)
     def total(self, meta: Meta, parts: list[Anything]) -> tree.Node:
         name, *rest = parts
         given = {key: value for part in rest for key, value in part.items()}
-        return tree.Total(event=self._event(name), **given, text=self._words(meta))
+        event = self._event(name)
+        self._properties(event, given.get("filters", ()))
+        return tree.Total(event=event, **given, text=self._words(meta))
 
     def amount(self, parts: list[Anything]) -> dict[str, Anything]:
         sign, number, *currency = parts
@@ -232,7 +256,31 @@ class Reader(Transformer[Token, Anything]):
         name, sign, value = parts
         if sign not in ("=", "!=") and type(value) is not float:
             self._wrong(f"only numbers have a larger and a smaller; write {name} = …", name)
-        return tree.Filter(name=str(name), sign="=" if sign == "!=" else str(sign), value=value, negated=sign == "!=")
+        found = tree.Filter(name=str(name), sign="=" if sign == "!=" else str(sign), value=value, negated=sign == "!=")
+        self.places[id(found)] = name
+        return found
+
+    def _properties(self, event: str, filters: Iterable[tree.Filter]) -> None:
+        """A property that no event has is nobody's, and its “never” everybody's: what is not known is refused."""
+        for filter_ in filters:
+            name, given = self.places[id(filter_)], {str: "text", bool: "boolean"}.get(type(filter_.value), "number")
+            if name == "amount" and given != "number":
+                self._wrong("an amount is a number: amount >= 50", name)
+            if name == "items":
+                self._wrong(
+                    "“items” is a list, and what is in it can't be asked about yet; ask how often or for how much they bought",
+                    name,
+                )
+            if not (known := self.catalogue.known_properties(event)):
+                continue
+            if name not in known:
+                self._wrong(f"no {event} that came in has “{name}”{did_you_mean(name, known)}", name)
+            if given not in (types := known[name]):
+                if types == {"list"}:
+                    self._wrong(f"“{name}” is a list, and what is in it can't be asked about yet", name)
+                example = {"text": f'{name} = "…"', "number": f"{name} >= 9", "boolean": f"{name} = true"}
+                kind = min(types - {"list"})
+                self._wrong(f"“{name}” of {event} is a {kind} and is compared with one: {example[kind]}", name)
 
     def times(self, parts: list[Token]) -> int:
         if not parts[0].isdigit():

@@ -1,5 +1,6 @@
 """The words that the language knows: traits, events, topics, media. What a store adds to them is in its catalogue."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -25,6 +26,17 @@ EVENTS = (
     "delivered", "bounced", "opened", "clicked", "replied", "mentioned", "liked", "shared", "complained", "unsubscribed",
     "friend_visited",
 )  # fmt: skip
+
+# What we write into events ourselves, besides what shops and programs tell.
+OURS = {"campaign": "text", "launch": "number"}
+OWN: dict[str, dict[str, str]] = {
+    "order_completed": {"order_id": "text", "order": "text", "items": "list"},
+    "order_refunded": {"order_id": "text"},
+    "survey_answered": {"score": "number", "answer": "number", "comment": "text"},
+    "replied": {"meant": "text", "about": "text", "sentiment": "text"},
+    "mentioned": {"meant": "text", "about": "text", "sentiment": "text"},
+    "clicked": {"url": "text", "link": "number"},
+}
 
 VERBS = {
     "ordered": "order_completed",
@@ -56,6 +68,7 @@ class Catalogue:
     traits: dict[str, str] = field(default_factory=dict)
     events: frozenset[str] = frozenset()
     audiences: dict[str, str] = field(default_factory=dict)
+    properties: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)  # kind → name → types seen
     zone: str = "UTC"  # the house's clock, on which a day begins at midnight
 
     @property
@@ -65,3 +78,11 @@ class Catalogue:
     @property
     def known_events(self) -> set[str]:
         return {*EVENTS, *self.events}
+
+    def known_properties(self, kind: str) -> dict[str, frozenset[str]]:
+        """Of a kind of event: name → types. Empty where none has come in yet, so that nothing is known of it."""
+        seen = self.properties.get(kind)
+        if not seen:
+            return {}
+        own = {"amount": "number", "currency": "text", **OURS, **OWN.get(kind, {})}
+        return {**{name: frozenset([type_]) for name, type_ in own.items()}, **seen}

@@ -2,7 +2,7 @@
 
 from contacts.models.acting import Audit, Seal, Staff
 from contacts.models.conversations import Conversation, Turn
-from contacts.models.hearing import Activity, Event, EventName, Intake, Listened
+from contacts.models.hearing import Activity, Event, EventName, Intake, Listened, Property
 from contacts.models.people import Address, Consent, Contact, Merge, Proposal, SignUp, Suppression, Trait
 from contacts.models.sending import (
     Approval,
@@ -19,6 +19,6 @@ from contacts.models.sending import (
 
 __all__ = [
     "Activity", "Address", "Approval", "Attempt", "Audit", "Batch", "Consent", "Contact", "Conversation", "Enrolment",
-    "Event", "EventName", "Intake", "Launch", "Listened", "Merge", "Message", "Proposal", "Rest", "Seal", "SignUp", "Staff", "Suppression",
+    "Event", "EventName", "Intake", "Launch", "Listened", "Merge", "Message", "Property", "Proposal", "Rest", "Seal", "SignUp", "Staff", "Suppression",
     "Trait", "Trouble", "Turn", "message_state", "wording_of",
 ]  # fmt: skip

@@ -79,6 +79,16 @@ class EventName(SQLModel, table=True):
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 
+class Property(SQLModel, table=True):
+    """The properties of events ever seen, and of which type: what a question may ask of them."""
+
+    __tablename__ = "known_property"
+
+    kind: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    type: str = Field(primary_key=True, description="text, number, boolean or list")
+
+
 class Activity(SQLModel, table=True):
     """One row per contact and event kind, written with the event: "at least k within W" is `latest_k >= now - W`."""
 

@@ -89,10 +89,10 @@ class HastyDialect(Dialect):
 class _Context:
     """As much of Jinja2's Context as a program of this dialect asks for."""
 
-    __slots__ = ("values",)
+    __slots__ = ("eval_ctx", "values")
 
-    def __init__(self, values: Values) -> None:
-        self.values = values
+    def __init__(self, values: Values, eval_ctx: nodes.EvalContext) -> None:
+        self.values, self.eval_ctx = values, eval_ctx  # `join` asks whether it is to escape
 
     def resolve_or_missing(self, name: str) -> Any:
         return self.values.get(name, missing)
@@ -101,10 +101,10 @@ class _Context:
 class _Given:
     """The same for the hasty one: what is not there is a KeyError."""
 
-    __slots__ = ("resolve_or_missing",)
+    __slots__ = ("eval_ctx", "resolve_or_missing")
 
-    def __init__(self, values: Values) -> None:
-        self.resolve_or_missing = values.__getitem__
+    def __init__(self, values: Values, eval_ctx: nodes.EvalContext) -> None:
+        self.resolve_or_missing, self.eval_ctx = values.__getitem__, eval_ctx
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def cut(texts: Mapping[str, tuple[str, str]], locale: str, constants: Values, *,
             if isinstance(piece, nodes.TemplateData):
                 statics[-1] += str(piece.data)
             elif _reads(piece) <= constants.keys():
-                statics[-1] += "".join(_compiled(dialect, [piece])(_Context(constants)))
+                statics[-1] += "".join(_compiled(dialect, [piece])(_Context(constants, nodes.EvalContext(dialect))))
             else:
                 key = repr(piece)
                 order.append(list(holes).index(key) if key in holes else len(holes))
@@ -174,13 +174,13 @@ def _compiled(dialect: Dialect, pieces: list[nodes.Node]) -> Any:
 
 
 def _program(pieces: list[nodes.Node], careful: Dialect, hasty: Dialect) -> Program:
-    quick, sure = _compiled(hasty, pieces), _compiled(careful, pieces)
+    quick, sure, eval_ctx = _compiled(hasty, pieces), _compiled(careful, pieces), nodes.EvalContext(careful)
 
     def run(values: Values) -> tuple[str, ...]:
         try:
-            return tuple(quick(_Given(values)))
+            return tuple(quick(_Given(values, eval_ctx)))
         except Exception:
-            return tuple(sure(_Context(values)))
+            return tuple(sure(_Context(values, eval_ctx)))
 
     return run
 

@@ -95,7 +95,8 @@ def happened(kind: str, filters: Any, window: tree.Window, person: Person, now: 
 
 def passes(filter_: tree.Filter, event: Happening) -> bool:
     if filter_.name == "amount" and isinstance(filter_.value, float):
-        return compared(event.amount, filter_.sign, round(filter_.value * 100)) != filter_.negated
+        amount = event.amount if event.currency == "EUR" else None  # 50 dollars are not 50 euro
+        return compared(amount, filter_.sign, round(filter_.value * 100)) != filter_.negated
     return compared(event.properties.get(filter_.name), filter_.sign, filter_.value) != filter_.negated
 
 

@@ -10,15 +10,17 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlmodel import select
 
-from contacts import activity, audience
+from contacts import activity, audience, events
 from contacts.audience import Question, tree
 from contacts.audience.parse import parse
 from contacts.audience.words import Catalogue
 from contacts.models import Activity, Address, Consent, Contact, Event
 from contacts.store import Store
 from errors import BadContent, BadQuestion, Unknown
+from settings import Settings
 from tests.conftest import NOW
 from tests.contacts.reference import Happening, Person, holds
+from tests.people import add
 
 WORDS = Catalogue(traits={"nps": "number", "vip": "boolean", "shoe": "text"}, audiences={"staff": 'city = "Milano"'})
 KINDS = ("order_completed", "survey_answered", "clicked")
@@ -271,6 +273,98 @@ def test_an_error_points_at_the_word_and_says_what_is_known(text: str, column: i
         parse(text, WORDS)
     assert error.value.column == column
     assert says in str(error.value)
+
+
+SEEN = Catalogue(
+    properties={
+        "order_completed": {"sku": frozenset({"text"}), "weight": frozenset({"number"}), "gift": frozenset({"boolean"}), "boxes": frozenset({"list"})},
+    }
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "says"),
+    [
+        ('ordered with skuu = "A"', 14, "no order_completed that came in has “skuu”; did you mean “sku”?"),
+        ('never ordered with cds = "A"', 20, "no order_completed that came in has “cds”; there is amount, boxes, campaign"),
+        ("last ordered wight >= 2", 14, "did you mean “weight”?"),
+        ('spent with skuu = "A" at least 50 EUR', 12, "did you mean “sku”?"),
+        ('total order_completed with skuu = "A" > 5', 28, "did you mean “sku”?"),
+        ('ordered with weight = "two"', 14, "is a number and is compared with one: weight >= 9"),
+        ("ordered with sku = 7", 14, 'is a text and is compared with one: sku = "…"'),
+        ('ordered with gift = "yes"', 14, "gift = true"),
+        ('ordered with items = "Acacia honey"', 14, "“items” is a list"),
+        ('ordered with boxes = "A"', 14, "“boxes” is a list"),
+        ('ordered with amount = "50"', 14, "an amount is a number"),
+        ("ordered since 2026-01-01 and ordered before 2026-04-01", 1, "asks for two, one in each span"),
+        ("ordered before 2026-04-01 and country = \"IT\" and ordered since 2026-01-01", 1, "asks for two, one in each span"),
+        ("clicked within 90 days and clicked more than 30 days ago", 1, "asks for two, one in each span"),
+        ("(bought since 2026-01-01 and ordered before 2026-04-01) or everyone", 2, "asks for two, one in each span"),
+    ],
+)  # fmt: skip
+def test_a_question_that_would_be_answered_wrongly_in_silence_is_refused(text: str, column: int, says: str) -> None:
+    with pytest.raises(BadQuestion) as error:
+        parse(text, SEEN)
+    assert says in str(error.value)
+    assert error.value.column == column
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'ordered with sku = "A", weight >= 2, gift = true within 30 days', "ordered with amount >= 50", 'ordered with currency = "USD", amount >= 50',
+        'ordered with order_id = "7"', "survey_answered with anything >= 9", "never ordered since 2026-01-01 and ordered before 2026-01-01",
+        "ordered since 2026-01-01 and clicked before 2026-04-01", 'ordered with sku = "A" since 2026-01-01 and ordered with sku = "B" before 2026-04-01',
+        "spent at least 50 EUR since 2026-01-01 and ordered before 2026-04-01",
+    ],
+)  # fmt: skip
+def test_what_can_be_answered_is_understood(text: str) -> None:
+    parse(text, SEEN)
+
+
+def test_an_amount_is_one_of_its_currency(store: Store) -> None:
+    def bought(amount: int | None, currency: str | None) -> Person:
+        return Person({}, None, {}, [], [Happening("order_completed", NOW - timedelta(days=1), amount, currency, {})])
+
+    kept(
+        store, [bought(6000, "EUR"), bought(6000, "USD"), bought(4000, "EUR"), bought(6000, "JPY"), bought(None, None)]
+    )
+    with store.read() as session:
+        counts = {
+            text: audience.count(session, Question.of(text, WORDS), NOW)
+            for text in (
+                "ordered with amount >= 50", 'ordered with currency = "USD", amount >= 50', 'ordered with amount >= 50, currency = "JPY"',
+                'ordered with currency = "EUR"', 'ordered with currency != "EUR"', "never ordered with amount >= 50", "last ordered amount >= 50",
+            )
+        }  # fmt: skip
+    assert list(counts.values()) == [1, 1, 1, 2, 3, 4, 1]
+
+
+def test_what_an_event_may_be_asked_about_is_what_came_in(store: Store, settings: Settings) -> None:
+    with store.write() as session:
+        add(session, "Alice", NOW)
+        told = {"sku": "A", "weight": 2, "gift": True, "boxes": [1], "nothing": None, "not a name": 1}
+        rows = [
+            {
+                "contact_id": 1,
+                "kind": "vip_joined",
+                "at": NOW,
+                "received_at": NOW,
+                "source": "t",
+                "source_id": f"{n}",
+                "properties": told,
+            }
+            for n in (1, 2)
+        ]
+        activity.add(session, "EUR", events.keep(session, rows))
+    with store.read() as session:
+        words = audience.catalogue(session, settings)
+        assert {name: set(types) for name, types in words.properties["vip_joined"].items()} == {
+            "sku": {"text"}, "weight": {"number"}, "gift": {"boolean"}, "boxes": {"list"},
+        }  # fmt: skip
+        assert audience.count(session, Question.of("vip_joined with weight >= 2", words), NOW) == 1
+        with pytest.raises(BadQuestion, match="did you mean “weight”"):
+            Question.of("never vip_joined with wait >= 2", words)
 
 
 def test_a_question_is_bounded_in_length_and_depth() -> None:

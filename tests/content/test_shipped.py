@@ -17,7 +17,7 @@ HOUSE = Settings(home=ROOT, secret_key="x")
 
 
 def test_all_shipped_content_passes_the_check() -> None:
-    assert check_content(HOUSE, check_message) == []
+    assert check_content(HOUSE, check_message, audience.catalogue(None, HOUSE)) == []
 
 
 def test_there_are_three_audiences_and_a_spring_campaign_in_two_languages() -> None:

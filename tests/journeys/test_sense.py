@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
+from contacts import audience
 from errors import BadContent
 from journeys import sense
 from settings import Settings
@@ -22,7 +23,7 @@ def wrong(settings: Settings, **fields: Any) -> str:
     path = settings.home / "campaigns" / "drip.yaml"
     path.write_text(yaml.safe_dump({**SOUND, **fields}, sort_keys=False))
     with pytest.raises(BadContent) as error:
-        sense.load(settings, "drip")
+        sense.load(settings, "drip", audience.catalogue(None, settings))
     return str(error.value)
 
 
@@ -31,7 +32,7 @@ def test_what_makes_sense_is_read_with_on_as_a_word(settings: Settings) -> None:
     path.write_text(
         "title: T\ntopic: newsletter\nenter: {on: order_completed, key: order_id}\nsteps:\n  - {say: hello, by: [email]}\n"
     )
-    assert sense.load(settings, "drip").enter.on == "order_completed"
+    assert sense.load(settings, "drip", audience.catalogue(None, settings)).enter.on == "order_completed"
 
 
 @pytest.mark.parametrize(

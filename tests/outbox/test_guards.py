@@ -20,7 +20,7 @@ from contacts.models import Address, Batch, Contact, Launch, Message
 from contacts.store import Store, utc_now
 from errors import NotAllowed, Unavailable, Uncertain
 from journeys import launch
-from journeys.freeze import content
+from journeys.freeze import content_now
 from outbox import ledger, reconcile
 from outbox.deliver import Drain
 from outbox.links import Links
@@ -216,7 +216,7 @@ def test_another_campaign_with_the_same_words_says_them_to_newcomers_only(store:
     freeze = freezer(settings)
     made = launch.prepare(store, settings, "greeting", freeze, actor="t", now=utc_now())
     launch.approve(store, settings, made.id or 0, made.hash, freeze, approver="Ada", now=utc_now())
-    seen = preview(store, settings, content(settings, "greeting", freeze), NOW)
+    seen = preview(store, settings, content_now(store, settings, "greeting", freeze), NOW)
     assert seen.media["email"] == {"": 2, "already had this very message": 3}
     street.set_going(store, settings, made.id or 0, actor="t", now=utc_now())
     drained(store, settings)

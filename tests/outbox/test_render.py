@@ -1,5 +1,7 @@
 """Preview and send are one renderer; filling the skeleton gives byte for byte what a plain render gives."""
 
+import email
+import email.policy
 import re
 from pathlib import Path
 from typing import Any
@@ -10,13 +12,17 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from jinja2 import TemplateError
 
+from contacts.store import Store
 from errors import BadContent, Unknown
+from outbox.personal import as_written
 from outbox.render import letter, message
 from outbox.render.check import check_message
 from outbox.render.frozen import constants, freezer, frozen, ready
 from outbox.render.holes import cut, plainly
 from settings import Settings
-from tests.conftest import ROOT
+from tests.conftest import NOW, ROOT
+from tests.outbox.test_guards import drained, released
+from tests.people import add
 
 names = st.sampled_from(["first_name", "city", "missing", "points", "loves"])
 statics = st.text(alphabet="ab <>&\"'{%}è\n😀", max_size=12).filter(
@@ -233,6 +239,43 @@ def test_another_picture_under_the_same_name_is_another_content(settings: Settin
     first = frozen(settings.home, "hello", "twitter", "hello", settings)["en"]
     (folder / "a.png").write_bytes(b"two")
     assert frozen(settings.home, "hello", "twitter", "hello", settings)["en"] != first
+
+
+FILTERED = {
+    '{{ event.items | join(", ") }}': "honey, soap &lt;2&gt;",
+    '{{ event.lines | join(" + ", attribute="name") }}': "oil + jam",
+    "{{ event.items | first }}, {{ event.items | last }}, {{ event.items | length }}": "honey, soap &lt;2&gt;, 2",
+    "{{ event.items | sort | join }}": "honeysoap &lt;2&gt;",
+    "{{ contact.city | truncate(5, false, '…', 0) }}": "Mila…",
+    '{{ contact.city | upper | trim | title | capitalize | urlencode | default("x") }}': "Milano",
+    "{{ contact.points }} {{ contact.points | int }} {{ contact.half }} {{ contact.points | number }}": "1200 1200 0.5 1,200",
+    '{% for item in event.items %}{{ loop.index }}{{ item }}{% if not loop.last %}, {% endif %}{% endfor %}': "1honey, 2soap &lt;2&gt;",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("source", FILTERED)
+def test_every_filter_gives_in_a_letter_what_jinja_gives(source: str) -> None:
+    given = {
+        "contact": as_written({"points": 1200.0, "half": 0.5, "city": "Milano"}),
+        "event": {"items": ["honey", "soap <2>"], "lines": [{"name": "oil"}, {"name": "jam"}]},
+    }
+    for escape in (True, False):
+        made = cut({"text": (source, "test")}, "en", {}, escape=escape)
+        assert made.parts["text"].fill(made.program(given)) == plainly(source, "en", given, escape=escape)
+    made = cut({"text": (source, "test")}, "en", {}, escape=True)
+    assert made.parts["text"].fill(made.program(given)) == FILTERED[source]
+
+
+def test_whole_numbers_have_no_point(store: Store, settings: Settings) -> None:
+    path = settings.home / "templates" / "hello" / "email.mjml"
+    path.write_text(path.read_text().replace("Dear", "{{ contact.points }} points, {{ contact.half }} left. Dear"))
+    with store.write() as session:
+        add(session, "Alice", NOW, traits={"points": 1200.0, "half": 0.5})
+    released(store, settings)
+    drained(store, settings)
+    [mail] = (settings.var / "mailbox" / "email" / "new").iterdir()
+    read = email.message_from_bytes(mail.read_bytes(), policy=email.policy.default)
+    assert all("1200 points, 0.5 left" in part.get_content() for part in read.iter_parts())
 
 
 LEADS_NOWHERE = {

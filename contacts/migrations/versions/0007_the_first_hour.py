@@ -10,6 +10,13 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.create_table(
+        'known_property',
+        sa.Column('kind', sa.String(), nullable=False),
+        sa.Column('name', sa.String(), nullable=False),
+        sa.Column('type', sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint('kind', 'name', 'type'),
+    )
     op.add_column('launch', sa.Column('transactional', sa.Boolean(), nullable=False, server_default=sa.false()))
     op.execute("UPDATE launch SET transactional = true WHERE campaign LIKE '\\_%' ESCAPE '\\'")
     op.add_column('batch', sa.Column('wording', sa.String(), nullable=False, server_default=''))
@@ -22,3 +29,4 @@ def downgrade() -> None:
     op.drop_index('batch_wording', 'batch')
     op.drop_column('batch', 'wording')
     op.drop_column('launch', 'transactional')
+    op.drop_table('known_property')
