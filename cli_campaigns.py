@@ -10,6 +10,8 @@ from cli_deliver import drained
 from cli_voice import AsJson, actor, at_home, err, group, house_now, now, opened, out, plain, say, table
 from errors import NotAllowed, PassaparolaError, Unknown
 
+GOING = ("approved", "running", "paused")
+
 campaigns = group("Preview, rehearse, send and stop campaigns.")
 
 
@@ -49,7 +51,8 @@ def campaign_send(
 ) -> None:
     """Freeze, approve and send a campaign now, without any Prefect server. Started again, it goes on where it stopped."""
     import street
-    from journeys import launch
+    from contacts.models import wording_of
+    from journeys import launch, status
     from journeys.freeze import content_now
     from outbox import ledger
     from outbox.preview import preview
@@ -57,8 +60,14 @@ def campaign_send(
 
     own, store = opened()
     freeze = freezer(own)
+    wording = wording_of(content_now(store, own, name, freeze))  # read before anything else: a broken file is said
     with store.read() as session:
-        going = launch.unfinished(session, name)
+        going = launch.unfinished(session, name, wording)
+        before = [one for one in status.launches(session, name) if one.wording != wording and one.state in GOING]
+    for other in before if going is None else ():
+        err.print(
+            f"Launch {other.id}, with earlier words, is still under way; those inside finish it. This is a new one."
+        )
     if going is None:
         if not yes:
             seen = preview(store, own, content_now(store, own, name, freeze), house_now(own))

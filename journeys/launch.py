@@ -177,10 +177,11 @@ def standing(session: Session, name: str) -> Launch | None:
     return standing_
 
 
-def unfinished(session: Session, name: str) -> int | None:
-    """The launch of a campaign that is still under way."""
+def unfinished(session: Session, name: str, wording: str) -> int | None:
+    """The launch of a campaign that is still under way with these very words; one of other words is another launch."""
     going = select(col(Launch.id)).where(
         col(Launch.campaign) == name,
+        col(Launch.wording) == wording,
         col(Launch.state).in_(["approved", "running", "paused"]),
         or_(~col(Launch.entering), col(Launch.state) == "approved"),
     )

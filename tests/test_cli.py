@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from contacts.models import Launch
 from contacts.store import Store
 from settings import Settings
 from tests.conftest import NOW, ROOT, fresh
@@ -186,6 +187,40 @@ def test_a_taken_port_is_refused_in_a_sentence(settings: Settings) -> None:
         done = run("up", "--port", str(taken.getsockname()[1]))
     assert done.returncode == 1
     assert "is taken by another program" in done.stderr
+
+
+DRIP = "title: A drip\ntopic: newsletter\nenter: {audience: readers}\nsteps:\n  - {say: hello, by: [email]}\n  - wait: 7 days\n  - {say: goodbye, by: [email]}\n"
+
+
+@pytest.mark.parametrize("enter", ["enter: {audience: readers}", "enter: {on: signed_up}"])
+def test_an_edited_drip_that_is_sent_again_is_a_new_launch(enter: str, store: Store, settings: Settings) -> None:
+    crowd(store, 3, NOW)
+    folder = settings.home / "templates" / "goodbye"
+    folder.mkdir()
+    (folder / "email.mjml").write_text(
+        (settings.home / "templates" / "hello" / "email.mjml").read_text().replace("Dear", "Bye")
+    )
+    path = settings.home / "campaigns" / "drip.yaml"
+    path.write_text(DRIP.replace("enter: {audience: readers}", enter))
+    first = json.loads(run("campaign", "send", "drip", "--yes", "--json").stdout)
+    same = run("campaign", "send", "drip", "--yes", "--json")
+    if "audience" in enter:  # it goes on where it stopped
+        assert json.loads(same.stdout)["launch"] == first["launch"]
+    else:
+        assert "already stands" in same.stderr
+    path.write_text(path.read_text().replace("7 days", "3 days"))
+    edited = run("campaign", "send", "drip", "--yes", "--json")
+    assert json.loads(edited.stdout)["launch"] == first["launch"] + 1
+    assert "with earlier words, is still under way" in edited.stderr
+    with store.read() as session:
+        assert session.get_one(Launch, first["launch"] + 1).content["steps"][1]["wait"] == "3 days"
+    run("campaign", "stop", "drip")
+    path.write_text(path.read_text().replace("3 days", "2 days"))
+    assert json.loads(run("campaign", "send", "drip", "--yes", "--json").stdout)["launch"] == first["launch"] + 2
+    path.write_text(path.read_text().replace("topic:", "topik:"))
+    broken = run("campaign", "send", "drip", "--yes", "--json")
+    assert (broken.returncode, broken.stdout) == (1, "")
+    assert "campaigns/drip.yaml:2: “topik” is not a field here; did you mean “topic”?" in broken.stderr
 
 
 @pytest.mark.parametrize("command", ["up", "demo", "web"])

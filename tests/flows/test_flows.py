@@ -126,6 +126,7 @@ def test_no_stranger_s_page_speaks_to_prefect(stack: Stack, headers: dict[str, s
         urllib.request.urlopen(request, timeout=10)
     assert refused.value.code == status
     assert "access-control-allow-origin" not in refused.value.headers
+    refused.value.close()
 
 
 def test_only_prefect_s_own_pages_may_read_its_answers(stack: Stack) -> None:
@@ -143,6 +144,7 @@ def test_only_prefect_s_own_pages_may_read_its_answers(stack: Stack) -> None:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 return str(answer.headers["access-control-allow-origin"])
         except urllib.error.HTTPError as error:
+            error.close()
             return error.headers["access-control-allow-origin"]
 
     assert asked(f"http://localhost:{stack.prefect_port}") == f"http://localhost:{stack.prefect_port}"
