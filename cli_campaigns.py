@@ -219,6 +219,11 @@ campaigns.command("recall", help="Hold for good whatever has not left yet.")(_co
 def report_on(found: Any) -> None:
     out.print(f"Launch {found.launch} of [bold]{found.campaign}[/bold]: {found.state}. {plain(found.note)}")
     out.print(f"  audience {found.audience:,}")
+    if found.begins:
+        from contacts.clock import in_full
+        from settings import settings
+
+        out.print(f"  nothing has gone out yet: it is due on {in_full(found.begins, settings().time_zone)}")
     for medium, counts in found.media.items():
         out.print(f"  {medium}: " + ", ".join(f"{counts[state]:,} {state}" for state in counts))
     for post in found.posts:

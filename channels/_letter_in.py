@@ -18,6 +18,7 @@ from flufl.bounce import all_failures
 from inscriptis import get_text
 from mailparser_reply import EmailReplyParser
 
+from channels._bounces import verdict
 from channels._signed import text
 from channels.hearing import Happening, Heard, Said
 from channels.naming import NAME, bounced_to, first_named, read_name
@@ -86,8 +87,9 @@ def _bounce(mail: EmailMessage, raw: bytes, name: str, at: datetime, named: str,
                 found[address.strip().lower()] = (action, status, _header(block, "diagnostic-code"))
     if not found and (named or _looks_returned(mail)):
         passing, lasting = all_failures(email.message_from_bytes(raw))
+        words = _said_in(mail)
         found = {_text(address): ("delayed", "4.0.0", "") for address in passing} | {
-            _text(address): ("failed", "5.0.0", "") for address in lasting
+            _text(address): ("failed", "5.0.0", words) for address in lasting
         }
     happenings = []
     for address, (action, status, why) in found.items():
@@ -95,7 +97,7 @@ def _bounce(mail: EmailMessage, raw: bytes, name: str, at: datetime, named: str,
             continue  # relayed, delivered, expanded: no news of ours
         said: dict[str, Any] = {"status": status, "reason": text(why, 300)}
         if action == "failed":
-            said |= _severity(status)
+            said |= _severity(status, why)
         happenings.append(
             Happening(
                 kind="bounced" if action == "failed" else "deferred", id=f"{name}:{address}"[:250], at=at,
@@ -105,13 +107,23 @@ def _bounce(mail: EmailMessage, raw: bytes, name: str, at: datetime, named: str,
     return Heard(happenings)
 
 
-def _severity(status: str) -> dict[str, Any]:
-    """RFC 3463: 5.1.x is the address, 5.2.1 a closed mailbox; a full one (x.2.2) may be emptied, and content, size,
-    reputation and routing (5.2.3, 5.3.x to 5.7.x) say nothing of who lives there."""
-    class_, _, detail = status.partition(".")
-    subject = detail.partition(".")[0]
-    hard = class_ == "5" and (subject in ("0", "1", "") or detail == "2.1")
-    return {"bounce": "hard" if hard else "soft", "counts": hard or detail == "2.2" or class_ == "4"}
+def _said_in(mail: EmailMessage) -> str:
+    """What a report of no standard form says, before it quotes the letter."""
+    try:
+        body = mail.get_body(preferencelist=("plain",))
+        return str(body.get_content())[:2_000] if body is not None else ""
+    except (LookupError, ValueError, MessageError, AttributeError):
+        return ""
+
+
+def _severity(status: str, why: str) -> dict[str, Any]:
+    """A full mailbox may be emptied, and what is said of us says nothing of who lives there."""
+    of = verdict(status, why)
+    hard = of == "address" and not status.startswith("4")
+    return {
+        "bounce": "hard" if hard else "soft",
+        "counts": of in ("address", "mailbox") or (of == "nothing" and status[:1] == "4"),
+    }
 
 
 def _complaint(mail: EmailMessage, name: str, at: datetime, named: str, secret: str) -> Heard:

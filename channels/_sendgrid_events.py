@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, Ellip
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from channels._bounces import verdict
 from channels._signed import at, print_of, secrets_of, text
 from channels.hearing import Happening, Heard, Webhook
 from errors import Forged, Misconfigured
@@ -150,11 +151,19 @@ def _properties(kind: str, event: Mapping[str, Any]) -> dict[str, Any]:
             found["smtp_id"] = text(event.get("smtp-id"))
         case "bounced":
             class_ = text(event.get("bounce_classification"), 60)
+            reason, status = text(event.get("reason"), 300), text(event.get("status"), 20)
+            of = verdict(status, reason)
             # `blocked` is soft; a bounce that SendGrid files under our content or reputation says nothing of the address.
-            hard = event.get("type", "bounce") == "bounce" and class_ not in NOT_THE_ADDRESS
-            found |= {"bounce": "hard" if hard else "soft", "class": class_, "reason": text(event.get("reason"), 300)}
-            found["counts"] = class_ not in NOT_THE_ADDRESS
-            found["status"] = text(event.get("status"), 20)
+            ours = class_ in NOT_THE_ADDRESS or of == "us"
+            evidence = of == "address" or (class_ == "Invalid Address" and of == "nothing")
+            hard = event.get("type", "bounce") == "bounce" and evidence and not ours
+            found |= {
+                "bounce": "hard" if hard else "soft",
+                "class": class_,
+                "reason": reason,
+                "status": status,
+                "counts": not ours,
+            }
         case "rejected":
             reason = text(event.get("reason"), 300)
             found |= {"reason": reason, "because": DROPPED.get(reason.lower(), "")}

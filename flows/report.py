@@ -1,11 +1,13 @@
 """Button: what became of a campaign."""
 
+from datetime import datetime
 from typing import Any
 
 from prefect import flow, get_run_logger
 from prefect.artifacts import acreate_markdown_artifact
 
 from channels import look
+from contacts import clock
 from contacts.report import campaign as report
 from contacts.store import Store
 from flows.choices import CampaignName
@@ -46,12 +48,19 @@ async def reported(store: Store, launch: int, own: Settings) -> dict[str, Any]:
     await acreate_markdown_artifact(
         f"## {found['campaign']}, launch {launch}: {found['state']}\n\n![funnel]({funnel(steps)})\n\n"
         f"| | |\n|---|---:|\n" + "\n".join(f"| {name} | {count:,} |" for name, count in steps) + f"\n{posts}\n\n"
-        f"### Why not\n\n| reason | people |\n|---|---:|\n{reasons or '| everyone got it | 0 |'}\n"
+        f"### Why not\n\n| reason | people |\n|---|---:|\n{reasons or f'| {_no_reason(found, own)} | |'}\n"
         f"{_outcome(came)}\n[Everything about it in the console]({own.public_url}/console/campaigns/{found['campaign']})\n",
         key=key,
         description=f"Report of {found['campaign']}",
     )
     return found
+
+
+def _no_reason(found: dict[str, Any], own: Settings) -> str:
+    """Why no reason stands there: all of it went out, or nothing has begun."""
+    if found["begins"]:
+        return f"nothing has gone out yet: it is due on {clock.in_full(datetime.fromisoformat(found['begins']), own.time_zone)}"
+    return "everyone got it" if found["sent"] and not found["waiting"] else "nothing speaks against it so far"
 
 
 def _outcome(came: report.Report) -> str:

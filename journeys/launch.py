@@ -8,6 +8,7 @@ from sqlmodel import Session, col
 
 from contacts import audience, clock
 from contacts.models import Approval, Launch, wording_of
+from contacts.recalling import recall
 from contacts.store import Store, audit
 from errors import NotAllowed, PassaparolaError, Unknown
 from failpoints import failpoint
@@ -92,7 +93,7 @@ def approve(
         except PassaparolaError as error:  # what it says now cannot even be read
             current = str(error)
         if seen != launch.hash or current != launch.hash:
-            launch.state, launch.note = "recalled", "its content was changed after it was prepared"
+            recall(session, launch, "its content was changed after it was prepared", now)
             audit(session, now, approver, "approval void", f"launch:{launch_id}", seen=seen, current=current)
             session.commit()
             raise NotAllowed(
@@ -123,7 +124,7 @@ def release(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
             select(Approval).where(col(Approval.launch_id) == launch_id, col(Approval.hash) == launch.hash)
         ).scalar()
         if approval is None or approval.expires_at < now:
-            launch.state, launch.note = "recalled", "its approval expired"
+            recall(session, launch, "its approval expired", now)
             session.commit()
             raise NotAllowed(f"The approval of launch {launch_id} has expired. Send “{launch.campaign}” again.")
         launch.state, launch.started_at = "running", now
@@ -194,7 +195,7 @@ def reject(store: Store, launch_id: int, *, approver: str, now: datetime, commen
         launch = fetch(session, launch_id)
         if launch.state != "prepared":
             raise NotAllowed(f"Launch {launch_id} is {launch.state}; only a prepared one can be rejected.")
-        launch.state, launch.note = "recalled", f"rejected by {approver}"
+        recall(session, launch, f"rejected by {approver}", now)
         audit(session, now, approver, "rejected", f"launch:{launch_id}", comment=comment)
 
 

@@ -8,13 +8,14 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlmodel import Session, col
 
-from contacts import clock
+from contacts import clock, recalling
 from contacts.models import Approval, Attempt, Batch, Enrolment, Launch, Message, message_state
 from contacts.store import Store, audit
 from errors import NotAllowed, Unknown
 from outbox import posts
 from outbox.posts import Post
 
+NOT_OVER = ("prepared", "approved", "running", "paused")
 AT_REST = ("sent", "held", "failed", "unknown")
 
 
@@ -31,6 +32,7 @@ class Tally:
     posts: list[Post] = field(default_factory=list)
     reasons: dict[str, int] = field(default_factory=dict)
     delayed: dict[str, int] = field(default_factory=dict)  # why some go later than they were meant to
+    begins: datetime | None = None  # nothing of it has been planned yet: when that is due
     paused: dict[str, str] = field(default_factory=dict)  # media whose channel must be mended first, and how
 
     def total(self, state: str) -> int:
@@ -43,6 +45,7 @@ class Tally:
             "launch": self.launch, "campaign": self.campaign, "state": self.state, "note": self.note,
             "audience": self.audience, **totals, "waiting": waiting, "media": self.media,
             "posts": [asdict(post) for post in self.posts], "reasons": self.reasons, "delayed": self.delayed, "paused": self.paused,
+            "begins": self.begins.isoformat() if self.begins else None,
         }  # fmt: skip
 
 
@@ -72,6 +75,8 @@ def tally(session: Session, launch_id: int) -> Tally:
     found.delayed = {why: int(count) for why, count in session.execute(late.group_by(col(Batch.delayed)))}
     found.paused = posts.paused(session, launch)
     found.posts = posts.of(session, launch, found.paused)
+    if not found.media and not found.posts and launch.state in NOT_OVER and not launch.entering:
+        found.begins = launch.due_at
     return found
 
 
@@ -142,7 +147,16 @@ def _change(
         if changed.scalar() is None:
             at = session.execute(select(col(Launch.state)).where(col(Launch.id) == launch_id)).scalar_one()
             raise NotAllowed(f"Launch {launch_id} is {at}; only {' or '.join(allowed)} ones can be {state}.")
+        if state == recalling.RECALLED:
+            launch = session.get(Launch, launch_id, populate_existing=True)
+            assert launch is not None
+            recalling.recall(session, launch, note, now)
         audit(session, now, actor, state, f"launch:{launch_id}")
+
+
+STANDS_STILL = {
+    "prepared": "the launch waits for its approval", "paused": "the launch is paused", "recalled": "the launch was recalled, nothing more of it is sent",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -171,6 +185,8 @@ def story(session: Session, launch_id: int, contact_id: int, zone: str) -> Story
         told.append((approval.at, f"the launch was approved by {approval.approver}"))
     for enrolment in enrolments:
         told += _of_enrolment(session, launch, enrolment, zone)
+    if launch.state in STANDS_STILL:
+        told.append((None, f"{STANDS_STILL[launch.state]}{': ' if launch.note else ''}{launch.note}"))
     return Story(launch_id, told)
 
 

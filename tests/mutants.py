@@ -100,7 +100,12 @@ MUTANTS = [
     Mutant("how often they want is not kept", "outbox/guards.py", "weekly >= col(Contact.weekly_most)", "null() >= weekly", SIGNUP, "pause"),
     Mutant("selling goes before care", "outbox/guards.py", "        (care.is_not(None), literal(CARE_FIRST + \"an open \") + care),\n", "", TALK, "complaint"),
     Mutant("what was held for care never goes out", "outbox/answer.py", "    return _resumed(session, one.contact_id, actor, now)\n", "    return 0\n", TALK, "complaint"),
-    Mutant("an answer reaches the suppressed", "outbox/guards.py", "    if asked.answers:\n        return case(*checks, else_=null())\n", "    if asked.answers:\n        return null()  # type: ignore[return-value]\n", TALK, "silenced"),
+    Mutant("an answer reaches the suppressed", "outbox/guards.py", "        return case(*checks, else_=case({False: muted}, value=consent, else_=null()) if topic else null())\n", "        return null()  # type: ignore[return-value]\n", TALK, "silenced"),
+    Mutant("a muted topic goes on", "outbox/guards.py", "case({False: muted}, value=consent, else_=null()) if topic else null()", "null()", "tests/outbox/test_transactional.py", "until_they_mute"),
+    Mutant("the same words are said twice", "outbox/guards.py", "    if asked.twin_of:\n", "    if False:\n", GUARDS, "same_words"),
+    Mutant("two launches at once hold each other", "outbox/twins.py", "col(Launch.id) < launch)", "col(Launch.id) != launch)", GUARDS, "at_once"),
+    Mutant("a letter is read under the lock", "contacts/intake/apply.py", "    heard = {row.id: reading.read(row) for row in bodies if row.id is not None}\n    with store.write() as session:\n", "    with store.write() as session:\n        heard = {row.id: reading.read(row) for row in bodies if row.id is not None}\n", "tests/contacts/test_reading.py", "nothing_is_locked"),
+    Mutant("a block list gives an address up", "channels/_bounces.py", "    if US.search(plain):\n        return \"us\"\n", "", "tests/channels/test_bounces.py"),
     # The doors
     Mutant("following the link unsubscribes", "web/links.py", "@router.get(\"/u/{token}\")\ndef unsubscribe_page", "@router.get(\"/u/{token}/page\")\ndef unsubscribe_page", "tests/web/test_links.py", "unsubscribe or wrong"),
     Mutant("following the link confirms", "web/signup.py", "        return page(request, \"confirm.html\", row.language or None, done=row.state == \"confirmed\")", "        signing_up.confirm(session, settings(), id_ or 0, {}, utc_now())\n        return page(request, \"confirm.html\", row.language or None, done=False)", SIGNUP, "second_yes"),

@@ -26,6 +26,8 @@ def event(
         "event": kind,
         "sg_event_id": more.pop("id", f"{kind}-{message}-{email}-{at}"),
     }
+    if kind == "bounce" and not more.keys() & {"reason", "status", "bounce_classification"}:
+        said |= {"status": "5.1.1", "reason": "550 5.1.1 The email account that you tried to reach does not exist"}
     if message:
         said |= {"passaparola_message": message, "sg_message_id": f"m.{message}", "smtp-id": f"<{message}@geopod>"}
     return said | more

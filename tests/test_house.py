@@ -43,7 +43,7 @@ ENGINE = [path for path in ENGINE if "migrations" not in path.parts] + [
 LONGER = {
     "cli.py": 380,
     "cli_campaigns.py": 330,
-    "rehearsal.py": 430,
+    "rehearsal.py": 435,
     "journeys/advance.py": 280,
     "contacts/audience/parse.py": 370,
     "contacts/intake/files.py": 330,

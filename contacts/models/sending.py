@@ -64,7 +64,7 @@ class Enrolment(SQLModel, table=True):
     waiting: str | None = Field(default=None, description="the kind of event that is waited for")
     since: datetime | None = when(default=None, description="from when on that event counts")
     goal_at: datetime | None = when(default=None)
-    outcome: str | None = Field(default=None, description="finished, left or moved; empty while under way")
+    outcome: str | None = Field(default=None, description="finished, left, moved or recalled; empty while under way")
     ended_at: datetime | None = when(default=None)
 
     __table_args__ = (

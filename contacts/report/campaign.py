@@ -154,7 +154,9 @@ class Report:
 
 def report(session: Session, settings: Settings, campaign: str, launch: int | None = None) -> Report:
     """Of one launch, or of all that ever went out. Raises Unknown."""
+    never_began = and_(col(Launch.state) == "recalled", col(Launch.started_at).is_(None))
     chosen = select(Launch).where(col(Launch.campaign) == campaign, col(Launch.state) != "prepared")
+    chosen = chosen if launch else chosen.where(~never_began)
     launches = list(session.execute(chosen.where(col(Launch.id) == launch) if launch else chosen).scalars())
     if not launches:
         raise Unknown(f"“{campaign}” has not been launched yet.")
