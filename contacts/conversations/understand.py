@@ -20,7 +20,10 @@ WORDS = Path(__file__).parent / "words"
 SPOKEN = ("it", "en")
 SURE = 4  # words from which on a text says by itself in which language it is
 EMOJI = {"😀😃😄😁😊🙂😍🥰❤💚💛🧡👍👏🎉🤩😋🙏⭐✨💯": 1.5, "😡😠🤬😞😢😭👎😤🙁☹😒💔🤮😩": -1.5}
-WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|[!?]|[\U0001F300-\U0001FAFF☹❤⭐✨]")
+WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|[,.;:!?()\n–—]|[\U0001F300-\U0001FAFF☹❤⭐✨]")
+# Where a no ends: “never arrived, terrible” says no to having arrived, and not to terrible.
+ENDS_A_NO = {*",.;:!?()\n–—", "but", "ma", "però", "however", "anzi"}
+REACH = 3  # words over which a no is felt
 
 
 class Words(BaseModel):
@@ -76,12 +79,12 @@ def _identifier(spoken: str) -> Any:
 def sentiment(text: str) -> float:
     """From -1 to 1: what is good and bad in it, turned by a no before it, weighed by a very; a score counts as one."""
     score, counted = 0.0, 0.0
-    said = [word.lower().replace("’", "'") for word in WORD.findall(text)]
+    said = _tokens(text)
     for place, word in enumerate(said):
         if not (weight := _weight(word)):
             continue
-        before = said[max(0, place - 3) : place]
-        if any(_is(one, "no") for one in before):
+        before = said[max(0, place - REACH) : place]
+        if _negated(said, place):
             weight *= -0.7
         if any(_is(one, "very") for one in before[-1:]):
             weight *= 1.5
@@ -98,13 +101,36 @@ def sentiment(text: str) -> float:
 
 def kind(text: str, feeling: float) -> Kind:
     low = f" {' '.join(text.lower().replace('’', chr(39)).split())} "
-    if (_any(low, "complaint") and feeling < 0.3) or feeling <= -0.45:
+    if _complains(low, text) or feeling <= -0.45:
         return "complaint"
     if _any(low, "request"):
         return "request"
     if "?" in text or _any(low, "question"):
         return "question"
     return "complaint" if feeling <= -0.3 else "praise" if feeling >= 0.3 else "remark"
+
+
+def _complains(low: str, text: str) -> bool:
+    """A complaint that was found is one, however kindly the rest is said; “nothing broken” is none."""
+    _, _, phrases = _list("complaint")
+    said = _tokens(text)
+    return any(f" {phrase}" in low for phrase in phrases) or any(
+        _is(word, "complaint") and not _negated(said, place) for place, word in enumerate(said)
+    )
+
+
+def _tokens(text: str) -> list[str]:
+    return [word.lower().replace("’", "'") for word in WORD.findall(text)]
+
+
+def _negated(said: list[str], place: int) -> bool:
+    """Whether a no stands shortly before a word, in its own part of the sentence."""
+    for word in reversed(said[max(0, place - REACH) : place]):
+        if word in ENDS_A_NO:
+            return False
+        if _is(word, "no"):
+            return True
+    return False
 
 
 def topic(text: str, care: Care) -> str:

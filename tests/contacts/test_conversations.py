@@ -51,6 +51,10 @@ def test_most_of_what_nobody_tuned_on_is_understood() -> None:
         ("Il pacco non è arrivato", "complaint", "delivery"), ("Potete mandarmi la fattura?", "request", "order"), ("Do you ship to Ireland?", "question", "delivery"),
         ("Il miele è buonissimo, grazie", "praise", "product"), ("The jar was broken", "complaint", "product"), ("Could you please send a replacement", "request", "order"),
         ("Ci vediamo sabato", "remark", ""),
+        ("My parcel never arrived, terrible", "complaint", "delivery"), ("Il pacco non è mai arrivato, pessimo servizio, grazie lo stesso", "complaint", "delivery"),
+        ("You are always so kind and the honey is wonderful, but the jar was broken", "complaint", "product"), ("Thank you so much, lovely people! Still waiting for my order", "complaint", "order"),
+        ("Never again. Awful", "complaint", ""), ("Nothing broken, everything perfect, thank you", "praise", ""),
+        ("Niente di rotto, tutto perfetto, grazie", "praise", ""), ("Non male, anzi buonissimo, grazie", "praise", ""),
     ],
 )  # fmt: skip
 def test_what_they_want_and_what_it_is_about(words: str, kind: str, topic: str) -> None:
