@@ -119,6 +119,10 @@ def import_(
             f"{tally.rows:,} rows: {tally.new:,} new, {tally.changed:,} changed, {tally.unchanged:,} as they were, "
             f"{tally.rejected:,} not taken; {tally.consents:,} consents, {tally.purchases:,} purchases."
         )
+        if tally.refused:
+            out.print(
+                f"{tally.refused:,} rows say no to being written to: none of them is a yes, whatever --consent says."
+            )
         if tally.shared:
             out.print(f"{tally.shared:,} rows name a telephone or a handle that is somebody else's; it stays theirs.")
         if tally.rejects:

@@ -70,7 +70,7 @@ def guessed(header: Iterable[str]) -> dict[str, str]:
     """Every header with the field it most likely is; what is not recognised becomes a custom trait."""
     taken: dict[str, str] = {}
     for name in header:
-        words = _plain(name)
+        words = plain_words(name)
         role = next((role for role, said in _synonyms() if words == said), None) or words.replace(" ", "_")[:60]
         if not re.fullmatch(r"[a-z][a-z0-9_]*", role) or role in taken.values():
             role = "ignore"
@@ -85,7 +85,8 @@ def _synonyms() -> list[tuple[str, str]]:
     return own + [(role, said) for role, phrases in SYNONYMS.items() for said in phrases.split(", ")]
 
 
-def _plain(text: str) -> str:
+def plain_words(text: str) -> str:
+    """In small letters, without accents and signs, so that two ways of writing a header are one."""
     ascii_only = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return " ".join(re.findall(r"[a-z0-9]+", ascii_only))
 
@@ -95,7 +96,7 @@ def country_code(raw: str) -> str:
     value = raw.strip()
     if len(value) == 2 and value.upper() in Locale("en").territories:
         return value.upper()
-    if code := _countries().get(_plain(value)):
+    if code := _countries().get(plain_words(value)):
         return code
     raise ValueError(f"country: “{value[:40]}” is not a country; write its code, such as IT")
 
@@ -103,7 +104,7 @@ def country_code(raw: str) -> str:
 @cache
 def _countries() -> dict[str, str]:
     return {
-        _plain(name): code
+        plain_words(name): code
         for language in ("en", "it", "de", "fr", "es")
         for code, name in Locale(language).territories.items()
         if len(code) == 2
@@ -117,9 +118,9 @@ def language_code(raw: str) -> str:
         return str(Locale.parse(value.replace("-", "_")).language)
     except (UnknownLocaleError, ValueError):
         names: dict[str, str] = {
-            _plain(name): code for tongue in ("en", "it") for code, name in Locale(tongue).languages.items()
+            plain_words(name): code for tongue in ("en", "it") for code, name in Locale(tongue).languages.items()
         }
-        if code := names.get(_plain(value)):
+        if code := names.get(plain_words(value)):
             return code
     raise ValueError(f"language: “{value[:40]}” is not a language; write its code, such as it")
 

@@ -11,6 +11,7 @@ from contacts import mapping as columns
 from contacts.audience.words import TRAITS, media
 from contacts.identity import normalised
 from contacts.mapping import Mapping
+from contacts.refusals import says_no
 from contacts.tables import Row
 
 NOT_TEXT = re.compile("[\udc80-\udcff]")  # bytes that the file's encoding does not know: PEP 383
@@ -35,6 +36,7 @@ class Person:
     topics: list[tuple[str, str]] = field(default_factory=list)  # (topic, medium)
     consent_at: datetime | None = None
     consent_source: str = ""
+    refuses: bool = False  # the row says no somewhere: it is no yes to anything
     purchase: Purchase | None = None
 
 
@@ -75,6 +77,11 @@ class Reader:
                 person.custom[role] = _custom(role, cell, self.kinds.get(role, "text"))
         if not person.addresses:
             raise ValueError("no address: this row has neither email, phone nor a handle")
+        person.refuses = any(
+            says_no(name, self.mapping.columns.get(name, "ignore"), cell)
+            for name, cell in zip(self.header, row.cells, strict=False)
+            if cell.strip()
+        )
         self._consent(cells, person)
         self._purchase(cells, person)
         return person

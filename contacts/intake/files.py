@@ -28,8 +28,8 @@ NAMED = (*TRAITS, "birthday")
 
 @dataclass
 class Tally:
-    """What an import did. `rows` is always new + changed + unchanged + rejected; `shared` of them name a telephone or a handle
-    that is somebody else's."""
+    """What an import did. `rows` is always new + changed + unchanged + rejected; `refused` of them say that the
+    person does not want to be written to, and are no yes; `shared` name a telephone or a handle that is somebody else's."""
 
     rows: int = 0
     new: int = 0
@@ -38,6 +38,7 @@ class Tally:
     rejected: int = 0
     consents: int = 0
     purchases: int = 0
+    refused: int = 0
     shared: int = 0
     rejects: str = ""
 
@@ -265,7 +266,11 @@ class _Chunk:
     def _allow(self, whose: list[Whose]) -> None:
         """A yes in a file is written where nothing was said before, or where it is dated later than what was."""
         wanted: dict[tuple[int, str, str], Person] = {}
+        refused = {contact for person, contact in whose if person.refuses}
+        self.tally.refused += sum(person.refuses for person, _ in whose)
         for person, contact in whose:
+            if contact in refused:  # also where another row of theirs says yes
+                continue
             for topic, medium in [*person.topics, *((topic, "email") for topic in self.plan.topics)]:
                 if medium in person.addresses:
                     wanted.setdefault((contact, topic, medium), person)
