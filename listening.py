@@ -102,6 +102,7 @@ def tend(store: Store, settings: Settings, now: datetime, *, everything: bool = 
         if due:
             session.merge(Listened(source=HOURLY, at=now))
     if due:
+        store.analyse()
         done += retention.keep(store, settings, now)
         with store.write() as session:
             done["people who stand elsewhere"] = standing.refresh(session, care.in_force(settings.home), now)

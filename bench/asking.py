@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select, text
+from sqlmodel import Session
 
 from bench import places
 from bench.figures import Figure
@@ -139,16 +140,14 @@ def _events(store: Store, contacts: int, events: int) -> None:
         if store.on_sqlite
         else f"TIMESTAMPTZ '2026-11-01 12:00:00+00' - {ago} * interval '1 second'"
     )
-    indexes = ("event_by_name", "event_of_message", "event_of_contact", "event_new")
-    with store.write() as session:
-        for index in indexes:
-            session.execute(text(f"DROP INDEX {index}"))
+
+    def fill(session: Session) -> None:
         session.execute(
             text(f"INSERT INTO event ({columns}) SELECT n, {who}, {kind}, {at}, {at}, 'bench', CAST(n AS TEXT), '{{}}', {'0' if store.on_sqlite else 'false'}, 2900, 'EUR' FROM {numbers}"),
             {"events": events},
         )  # fmt: skip
-        for index, on in (("event_of_contact", "contact_id, kind, at"), ("event_new", "kind, at, contact_id")):
-            session.execute(text(f"CREATE INDEX {index} ON event ({on})"))
+
+    places.with_its_indexes(store, "event", fill)
     with store.write() as session:
         activity.refresh(session, "EUR")
 

@@ -7,10 +7,13 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+
+from sqlalchemy import text
+from sqlmodel import Session
 
 from bench import campaign
 from contacts.bulk import insert_many
@@ -131,6 +134,24 @@ def filled(store: Store, size: int, now: datetime | None = None, step: int = 20_
 
 
 def analyse(store: Store) -> None:
-    """What autovacuum does on its own within a minute."""
-    with store.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.exec_driver_sql("ANALYZE" if store.on_sqlite else "VACUUM ANALYZE")
+    """What the product does at the ends of imports and launches, and on PostgreSQL autovacuum within a minute."""
+    store.analyse()
+    if not store.on_sqlite:
+        with store.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.exec_driver_sql("VACUUM ANALYZE")
+
+
+def with_its_indexes(store: Store, table: str, fill: Callable[[Session], None]) -> None:
+    """A table is filled without its indexes, which then are made again as the product has them, and no others."""
+    listed = (
+        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name = :table"
+        if store.on_sqlite
+        else "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = :table AND indexname NOT LIKE '%pkey'"
+    )
+    with store.write() as session:
+        indexes = session.execute(text(listed), {"table": table}).all()
+        for name, _ in indexes:
+            session.execute(text(f"DROP INDEX {name}"))
+        fill(session)
+        for _, made in indexes:
+            session.execute(text(made.replace(" ON ONLY ", " ON ")))

@@ -17,6 +17,7 @@ from contacts import consent
 from contacts.bulk import among
 from contacts.models import Batch, Enrolment, Event, Message, Suppression, message_state
 from contacts.store import audit
+from contacts.types import unindexed
 from settings import Settings
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _in_a_row(session: Session, contacts: Iterable[int], now: datetime) -> None:
     told = select(
         col(Event.contact_id), col(Event.kind), col(Event.at), col(Event.enrolment_id), col(Event.step), col(Event.id),
         col(Event.properties), col(Event.medium),
-    ).where(among(session, col(Event.contact_id), set(contacts)), col(Event.kind).in_(["bounced", "delivered"]))  # fmt: skip
+    ).where(among(session, col(Event.contact_id), set(contacts)), unindexed(col(Event.kind)).in_(["bounced", "delivered"]))  # fmt: skip
     by_address: dict[tuple[int, str, str], list[Any]] = {}
     for row in session.execute(told.order_by(col(Event.at), col(Event.id))):
         if to := row.properties.get("to"):
@@ -172,7 +173,7 @@ def mark_machines(session: Session, enrolments: Collection[int]) -> set[int]:
             & (col(Message.medium) == col(Event.medium)),
         )
         .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
-        .where(among(session, col(Event.enrolment_id), enrolments), col(Event.kind).in_(["opened", "clicked"]))
+        .where(among(session, col(Event.enrolment_id), enrolments), unindexed(col(Event.kind)).in_(["opened", "clicked"]))
     )  # fmt: skip
     by_message: dict[Any, list[Any]] = {}
     for row in session.execute(chosen):

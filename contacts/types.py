@@ -44,6 +44,22 @@ class later(FunctionElement[datetime]):
     inherit_cache = True
 
 
+class unindexed(FunctionElement[Any]):
+    """A column by whose index SQLite is not to look: https://www.sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_"""
+
+    inherit_cache = True
+
+
+@compiles(unindexed, "postgresql")
+def _as_it_is(element: unindexed, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(element.clauses, **kw)
+
+
+@compiles(unindexed, "sqlite")
+def _with_a_plus(element: unindexed, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"+{compiler.process(element.clauses, **kw)}"
+
+
 @compiles(minute_of, "postgresql")
 def _minute_on_postgresql(element: minute_of, compiler: SQLCompiler, **kw: Any) -> str:
     return f"date_trunc('minute', {compiler.process(element.clauses, **kw)})"

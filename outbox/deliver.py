@@ -29,6 +29,7 @@ from outbox.read_back import seen
 from outbox.record import record
 from settings import Settings
 
+MANY = 1_000  # people of a finished launch, after whom the database plans anew
 T = TypeVar("T")
 
 
@@ -225,3 +226,6 @@ def finish_launches(store: Store, now: datetime) -> None:
         session.execute(
             change.values(state="finished", finished_at=now), execution_options={"synchronize_session": False}
         )
+        large = session.execute(select(func.count()).where(col(Enrolment.launch_id).in_(ids))).scalar_one() >= MANY
+    if large:
+        store.analyse()

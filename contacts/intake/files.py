@@ -23,6 +23,7 @@ from contacts.tables import Row, neutral, opened
 from settings import Settings
 
 CHUNK = 2_000
+MANY = 1_000  # rows after which the database plans anew
 NAMED = (*TRAITS, "birthday")
 
 
@@ -70,6 +71,8 @@ class Import:
         tally.rejects = str(rejects) if bad.count else ""
         with self.store.write() as session:
             audit(session, now, "import", "imported", f"file:{self.path.name}", rows=tally.rows, new=tally.new)
+        if tally.rows - tally.unchanged - tally.rejected >= MANY:
+            self.store.analyse()
         return tally
 
     def _reader(self, header: list[str], chunk: list[Row], now: datetime) -> Reader:

@@ -52,7 +52,7 @@ class Address(SQLModel, table=True):
     key: str
     verified_at: datetime | None = when(default=None)
 
-    __table_args__ = (Index("address_of_contact", "contact_id", "medium", "rank"),)
+    __table_args__ = (Index("address_of_contact", "contact_id", "medium", "rank"), Index("address_by_key", "key"))
 
 
 class Trait(SQLModel, table=True):

@@ -22,10 +22,12 @@ def upgrade() -> None:
     op.add_column('batch', sa.Column('wording', sa.String(), nullable=False, server_default=''))
     op.create_index('batch_wording', 'batch', ['wording', 'launch_id'])
     op.drop_index('ix_launch_wording', 'launch')
+    op.create_index('address_by_key', 'address', ['key'])
 
 
 def downgrade() -> None:
     op.create_index('ix_launch_wording', 'launch', ['wording'])
+    op.drop_index('address_by_key', 'address')
     op.drop_index('batch_wording', 'batch')
     op.drop_column('batch', 'wording')
     op.drop_column('launch', 'transactional')
