@@ -8,6 +8,7 @@ from prefect import flow, get_run_logger
 from prefect.artifacts import acreate_markdown_artifact
 from pydantic import BaseModel, Field
 
+from contacts import clock
 from flows.choices import CampaignName
 from flows.engine import discreet, house_now, opened
 from flows.pictures import COLOURS, svg
@@ -52,19 +53,21 @@ async def rehearse_campaign(rehearsing: Rehearsing) -> None:
             contacts=rehearsing.contacts, assume=[rehearsing.assume] if rehearsing.assume else [],
         )  # fmt: skip
     await acreate_markdown_artifact(
-        told(seen, mermaid(frozen)), key=f"rehearsal-{name.replace('_', '-')}", description=f"Rehearsal of {name}"
+        told(seen, mermaid(frozen), own.time_zone),
+        key=f"rehearsal-{name.replace('_', '-')}",
+        description=f"Rehearsal of {name}",
     )
     get_run_logger().info(
         "%s enter, %s messages would go out, %s held", seen.people, seen.sent(), sum(seen.held().values())
     )
 
 
-def told(seen: Rehearsal, drawing: str) -> str:
-    """Counts only: no name and no address enters Prefect."""
+def told(seen: Rehearsal, drawing: str, zone: str) -> str:
+    """Counts only: no name and no address enters Prefect. Days are those of the house's clock."""
     days: dict[str, dict[str, int]] = {}
     for line in seen.lines:
         what = line.message if line.state == "sent" else f"{line.message}, {line.state}: {line.reason}"
-        row = days.setdefault(f"{line.at:%a %d %b %Y}", {})
+        row = days.setdefault(clock.shown(line.at, zone, "%a %d %b %Y"), {})
         row[what] = row.get(what, 0) + line.people
     rows = "\n".join(f"| {day} | {what} | {count:,} |" for day, row in days.items() for what, count in row.items())
     reasons = "\n".join(f"| {reason} | {count:,} |" for reason, count in seen.held().items()) or "| nobody | 0 |"

@@ -19,6 +19,13 @@ def said(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[io.Str
     module.settings.cache_clear()
     kept = io.StringIO()
     monkeypatch.setattr("sys.stderr", kept)
+    for name in (
+        "uvicorn",
+        "uvicorn.error",
+    ):  # as in a process of ours: whoever imported Prefect before has changed them
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
+        monkeypatch.setattr(logging.getLogger(name), "disabled", False)
+        monkeypatch.setattr(logging.getLogger(name), "level", logging.NOTSET)
     before = logging.root.handlers[:]
     logs.speak()
     yield kept

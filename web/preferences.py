@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 import channels
-from contacts import consent
+from contacts import clock, consent
 from contacts.audience.compile import latest_consent
 from contacts.models import Address, Consent
 from contacts.store import audit, utc_now
@@ -81,7 +81,9 @@ def _save(request: Request, session: Session, found: Visitor, form: Any) -> None
     ticked = {str(value) for value in form.getlist("topics")}
     for topic, medium, words, stood in _choices(session, found):
         wanted = f"{topic}:{medium}" in ticked
-        if wanted != stood:
+        said = session.execute(select(latest_consent(found.contact, medium, topic))).scalar()
+        # What holds without an answer is answered by saving it, ticked or not.
+        if wanted != stood or (stood and said is None):
             consent.record(
                 session, found.contact, medium, topic, wanted,
                 at=now, source=f"preference page of launch {found.launch.id}", proof={**proof(request, words, language), "launch": found.launch.id},
@@ -119,7 +121,8 @@ def _shown(request: Request, session: Session, found: Visitor, saved: str = "") 
         words = known.get(topic, plain(topic)).words(language)
         row = rows.setdefault(topic, {"title": words.title, "about": words.about, "media": []})
         row["media"].append((medium, f"{topic}:{medium}", stands))
-    paused = found.person.paused_until if found.person.paused_until and found.person.paused_until > utc_now() else None
+    until = found.person.paused_until
+    paused = clock.local(until, found.person.time_zone or settings().time_zone) if until and until > utc_now() else None
     return page(
         request, "preferences.html", language, rows=rows, tracking=tracking, words=TRACKING["it" if language == "it" else "en"],
         often=str(found.person.weekly_most or ""), paused=paused, saved=saved, medium=found.message.medium,

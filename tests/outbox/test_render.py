@@ -3,6 +3,7 @@
 import email
 import email.policy
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,17 @@ from outbox.render.check import check_message
 from outbox.render.frozen import constants, freezer, frozen, ready
 from outbox.render.holes import cut, plainly
 from settings import Settings
-from tests.conftest import NOW, ROOT
+from tests.conftest import NOW, ROOT, fresh
 from tests.outbox.test_guards import drained, released
 from tests.people import add
+
+
+@pytest.fixture
+def database(migrated: dict[str, str], tmp_path: Path) -> Iterator[str]:
+    """What is rendered does not depend on the database."""
+    with fresh("sqlite", migrated, tmp_path) as address:
+        yield address
+
 
 names = st.sampled_from(["first_name", "city", "missing", "points", "loves"])
 statics = st.text(alphabet="ab <>&\"'{%}è\n😀", max_size=12).filter(
