@@ -36,7 +36,9 @@ def verdict(status: str, words: str) -> Verdict:
     """`status` is the enhanced code where there is one; of several in the words the first counts. `mailbox`: it is full."""
     found = CODE.search(status) or CODE.search(words)
     code = found[0] if found else ""
-    plain = re.sub(r"https?://\S+", " ", words)
+    plain = re.sub(r"https?://\S+|<?\S+@\S+", " ", words)  # what an address is called says nothing of it
+    if code in DEAD_CODES and DEAD.search(plain) and not re.search("sender|quota|full", plain, re.I):
+        return "address"
     if FULL.search(plain) or code in FULL_CODES:
         return "mailbox"
     if US.search(plain):

@@ -135,7 +135,7 @@ def _custom(name: str, cell: str, kind: str) -> Any:
     if kind == "number":
         try:
             number = float(cell)
-            return int(number) if number.is_integer() else number
+            return int(number) if number.is_integer() and abs(number) < 2**53 else number
         except (ValueError, OverflowError):
             raise ValueError(f"{name}: “{cell[:40]}” is not a number") from None
     if kind == "boolean":

@@ -22,7 +22,7 @@ COLUMNS = ["launch_id", "contact_id", "key", "event_id", "holdout", "entered_at"
 
 def words_of(content: dict[str, Any], known: Catalogue) -> Catalogue:
     """A launch's audiences as they were frozen, over what the store knows now."""
-    return replace(known, audiences={**content["inside"]})
+    return replace(known, audiences={**content["inside"]}, properties={})
 
 
 def audience(session: Session, launch: Launch, known: Catalogue, now: datetime) -> int:

@@ -90,7 +90,11 @@ def _to_them(medium: str, read: ColumnElement[str], which: Which) -> ColumnEleme
         .join(message, message.enrolment_id == other.id)
         .join(batch, batch.id == message.batch_id)
         .where(
-            other.contact_id == col(Contact.id), message.medium == medium, batch.wording == read, which(message, batch)
+            other.contact_id == col(Contact.id),
+            message.medium == medium,
+            batch.wording == read,
+            batch.wording != "",
+            which(message, batch),
         )
         .correlate(Contact)
         .exists()

@@ -42,7 +42,7 @@ def pictures(page: str) -> Iterator[str]:
     for one, other in PICTURE.findall(page):
         yield html.unescape(one or other).strip()
     for several in SEVERAL.findall(page):
-        for candidate in html.unescape(several).split(","):
+        for candidate in re.split(r",\s+", html.unescape(several)):
             yield candidate.split()[0] if candidate.split() else ""
     yield from map(html.unescape, STYLESHEET.findall(page))
 
