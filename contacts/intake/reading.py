@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Mapping
 from concurrent.futures import TimeoutError as Late
+from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 from multiprocessing import get_context
 from typing import Any
@@ -43,6 +44,9 @@ def _apart(source: str, headers: Mapping[str, str], body: bytes) -> Heard:
             found: Heard = _readers().schedule(_hear, (own, source, headers, body), timeout=DEADLINE).result()
         except ProcessExpired as error:
             raise ValueError(f"not read: its reader ended ({error.exitcode})") from None
+        except (BrokenProcessPool, RuntimeError):  # no reader could be started: the next letter gets new ones
+            _readers.cache_clear()
+            raise
     return found
 
 
