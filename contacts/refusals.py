@@ -12,8 +12,9 @@ from contacts.mapping import plain_words
 NOT_BY_EMAIL = re.compile(
     r"\b(sms|phone|telefono|cellulare|mobile|whatsapp|push|post|posta|call|chiamat\w*|fax|telegram)\b"
 )
+BY_EMAIL = re.compile(r"\b(e ?mail|mail|posta elettronica)\b")
 SAYS_NO = re.compile(
-    r"(un|never |not |non )subscribed|subscription (ended|cancelled)|(un|dis)subscribe|opted out|opt out|optout|declined|refused|revoked|withdrawn|"
+    r"(un|never |not |non )subscribed|(not|never) opted in|denied|subscription (ended|cancelled)|(un|dis)subscribe|opted out|opt out|optout|declined|refused|revoked|withdrawn|"
     r"cleaned|suppressed|complained|complaint|spam|do not (contact|email|mail)|no consent|non marketing( contact)?|blacklisted|blocklisted|blocked|bounced|"
     r"(hard|soft) bounced?|disiscritt[oaie]|non iscritt[oaie]|cancellat[oaie]|revocat[oaie]|negat[oaie]|rifiutat[oaie]|non acconsent\w*|"
     r"nessun consenso|da non contattare|abgemeldet|desinscrit|dado de baja"
@@ -26,9 +27,7 @@ ASKS_FOR_A_NO = re.compile(
     r"\b(unsub\w*|unsubscribed?|opt(ed)? out|optout|suppress\w*|do not|dont|disiscri\w*|disdett\w*|revoc\w*|non contattare|blacklist\w*|blocklist\w*|"
     r"bounced|cancellazione)\b"
 )
-ABOUT_IT = re.compile(
-    r"\b(date|time|timestamp|at|data|ora|ip|source|fonte|url|method|id|title|campaign|reason|motivo)\b"
-)
+ABOUT_IT = re.compile(r"\b(date|time|timestamp|data|ora|ip|source|fonte|url|method|id|title|campaign|reason|motivo)\b")
 NO = {"no", "n", "false", "0", "off", "non", "f", "nein", "never", "mai", "none"}
 EMPTY = {"", "none", "null", "na", "n a", "no value", "nan", "never", "mai"}
 
@@ -38,7 +37,7 @@ def says_no(header: str, role: str, cell: str) -> bool:
     if role in TRAITS and role != "country":
         return False
     asks, said = plain_words(header), plain_words(cell)
-    if NOT_BY_EMAIL.search(asks) and not re.search(r"\be ?mail\b", asks):
+    if NOT_BY_EMAIL.search(asks) and not BY_EMAIL.search(asks):
         return False
     if SAYS_NO.fullmatch(said):
         return True

@@ -1,7 +1,7 @@
 """The one database: SQLite to begin with, PostgreSQL to grow; one transaction per `with`."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
@@ -158,6 +158,10 @@ class Store:
 
         A thousand rows of each index are enough: https://www.sqlite.org/lang_analyze.html#approx
         """
+        with suppress(OperationalError):  # somebody writes for long: what was done stays done, and the next one counts
+            self._count_rows()
+
+    def _count_rows(self) -> None:
         with self.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             raw: Any = connection.connection.driver_connection
             if self.on_sqlite:

@@ -18,7 +18,8 @@ NOES = [
     ("Accepts Marketing", "FALSE"), ("Unsubscribed from all email", "true"), ("Marketing contact status", "Non-marketing contact"), ("Email Opt Out", "1"), ("Opt-out", "yes"),
     ("Has opted out of email", "TRUE"), ("UNSUB_TIME", "2024-01-02 08:00:00"), ("Status", "Unsubscribed"), ("Status", "opt-out"),
     ("Subscribed", "N"), ("Newsletter", "No"), ("Consenso newsletter", "No"), ("Stato", "Disiscritto"), ("Stato", "Cancellata"), ("Iscritto", "no"), ("Consenso marketing", "0"),
-    ("MEMBER STATUS", "cleaned"), ("Email status", "Hard bounced"), ("Do not email", "x"), ("Note", "opted out"), ("Opt In", "false"), ("Data disiscrizione", "14/03/2024"),
+    ("MEMBER STATUS", "cleaned"), ("Email status", "Hard bounced"), ("Do not email", "x"), ("Note", "opted out"), ("Opt In", "false"), ("Data disiscrizione", "14/03/2024"), ("Consenso alla ricezione di posta elettronica", "no"),
+    ("Consent to email at signup", "no"), ("Email marketing consent", "denied"), ("Subscription status", "not opted in"),
 ]  # fmt: skip
 NO_NOES = [
     ("Email Marketing Consent", "SUBSCRIBED"), ("Email Marketing Consent", ""), ("Accepts Email Marketing", "yes"), ("Accepts SMS Marketing", "no"), ("SMS opt out", "true"),
