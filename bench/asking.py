@@ -15,9 +15,9 @@ from sqlmodel import Session
 
 from bench import places
 from bench.figures import Figure
-from contacts.audience import Question
-from contacts.audience.words import Catalogue
-from contacts.store import Store
+from passaparola.contacts.audience import Question
+from passaparola.contacts.audience.words import Catalogue
+from passaparola.store.database import Store
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 KINDS = ("order_completed", "clicked", "opened", "visited")
@@ -105,7 +105,7 @@ def main(kind: str, contacts: int, events: int) -> list[float]:
 def _statement(sql: str, store: Store) -> Any:
     from sqlalchemy import bindparam
 
-    from contacts.types import UtcDateTime
+    from passaparola.store.types import UtcDateTime
 
     names = [name for name in ("past", "near") if f":{name}" in sql]
     return text(sql).bindparams(*(bindparam(name, type_=UtcDateTime()) for name in names))
@@ -123,7 +123,7 @@ def _timed(work: Callable[[], int], times: int = 5) -> tuple[float, int]:
 
 def _events(store: Store, contacts: int, events: int) -> None:
     """Made inside the database: four kinds over two years, some people far busier than others; then activity from them."""
-    from contacts import activity
+    from passaparola.contacts import activity
 
     columns = "id, contact_id, kind, at, received_at, source, source_id, properties, machine, amount, currency"
     numbers = (

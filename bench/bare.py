@@ -4,8 +4,8 @@ import os
 import tempfile
 from typing import Any
 
-from channels._sendgrid_events import SendgridEvents
-from contacts.store import utc_now
+from passaparola.channels.sendgrid.receiver import SendgridEvents
+from passaparola.store.database import utc_now
 
 FILE = tempfile.TemporaryFile("ab")  # noqa: SIM115 it lives as long as the process
 
@@ -32,8 +32,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 async def forgetful(scope: Any, receive: Any, send: Any) -> None:
     """Our own app, whose clicks leave no trace."""
-    from web import links
-    from web.app import app as ours
+    from passaparola.web import links
+    from passaparola.web.app import app as ours
 
     links.keep_all = lambda *given: None
     await ours(scope, receive, send)

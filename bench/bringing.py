@@ -12,13 +12,13 @@ from pathlib import Path
 from sqlalchemy import text
 
 from bench import campaign, places
-from contacts.bulk import insert_many
-from contacts.identity import address_key
-from contacts.intake.files import Import
-from contacts.mapping import Mapping
-from contacts.models import Address, Consent, Contact
-from contacts.store import Store
-from settings import Settings
+from passaparola.contacts.addresses import address_key
+from passaparola.contacts.imports.columns import Mapping
+from passaparola.contacts.imports.importing import Import
+from passaparola.settings import Settings
+from passaparola.store.bulk import insert_many
+from passaparola.store.database import Store
+from passaparola.store.models import Address, Consent, Contact
 
 SIZE = 40_000
 MAPPING = Mapping(columns={"email": "email", "name": "first_name", "country": "country", "city": "city"})

@@ -12,15 +12,15 @@ from typing import Any
 
 from sqlalchemy import text
 
-import street
 from bench import campaign, places
-from channels.base import Answer
-from contacts.store import Store
-from journeys import launch
-from outbox import queue
-from outbox.record import record
-from outbox.render.frozen import freezer
-from settings import Settings
+from passaparola import engine
+from passaparola.channel.sender import Answer
+from passaparola.journeys import launch
+from passaparola.outbox import claim
+from passaparola.outbox.record import record
+from passaparola.outbox.render.frozen import freezer
+from passaparola.settings import Settings
+from passaparola.store.database import Store
 
 SIZE, ROWS = 20_000, 1_500
 
@@ -49,20 +49,20 @@ def _by_batch(store: Store, own: Settings, home: Path) -> float:
     now, freeze = datetime.now(UTC), freezer(own)
     made = launch.prepare(store, own, "measured", freeze, actor="bench", now=now)
     launch.approve(store, own, made.id or 0, made.hash, freeze, approver="bench", now=now)
-    street.set_going(store, own, made.id or 0, actor="bench", now=now)
-    rendered: Any = queue._Reservation._rendered
-    from channels.base import Outgoing
+    engine.set_going(store, own, made.id or 0, actor="bench", now=now)
+    rendered: Any = claim._Reservation._rendered
+    from passaparola.channel.sender import Outgoing
 
-    queue._Reservation._rendered = lambda self, rows: [
+    claim._Reservation._rendered = lambda self, rows: [
         Outgoing(f"{row[0]}-0-email", row[2], "", (), {}) for row in rows
     ]  # type: ignore[method-assign]
     try:
         began = time.perf_counter()
-        while held := queue.reserve(store, own, worker="bench", now=now):
+        while held := claim.reserve(store, own, worker="bench", now=now):
             record(store, held, Answer(), now)
         return SIZE / (time.perf_counter() - began)
     finally:
-        queue._Reservation._rendered = rendered  # type: ignore[method-assign]
+        claim._Reservation._rendered = rendered  # type: ignore[method-assign]
 
 
 def _rows(store: Store) -> None:

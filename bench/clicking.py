@@ -18,16 +18,19 @@ from sqlmodel import Session
 
 from bench import places
 from bench.coming import PEOPLE, sent
-from contacts.bulk import insert_many
-from contacts.models import Event
-from contacts.store import Store
-from outbox.deliver import swiftly
-from outbox.links import Links
-from settings import Settings
+from passaparola.outbox.deliver import swiftly
+from passaparola.outbox.links import Links
+from passaparola.settings import Settings
+from passaparola.store.bulk import insert_many
+from passaparola.store.database import Store
+from passaparola.store.models import Event
 
 BEFORE = 1_000_000  # events that the store holds already
 AT_ONCE, CLICKS, ROUNDS = 64, 1_600, 3  # so few, that nobody clicks twice in a minute, which counts once
-OURS, WITHOUT = ("web.serve", "--port"), ("uvicorn", "bench.bare:forgetful", "--log-level", "critical", "--port")
+OURS, WITHOUT = (
+    ("passaparola.web.server", "--port"),
+    ("uvicorn", "bench.bare:forgetful", "--log-level", "critical", "--port"),
+)
 
 
 def clicks(kind: str) -> list[float]:

@@ -19,14 +19,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import func, select, text
 
-import street
 from bench import campaign, places
-from contacts.intake import apply
-from contacts.models import Event, Intake
-from contacts.store import Store, utc_now
-from journeys import launch
-from outbox.render.frozen import freezer
-from settings import Settings
+from passaparola import engine
+from passaparola.inbound import apply
+from passaparola.journeys import launch
+from passaparola.outbox.render.frozen import freezer
+from passaparola.settings import Settings
+from passaparola.store.database import Store, utc_now
+from passaparola.store.models import Event, Intake
 
 PEOPLE, PER_BODY, AT_ONCE = 10_000, 100, 16
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -47,7 +47,7 @@ def sent(folder: Path, address: str) -> tuple[Settings, Store]:
     now, freeze = datetime.now(UTC), freezer(own)
     made = launch.prepare(store, own, "measured", freeze, actor="bench", now=now)
     launch.approve(store, own, made.id or 0, made.hash, freeze, approver="bench", now=now)
-    street.set_going(store, own, made.id or 0, actor="bench", now=now)
+    engine.set_going(store, own, made.id or 0, actor="bench", now=now)
     with store.write() as session:
         session.execute(
             text("UPDATE batch SET state = 'sent', finished_at = :at, claimed_at = :at"),
@@ -77,7 +77,7 @@ def intake(kind: str) -> list[float]:
         own, store = sent(Path(folder), address)
         port, bare = places.free_port(), places.free_port()
         with (
-            places.running("-m", "web.serve", "--port", str(port), quiet=True),
+            places.running("-m", "passaparola.web.server", "--port", str(port), quiet=True),
             places.running(
                 "-m", "uvicorn", "bench.bare:app", "--port", str(bare), "--log-level", "critical", quiet=True
             ),

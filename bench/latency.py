@@ -19,12 +19,12 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from bench import places
-from contacts.models import Attempt, Batch, Enrolment, Message
-from contacts.store import Store
-from flows import shop
-from journeys import launch
-from outbox.render.frozen import freezer
-from settings import Settings, settings
+from passaparola.demo import shop
+from passaparola.journeys import launch
+from passaparola.outbox.render.frozen import freezer
+from passaparola.settings import Settings, settings
+from passaparola.store.database import Store
+from passaparola.store.models import Attempt, Batch, Enrolment, Message
 
 SECRET = "a secret of the bench"
 
@@ -72,9 +72,10 @@ def _house(var: Path, database: str) -> Settings:
 def _running(provider: int) -> Iterator[int]:
     os.environ["PASSAPAROLA_SENDGRID_API_URL"] = f"http://127.0.0.1:{provider}"
     port = places.free_port()
-    web = [sys.executable, "-m", "uvicorn", "web.app:app", "--port", str(port), "--log-level", "critical"]
+    web = [sys.executable, "-m", "uvicorn", "passaparola.web.app:app", "--port", str(port), "--log-level", "critical"]
     processes = [
-        subprocess.Popen(command, cwd=places.CODE) for command in (web, [sys.executable, "-m", "flows.consumer"])
+        subprocess.Popen(command, cwd=places.CODE)
+        for command in (web, [sys.executable, "-m", "passaparola.operations.consumer"])
     ]
     try:
         places.answers(f"http://127.0.0.1:{port}/healthz")

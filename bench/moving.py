@@ -13,12 +13,12 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-import street
 from bench import campaign, places
-from contacts.store import Store
-from journeys import launch
-from outbox.render.frozen import freezer
-from settings import Settings
+from passaparola import engine
+from passaparola.journeys import launch
+from passaparola.outbox.render.frozen import freezer
+from passaparola.settings import Settings
+from passaparola.store.database import Store
 
 DRIP = """title: Drip
 topic: newsletter
@@ -45,14 +45,14 @@ def main(kind: str, people: int) -> list[float]:
         now, freeze = datetime.now(UTC), freezer(own)
         made = launch.prepare(store, own, "drip", freeze, actor="bench", now=now)
         launch.approve(store, own, made.id or 0, made.hash, freeze, approver="bench", now=now)
-        street.set_going(store, own, made.id or 0, actor="bench", now=now)
+        engine.set_going(store, own, made.id or 0, actor="bench", now=now)
         places.analyse(store)
         ratios = []
         for round_, (days, steps) in enumerate(((4, 2), (12, 1))):  # a say and the wait after it; the last say
             now += timedelta(days=days)
             bare = _bare(store, made.id or 0, round_, steps)
             began = time.perf_counter()
-            decided = street.decide(store, own, now, actor="bench")
+            decided = engine.decide(store, own, now, actor="bench")
             assert decided.moved["said"] >= people, decided
             ratios.append((time.perf_counter() - began) / bare)
             places.analyse(store)

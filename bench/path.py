@@ -12,14 +12,14 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-import street
 from bench import campaign, places
-from contacts.store import Store
-from journeys import launch
-from outbox.deliver import Drain, swiftly
-from outbox.ledger import tally
-from outbox.render.frozen import freezer
-from settings import Settings
+from passaparola import engine
+from passaparola.journeys import launch
+from passaparola.outbox.deliver import Drain, swiftly
+from passaparola.outbox.ledger import tally
+from passaparola.outbox.render.frozen import freezer
+from passaparola.settings import Settings
+from passaparola.store.database import Store
 
 
 def main(database: str, size: int, workers: int) -> None:
@@ -38,7 +38,7 @@ def main(database: str, size: int, workers: int) -> None:
         made = launch.prepare(store, settings, "measured", freeze, actor="bench", now=now)
         id_ = made.id or 0
         launch.approve(store, settings, id_, made.hash, freeze, approver="bench", now=now)
-        street.set_going(store, settings, id_, actor="bench", now=now)
+        engine.set_going(store, settings, id_, actor="bench", now=now)
         planned = time.perf_counter()
         for other in others:
             assert other.stdin is not None

@@ -16,10 +16,10 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from bench import campaign
-from contacts.bulk import insert_many
-from contacts.identity import address_key
-from contacts.models import Address, Consent, Contact
-from contacts.store import Store
+from passaparola.contacts.addresses import address_key
+from passaparola.store.bulk import insert_many
+from passaparola.store.database import Store
+from passaparola.store.models import Address, Consent, Contact
 
 CODE = Path(__file__).parent.parent
 KINDS = ("sqlite", "postgresql")

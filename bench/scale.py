@@ -22,17 +22,17 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import col
 
-import street
 from bench import campaign, places
-from channels.sendgrid import Sendgrid
-from contacts.models import Attempt, Batch
-from contacts.store import Store, utc_now
-from journeys import launch
-from outbox.deliver import Drain, swiftly
-from outbox.ledger import tally
-from outbox.reconcile import quarantine, reconcile
-from outbox.render.frozen import freezer
-from settings import Settings
+from passaparola import engine
+from passaparola.channels.sendgrid.sender import Sendgrid
+from passaparola.journeys import launch
+from passaparola.outbox.deliver import Drain, swiftly
+from passaparola.outbox.ledger import tally
+from passaparola.outbox.reconcile import quarantine, reconcile
+from passaparola.outbox.render.frozen import freezer
+from passaparola.settings import Settings
+from passaparola.store.database import Store, utc_now
+from passaparola.store.models import Attempt, Batch
 
 # One request of a worker at a time, of so few, that the provider's time decides and not two cores.
 PER_REQUEST, LANES, PROVIDER = 100, 2, 0.2  # a channel has all lanes but one
@@ -158,7 +158,11 @@ def _deployments(home: Path) -> None:
         "name": "scale",
         "pull": [{"prefect.deployments.steps.set_working_directory": {"directory": str(places.CODE)}}],
         "deployments": [
-            {"name": f"deliver-{n}", "entrypoint": "flows.deliver.deliver_outbox", "work_pool": {"name": f"pool-{n}"}}
+            {
+                "name": f"deliver-{n}",
+                "entrypoint": "passaparola.flows.deliver.deliver_outbox",
+                "work_pool": {"name": f"pool-{n}"},
+            }
             for n in range(1, WORKERS + 1)
         ],
     }
@@ -181,12 +185,12 @@ def _sent(
     made = launch.prepare(store, own, "measured", freeze, actor="bench", now=utc_now())
     id_ = made.id or 0
     launch.approve(store, own, id_, made.hash, freeze, approver="bench", now=utc_now())
-    street.set_going(store, own, id_, actor="bench", now=utc_now())
+    engine.set_going(store, own, id_, actor="bench", now=utc_now())
     with store.write() as session:
         for batch in session.execute(select(Batch).where(col(Batch.launch_id) == id_)).scalars():
             batch.due_at = due
     for number in range(1, workers + 1):
-        found = _asked(f"{api}/deployments/name/deliver-outbox/deliver-{number}")
+        found = _asked(f"{api}/deployments/name/system-deliver/deliver-{number}")
         _asked(f"{api}/deployments/{found['id']}/create_flow_run", {})
     until = time.monotonic() + BEGINS_IN + 240
     killed = False

@@ -22,8 +22,8 @@ SMTP_SIZE = 20_000
 
 def wording(count: int = 1_000) -> tuple[Any, Any, list[dict[str, Any]]]:
     """The frozen wording, cut; and what fills it for so many readers."""
-    from outbox.render.frozen import constants, frozen, ready
-    from settings import Settings
+    from passaparola.outbox.render.frozen import constants, frozen, ready
+    from passaparola.settings import Settings
 
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
@@ -117,7 +117,7 @@ def _sdk(port: int) -> float:
 
 
 def _dispatch(cut: Any, given: list[dict[str, Any]]) -> Any:
-    from channels.base import Dispatch, Outgoing, Sender
+    from passaparola.channel.sender import Dispatch, Outgoing, Sender
 
     messages = tuple(
         Outgoing(f"{n}-0-email", f"reader{n}@example.org", f"Reader {n}", cut.values(values), {"List-Unsubscribe": "<https://shop.example/u/x>"})
@@ -128,8 +128,8 @@ def _dispatch(cut: Any, given: list[dict[str, Any]]) -> Any:
 
 def _wire(port: int) -> float:
     """Recipients a second with nothing but rendering and posting: what no ledger could exceed."""
-    from channels.sendgrid import Sendgrid, request
-    from outbox.deliver import swiftly
+    from passaparola.channels.sendgrid.sender import Sendgrid, request
+    from passaparola.outbox.deliver import swiftly
 
     _, cut, given = wording(1_000)
 

@@ -13,15 +13,15 @@ from urllib.parse import parse_qsl
 
 from pydantic import SecretStr
 
-from channels._network import Network, Reply, resume
-from channels._post import needs
-from channels._signed import filled, print_of, secrets_of, text
-from channels.base import Answer, Channel, Dispatch, Outgoing
-from channels.hearing import Happening, Heard, Said, Webhook
-from channels.naming import named, read_name
-from errors import Blocked, ChannelError, Forged, Misconfigured, Refused, Slower, Unavailable, Uncertain
-from failpoints import failpoint
-from settings import FromEnvironment, settings
+from passaparola.channel.http import Network, Reply, resume
+from passaparola.channel.message_ids import named, read_name
+from passaparola.channel.posts import needs
+from passaparola.channel.receiver import Happening, Heard, Said, Webhook
+from passaparola.channel.sender import Answer, Channel, Dispatch, Outgoing
+from passaparola.channel.signed_webhook import filled, print_of, secrets_of, text
+from passaparola.errors import Blocked, ChannelError, Forged, Misconfigured, Refused, Slower, Unavailable, Uncertain
+from passaparola.failpoints import failpoint
+from passaparola.settings import FromEnvironment, settings
 
 AT_ONCE = 10
 LONGEST = 1_600

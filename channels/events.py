@@ -12,10 +12,10 @@ from typing import Any
 
 from standardwebhooks import webhooks
 
-from channels._signed import at, currency_of, filled, json_of, mapping, minor, part, secrets_of, text
-from channels.hearing import Happening, Heard, Webhook
-from errors import Forged, Misconfigured
-from settings import FromEnvironment
+from passaparola.channel.receiver import Happening, Heard, Webhook
+from passaparola.channel.signed_webhook import at, currency_of, filled, json_of, mapping, minor, part, secrets_of, text
+from passaparola.errors import Forged, Misconfigured
+from passaparola.settings import FromEnvironment
 
 PERSON = ("first_name", "last_name", "language", "country", "city", "time_zone")
 MONEY = ("total", "revenue", "value", "amount")

@@ -15,11 +15,11 @@ from urllib.parse import urljoin, urlsplit
 import orjson
 import regex
 
-from channels._post import needs
-from channels._signed import print_of, text
-from channels.hearing import Body, Happening, Heard, Poll, Said
-from errors import Misconfigured, Unavailable
-from settings import FromEnvironment
+from passaparola.channel.posts import needs
+from passaparola.channel.receiver import Body, Happening, Heard, Poll, Said
+from passaparola.channel.signed_webhook import print_of, text
+from passaparola.errors import Misconfigured, Unavailable
+from passaparola.settings import FromEnvironment
 
 if TYPE_CHECKING:
     import aiohttp

@@ -13,11 +13,11 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
-from channels._letter_in import heard
-from channels._signed import print_of
-from channels.hearing import Body, Heard, Poll
-from errors import Blocked, Misconfigured, Unavailable
-from settings import FromEnvironment, settings
+from passaparola.channel.inbound_email import heard
+from passaparola.channel.receiver import Body, Heard, Poll
+from passaparola.channel.signed_webhook import print_of
+from passaparola.errors import Blocked, Misconfigured, Unavailable
+from passaparola.settings import FromEnvironment, settings
 
 AT_ONCE = 100
 PATIENCE = 30.0

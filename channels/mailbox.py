@@ -9,11 +9,11 @@ from asyncio import to_thread
 from datetime import UTC, datetime
 from pathlib import Path
 
-from channels._mime import Letter
-from channels.base import Answer, Channel, Dispatch, Evidence, Look, Outgoing
-from errors import Unavailable
-from failpoints import failpoint
-from settings import settings
+from passaparola.channel.mime import Letter
+from passaparola.channel.sender import Answer, Channel, Dispatch, Evidence, Look, Outgoing
+from passaparola.errors import Unavailable
+from passaparola.failpoints import failpoint
+from passaparola.settings import settings
 
 
 class Mailbox(Channel):

@@ -1,10 +1,10 @@
 """A campaign's public posts as a feed. Nothing is sent anywhere: what the ledger says is sent stands in the feed.
 
-The feed is a page of ours, /feed.xml (web/feed.py), which reads the ledger; so there is no answer that could be lost.
+The feed is a page of ours, /feed.xml (passaparola/web/feed.py), which reads the ledger; so there is no answer that could be lost.
 """
 
-from channels import _post as posts
-from channels.base import Answer, Channel, Dispatch, Evidence, Look, Skeleton
+from passaparola.channel import posts
+from passaparola.channel.sender import Answer, Channel, Dispatch, Evidence, Look, Skeleton
 
 LIMITS = posts.Limits(100_000, 10, 10 * 1024 * 1024, (".png", ".jpg", ".jpeg", ".gif", ".webp"))
 

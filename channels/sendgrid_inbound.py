@@ -14,11 +14,11 @@ import orjson
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import FormParser, parse_options_header
 
-from channels._letter_in import heard
-from channels._sendgrid_events import believe
-from channels._signed import print_of
-from channels.hearing import Heard, Webhook
-from settings import FromEnvironment, settings
+from passaparola.channel.inbound_email import heard
+from passaparola.channel.receiver import Heard, Webhook
+from passaparola.channel.signed_webhook import print_of
+from passaparola.channels.sendgrid.receiver import believe
+from passaparola.settings import FromEnvironment, settings
 
 MOST_PARTS = 200
 

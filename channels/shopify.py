@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from channels._signed import (
+from passaparola.channel.receiver import Happening, Heard, Webhook
+from passaparola.channel.signed_webhook import (
     at,
     believe,
     count,
@@ -21,9 +22,8 @@ from channels._signed import (
     secrets_of,
     text,
 )
-from channels.hearing import Happening, Heard, Webhook
-from errors import Forged
-from settings import FromEnvironment
+from passaparola.errors import Forged
+from passaparola.settings import FromEnvironment
 
 TOPICS = {
     "orders/paid": ("order_completed", "processed_at"),

@@ -3,9 +3,9 @@
 import math
 from decimal import Decimal
 
-from channels._twilio import LONGEST, Twilio, TwilioEar
-from channels.base import Look, Skeleton
-from settings import FromEnvironment
+from passaparola.channel.sender import Look, Skeleton
+from passaparola.channels._twilio import LONGEST, Twilio, TwilioEar
+from passaparola.settings import FromEnvironment
 
 # GSM 03.38, its basic table and what it writes with two signs. https://www.twilio.com/docs/glossary/what-is-gsm-7-character-encoding
 PLAIN = frozenset(

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import orjson
 
-from channels._twilio import LONGEST, Twilio, TwilioEar
-from channels.base import Dispatch, Look, Outgoing, Skeleton
+from passaparola.channel.sender import Dispatch, Look, Outgoing, Skeleton
+from passaparola.channels._twilio import LONGEST, Twilio, TwilioEar
 
 
 class Whatsapp(Twilio):

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from channels._signed import (
+from passaparola.channel.receiver import Happening, Heard, Webhook
+from passaparola.channel.signed_webhook import (
     at,
     believe,
     count,
@@ -24,8 +25,7 @@ from channels._signed import (
     secrets_of,
     text,
 )
-from channels.hearing import Happening, Heard, Webhook
-from settings import FromEnvironment
+from passaparola.settings import FromEnvironment
 
 GREETING = re.compile(rb"webhook_id=\d{1,20}")
 

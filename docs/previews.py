@@ -6,14 +6,14 @@ python -m docs.previews      wants Chromium and playwright
 import asyncio
 from pathlib import Path
 
-from flows.pictures import QUIET, photographed
-from journeys import campaign
-from journeys.draw import mermaid
-from journeys.freeze import content
-from outbox.render.cast import CAST
-from outbox.render.check import sample_values
-from outbox.render.frozen import Frozen, constants, freezer, ready
-from settings import Settings
+from passaparola.journeys import campaign
+from passaparola.journeys.diagram import mermaid
+from passaparola.journeys.freeze import content
+from passaparola.outbox.render.cast import CAST
+from passaparola.outbox.render.check import sample_values
+from passaparola.outbox.render.frozen import Frozen, constants, freezer, ready
+from passaparola.reports.pictures import QUIET, photographed
+from passaparola.settings import Settings
 
 DOCS = Path(__file__).parent
 HOUSE = Settings(home=DOCS.parent, secret_key="x")

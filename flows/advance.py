@@ -4,17 +4,17 @@ import asyncio
 
 from prefect import flow, get_run_logger
 
-import street
-from contacts.store import utc_now
-from flows.deliver import drained
-from flows.engine import discreet, opened
+from passaparola import engine
+from passaparola.flows._outbox import drain_outbox
+from passaparola.flows._run import discreet, opened
+from passaparola.store.database import utc_now
 
 
-@flow(name="advance-journeys")
-async def advance_journeys() -> None:
+@flow(name="system-advance")
+async def system_advance() -> None:
     """Once a minute: people whose wait is over go on, scheduled campaigns start, and what that says is sent."""
     own, store = opened()
     with discreet():
-        decided = await asyncio.to_thread(street.decide, store, own, utc_now(), actor="prefect")
+        decided = await asyncio.to_thread(engine.decide, store, own, utc_now(), actor="prefect")
     get_run_logger().info("%s", decided)
-    await drained(store, own, patience=5.0)
+    await drain_outbox(store, own, patience=5.0)

@@ -4,17 +4,17 @@ import asyncio
 
 from prefect import flow, get_run_logger
 
-import street
-from contacts.store import utc_now
-from flows.deliver import drained
-from flows.engine import discreet, opened
+from passaparola import engine
+from passaparola.flows._outbox import drain_outbox
+from passaparola.flows._run import discreet, opened
+from passaparola.store.database import utc_now
 
 
-@flow(name="follow-up")
-async def follow_up() -> None:
+@flow(name="system-follow-up")
+async def system_follow_up() -> None:
     """Follow up what people did: whoever ordered, signed up or answered goes on in their campaigns, once."""
     own, store = opened()
     with discreet():
-        decided = await asyncio.to_thread(street.decide, store, own, utc_now(), actor="prefect")
+        decided = await asyncio.to_thread(engine.decide, store, own, utc_now(), actor="prefect")
     get_run_logger().info("%s", decided)
-    await drained(store, own, patience=5.0)
+    await drain_outbox(store, own, patience=5.0)

@@ -7,12 +7,12 @@ from prefect import flow, get_run_logger
 from prefect.artifacts import acreate_markdown_artifact
 from pydantic import BaseModel, Field
 
-from contacts.intake.files import Import
-from contacts.mapping import Mapping, guessed
-from contacts.store import utc_now
-from contacts.tables import opened as table_opened
-from errors import NotAllowed, Unknown, did_you_mean
-from flows.engine import discreet, opened
+from passaparola.contacts.imports.columns import Mapping, guessed
+from passaparola.contacts.imports.importing import Import
+from passaparola.contacts.imports.tables import opened as table_opened
+from passaparola.errors import NotAllowed, Unknown, did_you_mean
+from passaparola.flows._run import discreet, opened
+from passaparola.store.database import utc_now
 
 
 class People(BaseModel):
@@ -37,8 +37,8 @@ class People(BaseModel):
     )
 
 
-@flow(name="import-contacts")
-async def import_contacts(people: People) -> None:
+@flow(name="contacts-import")
+async def contacts_import(people: People) -> None:
     """Bring people, consents and purchases in. The same file again changes nothing; bad rows are listed, not lost.
 
     Args:
@@ -63,6 +63,6 @@ async def import_contacts(people: People) -> None:
     counts = "\n".join(f"| {name} | {count:,} |" for name, count in vars(tally).items() if isinstance(count, int))
     await acreate_markdown_artifact(
         f"## Import\n\n| | rows |\n|---|---:|\n{counts}\n\n### How the columns were read\n\n| column | is |\n|---|---|\n{columns}\n",
-        key="import-contacts",
+        key="contacts-import",
     )
     get_run_logger().info("%s rows, %s new, %s rejected", tally.rows, tally.new, tally.rejected)

@@ -2,13 +2,13 @@
 
 from prefect import flow, get_run_logger
 
-from contacts.store import utc_now
-from flows.engine import discreet, opened
-from outbox import reconcile as outbox
+from passaparola.flows._run import discreet, opened
+from passaparola.outbox import reconcile as outbox
+from passaparola.store.database import utc_now
 
 
-@flow(name="reconcile")
-async def reconcile() -> None:
+@flow(name="system-reconcile")
+async def system_reconcile() -> None:
     """Give up on workers that are gone, and ask the channels what became of messages whose answer never came."""
     own, store = opened()
     with discreet():

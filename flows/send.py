@@ -11,20 +11,18 @@ from prefect.runtime import flow_run
 from pydantic import BaseModel, BeforeValidator, Field
 from pydantic.config import JsonDict
 
-import street
-from contacts import clock
-from contacts.models import Launch
-from contacts.store import utc_now
-from errors import NotAllowed
-from flows.choices import CampaignName
-from flows.deliver import drained
-from flows.engine import house_now, opened
-from flows.preview import counted, show
-from flows.report import reported
-from journeys import launch
-from outbox.preview import Preview
-from outbox.render.frozen import freezer
-from settings import Settings, settings
+from passaparola import clock, engine
+from passaparola.errors import NotAllowed
+from passaparola.flows._artifacts import preview_table, show_preview, show_report
+from passaparola.flows._choices import CampaignName
+from passaparola.flows._outbox import drain_outbox
+from passaparola.flows._run import house_now, opened
+from passaparola.journeys import launch
+from passaparola.outbox.preview import Preview
+from passaparola.outbox.render.frozen import freezer
+from passaparola.settings import Settings, settings
+from passaparola.store.database import utc_now
+from passaparola.store.models import Launch
 
 APPROVAL_WAITS = timedelta(days=3)
 
@@ -84,8 +82,8 @@ class Approval(RunInput):
     comment: str = Field("", title="Comment", max_length=500)
 
 
-@flow(name="send-campaign")
-async def send_campaign(send: Sending) -> None:
+@flow(name="campaign-send")
+async def campaign_send(send: Sending) -> None:
     """Send a campaign: see the preview and who gets it, approve, and it goes out. Nothing leaves on a dry run.
 
     Args:
@@ -94,7 +92,7 @@ async def send_campaign(send: Sending) -> None:
     log, (own, store) = get_run_logger(), opened()
     name = send.campaign.value  # type: ignore[attr-defined]
     due = _due(send, utc_now(), own.time_zone)
-    seen = await show(name)
+    seen = await show_preview(name)
     log.info("%s in the audience, %s would get it", seen.enrolled, seen.sendable)
     if send.dry_run:
         log.info("Dry run: nothing was sent. Turn it off to ask for approval.")
@@ -122,9 +120,9 @@ async def send_campaign(send: Sending) -> None:
         launch.approve(
             store, own, prepared.id, prepared.hash, freeze, approver=said.approver, now=utc_now(), comment=said.comment
         )
-    await asyncio.to_thread(street.decide, store, own, utc_now(), actor="prefect", only=prepared.id)
-    await drained(store, own, prepared.id)
-    found = await reported(store, prepared.id, own)
+    await asyncio.to_thread(engine.decide, store, own, utc_now(), actor="prefect", only=prepared.id)
+    await drain_outbox(store, own, prepared.id)
+    found = await show_report(store, prepared.id, own)
     if prepared.entering:
         log.info(
             "Launch %s stands: it takes people in from now on. Stop it with `passaparola campaign stop`.", prepared.id
@@ -155,7 +153,7 @@ def _question(prepared: Launch, seen: Preview, send: Sending, own: Settings) -> 
     )
     note = f"\n> {send.comment}\n" if send.comment else ""
     return (
-        f"## Send “{seen.title}”?\n\nLaunch {prepared.id}, {when}.\n{note}\n{counted(seen)}\n\n"
+        f"## Send “{seen.title}”?\n\nLaunch {prepared.id}, {when}.\n{note}\n{preview_table(seen)}\n\n"
         f"The audience asks: `{' '.join(seen.who.split())}`\n\n{links}\n\n"
         f"You approve exactly what has the hash `{prepared.hash[:16]}`. Any change to its files voids it."
     )

@@ -2,17 +2,18 @@
 
 from prefect import flow, get_run_logger
 
-import watch
-from contacts.store import utc_now
-from flows.engine import discreet, opened
+from passaparola import engine
+from passaparola.flows._run import discreet, opened
+from passaparola.operations import watchdog
+from passaparola.store.database import utc_now
 
 
-@flow(name="watchdog")
-async def watchdog() -> None:
+@flow(name="system-watchdog")
+async def system_watchdog() -> None:
     """Every five minutes: which step of the street is stuck, whether that could be mended, and who is needed."""
     own, store = opened()
     with discreet():
-        findings = await watch.watch(store, own, utc_now())
+        findings = await watchdog.watch(store, own, utc_now(), engine.decide)
     for one in findings:
         if one.asks:
             get_run_logger().warning("%s: %s. %s", one.step, one.says, one.asks)

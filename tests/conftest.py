@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
-from contacts.store import Store
-from settings import Settings
+from passaparola.settings import Settings
+from passaparola.store.database import Store
 
 ROOT = Path(__file__).parent.parent
 NOW = datetime(2026, 4, 21, 9, 0, tzinfo=UTC)
@@ -125,7 +125,7 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def settings(home: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """The house's settings, in the environment too, for whoever reads them there."""
-    import settings as module
+    from passaparola import settings as module
 
     given = {
         "HOME": str(home),

@@ -46,16 +46,16 @@ def _waiting() -> "subprocess.Popen[str]":
 
 
 def main() -> None:
-    import cli
+    from passaparola.cli import main
 
     for module in (
-        "cli_campaigns",
-        "cli_care",
-        "cli_contacts",
-        "cli_intake",
-        "rehearsal",
-        "street",
-        "listening",
+        "passaparola.cli.campaigns",
+        "passaparola.cli.inbox",
+        "passaparola.cli.contacts",
+        "passaparola.cli.inbound",
+        "passaparola.rehearsal",
+        "passaparola.engine",
+        "passaparola.operations.polling",
         "mjml",
     ):
         __import__(module)
@@ -65,7 +65,7 @@ def main() -> None:
         with tempfile.TemporaryFile("w+b") as out, tempfile.TemporaryFile("w+b") as err:
             child = os.fork()
             if child == 0:
-                _be_the_command(cli.main, asked, out, err)
+                _be_the_command(main.main, asked, out, err)
             code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             said = {"code": code, "out": _read(out), "err": _read(err)}
         answers.write(json.dumps(said) + "\n")

@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import insert
 from sqlmodel import Session
 
-from contacts.identity import address_key
-from contacts.models import Address, Consent, Contact, Suppression
-from contacts.store import Store
+from passaparola.contacts.addresses import address_key
+from passaparola.store.database import Store
+from passaparola.store.models import Address, Consent, Contact, Suppression
 
 SECRET = "a secret of the tests"
 

@@ -10,7 +10,14 @@ from multiprocessing.context import ForkServerProcess
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
-    ["tests.ledger.world", "web.app", "web.serve", "tests.fakes.sendgrid", "aiohttp", "psycopg"]
+    [
+        "tests.ledger.world",
+        "passaparola.web.app",
+        "passaparola.web.server",
+        "tests.fakes.sendgrid",
+        "aiohttp",
+        "psycopg",
+    ]
 )
 
 
@@ -33,17 +40,17 @@ def free_port() -> int:
 def _serve(port: int, patient: bool, environment: dict[str, str], files: int) -> None:
     import uvicorn
 
-    import settings
-    from web import serve, visitors
+    from passaparola import settings
+    from passaparola.web import link_context, server
 
     os.environ.clear()
     os.environ.update(environment)
     settings.settings.cache_clear()
-    visitors.store.cache_clear()
+    link_context.store.cache_clear()
     if files:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     if patient:
         sys.argv = ["web.serve", "--port", str(port)]
-        serve.main()
+        server.main()
     else:
-        uvicorn.run("web.app:app", port=port, log_level="critical")
+        uvicorn.run("passaparola.web.app:app", port=port, log_level="critical")

@@ -27,7 +27,9 @@ def test_compose_starts_what_is_there_and_waits_for_what_it_names() -> None:
         for volume in service.get("volumes", []):
             place = volume.partition(":")[0]
             assert not place.startswith("./") or (DEPLOY / place).exists(), f"{name} mounts {place}"
-    modules = re.findall(r"python -m ([a-z.]+)", " ".join(str(service.get("command")) for service in services.values()))
+    modules = re.findall(
+        r"python -m ([a-z._]+)", " ".join(str(service.get("command")) for service in services.values())
+    )
     assert modules
     assert all((ROOT / f"{module.replace('.', '/')}.py").is_file() for module in modules)
 
@@ -51,7 +53,7 @@ def test_kustomize_builds_it() -> None:
 
 
 def test_what_is_watched_is_what_is_counted() -> None:
-    counted = Path(ROOT / "web" / "metrics.py").read_text()
+    counted = Path(ROOT / "passaparola" / "web" / "metrics.py").read_text()
     for file in ("alerts.yml", "grafana/passaparola.json"):
         for name in set(re.findall(r"passaparola_[a-z_]+", (DEPLOY / file).read_text())):
             base = re.sub(r"_(total|bucket|sum|count)$", "", name)

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from contacts import audience
-from contacts.audience import Question
-from contacts.audience.words import Catalogue
-from contacts.store import Store
-from journeys import campaign
-from settings import Settings
+from passaparola.contacts import audience
+from passaparola.contacts.audience import Question
+from passaparola.contacts.audience.words import Catalogue
+from passaparola.journeys import campaign
+from passaparola.settings import Settings
+from passaparola.store.database import Store
 from tests.conftest import NOW, ROOT
 from tests.forked import run
-from tests.test_rehearsal import a_year_of_it
+from tests.rehearsal.test_rehearsal import a_year_of_it
 
 README = (ROOT / "README.md").read_text()
 AUDIENCES = (ROOT / "docs" / "audiences.md").read_text()

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, strategies
 
-from channels.base import Media, Part, Skeleton
-from channels.bluesky import Bluesky, BlueskyEar, facets_of, graphemes, key_of
-from settings import Settings
+from passaparola.channel.sender import Media, Part, Skeleton
+from passaparola.channels.bluesky.receiver import BlueskyEar
+from passaparola.channels.bluesky.sender import Bluesky, facets_of, graphemes, key_of
+from passaparola.settings import Settings
 from tests.channels.test_contract import dispatch, set_to, told
 from tests.fakes import bluesky
 
@@ -99,7 +100,7 @@ async def test_what_is_said_is_heard_once_and_answered_in_its_thread(
         ("replied", "lucia.example"),
     ]
     assert (await BlueskyEar().look(mark)) == ([], mark)
-    monkeypatch.setattr("channels._bluesky_ear.BETWEEN", -1)
+    monkeypatch.setattr("passaparola.channels.bluesky.receiver.BETWEEN", -1)
     assert (await BlueskyEar().look(mark))[0] == []
     answer = dispatch("bluesky", skeleton=post("Certo!"))
     object.__setattr__(answer.messages[0], "headers", {"In-Reply-To": said["uri"]})

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-import channels
-from channels.base import Answer, Channel, Dispatch, Evidence, Media, Outgoing, Part, Sender, Skeleton
-from channels.hearing import Ear, Poll, Webhook
-from errors import Blocked, ChannelError, Forged, Misconfigured, Refused, Unavailable, Uncertain
-from outbox.read_back import seen
-from settings import Settings
+from passaparola.channel import registry
+from passaparola.channel.receiver import Ear, Poll, Webhook
+from passaparola.channel.sender import Answer, Channel, Dispatch, Evidence, Media, Outgoing, Part, Sender, Skeleton
+from passaparola.errors import Blocked, ChannelError, Forged, Misconfigured, Refused, Unavailable, Uncertain
+from passaparola.outbox.read_back import seen
+from passaparola.settings import Settings
 from tests import fakes
 from tests.conftest import NOW, ROOT
 
@@ -32,7 +32,7 @@ VALUES = ("R{n}", "https://x.example/?a=1&b=2", "R&amp;{n}")
 
 def dispatch(medium: str, people: int = 3, attempt: int = 1, skeleton: Skeleton | None = None) -> Dispatch:
     """Three letters, three words to phones, or one post to everybody."""
-    kind = "email" if medium == "email" else "phone" if channels.address_of(medium) == "phone" else "post"
+    kind = "email" if medium == "email" else "phone" if registry.address_of(medium) == "phone" else "post"
     to = {"email": "reader{n}@example.org", "phone": "+39347000001{n}"}
     headers = {
         "List-Unsubscribe": "<https://shop.example/u/" + "t" * 200 + "{n}>",
@@ -49,9 +49,9 @@ def dispatch(medium: str, people: int = 3, attempt: int = 1, skeleton: Skeleton 
     )  # fmt: skip
 
 
-@pytest.fixture(params=channels.names())
+@pytest.fixture(params=registry.names())
 def kind(request: pytest.FixtureRequest) -> type[Channel]:
-    return channels.get(request.param)
+    return registry.get(request.param)
 
 
 def set_to(monkeypatch: pytest.MonkeyPatch, given: dict[str, str], canary: str = "") -> None:
@@ -80,7 +80,7 @@ def needing(fake: Any, what: str) -> None:
 
 
 def test_it_says_who_it_is_and_what_it_can_do(kind: type[Channel]) -> None:
-    assert kind.name in channels.names()
+    assert kind.name in registry.names()
     assert kind.medium
     assert kind.look.title
     assert kind.look.colour.startswith("#")
@@ -107,7 +107,7 @@ async def test_a_post_that_is_not_to_be_seen_does_not_count_as_sent(
     kind: type[Channel], fake: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needing(fake, "hidden")
-    monkeypatch.setattr("outbox.read_back.READ_BACK", (0.0, 0.01))
+    monkeypatch.setattr("passaparola.outbox.read_back.READ_BACK", (0.0, 0.01))
     channel = kind()
     answer = await channel.send(dispatch(kind.medium))
     assert (await seen(channel, answer)).uncertain == {}
@@ -250,9 +250,9 @@ def test_a_channel_prices_and_checks_what_it_is_given(kind: type[Channel], setti
         assert "".join(kind.as_posted("one two three")) == "one two three"
 
 
-@pytest.mark.parametrize("name", channels.ears())
+@pytest.mark.parametrize("name", registry.ears())
 def test_an_ear_believes_nobody_without_a_secret_and_understands_anything(name: str, settings: Settings) -> None:
-    ear: Ear = channels.ear(name)()
+    ear: Ear = registry.ear(name)()
     if isinstance(ear, Webhook):
         with pytest.raises((Misconfigured, Forged)):
             ear.delivery({}, b"{}", NOW)
@@ -268,7 +268,7 @@ def test_an_ear_believes_nobody_without_a_secret_and_understands_anything(name: 
 def test_the_registry_loads_no_network_s_library() -> None:
     """Whoever asks the command for help does not pay for what a worker needs."""
     code = (
-        "import sys, channels; channels.media(); "
+        "import sys; from passaparola.channel import registry; registry.media(); "
         "print([m for m in ('aiohttp', 'tweepy', 'mastodon', 'twilio', 'feedparser', 'sendgrid', 'requests', 'apprise') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
@@ -297,16 +297,16 @@ async def test_a_missing_library_says_which_command_installs_it(
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(Misconfigured, match=rf"pip install 'passaparola\[{extra}\]'"):
         if name == "mastodon":
-            channels.get(name)()
+            registry.get(name)()
         elif name == "sms":
-            channels.webhook(name)().delivery({}, b"", NOW)
+            registry.webhook(name)().delivery({}, b"", NOW)
         else:
-            await channels.ear(name)().look("")  # type: ignore[attr-defined]
+            await registry.ear(name)().look("")  # type: ignore[attr-defined]
 
 
 def test_every_channel_has_its_test() -> None:
     tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / "channels").glob("test_*.py")}
-    for name in channels.names():
+    for name in registry.names():
         assert {name, "mailbox", "rss"} & (tests | {"mailbox", "rss"})
         assert name in tests | {"mailbox", "rss", "whatsapp"}, f"write tests/channels/test_{name}.py"
         assert Path(ROOT / "tests" / "fakes" / f"{name}.py").is_file()
@@ -318,7 +318,7 @@ async def test_an_answer_that_comes_in_pieces_is_read_to_its_end_and_one_that_is
 ) -> None:
     with fakes.of(name) as fake:
         set_to(monkeypatch, fake.env)
-        channel, given = channels.get(name)(), dispatch(name)
+        channel, given = registry.get(name)(), dispatch(name)
         answered = await channel.send(given)
         fake.padding = 300_000
         assert (await channel.look_up(given)).accepted == {given.messages[0].id: answered.receipt}

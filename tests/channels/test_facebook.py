@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import orjson
 import pytest
 
-from channels.base import Media, Part, Skeleton
-from channels.facebook import Facebook, FacebookEar
-from errors import Blocked, Forged, Misconfigured, Refused, Unavailable
-from settings import Settings
+from passaparola.channel.sender import Media, Part, Skeleton
+from passaparola.channels.facebook.receiver import FacebookEar
+from passaparola.channels.facebook.sender import Facebook
+from passaparola.errors import Blocked, Forged, Misconfigured, Refused, Unavailable
+from passaparola.settings import Settings
 from tests.channels.test_contract import dispatch, set_to, told
 from tests.conftest import NOW
 from tests.fakes import facebook

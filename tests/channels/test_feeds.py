@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from channels.feeds import Feeds
-from errors import Misconfigured, Unavailable
-from settings import Settings
+from passaparola.channels.feeds import Feeds
+from passaparola.errors import Misconfigured, Unavailable
+from passaparola.settings import Settings
 from tests.channels.test_contract import set_to
 from tests.fakes import NOBODY
 from tests.fakes._network import Answer, Call, FakeNetwork
@@ -55,7 +55,7 @@ async def test_a_feed_is_fetched_when_it_has_something_new_and_one_that_is_gone_
     bodies, mark = await Feeds().look("")
     assert [body.content for body in bodies] == [BLOG]
     assert await Feeds().look(mark) == ([], mark)
-    monkeypatch.setattr("channels.feeds.BETWEEN", -1)
+    monkeypatch.setattr("passaparola.channels.feeds.BETWEEN", -1)
     again, _ = await Feeds().look(mark)
     assert list(again) == []
     assert [call.path for call in site.calls] == ["/blog", "/gone", "/gone", "/blog", "/gone"]

@@ -6,10 +6,11 @@ import orjson
 import pytest
 from hypothesis import given, strategies
 
-from channels.base import Media, Part, Skeleton
-from channels.linkedin import Linkedin, LinkedinEar, little_text
-from errors import Blocked, Refused
-from settings import Settings
+from passaparola.channel.sender import Media, Part, Skeleton
+from passaparola.channels.linkedin.receiver import LinkedinEar
+from passaparola.channels.linkedin.sender import Linkedin, little_text
+from passaparola.errors import Blocked, Refused
+from passaparola.settings import Settings
 from tests.channels.test_contract import dispatch, set_to, told
 from tests.fakes import linkedin
 
@@ -92,7 +93,7 @@ async def test_comments_are_fetched_once_and_answered_in_their_thread(
     found = LinkedinEar().hear({}, bodies[0].content)
     assert [(one.kind, one.addresses) for one in found.happenings] == [("replied", {"linkedin": "person:AbC"})]
     assert (await LinkedinEar().look(mark)) == ([], mark)
-    monkeypatch.setattr("channels._linkedin_ear.BETWEEN", -1)
+    monkeypatch.setattr("passaparola.channels.linkedin.receiver.BETWEEN", -1)
     calls = len(page.calls)
     again, _ = await LinkedinEar().look(mark)  # a little overlap: the same body under the same name, kept once
     assert [body.key for body in again] == [body.key for body in bodies]

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from channels.base import Media, Part, Skeleton
-from channels.mastodon import Mastodon, MastodonEar, counted
-from errors import Unavailable
-from settings import Settings
+from passaparola.channel.sender import Media, Part, Skeleton
+from passaparola.channels.mastodon.receiver import MastodonEar
+from passaparola.channels.mastodon.sender import Mastodon, counted
+from passaparola.errors import Unavailable
+from passaparola.settings import Settings
 from tests.channels.test_contract import dispatch, set_to, told
 from tests.fakes import mastodon
 

@@ -23,13 +23,13 @@ from sendgrid.helpers.mail import (
 )
 from sqlmodel import select
 
-from channels.base import Part, Skeleton
-from channels.sendgrid import Sendgrid, request
-from contacts.models import Address, Suppression
-from contacts.store import Store
-from errors import Blocked, Refused, TooLarge, Unavailable, Uncertain
-from outbox.reconcile import suppressions_synced
-from settings import Settings
+from passaparola.channel.sender import Part, Skeleton
+from passaparola.channels.sendgrid.sender import Sendgrid, request
+from passaparola.errors import Blocked, Refused, TooLarge, Unavailable, Uncertain
+from passaparola.outbox.reconcile import suppressions_synced
+from passaparola.settings import Settings
+from passaparola.store.database import Store
+from passaparola.store.models import Address, Suppression
 from tests.channels.test_contract import LETTER, dispatch
 from tests.conftest import NOW, Provider
 from tests.people import add

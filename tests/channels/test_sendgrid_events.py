@@ -10,9 +10,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from channels._sendgrid_events import KINDS, SendgridEvents
-from channels.hearing import FEEDBACK
-from errors import Forged, Misconfigured
+from passaparola.channel.receiver import FEEDBACK
+from passaparola.channels.sendgrid.receiver import KINDS, SendgridEvents
+from passaparola.errors import Forged, Misconfigured
 from tests import providers
 from tests.conftest import NOW
 from tests.providers import event, events

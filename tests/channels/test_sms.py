@@ -6,12 +6,12 @@ from urllib.parse import urlencode
 import pytest
 from twilio.request_validator import RequestValidator
 
-from channels.base import Part, Skeleton
-from channels.naming import named
-from channels.sms import Sms, SmsEar, segments
-from channels.whatsapp import Whatsapp, WhatsappEar
-from errors import Forged
-from settings import Settings
+from passaparola.channel.message_ids import named
+from passaparola.channel.sender import Part, Skeleton
+from passaparola.channels.sms import Sms, SmsEar, segments
+from passaparola.channels.whatsapp import Whatsapp, WhatsappEar
+from passaparola.errors import Forged
+from passaparola.settings import Settings
 from tests.channels.test_contract import dispatch, set_to
 from tests.conftest import NOW
 from tests.fakes import sms, whatsapp

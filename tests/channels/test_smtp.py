@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from channels.smtp import Smtp
-from errors import Blocked
+from passaparola.channels.smtp.sender import Smtp
+from passaparola.errors import Blocked
 from tests.channels.test_contract import dispatch
 from tests.fakes import smtp
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channels.smtp import Smtp
-from errors import Blocked, Unavailable
+from passaparola.channels.smtp.sender import Smtp
+from passaparola.errors import Blocked, Unavailable
 from tests.channels.test_contract import dispatch
 
 

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import orjson
 import pytest
 
-from channels.base import Media, Part, Skeleton
-from channels.telegram import Telegram, TelegramEar
-from errors import Blocked, Forged
-from settings import Settings
+from passaparola.channel.sender import Media, Part, Skeleton
+from passaparola.channels.telegram.receiver import TelegramEar
+from passaparola.channels.telegram.sender import Telegram
+from passaparola.errors import Blocked, Forged
+from passaparola.settings import Settings
 from tests.channels.test_contract import dispatch, set_to, told
 from tests.conftest import NOW
 from tests.fakes import telegram

@@ -18,7 +18,9 @@ def test_the_tutorial_makes_a_channel_that_keeps_the_contract(tmp_path: Path, mi
     assert set(written) == {"channels/pigeon.py", "tests/fakes/pigeon.py"}
     assert len(written["channels/pigeon.py"].splitlines()) < 60
     house = tmp_path / "house"
-    shutil.copytree(ROOT, house, ignore=shutil.ignore_patterns(".*", "var", "docs", "node_modules", "__pycache__"))
+    shutil.copytree(
+        ROOT, house, symlinks=True, ignore=shutil.ignore_patterns(".*", "var", "docs", "node_modules", "__pycache__")
+    )
     for name, code in written.items():
         (house / name).write_text(code)
     (command,) = re.findall(r"^pytest (.*)$", PAGE.read_text(), re.M)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from channels._post_length import thread, weighted
-from channels.base import Media, Part, Skeleton
-from channels.twitter import Twitter
-from errors import Refused, Unavailable, Uncertain
-from settings import Settings
+from passaparola.channel.sender import Media, Part, Skeleton
+from passaparola.channels.twitter.length import thread, weighted
+from passaparola.channels.twitter.sender import Twitter
+from passaparola.errors import Refused, Unavailable, Uncertain
+from passaparola.settings import Settings
 from tests.channels.test_contract import dispatch
 from tests.fakes import twitter
 
@@ -112,7 +112,7 @@ def test_a_picture_too_many_is_said_before_anyone_posts(settings: Settings, tmp_
 
 
 async def test_a_page_full_of_newer_posts_proves_no_absence(x: twitter.Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("channels.twitter.PAGE", 5)
+    monkeypatch.setattr("passaparola.channels.twitter.sender.PAGE", 5)
     for n in range(5):
         await Twitter().send(dispatch("twitter", skeleton=post(f"Another {n}")))
     found = await Twitter().look_up(dispatch("twitter", skeleton=post("The one in doubt")))

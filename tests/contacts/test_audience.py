@@ -10,14 +10,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlmodel import select
 
-from contacts import activity, audience, events
-from contacts.audience import Question, tree
-from contacts.audience.parse import parse
-from contacts.audience.words import Catalogue
-from contacts.models import Activity, Address, Consent, Contact, Event
-from contacts.store import Store
-from errors import BadContent, BadQuestion, Unknown
-from settings import Settings
+from passaparola.contacts import activity, audience, events
+from passaparola.contacts.audience import Question, tree
+from passaparola.contacts.audience.parse import parse
+from passaparola.contacts.audience.words import Catalogue
+from passaparola.errors import BadContent, BadQuestion, Unknown
+from passaparola.settings import Settings
+from passaparola.store.database import Store
+from passaparola.store.models import Activity, Address, Consent, Contact, Event
 from tests.conftest import NOW
 from tests.contacts.reference import Happening, Person, holds
 from tests.people import add

@@ -11,18 +11,28 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlmodel import col
 
-from contacts import consent, likely, merging
-from contacts.identity import address_key
-from contacts.intake import apply, raw
-from contacts.models import Activity, Address, Consent, Contact, Conversation, Enrolment, Event, Merge, Proposal
-from contacts.store import Store
-from errors import NotAllowed, Unknown
-from settings import Settings
+from passaparola.contacts import consent, duplicates, merging
+from passaparola.contacts.addresses import address_key
+from passaparola.errors import NotAllowed, Unknown
+from passaparola.inbound import apply, raw_bodies
+from passaparola.settings import Settings
+from passaparola.store.database import Store
+from passaparola.store.models import (
+    Activity,
+    Address,
+    Consent,
+    Contact,
+    Conversation,
+    Enrolment,
+    Event,
+    Merge,
+    Proposal,
+)
 from tests.conftest import NOW
 from tests.outbox.test_guards import drained, reasons, released
 from tests.people import SECRET, add
 
-WORDS = likely.Row(1, "Alice Rossi", "05-01", "Milano", frozenset({"email"}))
+WORDS = duplicates.Row(1, "Alice Rossi", "05-01", "Milano", frozenset({"email"}))
 
 
 def snapshot(store: Store) -> dict[str, Any]:
@@ -80,7 +90,7 @@ def merged(store: Store, settings: Settings, one: int, other: int) -> int:
 def test_a_merge_can_be_undone_with_nothing_lost(store: Store, settings: Settings) -> None:
     one, other = two(store)
     with store.write() as session:
-        from contacts import activity
+        from passaparola.contacts import activity
 
         activity.refresh(session, "EUR")
     before = snapshot(store)
@@ -173,7 +183,7 @@ def test_what_comes_back_of_a_merged_rows_letter_is_the_persons(store: Store, se
         }
     ]
     with store.write() as session:
-        raw.keep(session, "sendgrid", "x", {}, json.dumps(told).encode(), NOW)
+        raw_bodies.keep(session, "sendgrid", "x", {}, json.dumps(told).encode(), NOW)
     apply.apply(store, settings, NOW + timedelta(days=1))
     with store.read() as session:
         assert not consent.may_be_written_to(session, one, "email", "newsletter")
@@ -201,7 +211,7 @@ def test_a_shops_own_number_makes_two_rows_one_and_a_shared_telephone_only_a_pro
             "properties": {"order_id": f"{n}"},
         }
         with store.write() as session:
-            raw.keep(session, "events", f"{n}", {"webhook-id": f"{n}"}, json.dumps(body).encode(), NOW)
+            raw_bodies.keep(session, "events", f"{n}", {"webhook-id": f"{n}"}, json.dumps(body).encode(), NOW)
         apply.apply(store, settings, NOW)
 
     told(1, email="anna@example.org")
@@ -225,7 +235,7 @@ def test_an_order_with_a_known_phone_and_another_email_thanks_the_buyer(store: S
             "traits": {"first_name": first_name}, "properties": {"order_id": f"{n}"},
         }  # fmt: skip
         with store.write() as session:
-            raw.keep(session, "events", f"{n}", {"webhook-id": f"{n}"}, json.dumps(body).encode(), NOW)
+            raw_bodies.keep(session, "events", f"{n}", {"webhook-id": f"{n}"}, json.dumps(body).encode(), NOW)
         apply.apply(store, settings, NOW)
         with store.read() as session:
             return session.execute(select(col(Event.contact_id)).where(col(Event.source_id) == f"{n}")).scalar_one()
@@ -248,14 +258,14 @@ def test_an_order_with_a_known_phone_and_another_email_thanks_the_buyer(store: S
 @pytest.mark.parametrize(
     ("other", "enough"),
     [
-        (likely.Row(2, "Alice Rossi", "05-01", None, frozenset({"email"})), True), (likely.Row(2, "Alise Rossi", "05-01", "Milano", frozenset({"phone"})), True),
-        (likely.Row(2, "Alice Rossi", "06-02", "Milano", frozenset({"phone"})), False), (likely.Row(2, "Alice Rossi", None, None, frozenset({"email"})), False),
-        (likely.Row(2, "Bruno Conti", "05-01", "Milano", frozenset({"phone"})), False),
+        (duplicates.Row(2, "Alice Rossi", "05-01", None, frozenset({"email"})), True), (duplicates.Row(2, "Alise Rossi", "05-01", "Milano", frozenset({"phone"})), True),
+        (duplicates.Row(2, "Alice Rossi", "06-02", "Milano", frozenset({"phone"})), False), (duplicates.Row(2, "Alice Rossi", None, None, frozenset({"email"})), False),
+        (duplicates.Row(2, "Bruno Conti", "05-01", "Milano", frozenset({"phone"})), False),
     ],
 )  # fmt: skip
-def test_likeness_needs_more_than_a_name(other: likely.Row, enough: bool) -> None:
-    score, reasons_ = likely.likeness(WORDS, other)
-    assert (score >= likely.ENOUGH) == enough
+def test_likeness_needs_more_than_a_name(other: duplicates.Row, enough: bool) -> None:
+    score, reasons_ = duplicates.likeness(WORDS, other)
+    assert (score >= duplicates.ENOUGH) == enough
     assert bool(reasons_) or not enough
 
 
@@ -265,7 +275,7 @@ def test_one_mailbox_under_two_names_is_proposed_once(store: Store) -> None:
         add(session, "B", NOW, email="annabianchi+shop@gmail.com")
         add(session, "C", NOW, email="anna.bianchi@example.org")
     with store.write() as session:
-        assert (likely.find(session, NOW), likely.find(session, NOW)) == (1, 0)
+        assert (duplicates.find(session, NOW), duplicates.find(session, NOW)) == (1, 0)
 
 
 @quick(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -285,7 +295,7 @@ def test_any_pile_of_merges_undone_is_as_if_it_never_was(
                 )
             )
     with store.write() as session:
-        from contacts import activity
+        from passaparola.contacts import activity
 
         activity.refresh(session, "EUR")
     before, done = snapshot(store), []

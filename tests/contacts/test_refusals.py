@@ -6,12 +6,12 @@ import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
-from contacts.models import Address, Consent, Contact
-from contacts.refusals import says_no
-from contacts.store import Store
-from contacts.tables import _encoding, opened
-from settings import Settings
-from tests.contacts.test_intake import imported
+from passaparola.contacts.imports.refusals import says_no
+from passaparola.contacts.imports.tables import _encoding, opened
+from passaparola.settings import Settings
+from passaparola.store.database import Store
+from passaparola.store.models import Address, Consent, Contact
+from tests.contacts.test_imports import imported
 
 NOES = [
     ("Email Marketing Consent", "UNSUBSCRIBED"), ("Email Marketing Consent", "NEVER_SUBSCRIBED"), ("Email Suppressions", "UNSUBSCRIBED"), ("Accepts Email Marketing", "no"),

@@ -4,13 +4,13 @@ import re
 
 import pytest
 
-from channels import speaking
-from contacts import audience
-from journeys import campaign
-from journeys.check import check_content
-from outbox.render.check import check_message, sample_values
-from outbox.render.frozen import constants, frozen, ready
-from settings import Settings
+from passaparola.channel.registry import speaking
+from passaparola.contacts import audience
+from passaparola.journeys import campaign
+from passaparola.operations.check_content import check_content
+from passaparola.outbox.render.check import check_message, sample_values
+from passaparola.outbox.render.frozen import constants, frozen, ready
+from passaparola.settings import Settings
 from tests.conftest import ROOT
 
 HOUSE = Settings(home=ROOT, secret_key="x")

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from contacts.store import Store
-from pytest_passaparola import cast
-from rehearsal import Rehearsal, play
-from settings import Settings
+from passaparola.rehearsal import Rehearsal, play
+from passaparola.settings import Settings
+from passaparola.store.database import Store
+from passaparola.testing.cast import add_cast
 from tests.conftest import ROOT
 
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -18,7 +18,7 @@ START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 
 @pytest.fixture
 def seen(store: Store, settings: Settings):  # type: ignore[no-untyped-def]
-    cast(store, settings.secret, START)
+    add_cast(store, settings.secret, START)
 
     def rehearsed(name: str, *assume: str, **other: str) -> Rehearsal:
         own = settings.model_copy(update={"home": ROOT, **other})
@@ -118,9 +118,9 @@ def test_a_rehearsal_sends_nothing_and_changes_nothing(store: Store, settings: S
     from sqlalchemy import func, select
     from sqlmodel import SQLModel
 
-    from rehearsal import rehearse
+    from passaparola.rehearsal import rehearse
 
-    cast(store, settings.secret, START)
+    add_cast(store, settings.secret, START)
 
     def rows() -> dict[str, int]:
         with store.read() as session:

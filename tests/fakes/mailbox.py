@@ -1,6 +1,6 @@
 """The local mailbox is its own judge: what lies in it was accepted."""
 
-from settings import settings
+from passaparola.settings import settings
 
 
 class Fake:

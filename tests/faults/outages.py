@@ -10,7 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
-from contacts.store import Store
+from passaparola.store.database import Store
 from tests.conftest import _as_admin
 
 

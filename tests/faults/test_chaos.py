@@ -16,11 +16,11 @@ import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
-from contacts import consent
-from contacts.models import Address
-from contacts.store import utc_now
-from errors import NotAllowed
-from outbox import ledger
+from passaparola.contacts import consent
+from passaparola.errors import NotAllowed
+from passaparola.outbox import ledger
+from passaparola.store.database import utc_now
+from passaparola.store.models import Address
 from tests.faults.outages import away
 from tests.ledger.world import BATCH, World
 

@@ -15,19 +15,19 @@ import pytest
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from contacts.intake import apply
-from contacts.intake.files import Import
-from contacts.mapping import Mapping
-from contacts.models import Audit, Consent, Contact, Event, Intake
-from contacts.store import Store, utc_now
-from settings import Settings
+from passaparola.contacts.imports.columns import Mapping
+from passaparola.contacts.imports.importing import Import
+from passaparola.inbound import apply
+from passaparola.settings import Settings
+from passaparola.store.database import Store, utc_now
+from passaparola.store.models import Audit, Consent, Contact, Event, Intake
 from tests import shops
 from tests.conftest import NOW, Provider
 from tests.faults.outages import away
 from tests.ledger.world import World
 from tests.people import crowd
 from tests.processes import PROCESSES, free_port, serving
-from tests.web.test_hooks import forgeries
+from tests.web.test_webhooks import forgeries
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_a_scanner_that_follows_every_link_of_every_letter_says_no_for_nobody(
     door: str, store: Store, settings: Settings, sendgrid: Provider
 ) -> None:
     """F33"""
-    from outbox.links import Links
+    from passaparola.outbox.links import Links
 
     here = World(store, settings, sendgrid, crowd(store, 40, NOW))
     here.launched()
@@ -223,7 +223,7 @@ def test_what_is_let_go_is_audited_by_number_only(store: Store, settings: Settin
     """F26"""
     from datetime import timedelta
 
-    from contacts import retention
+    from passaparola.privacy import retention
 
     crowd(store, 2, NOW)
     with store.write() as session:
@@ -249,13 +249,13 @@ def test_a_letter_of_thirty_megabytes_is_kept_or_refused_and_the_next_one_is_hea
     store: Store, settings: Settings
 ) -> None:
     """F35"""
-    from contacts.intake import raw
+    from passaparola.inbound import raw_bodies
     from tests.providers import form, letter
 
     for number, size in enumerate((20_000_000, 10)):
         kind, body = form(letter("x" * size, name=f"<{number}@example.org>"))
         with store.write() as session:
-            raw.keep(session, "sendgrid_inbound", f"{number}", {"content-type": kind}, body, utc_now())
+            raw_bodies.keep(session, "sendgrid_inbound", f"{number}", {"content-type": kind}, body, utc_now())
     apply.apply(store, settings, utc_now())
     with store.read() as session:
         states = list(session.execute(select(col(Intake.state)).order_by(col(Intake.id))).scalars())

@@ -14,20 +14,20 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlmodel import col
 
-import street
-from channels.base import Answer
-from channels.sendgrid import Sendgrid
-from contacts import consent
-from contacts.identity import address_key
-from contacts.intake import raw
-from contacts.models import Address, Attempt, Audit, Batch, Contact
-from contacts.store import Store, utc_now
-from errors import NotAllowed, NotMigrated
-from outbox import ledger
-from outbox.deliver import Drain, swiftly
-from outbox.queue import reserve
-from outbox.reconcile import quarantine, reconcile
-from outbox.record import record
+from passaparola import engine
+from passaparola.channel.sender import Answer
+from passaparola.channels.sendgrid.sender import Sendgrid
+from passaparola.contacts import consent
+from passaparola.contacts.addresses import address_key
+from passaparola.errors import NotAllowed, NotMigrated
+from passaparola.inbound import raw_bodies
+from passaparola.outbox import ledger
+from passaparola.outbox.claim import reserve
+from passaparola.outbox.deliver import Drain, swiftly
+from passaparola.outbox.reconcile import quarantine, reconcile
+from passaparola.outbox.record import record
+from passaparola.store.database import Store, utc_now
+from passaparola.store.models import Address, Attempt, Audit, Batch, Contact
 from tests.faults.outages import away, refusing
 from tests.ledger.world import BATCH, World
 from tests.people import SECRET
@@ -42,8 +42,8 @@ def came_back(here: World, *people: tuple[str, str]) -> None:
     told = [event("processed", message, to, at=int(utc_now().timestamp())) for message, to in people]
     headers, body = events(*told)
     with here.store.write() as session:
-        raw.keep(session, "sendgrid", f"back-{time.monotonic()}", headers, body, utc_now())
-    street.decide(here.store, here.settings, utc_now() + timedelta(seconds=2), actor="the tests")
+        raw_bodies.keep(session, "sendgrid", f"back-{time.monotonic()}", headers, body, utc_now())
+    engine.decide(here.store, here.settings, utc_now() + timedelta(seconds=2), actor="the tests")
 
 
 def accepted(here: World) -> list[tuple[str, str]]:
@@ -280,7 +280,7 @@ def test_a_clock_that_jumps_while_a_call_is_on_its_way_sends_nothing_twice(
     """F19: the mailbox can prove that something never arrived, which it has not yet."""
     monkeypatch.setenv("PASSAPAROLA_EMAIL_CHANNEL", channel)
     here = world(3)
-    from settings import Settings
+    from passaparola.settings import Settings
 
     here.settings = Settings()
     launched = here.launched()

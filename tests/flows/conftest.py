@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from contacts.store import Store
-from flows.up import Stack
-from settings import Settings
+from passaparola.operations.stack import Stack
+from passaparola.settings import Settings
+from passaparola.store.database import Store
 from tests import shops
 from tests.conftest import NOW, ROOT
 from tests.people import add
@@ -37,7 +37,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         "PASSAPAROLA_SECRET_KEY": "a secret of the tests",
         "PASSAPAROLA_EVENTS_SECRET": shops.SECRETS["EVENTS_SECRET"],
     }
-    import settings as module
+    from passaparola import settings as module
 
     module.settings.cache_clear()
     own = module.settings()

@@ -14,15 +14,15 @@ import pytest
 from sqlalchemy import create_engine, inspect, select, text
 from sqlmodel import col
 
-import street
-from contacts import consent
-from contacts.models import Batch, Enrolment, Message
-from contacts.store import Store, utc_now
-from flows.up import Stack
-from journeys import launch
-from outbox import ledger
-from outbox.render.frozen import freezer
-from settings import Settings
+from passaparola import engine
+from passaparola.contacts import consent
+from passaparola.journeys import launch
+from passaparola.operations.stack import Stack
+from passaparola.outbox import ledger
+from passaparola.outbox.render.frozen import freezer
+from passaparola.settings import Settings
+from passaparola.store.database import Store, utc_now
+from passaparola.store.models import Batch, Enrolment, Message
 from tests.flows.conftest import CANARIES
 from tests.people import add
 
@@ -85,24 +85,24 @@ def told(house: Settings, launch: int | None = None) -> ledger.Tally:
 def test_every_button_and_clock_is_there(stack: Stack) -> None:
     found = {d["name"]: d for d in api(stack, "/deployments/filter", {})}
     assert set(found) == {
-        "send-campaign",
-        "preview-campaign",
-        "preview-audience",
+        "campaign-send",
+        "campaign-preview",
+        "audience-preview",
         "campaign-report",
-        "import-contacts",
-        "rehearse-campaign",
-        "follow-up",
-        "advance-journeys",
-        "deliver-outbox",
-        "listen",
-        "reconcile",
-        "watchdog",
+        "contacts-import",
+        "campaign-rehearse",
+        "system-follow-up",
+        "system-advance",
+        "system-deliver",
+        "system-poll",
+        "system-reconcile",
+        "system-watchdog",
     }
     assert all(
         found[name]["schedules"][0]["active"]
-        for name in ("advance-journeys", "deliver-outbox", "listen", "reconcile", "watchdog")
+        for name in ("system-advance", "system-deliver", "system-poll", "system-reconcile", "system-watchdog")
     )
-    form = found["send-campaign"]["parameter_openapi_schema"]["definitions"]
+    form = found["campaign-send"]["parameter_openapi_schema"]["definitions"]
     assert form["CampaignName"]["enum"] == ["hello"] or form["CampaignName"]["const"] == "hello"
     assert all(field["description"] and field["title"] for field in form["Sending"]["properties"].values())
     assert form["Sending"]["properties"]["dry_run"]["default"] is True
@@ -153,7 +153,7 @@ def test_only_prefect_s_own_pages_may_read_its_answers(stack: Stack) -> None:
 
 
 def test_a_dry_run_shows_everything_and_sends_nothing(stack: Stack, house: Settings) -> None:
-    run = started(stack, "send-campaign", send={"campaign": "hello"})
+    run = started(stack, "campaign-send", send={"campaign": "hello"})
     reaches(stack, run, "COMPLETED")
     assert not mailed(house)
     artifact = next(
@@ -163,7 +163,7 @@ def test_a_dry_run_shows_everything_and_sends_nothing(stack: Stack, house: Setti
 
 
 def test_a_change_after_the_preview_voids_the_approval(stack: Stack, house: Settings) -> None:
-    run = started(stack, "send-campaign", send={"campaign": "hello", "dry_run": False})
+    run = started(stack, "campaign-send", send={"campaign": "hello", "dry_run": False})
     reaches(stack, run, "PAUSED")
     template = house.home / "templates" / "hello" / "email.mjml"
     before = template.read_text()
@@ -175,7 +175,7 @@ def test_a_change_after_the_preview_voids_the_approval(stack: Stack, house: Sett
 
 
 def test_nobody_approves_by_accident(stack: Stack) -> None:
-    run = started(stack, "send-campaign", send={"campaign": "hello", "dry_run": False})
+    run = started(stack, "campaign-send", send={"campaign": "hello", "dry_run": False})
     reaches(stack, run, "PAUSED")
     refused = api(stack, f"/flow_runs/{run}/resume", {"run_input": {}})
     assert refused["status"] == "REJECT"
@@ -187,7 +187,7 @@ def test_nobody_approves_by_accident(stack: Stack) -> None:
 
 
 def test_approved_it_goes_out_once_and_the_report_says_so(stack: Stack, house: Settings) -> None:
-    run = started(stack, "send-campaign", send={"campaign": "hello", "dry_run": False, "comment": "for the tests"})
+    run = started(stack, "campaign-send", send={"campaign": "hello", "dry_run": False, "comment": "for the tests"})
     reaches(stack, run, "PAUSED")
     approved(stack, run)
     reaches(stack, run, "COMPLETED")
@@ -201,12 +201,12 @@ def test_approved_it_goes_out_once_and_the_report_says_so(stack: Stack, house: S
 
 
 def test_an_audience_is_counted_and_a_file_comes_in(stack: Stack, house: Settings) -> None:
-    counted = started(stack, "preview-audience", who={"name": "readers", "question": 'city = "Canarytown"'})
+    counted = started(stack, "audience-preview", who={"name": "readers", "question": 'city = "Canarytown"'})
     folder = house.var / "import"
     folder.mkdir(exist_ok=True)
     (folder / "more.csv").write_text(f"email,nome\nmore@example.org,{CANARIES[0]}\nbad,x\n")
-    came = started(stack, "import-contacts", people={"file": "more.csv"})
-    refused = started(stack, "import-contacts", people={"file": "nowhere.csv"})
+    came = started(stack, "contacts-import", people={"file": "more.csv"})
+    refused = started(stack, "contacts-import", people={"file": "nowhere.csv"})
     reaches(stack, counted, "COMPLETED")
     reaches(stack, came, "COMPLETED")
     assert "There is no file" in reaches(stack, refused, "FAILED")
@@ -275,7 +275,7 @@ def test_orders_are_followed_up_at_once_and_a_hundred_are_not_a_hundred_runs(sta
     until, runs = time.monotonic() + 60, []
     while time.monotonic() < until and not runs:
         time.sleep(1)
-        ours = {"deployments": {"id": {"any_": [deployment(stack, "follow-up")["id"]]}}}
+        ours = {"deployments": {"id": {"any_": [deployment(stack, "system-follow-up")["id"]]}}}
         runs = api(stack, "/flow_runs/filter", ours)
     assert 1 <= len(runs) <= 5
     reaches(stack, runs[0]["id"], "COMPLETED", "CANCELLED")
@@ -286,7 +286,7 @@ def test_orders_are_followed_up_at_once_and_a_hundred_are_not_a_hundred_runs(sta
 
 def test_a_campaign_is_rehearsed_by_a_button(stack: Stack, house: Settings) -> None:
     before = mailed(house)
-    run = started(stack, "rehearse-campaign", rehearsing={"campaign": "hello", "days": "14"})
+    run = started(stack, "campaign-rehearse", rehearsing={"campaign": "hello", "days": "14"})
     reaches(stack, run, "COMPLETED")
     artifact = next(a["data"] for a in api(stack, "/artifacts/filter", {}) if a["flow_run_id"] == run)
     assert "```mermaid" in artifact
@@ -312,7 +312,7 @@ def test_the_form_and_an_artifact_are_seen_in_a_real_browser(stack: Stack, tmp_p
         page.locator("input[type=password]").first.fill(stack.password)
         page.keyboard.press("Enter")
         page.wait_for_url("**/dashboard**", timeout=30_000)
-        page.goto(f"{ui}/deployments/deployment/{deployment(stack, 'send-campaign')['id']}/run")
+        page.goto(f"{ui}/deployments/deployment/{deployment(stack, 'campaign-send')['id']}/run")
         page.get_by_text("On: show everything and stop").wait_for(timeout=30_000)
         assert page.get_by_text("its audience is shown before anything leaves").is_visible()
         page.goto(f"{ui}/artifacts/artifact/{artifact['id']}")
@@ -327,17 +327,17 @@ def test_the_form_and_an_artifact_are_seen_in_a_real_browser(stack: Stack, tmp_p
 def test_prefect_knows_nobody(stack: Stack) -> None:
     """Parameters, logs, events, artifacts, results: everything in its database, every table, every column."""
     uri = os.environ["PREFECT_SERVER_DATABASE_CONNECTION_URL"].replace("+asyncpg", "+psycopg")
-    engine = create_engine(uri)
+    prefect_database = create_engine(uri)
     searched = 0
-    with engine.connect() as connection:
-        for table in inspect(engine).get_table_names():
+    with prefect_database.connect() as connection:
+        for table in inspect(prefect_database).get_table_names():
             for canary in (*CANARIES, "Reader17", "reader17@example.org"):
                 found = connection.execute(
                     text(f'SELECT count(*) FROM "{table}" t WHERE t::text ILIKE :it'), {"it": f"%{canary}%"}
                 ).scalar()
                 assert not found, f"{canary} is in {table}"
                 searched += 1
-    engine.dispose()
+    prefect_database.dispose()
     assert searched > 100
 
 
@@ -345,7 +345,7 @@ def test_prefect_gone_in_the_middle_of_a_run_doubles_and_loses_nobody(stack: Sta
     template = house.home / "templates" / "hello" / "email.mjml"
     template.write_text(template.read_text().replace("Dear", "Dearest"))
     before = set(mailed(house))
-    run = started(stack, "send-campaign", send={"campaign": "hello", "dry_run": False})
+    run = started(stack, "campaign-send", send={"campaign": "hello", "dry_run": False})
     reaches(stack, run, "PAUSED")
     approved(stack, run)
     until = time.monotonic() + 90
@@ -384,12 +384,12 @@ def _drained_by_hand(house: Settings) -> None:
     import asyncio
     from datetime import timedelta
 
-    from outbox.deliver import Drain
-    from outbox.reconcile import reconcile
+    from passaparola.outbox.deliver import Drain
+    from passaparola.outbox.reconcile import reconcile
 
     store = Store(house.database)
     time.sleep(2)
-    street.decide(store, house, actor="t", now=utc_now())
+    engine.decide(store, house, actor="t", now=utc_now())
     asyncio.run(Drain(store, house).run())
     later = utc_now() + timedelta(hours=1)
     for _ in range(2):  # given up, and looked for a quarantine later

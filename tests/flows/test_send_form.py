@@ -4,15 +4,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contacts.models import Launch
-from contacts.store import Store
-from errors import NotAllowed
-from flows import send
-from flows.send import Sending
-from journeys import launch
-from outbox.preview import Preview
-from outbox.render.frozen import freezer
-from settings import Settings
+from passaparola.errors import NotAllowed
+from passaparola.flows import send
+from passaparola.flows.send import Sending
+from passaparola.journeys import launch
+from passaparola.outbox.preview import Preview
+from passaparola.outbox.render.frozen import freezer
+from passaparola.settings import Settings
+from passaparola.store.database import Store
+from passaparola.store.models import Launch
 from tests.conftest import NOW
 
 CAMPAIGN = next(iter(send.CampaignName))

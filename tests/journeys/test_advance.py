@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 from sqlmodel import col
 
-import street
-from channels.base import Answer
-from contacts import activity, consent
-from contacts.chance import bucket, share
-from contacts.models import Address, Batch, Contact, Enrolment, Event, Launch, Message
-from contacts.store import Store
-from errors import NotAllowed
-from journeys import launch, version
-from outbox import ledger
-from outbox.queue import reserve
-from outbox.record import record
-from outbox.render.frozen import freezer
-from settings import Settings
+from passaparola import engine
+from passaparola.channel.sender import Answer
+from passaparola.contacts import activity, consent
+from passaparola.contacts.bucketing import bucket, share
+from passaparola.errors import NotAllowed
+from passaparola.journeys import launch, versions
+from passaparola.outbox import ledger
+from passaparola.outbox.claim import reserve
+from passaparola.outbox.record import record
+from passaparola.outbox.render.frozen import freezer
+from passaparola.settings import Settings
+from passaparola.store.database import Store
+from passaparola.store.models import Address, Batch, Contact, Enrolment, Event, Launch, Message
 from tests.people import add
 
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -49,12 +49,12 @@ def started(store: Store, settings: Settings, now: datetime = START, name: str =
     freeze = freezer(settings)
     made = launch.prepare(store, settings, name, freeze, actor="t", now=now)
     launch.approve(store, settings, made.id or 0, made.hash, freeze, approver="Ada", now=now)
-    street.set_going(store, settings, made.id or 0, actor="t", now=now)
+    engine.set_going(store, settings, made.id or 0, actor="t", now=now)
     return made.id or 0
 
 
 def tick(store: Store, settings: Settings, now: datetime) -> Counter[str]:
-    moved = street.decide(store, settings, now, actor="t").moved
+    moved = engine.decide(store, settings, now, actor="t").moved
     while reserved := reserve(store, settings, worker="t", now=now):
         record(store, reserved, Answer(), now)
     return moved
@@ -138,7 +138,7 @@ def test_one_leap_gives_the_same_messages_as_many_small_ticks(
             for minutes in answered:
                 does(store, id_, "survey_answered", START + timedelta(minutes=minutes), received_at=START)
         for n in range(1, stops + 1):
-            street.decide(store, settings, START + (end - START) * n / stops, actor="t")
+            engine.decide(store, settings, START + (end - START) * n / stops, actor="t")
         with store.read() as session:
             planned = select(col(Enrolment.contact_id), col(Message.step)).join(
                 Message, col(Message.enrolment_id) == col(Enrolment.id)
@@ -240,7 +240,7 @@ def test_one_event_told_many_times_and_ticked_by_many_enters_once(store: Store, 
             does(store, id_, "order_completed", START + timedelta(minutes=1), order_id=f"A{id_}")
     now = START + timedelta(minutes=2)
     clocks = [
-        threading.Thread(target=street.decide, args=(store, settings, now), kwargs={"actor": "t"}) for _ in range(4)
+        threading.Thread(target=engine.decide, args=(store, settings, now), kwargs={"actor": "t"}) for _ in range(4)
     ]
     for clock in clocks:
         clock.start()
@@ -262,7 +262,7 @@ def test_a_scheduled_campaign_is_launched_once_per_occurrence_whoever_triggers_i
     started(store, settings)
     now = START + timedelta(days=1, hours=1, minutes=30)  # Tuesday, 10:30 in Rome
     clocks = [
-        threading.Thread(target=street.decide, args=(store, settings, now), kwargs={"actor": "t"}) for _ in range(6)
+        threading.Thread(target=engine.decide, args=(store, settings, now), kwargs={"actor": "t"}) for _ in range(6)
     ]
     for clock in clocks:
         clock.start()
@@ -425,9 +425,9 @@ def test_who_is_in_finishes_the_version_that_they_entered_or_is_moved_and_it_is_
     does(store, ben, "signed_up", START + timedelta(hours=2))
     tick(store, settings, START + timedelta(hours=3))
     with store.read() as session:
-        planned = version.planned(session, "drip")
+        planned = versions.planned(session, "drip")
         assert [(p["launch"], p["people"], p["to_step"]) for p in planned.parts] == [(old, 1, 4)]
-    moved = version.moved(store, "drip", actor="t", now=START + timedelta(hours=4))
+    moved = versions.moved(store, "drip", actor="t", now=START + timedelta(hours=4))
     assert (moved.to, moved.people) == (new, 1)
     for day in range(1, 20):
         tick(store, settings, (START + timedelta(days=day)).replace(hour=9, minute=1))

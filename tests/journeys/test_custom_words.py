@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-import street
-from contacts import activity, events
-from contacts.models import Enrolment, Launch, Trait
-from contacts.store import Store, utc_now
-from errors import BadContent, NotAllowed
-from journeys import launch
-from journeys.freeze import content_now
-from outbox.preview import preview
-from outbox.render.frozen import freezer
-from rehearsal import rehearse
-from settings import Settings
+from passaparola import engine
+from passaparola.contacts import activity, events
+from passaparola.errors import BadContent, NotAllowed
+from passaparola.journeys import launch
+from passaparola.journeys.freeze import content_now
+from passaparola.outbox.preview import preview
+from passaparola.outbox.render.frozen import freezer
+from passaparola.rehearsal import rehearse
+from passaparola.settings import Settings
+from passaparola.store.database import Store, utc_now
+from passaparola.store.models import Enrolment, Launch, Trait
 from tests.conftest import NOW
 from tests.forked import run
 from tests.outbox.test_guards import drained
@@ -70,7 +70,7 @@ def test_a_campaign_of_the_house_s_own_words_is_seen_rehearsed_sent_and_advanced
         happens(session, add(session, "Alice", NOW, traits={"vip": True}), 2, level=2)
         happens(session, add(session, "Bob", NOW, traits={"vip": False}), 3, level=2)
         happens(session, add(session, "Carla", NOW, traits={"vip": True}), 4, level=1)
-    street.decide(store, club, utc_now(), actor="t")
+    engine.decide(store, club, utc_now(), actor="t")
     drained(store, club)
     box = club.var / "mailbox" / "email" / "new"
     assert sorted(path.read_text().partition("@example.org>")[0].rpartition("<")[2] for path in box.iterdir()) == [

@@ -2,8 +2,8 @@ from collections.abc import Callable
 
 import pytest
 
-from contacts.store import Store
-from settings import Settings
+from passaparola.settings import Settings
+from passaparola.store.database import Store
 from tests.conftest import NOW, Provider
 from tests.ledger.world import World
 from tests.people import crowd

@@ -20,21 +20,21 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from sqlalchemy import select, text, update
 from sqlmodel import SQLModel, col
 
-import street
-from channels.base import Answer, Dispatch, Evidence
-from channels.mailbox import Mailbox
-from contacts import consent, erasure, merging
-from contacts.models import Address, Contact, Event, Launch, Message
-from contacts.store import Store
-from errors import NotAllowed, PassaparolaError, Slower, Unavailable, Uncertain
-from journeys import launch
-from outbox import ledger
-from outbox.deliver import finish_launches
-from outbox.queue import Reserved, reserve
-from outbox.reconcile import quarantine, reconcile
-from outbox.record import record
-from outbox.render.frozen import freezer
-from settings import Settings
+from passaparola import engine
+from passaparola.channel.sender import Answer, Dispatch, Evidence
+from passaparola.channels.mailbox import Mailbox
+from passaparola.contacts import consent, merging
+from passaparola.errors import NotAllowed, PassaparolaError, Slower, Unavailable, Uncertain
+from passaparola.journeys import launch
+from passaparola.outbox import ledger
+from passaparola.outbox.claim import Reserved, reserve
+from passaparola.outbox.deliver import finish_launches
+from passaparola.outbox.reconcile import quarantine, reconcile
+from passaparola.outbox.record import record
+from passaparola.outbox.render.frozen import freezer
+from passaparola.settings import Settings
+from passaparola.store.database import Store
+from passaparola.store.models import Address, Contact, Event, Launch, Message
 from tests.conftest import NOW, fresh
 from tests.people import SECRET, add
 
@@ -109,7 +109,7 @@ class LedgerMachine(RuleBasedStateMachine):
         try:
             made = launch.prepare(self.store, self.own, "hello", freeze, actor="t", now=self.now)
             launch.approve(self.store, self.own, made.id or 0, made.hash, freeze, approver="Ada", now=self.now)
-            street.set_going(self.store, self.own, made.id or 0, actor="t", now=self.now)
+            engine.set_going(self.store, self.own, made.id or 0, actor="t", now=self.now)
         except NotAllowed:
             pass
 
@@ -142,7 +142,7 @@ class LedgerMachine(RuleBasedStateMachine):
         person, address = self._person(n)
         if person is not None and n > 3:
             try:
-                erasure.erase(self.store, self.own, person, actor="t", now=self.now)
+                engine.erase_contact(self.store, self.own, person, actor="t", now=self.now)
             except PassaparolaError:
                 return
             self.said_no.setdefault(address, self.reserved)
@@ -224,14 +224,14 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(which=st.integers(0, 99))
     def webhook(self, which: int) -> None:
         """The provider tells that it took one of them."""
-        from contacts.intake import raw
+        from passaparola.inbound import raw_bodies
         from tests.providers import event, events
 
         id_ = sorted(self.ids)[which % len(self.ids)]
         _, body = events(event("processed", id_, "reader@example.org", at=int(self.now.timestamp())))
         with self.store.write() as session:
-            raw.keep(session, "sendgrid", f"{id_}-{self.true}", {}, body, self.now)
-        street.decide(self.store, self.own, self.now, actor="t")
+            raw_bodies.keep(session, "sendgrid", f"{id_}-{self.true}", {}, body, self.now)
+        engine.decide(self.store, self.own, self.now, actor="t")
 
     # What time does
 

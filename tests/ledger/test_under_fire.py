@@ -9,17 +9,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-import failpoints
-import street
-from channels.base import Answer
-from contacts import troubles
-from contacts.models import Attempt, Launch
-from contacts.store import utc_now
-from journeys import launch
-from outbox import ledger
-from outbox.queue import reserve
-from outbox.record import record
-from outbox.render.frozen import freezer
+from passaparola import engine, failpoints
+from passaparola.channel.sender import Answer
+from passaparola.journeys import launch
+from passaparola.outbox import ledger
+from passaparola.outbox.claim import reserve
+from passaparola.outbox.record import record
+from passaparola.outbox.render.frozen import freezer
+from passaparola.store import incidents
+from passaparola.store.database import utc_now
+from passaparola.store.models import Attempt, Launch
 from tests.ledger.world import BATCH, World
 
 Make = Callable[..., World]
@@ -51,7 +50,7 @@ def test_a_start_killed_half_way_is_done_by_the_next_worker(world: Make, failpoi
     assert made.id
     launch.approve(here.store, here.settings, made.id, made.hash, freeze, approver="Ada", now=utc_now())
     assert here.ends(failpoint, job="release")
-    street.decide(here.store, here.settings, actor="the tests", now=utc_now())
+    engine.decide(here.store, here.settings, actor="the tests", now=utc_now())
     here.drain()
     here.judge(made.id)
 
@@ -162,7 +161,7 @@ def test_a_wrong_key_pauses_the_channel_and_a_right_one_goes_on(world: Make, mon
     assert here.tally(launched).total("queued") == 60
     monkeypatch.setenv("PASSAPAROLA_SENDGRID_API_KEY", "SG.right")
     with here.store.write() as session:
-        troubles.resume(session, "sendgrid", actor="Ada", now=utc_now())
+        incidents.resume(session, "sendgrid", actor="Ada", now=utc_now())
     here.drain()
     here.judge(launched)
 

@@ -9,18 +9,17 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import col
 
-import failpoints
-import street
-from channels.sendgrid import Sendgrid
-from cli_campaigns import drained
-from contacts.models import Attempt, Audit, Batch
-from contacts.store import Store, utc_now
-from journeys import launch
-from outbox import ledger
-from outbox.deliver import Drain
-from outbox.reconcile import quarantine, reconcile
-from outbox.render.frozen import freezer
-from settings import Settings
+from passaparola import engine, failpoints
+from passaparola.channels.sendgrid.sender import Sendgrid
+from passaparola.cli.campaigns import drained
+from passaparola.journeys import launch
+from passaparola.outbox import ledger
+from passaparola.outbox.deliver import Drain
+from passaparola.outbox.reconcile import quarantine, reconcile
+from passaparola.outbox.render.frozen import freezer
+from passaparola.settings import Settings
+from passaparola.store.database import Store, utc_now
+from passaparola.store.models import Attempt, Audit, Batch
 from tests.conftest import Provider
 from tests.processes import PROCESSES
 
@@ -37,7 +36,7 @@ class World:
         made = launch.prepare(self.store, self.settings, name, freeze, actor="the tests", now=utc_now())
         assert made.id
         launch.approve(self.store, self.settings, made.id, made.hash, freeze, approver="Ada", now=utc_now())
-        street.set_going(self.store, self.settings, made.id, actor="the tests", now=utc_now())
+        engine.set_going(self.store, self.settings, made.id, actor="the tests", now=utc_now())
         return made.id
 
     def worker(self, failpoint: str = "", passing: int = 1, action: str = "kill", job: str = "drain") -> Any:
@@ -100,7 +99,7 @@ def work(environment: dict[str, str], job: str, failpoint: str, passing: int, ac
         launch.prepare(store, settings, "hello", freezer(settings), actor="the tests", now=utc_now())
     elif job == "release":
         Sendgrid.batch = BATCH
-        street.decide(store, settings, actor="the tests", now=utc_now())
+        engine.decide(store, settings, actor="the tests", now=utc_now())
     elif job == "command":
         drained(settings, store, None, quiet=True)
     elif job == "reconcile":

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from contacts.models import Launch, Turn
-from contacts.store import Store
-from outbox import answer
-from settings import Settings
+from passaparola.outbox import answer
+from passaparola.settings import Settings
+from passaparola.store.database import Store
+from passaparola.store.models import Launch, Turn
 from tests.conftest import NOW
-from tests.contacts.test_conversations import speak
+from tests.conversations.test_threads import speak
 from tests.outbox.test_guards import drained
 from tests.people import add
 

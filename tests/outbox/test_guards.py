@@ -12,24 +12,24 @@ import pytest
 from sqlalchemy import select, update
 from sqlmodel import col
 
-import street
-from channels.base import Answer, Evidence
-from contacts import consent
-from contacts.feedback import message_key
-from contacts.models import Address, Batch, Contact, Launch, Message
-from contacts.store import Store, utc_now
-from errors import NotAllowed, Unavailable, Uncertain
-from journeys import launch
-from journeys.freeze import content_now
-from outbox import ledger, reconcile
-from outbox.deliver import Drain
-from outbox.links import Links
-from outbox.preview import preview
-from outbox.queue import reserve
-from outbox.quiet import quiet_until
-from outbox.record import record
-from outbox.render.frozen import freezer
-from settings import Settings
+from passaparola import engine
+from passaparola.channel.message_ids import message_key
+from passaparola.channel.sender import Answer, Evidence
+from passaparola.contacts import consent
+from passaparola.errors import NotAllowed, Unavailable, Uncertain
+from passaparola.journeys import launch
+from passaparola.journeys.freeze import content_now
+from passaparola.outbox import ledger, reconcile
+from passaparola.outbox.claim import reserve
+from passaparola.outbox.deliver import Drain
+from passaparola.outbox.links import Links
+from passaparola.outbox.preview import preview
+from passaparola.outbox.quiet_hours import quiet_until
+from passaparola.outbox.record import record
+from passaparola.outbox.render.frozen import freezer
+from passaparola.settings import Settings
+from passaparola.store.database import Store, utc_now
+from passaparola.store.models import Address, Batch, Contact, Launch, Message
 from tests.conftest import NOW
 from tests.people import add, cast, crowd
 
@@ -44,7 +44,7 @@ def approved(store: Store, settings: Settings, now: datetime | None = None, due_
 
 def released(store: Store, settings: Settings, now: datetime | None = None) -> int:
     made = approved(store, settings, now)
-    street.set_going(store, settings, made, actor="t", now=now or utc_now())
+    engine.set_going(store, settings, made, actor="t", now=now or utc_now())
     return made
 
 
@@ -218,7 +218,7 @@ def test_another_campaign_with_the_same_words_says_them_to_newcomers_only(store:
     launch.approve(store, settings, made.id or 0, made.hash, freeze, approver="Ada", now=utc_now())
     seen = preview(store, settings, content_now(store, settings, "greeting", freeze), NOW)
     assert seen.media["email"] == {"": 2, "already had this very message": 3}
-    street.set_going(store, settings, made.id or 0, actor="t", now=utc_now())
+    engine.set_going(store, settings, made.id or 0, actor="t", now=utc_now())
     drained(store, settings)
     with store.read() as session:
         found = ledger.tally(session, made.id or 0)
@@ -341,7 +341,7 @@ def test_a_change_of_content_voids_the_approval(store: Store, settings: Settings
     with pytest.raises(NotAllowed, match="was changed after"):
         launch.approve(store, settings, made.id or 0, made.hash, freeze, approver="Ada", now=utc_now())
     with pytest.raises(NotAllowed, match="recalled"):
-        street.set_going(store, settings, made.id or 0, actor="t", now=utc_now())
+        engine.set_going(store, settings, made.id or 0, actor="t", now=utc_now())
 
 
 def test_what_goes_out_is_what_was_approved_whatever_the_files_say_later(store: Store, settings: Settings) -> None:
@@ -369,14 +369,14 @@ def test_an_approval_expires(store: Store, settings: Settings) -> None:
     crowd(store, 1, NOW)
     made = approved(store, settings)
     with pytest.raises(NotAllowed, match="expired"):
-        street.set_going(store, settings, made, actor="t", now=utc_now() + timedelta(days=8))
+        engine.set_going(store, settings, made, actor="t", now=utc_now() + timedelta(days=8))
 
 
 def test_nothing_is_released_without_an_approval(store: Store, settings: Settings) -> None:
     crowd(store, 1, NOW)
     made = launch.prepare(store, settings, "hello", freezer(settings), actor="t", now=utc_now())
     with pytest.raises(NotAllowed, match="must be approved"):
-        street.set_going(store, settings, made.id or 0, actor="t", now=utc_now())
+        engine.set_going(store, settings, made.id or 0, actor="t", now=utc_now())
 
 
 def test_asking_twice_for_one_occurrence_makes_one_launch(store: Store, settings: Settings) -> None:
@@ -391,9 +391,9 @@ def test_asking_twice_for_one_occurrence_makes_one_launch(store: Store, settings
 def test_a_later_time_is_waited_for(store: Store, settings: Settings) -> None:
     crowd(store, 1, NOW)
     made = approved(store, settings, due_at=utc_now() + timedelta(hours=1))
-    street.set_going(store, settings, made, actor="t", now=utc_now())
+    engine.set_going(store, settings, made, actor="t", now=utc_now())
     assert reserve(store, settings, worker="w", now=utc_now()) is None
-    street.decide(store, settings, utc_now() + timedelta(hours=2), actor="t")
+    engine.decide(store, settings, utc_now() + timedelta(hours=2), actor="t")
     drained(store, settings, utc_now() + timedelta(hours=2))
     with store.read() as session:
         assert ledger.tally(session, made).total("sent") == 1
@@ -442,7 +442,7 @@ def test_waiting_for_approval_is_not_being_late(store: Store, settings: Settings
     made = launch.prepare(store, settings, "hello", freeze, actor="t", now=NOW)
     later = NOW + timedelta(hours=10)
     launch.approve(store, settings, made.id or 0, made.hash, freeze, approver="Ada", now=later)
-    street.set_going(store, settings, made.id or 0, actor="t", now=later)
+    engine.set_going(store, settings, made.id or 0, actor="t", now=later)
     drained(store, settings, later + timedelta(minutes=1))
     with store.read() as session:
         assert ledger.tally(session, made.id or 0).total("sent") == 2

@@ -12,31 +12,31 @@ import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
-import alerts
-import channels
-import listening
-import street
-from channels.hearing import Said
-from contacts import consent, troubles
-from contacts.conversations import threads
-from contacts.conversations.threads import Spoken
-from contacts.identity import address_key
-from contacts.intake import raw
-from contacts.models import Address, Batch, Event, Message, Trouble
-from contacts.store import Store, utc_now
-from errors import Unknown
-from journeys import launch
-from outbox import answer, ledger, reconcile
-from outbox.deliver import Drain
-from outbox.render.frozen import freezer
-from settings import Settings
+from passaparola import engine
+from passaparola.channel import registry
+from passaparola.channel.receiver import Said
+from passaparola.contacts import consent
+from passaparola.contacts.addresses import address_key
+from passaparola.conversations import threads
+from passaparola.conversations.threads import Spoken
+from passaparola.errors import Unknown
+from passaparola.inbound import raw_bodies
+from passaparola.journeys import launch
+from passaparola.operations import alerts, polling
+from passaparola.outbox import answer, ledger, reconcile
+from passaparola.outbox.deliver import Drain
+from passaparola.outbox.render.frozen import freezer
+from passaparola.settings import Settings
+from passaparola.store import incidents
+from passaparola.store.database import Store, utc_now
+from passaparola.store.models import Address, Batch, Event, Message, Trouble
 from tests import fakes
 from tests.channels.test_contract import set_to
 from tests.conftest import NOW
 from tests.fakes._network import Answer, Call, FakeNetwork
 from tests.people import SECRET, add, crowd
 
-PUBLIC = sorted(name for name in channels.names() if channels.get(name).public)
+PUBLIC = sorted(name for name in registry.names() if registry.get(name).public)
 FAKED = [name for name in PUBLIC if name != "rss"]
 
 
@@ -46,13 +46,13 @@ def networks(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[di
     campaign = settings.home / "campaigns" / "hello.yaml"
     campaign.write_text(campaign.read_text().replace("by: [email]", f"by: [email, {', '.join(PUBLIC)}]"))
     (settings.home / "templates" / "hello" / "post.txt").write_text("The honey is here. https://shop.example/honey")
-    monkeypatch.setattr("outbox.read_back.READ_BACK", (0.0, 0.01))
+    monkeypatch.setattr("passaparola.outbox.read_back.READ_BACK", (0.0, 0.01))
     with ExitStack() as stack:
         there = {name: stack.enter_context(fakes.of(name)) for name in PUBLIC}
         for fake in there.values():
             set_to(monkeypatch, fake.env)
         monkeypatch.setenv("PASSAPAROLA_SOCIAL_CHANNEL", "live")
-        import settings as module
+        from passaparola import settings as module
 
         module.settings.cache_clear()
         yield there
@@ -60,7 +60,7 @@ def networks(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[di
 
 @pytest.fixture
 def live(networks: dict[str, Any]) -> Settings:
-    import settings as module
+    from passaparola import settings as module
 
     return module.settings()
 
@@ -69,7 +69,7 @@ def released(store: Store, own: Settings) -> int:
     freeze = freezer(own)
     made = launch.prepare(store, own, "hello", freeze, actor="t", now=utc_now())
     launch.approve(store, own, made.id or 0, made.hash, freeze, approver="Ada", now=utc_now())
-    street.set_going(store, own, made.id or 0, actor="t", now=utc_now())
+    engine.set_going(store, own, made.id or 0, actor="t", now=utc_now())
     return made.id or 0
 
 
@@ -110,13 +110,13 @@ def test_a_network_that_fails_holds_up_no_other_and_goes_on_when_it_is_mended(
     assert "passaparola channel resume facebook" in found["facebook"].reason
     with store.read() as session:
         assert ledger.tally(session, made).total("sent") == 3
-        assert [one.channel for one in troubles.overview(session, live.time_zone) if one.paused] == ["facebook"]
+        assert [one.channel for one in incidents.overview(session, live.time_zone) if one.paused] == ["facebook"]
     calls = len(networks["facebook"].calls)
     drained(store, live)
     assert len(networks["facebook"].calls) == calls
     set_to(monkeypatch, networks["facebook"].env)
     with store.write() as session:
-        troubles.resume(session, "facebook", actor="Ada", now=utc_now())
+        incidents.resume(session, "facebook", actor="Ada", now=utc_now())
     drained(store, live, utc_now() + timedelta(minutes=20))
     assert {post.state for post in posts(store, made).values()} == {"sent"}
     assert {name: networks[name].accepted() for name in FAKED} == dict.fromkeys(FAKED, 1)
@@ -131,16 +131,16 @@ def test_a_paused_channel_is_told_once_to_whoever_runs_this(
     own = live.model_copy(update={"alerts": "json://127.0.0.1:9"})
     for _ in range(3):
         with store.write() as session:
-            troubles.note(session, "facebook", "speaking", "the page token is over", NOW)
+            incidents.note(session, "facebook", "speaking", "the page token is over", NOW)
         alerts.tell(store, own)
     assert len(told) == 1
     assert "facebook is paused since 21 April, 11:00: the page token is over" in told[0]
     with store.write() as session:
-        troubles.resume(session, "facebook", actor="Ada", now=NOW)
+        incidents.resume(session, "facebook", actor="Ada", now=NOW)
     with store.read() as session, pytest.raises(Unknown, match="not paused"):
-        troubles.resume(session, "facebook", actor="Ada", now=NOW)
+        incidents.resume(session, "facebook", actor="Ada", now=NOW)
     with store.write() as session:
-        troubles.note(session, "facebook", "speaking", "again", NOW)
+        incidents.note(session, "facebook", "speaking", "again", NOW)
     alerts.tell(store, own)
     assert len(told) == 2
 
@@ -178,7 +178,7 @@ def test_mastodon_forgets_its_keys_within_the_hour_and_the_post_is_found_all_the
 def test_a_post_that_never_appears_is_not_reported_as_sent_nor_posted_again(
     name: str, store: Store, live: Settings, networks: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kind = channels.get(name)
+    kind = registry.get(name)
     read = kind.read_back
 
     async def nowhere(self: Any, receipt: str) -> bool | None:
@@ -200,7 +200,7 @@ def test_a_post_that_never_appears_is_not_reported_as_sent_nor_posted_again(
 def test_a_post_that_appears_late_is_sent_after_all(
     store: Store, live: Settings, networks: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kind, late = channels.get("linkedin"), [True]
+    kind, late = registry.get("linkedin"), [True]
     read = kind.read_back
 
     async def slowly(self: Any, receipt: str) -> bool | None:
@@ -277,8 +277,8 @@ def test_a_stop_by_sms_is_a_no_to_sms_and_to_nothing_else(
     lucia = on_the_phone(store, "Lucia", "sms")
     body = urlencode({"MessageSid": "SM1", "From": f"+3934700000{lucia:02}", "Body": "Stop"}).encode()
     with store.write() as session:
-        raw.keep(session, "sms", "SM1:said", {":path": "/webhooks/sms"}, body, utc_now(), True)
-    street.decide(store, settings, utc_now(), actor="t")
+        raw_bodies.keep(session, "sms", "SM1:said", {":path": "/webhooks/sms"}, body, utc_now(), True)
+    engine.decide(store, settings, utc_now(), actor="t")
     campaign = settings.home / "campaigns" / "hello.yaml"
     campaign.write_text(campaign.read_text().replace("by: [email]", "by: [sms, email]"))
     (settings.home / "templates" / "hello" / "sms.txt").write_text("The honey is here. Reply STOP to opt out.")
@@ -301,7 +301,7 @@ def test_a_lost_answer_of_twilio_is_decided_by_what_it_tells_later(
     campaign.write_text(campaign.read_text().replace("by: [email]", "by: [sms]"))
     (settings.home / "templates" / "hello" / "sms.txt").write_text("The honey is here. Reply STOP to opt out.")
     monkeypatch.setenv("PASSAPAROLA_SOCIAL_CHANNEL", "live")
-    import settings as module
+    from passaparola import settings as module
 
     module.settings.cache_clear()
     own = module.settings()
@@ -318,8 +318,8 @@ def test_a_lost_answer_of_twilio_is_decided_by_what_it_tells_later(
         callback = twilio.posts[0]["StatusCallback"].removeprefix("https://shop.example")
     body = urlencode({"MessageSid": "SM1", "MessageStatus": "delivered", "To": f"+3934700000{lucia:02}"}).encode()
     with store.write() as session:
-        raw.keep(session, "sms", "SM1:delivered", {":path": callback}, body, utc_now(), False)
-    street.decide(store, own, utc_now(), actor="t")
+        raw_bodies.keep(session, "sms", "SM1:delivered", {":path": callback}, body, utc_now(), False)
+    engine.decide(store, own, utc_now(), actor="t")
     with store.read() as session:
         assert ledger.tally(session, made).total("sent") == 1
         kinds = [event.kind for event in session.execute(select(Event).where(col(Event.contact_id) == lucia)).scalars()]
@@ -343,8 +343,8 @@ def test_what_is_said_under_a_post_is_counted_under_it(store: Store, live: Setti
             "indexedAt": f"2026-04-20T10:0{number}:00.000Z",
         }
         networks["bluesky"].notifications.append(told | more)
-    asyncio.run(listening.listen(store, live, utc_now()))
-    street.decide(store, live, utc_now(), actor="t")
+    asyncio.run(polling.listen(store, live, utc_now()))
+    engine.decide(store, live, utc_now(), actor="t")
     found = posts(store, made)["bluesky"]
     assert (found.comments, found.liked, found.shared) == (1, 1, 1)
 
@@ -361,8 +361,8 @@ def test_after_a_stop_no_topic_at_all_is_written_about_by_that_medium(store: Sto
     drained(store, settings)
     body = urlencode({"MessageSid": "SM1", "From": f"+3934700000{lucia:02}", "Body": "Stop"}).encode()
     with store.write() as session:
-        raw.keep(session, "sms", "SM1:said", {":path": "/webhooks/sms"}, body, utc_now(), True)
-    street.decide(store, settings, utc_now(), actor="t")
+        raw_bodies.keep(session, "sms", "SM1:said", {":path": "/webhooks/sms"}, body, utc_now(), True)
+    engine.decide(store, settings, utc_now(), actor="t")
     with store.read() as session:
         assert not consent.may_be_written_to(session, lucia, "sms", "after_sales")
         assert not consent.may_be_written_to(session, lucia, "sms", "newsletter")
@@ -373,8 +373,8 @@ def test_a_stop_from_a_number_that_nobody_knows_holds_when_it_comes_to_be_known(
 ) -> None:
     body = urlencode({"MessageSid": "SM1", "From": "+393470000001", "Body": "STOP"}).encode()
     with store.write() as session:
-        raw.keep(session, "sms", "SM1:said", {":path": "/webhooks/sms"}, body, utc_now(), True)
-    street.decide(store, settings, utc_now(), actor="t")
+        raw_bodies.keep(session, "sms", "SM1:said", {":path": "/webhooks/sms"}, body, utc_now(), True)
+    engine.decide(store, settings, utc_now(), actor="t")
     on_the_phone(store, "Lucia", "sms")
     campaign = settings.home / "campaigns" / "hello.yaml"
     campaign.write_text(campaign.read_text().replace("by: [email]", "by: [sms]"))
@@ -390,17 +390,17 @@ def test_one_person_s_no_pauses_no_network(store: Store, live: Settings, network
     networks["facebook"].fail(403)
     drained(store, live)
     with store.read() as session:
-        assert troubles.standing(session) == []
+        assert incidents.standing(session) == []
         assert session.execute(select(col(Message.state))).scalars().all() == ["failed"]
 
 
 def test_two_workers_may_meet_the_same_refusal(store: Store, settings: Settings) -> None:
     with store.write() as session:
-        troubles.note(session, "twitter", "speaking", "refused", NOW)
+        incidents.note(session, "twitter", "speaking", "refused", NOW)
         session.flush()
-        troubles.note(session, "twitter", "speaking", "refused", NOW)
+        incidents.note(session, "twitter", "speaking", "refused", NOW)
     with store.read() as session:
-        assert [one.reason for one in troubles.standing(session)] == ["refused"]
+        assert [one.reason for one in incidents.standing(session)] == ["refused"]
 
 
 def answered(store: Store, own: Settings, said: Said) -> None:
@@ -455,7 +455,7 @@ class Bell(FakeNetwork):
 @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # one of Apprise's many plugins
 def test_the_bell_rings_where_apprise_says(store: Store, settings: Settings) -> None:
     with store.write() as session:
-        troubles.note(session, "linkedin", "listening", "LinkedIn refused the key", NOW)
+        incidents.note(session, "linkedin", "listening", "LinkedIn refused the key", NOW)
     with Bell() as bell:
         own = settings.model_copy(update={"alerts": bell.url.replace("http://", "json://")})
         assert (alerts.tell(store, own), alerts.tell(store, own)) == (1, 0)

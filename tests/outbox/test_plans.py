@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
-import street
-from contacts import activity, feedback, surveys
-from contacts.bulk import insert_many
-from contacts.intake import apply, raw
-from contacts.models import Event
-from contacts.store import Store, utc_now
-from outbox.queue import reserve
-from settings import Settings
+from passaparola import engine
+from passaparola.contacts import activity
+from passaparola.inbound import apply, feedback, raw_bodies, surveys
+from passaparola.outbox.claim import reserve
+from passaparola.settings import Settings
+from passaparola.store.bulk import insert_many
+from passaparola.store.database import Store, utc_now
+from passaparola.store.models import Event
 from tests import providers
 from tests.conftest import NOW
 from tests.outbox.test_guards import drained, released
@@ -114,7 +114,7 @@ def click(store: Store) -> None:
         "contact_id": 7, "kind": "clicked", "at": utc_now(), "received_at": utc_now(), "source": "link", "source_id": "7-0-email/1", "properties": {"link": 1},
         "enrolment_id": 7, "step": 0, "medium": "email", "machine": False,
     }  # fmt: skip
-    from web.links import keep_all
+    from passaparola.web.links import keep_all
 
     with store.write() as session:
         keep_all(session, [(None, happened)])
@@ -129,7 +129,7 @@ def body(store: Store, settings: Settings) -> None:
         )
     )
     with store.write() as session:
-        raw.keep(session, "sendgrid", "1", {}, sent, utc_now(), urgent=True)
+        raw_bodies.keep(session, "sendgrid", "1", {}, sent, utc_now(), urgent=True)
     apply.apply(store, settings, utc_now())
 
 
@@ -137,7 +137,7 @@ WORK: dict[str, Callable[[Store, Settings], Any]] = {
     "a click": lambda store, settings: click(store),
     "a webhook's body": body,
     "taps that become answers": lambda store, settings: surveys.settle(store, settings, utc_now()),
-    "a tick": lambda store, settings: street.decide(store, settings, utc_now(), actor="t"),
+    "a tick": lambda store, settings: engine.decide(store, settings, utc_now(), actor="t"),
     "a claim": lambda store, settings: reserve(store, settings, worker="t", now=utc_now()),
 }
 
@@ -170,10 +170,10 @@ def test_the_judge_of_machines_goes_by_the_letter(busy: Store) -> None:
 def test_a_store_knows_its_rows_after_an_import(
     store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from contacts.intake import files
-    from tests.contacts.test_intake import imported
+    from passaparola.contacts.imports import importing
+    from tests.contacts.test_imports import imported
 
-    monkeypatch.setattr(files, "MANY", 50)
+    monkeypatch.setattr(importing, "MANY", 50)
     path = settings.home / "people.csv"
     path.write_text("email\n" + "".join(f"reader{n}@example.org\n" for n in range(60)))
     imported(store, settings, path)

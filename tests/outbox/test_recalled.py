@@ -8,17 +8,17 @@ import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
-from contacts.models import Enrolment
-from contacts.report import campaign
-from contacts.store import Store, utc_now
-from errors import NotAllowed
-from flows.report import _no_reason
-from journeys import launch
-from journeys.launch import fetch
-from journeys.status import status
-from outbox import ledger
-from outbox.render.frozen import freezer
-from settings import Settings
+from passaparola.errors import NotAllowed
+from passaparola.flows._artifacts import _no_reason
+from passaparola.journeys import launch
+from passaparola.journeys.launch import fetch
+from passaparola.journeys.status import status
+from passaparola.outbox import ledger
+from passaparola.outbox.render.frozen import freezer
+from passaparola.reports import campaign
+from passaparola.settings import Settings
+from passaparola.store.database import Store, utc_now
+from passaparola.store.models import Enrolment
 from tests.conftest import NOW
 from tests.forked import run
 from tests.outbox.test_guards import approved, drained, released

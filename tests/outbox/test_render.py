@@ -13,14 +13,15 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from jinja2 import TemplateError
 
-from contacts.store import Store
-from errors import BadContent, Unknown
-from outbox.personal import as_written
-from outbox.render import letter, message
-from outbox.render.check import check_message
-from outbox.render.frozen import constants, freezer, frozen, ready
-from outbox.render.holes import cut, plainly
-from settings import Settings
+from passaparola.errors import BadContent, Unknown
+from passaparola.outbox.personal import as_written
+from passaparola.outbox.render import email as rendered_email
+from passaparola.outbox.render import message
+from passaparola.outbox.render.check import check_message
+from passaparola.outbox.render.frozen import constants, freezer, frozen, ready
+from passaparola.outbox.render.holes import cut, plainly
+from passaparola.settings import Settings
+from passaparola.store.database import Store
 from tests.conftest import NOW, ROOT, fresh
 from tests.outbox.test_guards import drained, released
 from tests.people import add
@@ -221,7 +222,7 @@ def test_everything_survives_the_compilers(settings: Settings) -> None:
     home = ROOT
     for locale, wording in message.wordings(home, "spring_launch", "email", "en").items():
         around = message.layout(home, "email", locale, "en", wording.where)
-        made = letter.compiled(wording, around, None, {})
+        made = rendered_email.compiled(wording, around, None, {})
         for jinja in ("contact.first_name", "contact.country", "money"):
             assert jinja in made.html
             assert jinja in made.text

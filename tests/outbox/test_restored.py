@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from channels.mailbox import Mailbox
-from contacts.store import Store, utc_now
-from outbox import ledger, restored
-from outbox.deliver import Drain
-from outbox.reconcile import quarantine, reconcile
-from settings import Settings
+from passaparola.channels.mailbox import Mailbox
+from passaparola.outbox import ledger, restored
+from passaparola.outbox.deliver import Drain
+from passaparola.outbox.reconcile import quarantine, reconcile
+from passaparola.settings import Settings
+from passaparola.store.database import Store, utc_now
 from tests.conftest import NOW, _as_admin
 from tests.outbox.test_guards import drained, released
 from tests.people import crowd

@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-import street
-from contacts import consent
-from contacts.identity import address_key
-from contacts.models import Event
-from contacts.store import Store, utc_now
-from errors import BadContent
-from journeys import launch
-from journeys.check import transactional
-from outbox import ledger
-from outbox.render.check import offers
-from outbox.render.frozen import freezer
-from settings import Settings
-from tests.contacts.test_conversations import speak
+from passaparola import engine
+from passaparola.contacts import consent
+from passaparola.contacts.addresses import address_key
+from passaparola.errors import BadContent
+from passaparola.journeys import launch
+from passaparola.operations.check_content import transactional
+from passaparola.outbox import ledger
+from passaparola.outbox.render.check import offers
+from passaparola.outbox.render.frozen import freezer
+from passaparola.settings import Settings
+from passaparola.store.database import Store, utc_now
+from passaparola.store.models import Event
+from tests.conversations.test_threads import speak
 from tests.outbox.test_guards import drained, released
 from tests.people import SECRET, add
 
@@ -84,7 +84,7 @@ def test_a_buyer_is_thanked_without_any_yes_until_they_mute_it(store: Store, tha
     with store.write() as session:
         for contact in people.values():
             orders(session, contact, utc_now())
-    street.decide(store, own, utc_now(), actor="t")
+    engine.decide(store, own, utc_now(), actor="t")
     drained(store, own)
     got = letters(own)
     assert set(got) == {"alice@example.org", "bob@example.org", "franz@example.org"}
@@ -102,7 +102,7 @@ def test_thanks_are_outside_the_cap_both_ways(store: Store, thanks: Settings) ->
     stands(store, own)
     with store.write() as session:
         orders(session, alice, utc_now())
-    street.decide(store, own, utc_now(), actor="t")
+    engine.decide(store, own, utc_now(), actor="t")
     drained(store, own)
     (own.home / "templates" / "hello" / "email.mjml").write_text(
         (own.home / "templates" / "hello" / "email.mjml").read_text().replace("Dear", "Dearest")
@@ -116,7 +116,7 @@ def test_thanks_are_outside_the_cap_both_ways(store: Store, thanks: Settings) ->
             Event(contact_id=alice, kind="order_completed", at=utc_now(), received_at=utc_now(), source="shop", source_id="2",
                   properties={"order_id": "second"})
         )  # fmt: skip
-    street.decide(store, own, utc_now(), actor="t")
+    engine.decide(store, own, utc_now(), actor="t")
     drained(store, own)
     assert len(list((own.var / "mailbox" / "email" / "new").iterdir())) == 3  # … and no cap holds one
 
@@ -156,4 +156,4 @@ def test_the_shipped_follow_ups_need_no_setting() -> None:
     own = Settings(home=Path(__file__).parents[2])
     assert {campaign for _, _, campaign in transactional(own)} == {"post_purchase", "on_its_way"}
     assert not [found for said in transactional(own) for found in offers(own, *said)]
-    assert "SOFT_OPT_IN" not in (own.home / "flows" / "demo.py").read_text()
+    assert "SOFT_OPT_IN" not in (own.home / "passaparola" / "demo" / "run.py").read_text()

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import update
 
-from contacts import consent
-from contacts.models import Batch
-from contacts.store import Store
-from outbox.links import Links
-from settings import Settings
+from passaparola.contacts import consent
+from passaparola.outbox.links import Links
+from passaparola.settings import Settings
+from passaparola.store.database import Store
+from passaparola.store.models import Batch
 from tests.conftest import NOW
 from tests.outbox.test_guards import drained, released
 from tests.people import add
@@ -24,10 +24,10 @@ BROWSER = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_1 like Mac OS X) AppleWebKit/60
 
 @pytest.fixture
 def web(store: Store, settings: Settings) -> Iterator[TestClient]:
-    from web import visitors
-    from web.app import app
+    from passaparola.web import link_context
+    from passaparola.web.app import app
 
-    visitors.store.cache_clear()
+    link_context.store.cache_clear()
     with store.write() as session:
         add(session, "Alice", NOW, language="it")
         add(session, "Bob", NOW)
@@ -38,8 +38,8 @@ def web(store: Store, settings: Settings) -> Iterator[TestClient]:
         session.execute(update(Batch).values(finished_at=NOW, claimed_at=NOW))
     with TestClient(app, follow_redirects=False, headers={"User-Agent": BROWSER}) as client:
         yield client
-    visitors.store().close()
-    visitors.store.cache_clear()
+    link_context.store().close()
+    link_context.store.cache_clear()
 
 
 @pytest.fixture

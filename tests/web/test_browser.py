@@ -21,13 +21,13 @@ import pytest
 from sqlalchemy import select, update
 from sqlmodel import col
 
-import street
-from channels.naming import first_named
-from contacts import staff
-from contacts.models import Address, Batch, Conversation, Event
-from contacts.store import Store, utc_now
-from outbox.links import Links
-from settings import Settings
+from passaparola import engine
+from passaparola.channel.message_ids import first_named
+from passaparola.contacts import staff
+from passaparola.outbox.links import Links
+from passaparola.settings import Settings
+from passaparola.store.database import Store, utc_now
+from passaparola.store.models import Address, Batch, Conversation, Event
 from tests import providers
 from tests.conftest import NOW, ROOT
 from tests.outbox.test_guards import drained
@@ -51,7 +51,7 @@ class House:
         self.store, self.own, self.url = store, own, url
 
     def work(self, later: float = 0) -> None:
-        street.decide(self.store, self.own, utc_now() + timedelta(seconds=later), actor="t")
+        engine.decide(self.store, self.own, utc_now() + timedelta(seconds=later), actor="t")
         self.send()
 
     def send(self) -> None:
@@ -76,7 +76,7 @@ class House:
 
 @pytest.fixture
 def house(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    import settings as module
+    from passaparola import settings as module
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -99,7 +99,8 @@ def house(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     with store.write() as session:
         staff.add(session, "marta", "admin", PASSWORD, actor="t", now=NOW)
     process = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "web.app:app", "--port", str(port), "--log-level", "warning"], cwd=ROOT
+        [sys.executable, "-m", "uvicorn", "passaparola.web.app:app", "--port", str(port), "--log-level", "warning"],
+        cwd=ROOT,
     )
     try:
         for _ in range(100):
@@ -136,13 +137,13 @@ def link(mail: Any, room: str) -> str:
 
 
 def campaign_sent(house: House) -> None:
-    from journeys import launch
-    from outbox.render.frozen import freezer
+    from passaparola.journeys import launch
+    from passaparola.outbox.render.frozen import freezer
 
     freeze = freezer(house.own)
     made = launch.prepare(house.store, house.own, "hello", freeze, actor="t", now=utc_now())
     launch.approve(house.store, house.own, made.id or 0, made.hash, freeze, approver="Ada", now=utc_now())
-    street.set_going(house.store, house.own, made.id or 0, actor="t", now=utc_now())
+    engine.set_going(house.store, house.own, made.id or 0, actor="t", now=utc_now())
     house.send()
     with house.store.write() as session:  # a while ago: nobody taps in the second in which a letter leaves
         session.execute(update(Batch).values(claimed_at=utc_now() - timedelta(minutes=5)))

@@ -10,13 +10,14 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from channels.hearing import Said
-from contacts import consent, staff, troubles
-from contacts.conversations import threads
-from contacts.conversations.threads import Spoken
-from contacts.models import Conversation, Enrolment, Event, Merge, Proposal, Staff, Turn
-from contacts.store import Store
-from settings import Settings
+from passaparola.channel.receiver import Said
+from passaparola.contacts import consent, staff
+from passaparola.conversations import threads
+from passaparola.conversations.threads import Spoken
+from passaparola.settings import Settings
+from passaparola.store import incidents
+from passaparola.store.database import Store
+from passaparola.store.models import Conversation, Enrolment, Event, Merge, Proposal, Staff, Turn
 from tests.conftest import NOW, fresh
 from tests.outbox.test_guards import drained, released
 from tests.people import add
@@ -37,12 +38,12 @@ def database(migrated: dict[str, str], tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def console(store: Store, settings: Settings) -> Iterator[TestClient]:
-    from web import visitors
-    from web.app import app
-    from web.console import entry
+    from passaparola.web import link_context
+    from passaparola.web.app import app
+    from passaparola.web.console import auth
 
-    visitors.store.cache_clear()
-    entry.limiter.storage.reset()
+    link_context.store.cache_clear()
+    auth.limiter.storage.reset()
     with store.write() as session:
         alice = add(session, "Alice", NOW, language="it", last_name="Rossi", birthday="05-01", city="Milano")
         add(session, "Alice", NOW, email="alice.rossi@example.org", last_name="Rossi", birthday="05-01", city="Milano")
@@ -53,8 +54,8 @@ def console(store: Store, settings: Settings) -> Iterator[TestClient]:
     drained(store, settings)
     with TestClient(app, base_url="https://shop.example", follow_redirects=False) as client:
         yield client
-    visitors.store().close()
-    visitors.store.cache_clear()
+    link_context.store().close()
+    link_context.store.cache_clear()
 
 
 def said(session: Any, settings: Settings, contact: int, words: str, **more: Any) -> int:
@@ -92,7 +93,7 @@ def enter(client: TestClient, role: str = "admin") -> str:
 
 
 def console_routes() -> list[tuple[str, str, APIRoute]]:
-    from web.app import app
+    from passaparola.web.app import app
 
     found = []
     for context in iter_route_contexts(app.routes):
@@ -304,7 +305,7 @@ class Scripts(HTMLParser):
 def test_what_contacts_are_called_and_write_runs_nowhere(console: TestClient, store: Store, settings: Settings) -> None:
     with store.write() as session:
         eve = add(session, "Eve", NOW, email="eve@example.org", last_name=NASTY, city=NASTY, traits={NASTY: NASTY})
-        person = session.get_one(__import__("contacts.models", fromlist=["Contact"]).Contact, eve)
+        person = session.get_one(__import__("passaparola.store.models", fromlist=["Contact"]).Contact, eve)
         person.first_name = NASTY
         said(session, settings, eve, NASTY + " non è arrivato", subject=NASTY)
         consent.record(session, eve, "email", NASTY, True, at=NOW, source=NASTY, proof={NASTY: NASTY})
@@ -349,7 +350,7 @@ def test_a_channel_that_stopped_is_on_every_page_until_an_admin_lets_it_go_on(
     console: TestClient, store: Store
 ) -> None:
     with store.write() as session:
-        troubles.note(session, "twitter", "speaking", "X refused the keys", NOW)
+        incidents.note(session, "twitter", "speaking", "X refused the keys", NOW)
     enter(console, "marketer")
     assert "twitter is paused since 21 April" in console.get("/console/inbox").text
     assert "go on</button>" not in console.get("/console/channels").text

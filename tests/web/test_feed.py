@@ -6,8 +6,8 @@ import feedparser
 import pytest
 from lxml import etree
 
-from contacts.store import Store, utc_now
-from settings import Settings
+from passaparola.settings import Settings
+from passaparola.store.database import Store, utc_now
 from tests.conftest import NOW
 from tests.outbox.test_guards import drained, released
 from tests.people import add
@@ -18,10 +18,10 @@ ATOM = "{http://www.w3.org/2005/Atom}"
 
 @pytest.fixture
 def web(store: Store, settings: Settings) -> Iterator[TestClient]:
-    from web import visitors
-    from web.app import app
+    from passaparola.web import link_context
+    from passaparola.web.app import app
 
-    visitors.store.cache_clear()
+    link_context.store.cache_clear()
     campaign = settings.home / "campaigns" / "hello.yaml"
     campaign.write_text(campaign.read_text().replace("by: [email]", "by: [email, rss]"))
     folder = settings.home / "templates" / "hello"
@@ -35,8 +35,8 @@ def web(store: Store, settings: Settings) -> Iterator[TestClient]:
     drained(store, settings)
     with TestClient(app, follow_redirects=False) as client:
         yield client
-    visitors.store().close()
-    visitors.store.cache_clear()
+    link_context.store().close()
+    link_context.store.cache_clear()
 
 
 def test_a_reader_of_feeds_finds_the_post(web: TestClient) -> None:
@@ -88,13 +88,13 @@ def test_its_pictures_are_there_and_nothing_else_of_the_house(web: TestClient) -
 
 
 def test_a_feed_without_posts_is_a_feed(store: Store, settings: Settings) -> None:
-    from web import visitors
-    from web.app import app
+    from passaparola.web import link_context
+    from passaparola.web.app import app
 
-    visitors.store.cache_clear()
+    link_context.store.cache_clear()
     with TestClient(app) as client:
         found = feedparser.parse(client.get("/feed.xml").content)
-    visitors.store().close()
-    visitors.store.cache_clear()
+    link_context.store().close()
+    link_context.store.cache_clear()
     assert not found.bozo
     assert found.entries == []

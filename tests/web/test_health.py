@@ -6,8 +6,8 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from contacts.models import Intake
-from contacts.store import Store, utc_now
+from passaparola.store.database import Store, utc_now
+from passaparola.store.models import Intake
 
 
 def test_it_is_ready_while_its_tables_are_right_and_what_comes_in_is_applied(web: TestClient, store: Store) -> None:
@@ -25,7 +25,7 @@ def test_it_is_ready_while_its_tables_are_right_and_what_comes_in_is_applied(web
 def test_figures_are_for_whoever_holds_the_token_and_name_nobody(
     web: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import settings as module
+    from passaparola import settings as module
 
     assert web.get("/metrics").status_code == 404
     monkeypatch.setenv("PASSAPAROLA_METRICS_TOKEN", "a token of the tests")

@@ -8,12 +8,12 @@ import httpx
 import pytest
 from sqlmodel import select
 
-from contacts import audience, consent
-from contacts.audience import Question
-from contacts.models import Consent, Suppression
-from contacts.store import Store
-from outbox.links import Links
-from settings import Settings
+from passaparola.contacts import audience, consent
+from passaparola.contacts.audience import Question
+from passaparola.outbox.links import Links
+from passaparola.settings import Settings
+from passaparola.store.database import Store
+from passaparola.store.models import Consent, Suppression
 from tests.conftest import NOW
 from tests.outbox.test_guards import drained, released
 from tests.people import add

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
 
-from contacts.store import Store
-from settings import Settings
+from passaparola.settings import Settings
+from passaparola.store.database import Store
 from tests import shops
 from tests.conftest import fresh
 
@@ -22,8 +22,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import schemathesis
 
-    from web import visitors
-    from web.app import app
+    from passaparola.web import link_context
+    from passaparola.web.app import app
 
 SCHEMA = schemathesis.openapi.from_dict(app.openapi())
 SCHEMA.app = app
@@ -44,7 +44,7 @@ def test_nothing_that_is_sent_is_answered_with_a_failure(
 ) -> None:
     for name, secret in shops.SECRETS.items():
         monkeypatch.setenv(f"PASSAPAROLA_{name}", secret)
-    visitors.store.cache_clear()
+    link_context.store.cache_clear()
 
     @trying(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(st.data())
@@ -53,5 +53,5 @@ def test_nothing_that_is_sent_is_answered_with_a_failure(
         assert answer.status_code < 500, (operation.label, answer.status_code, answer.text[:300])
 
     send()
-    visitors.store().close()
-    visitors.store.cache_clear()
+    link_context.store().close()
+    link_context.store.cache_clear()

@@ -7,20 +7,20 @@ import pytest
 from sqlalchemy import func, select
 from sqlmodel import col
 
-import street
-from contacts import consent
-from contacts.identity import address_key
-from contacts.models import Address, Consent, Contact, Launch, SignUp
-from contacts.store import Store, utc_now
-from outbox.links import Links
-from settings import Settings
+from passaparola import engine
+from passaparola.contacts import consent
+from passaparola.contacts.addresses import address_key
+from passaparola.outbox.links import Links
+from passaparola.settings import Settings
+from passaparola.store.database import Store, utc_now
+from passaparola.store.models import Address, Consent, Contact, Launch, SignUp
 from tests.conftest import NOW, ROOT
 from tests.web.test_links import TestClient, path
 
 
 @pytest.fixture(autouse=True)
 def topics(settings: Settings) -> None:
-    from web import signup
+    from passaparola.web import signup
 
     (settings.home / "policies").mkdir()
     (settings.home / "policies" / "topics.yaml").write_text((ROOT / "policies" / "topics.yaml").read_text())
@@ -28,7 +28,7 @@ def topics(settings: Settings) -> None:
 
 
 def decide(store: Store, settings: Settings, later: timedelta = timedelta(0)) -> None:
-    street.decide(store, settings, utc_now() + later, actor="t")
+    engine.decide(store, settings, utc_now() + later, actor="t")
 
 
 def letters(store: Store, name: str) -> int:
@@ -167,7 +167,7 @@ def test_who_asked_for_a_pause_or_for_less_is_held_with_the_reason(
         session.get_one(Contact, 2).weekly_most = 1
         session.execute(
             __import__("sqlalchemy")
-            .update(__import__("contacts.models", fromlist=["Batch"]).Batch)
+            .update(__import__("passaparola.store.models", fromlist=["Batch"]).Batch)
             .values(finished_at=utc_now() - timedelta(days=1))
         )
     letter = settings.home / "templates" / "hello" / "email.mjml"
@@ -224,7 +224,7 @@ def test_following_every_link_of_every_letter_changes_nothing(web: TestClient, s
             web.request(method, path(url), headers={"Sec-Purpose": "prefetch"} if method == "GET" else None)
     assert said() == before
     with store.read() as session:
-        from contacts.models import Activity, Event
+        from passaparola.store.models import Activity, Event
 
         assert session.execute(select(func.count()).select_from(Activity)).scalar_one() == 0
         assert session.execute(select(func.count()).where(~col(Event.machine))).scalar_one() == 0

@@ -5,11 +5,11 @@ from datetime import timedelta
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from contacts import surveys
-from contacts.models import Conversation, Event, Turn
-from contacts.store import Store, utc_now
-from outbox.links import Links
-from settings import Settings
+from passaparola.inbound import surveys
+from passaparola.outbox.links import Links
+from passaparola.settings import Settings
+from passaparola.store.database import Store, utc_now
+from passaparola.store.models import Conversation, Event, Turn
 from tests.web.test_links import TestClient, path
 
 

@@ -1,0 +1,171 @@
+"""Mastodon, through Mastodon.py: a post with pictures and words for them, answers in the thread or in private.
+
+The one network here that takes an Idempotency-Key: a post sent again with ours is the post that is there already, for an
+hour. So what is in doubt is looked up and, where it is not there, sent again. https://docs.joinmastodon.org/methods/statuses/
+"""
+
+import time
+from asyncio import to_thread
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from pydantic import SecretStr
+
+from passaparola.channel import posts
+from passaparola.channel.http import resume
+from passaparola.channel.message_ids import named
+from passaparola.channel.sender import Answer, Channel, Dispatch, Evidence, Look, Skeleton
+from passaparola.errors import Blocked, ChannelError, Misconfigured, Refused, Slower, Unavailable, Uncertain
+from passaparola.failpoints import failpoint
+from passaparola.settings import FromEnvironment, settings
+
+URL_LENGTH, PAGE = 23, 40
+
+
+def counted(text: str) -> int:
+    """As Mastodon does: every link counts the same."""
+    return len(posts.URL.sub("x" * URL_LENGTH, text))
+
+
+class MastodonSettings(FromEnvironment):
+    mastodon_url: str = ""  # of the instance, such as https://mastodon.social
+    mastodon_access_token: SecretStr = SecretStr("")
+    mastodon_longest: int = 500  # characters; an instance may allow more
+
+
+class Mastodon(Channel):
+    name = "mastodon"
+    medium = "mastodon"
+    public = True
+    timeout = 60.0
+    look = Look("Mastodon", "#6364ff", share="https://share.joinmastodon.org/#text={text}%20{url}")
+
+    def __init__(self) -> None:
+        self.client = client(self.timeout / 4)
+
+    @classmethod
+    def _limits(cls) -> posts.Limits:
+        kinds = (".png", ".jpg", ".jpeg", ".gif", ".webp")
+        return posts.Limits(MastodonSettings().mastodon_longest, 4, 16 * 1024 * 1024, kinds, counted)
+
+    @classmethod
+    def problems(cls, skeleton: Skeleton) -> list[str]:
+        return posts.problems(skeleton, "Mastodon", cls._limits())
+
+    @classmethod
+    def note(cls, skeleton: Skeleton) -> str:
+        return posts.note(skeleton, cls._limits())
+
+    async def send(self, dispatch: Dispatch) -> Answer:
+        return await to_thread(self._send, dispatch)
+
+    def _send(self, dispatch: Dispatch) -> Answer:
+        message, text = dispatch.messages[0], posts.said(dispatch)
+        media = [self._picture(*posts.picture(one), one.alt) for one in dispatch.skeleton.media]
+        how = self._as_answer(message.headers.get("In-Reply-To", ""))
+        key = named(settings().secret, message.id)
+        failpoint("half_written")
+        with answered(self.client, changes=True, personal=bool(message.headers.get("In-Reply-To"))):
+            words = f"{how.pop('to', '')}{text}"
+            made = self.client.status_post(words, media_ids=media or None, idempotency_key=key, **how)
+        failpoint("accepted")
+        return Answer(receipt=str(made.id), receipts={message.id: str(made.id)})
+
+    def _as_answer(self, replied: str) -> dict[str, Any]:
+        """Who is answered is named in the text: that is how they come to know of it."""
+        if replied.startswith("direct:"):
+            return {"to": f"@{replied.removeprefix('direct:')} ", "visibility": "direct"}
+        if not replied:
+            return {}
+        with answered(self.client):
+            said = self.client.status(replied)
+        return {"to": f"@{said.account.acct} ", "in_reply_to_id": replied, "visibility": said.visibility}
+
+    def _picture(self, name: str, body: bytes, kind: str, alt: str) -> Any:
+        with answered(self.client):
+            return self.client.media_post(body, mime_type=kind, description=alt[:1500], file_name=name).id
+
+    async def look_up(self, dispatch: Dispatch) -> Evidence:
+        """Our own posts since the launch, as we wrote them."""
+        return await to_thread(self._look_up, dispatch)
+
+    def _look_up(self, dispatch: Dispatch) -> Evidence:
+        since, message, wanted = dispatch.since - timedelta(minutes=1), dispatch.messages[0], posts.said(dispatch)
+        with answered(self.client):
+            mine = self.client.account_statuses(self.client.me().id, exclude_reblogs=True, limit=PAGE)
+            recent = [status for status in mine if status.created_at >= since]
+            for status in recent:
+                if posts.same(self.client.status_source(status.id).text, wanted):
+                    return Evidence({message.id: str(status.id)})
+        # A page full of what is newer may go on where we do not look.
+        return Evidence(absent=frozenset([message.id])) if len(recent) < PAGE else Evidence()
+
+    async def read_back(self, receipt: str) -> bool:
+        return await to_thread(self._there, receipt)
+
+    def _there(self, receipt: str) -> bool:
+        import mastodon
+
+        with answered(self.client):
+            try:
+                return str(self.client.status(receipt).id) == receipt
+            except mastodon.MastodonNotFoundError:
+                return False
+
+    @classmethod
+    def post_url(cls, receipt: str) -> str:
+        return f"{MastodonSettings().mastodon_url.rstrip('/')}/statuses/{receipt}"
+
+
+def client(timeout: float) -> Any:
+    """Raises Misconfigured. As shipped the library sleeps through a rate limit and waits five minutes for an answer."""
+    own = MastodonSettings()
+    token = own.mastodon_access_token.get_secret_value()
+    if not own.mastodon_url or not token:
+        raise Misconfigured("Mastodon needs PASSAPAROLA_MASTODON_URL and PASSAPAROLA_MASTODON_ACCESS_TOKEN")
+    try:
+        import mastodon
+    except ImportError:
+        raise posts.needs("mastodon", "Mastodon") from None
+    return mastodon.Mastodon(
+        access_token=token, api_base_url=own.mastodon_url, ratelimit_method="throw", request_timeout=timeout,
+        user_agent="passaparola", mastodon_version="4.0.0",
+    )  # fmt: skip
+
+
+@contextmanager
+def answered(api: Any, changes: bool = False, personal: bool = False) -> Iterator[None]:
+    """The library's errors in our words. `personal`: it is about one person, whose no is theirs alone."""
+    import mastodon
+
+    lost: type[ChannelError] = Uncertain if changes else Unavailable
+    try:
+        yield
+    except mastodon.MastodonRatelimitError:
+        reset = (api.ratelimit_reset or time.time() + 60) - time.time()
+        raise Slower("Mastodon asks us to slow down", after=max(reset, 1.0)) from None
+    except mastodon.MastodonUnauthorizedError:
+        raise Blocked(f"Mastodon refused the access token; {resume('mastodon')}") from None
+    except mastodon.MastodonServerError as error:
+        raise lost(f"Mastodon answered {error.args[1]}") from None
+    except mastodon.MastodonNetworkError as error:
+        raise (
+            Unavailable("Mastodon cannot be reached") if _never_left(error) else lost("Mastodon's answer was lost")
+        ) from None
+    except mastodon.MastodonAPIError as error:
+        status, said = (*error.args, 0, "", "")[1], str(error.args[-1])[:300]
+        if not isinstance(status, int) or status < 400:
+            raise lost("Mastodon answered with something that can't be read") from None
+        if status == 403 and not personal:
+            raise Blocked(f"Mastodon does not let us do this: {said}; {resume('mastodon')}") from None
+        raise Refused(f"Mastodon: {said}") from None
+
+
+def _never_left(error: Exception) -> bool:
+    """The library hides what broke behind one class; whether anything was sent is in what it hides."""
+    import requests
+
+    cause = error.__context__
+    return isinstance(cause, requests.exceptions.ConnectTimeout) or "NewConnectionError" in repr(cause)

@@ -1,0 +1,176 @@
+"""What SendGrid tells of our messages: its event webhook, signed by ECDSA over the timestamp and the raw bytes.
+
+https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event. Events come several times (three on average,
+up to 46 were counted: sendgrid/docs#2933), in any order, for up to a day; `sg_event_id` is the same each time.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+import orjson
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from passaparola.channel.bounces import verdict
+from passaparola.channel.receiver import Happening, Heard, Webhook
+from passaparola.channel.signed_webhook import at, print_of, secrets_of, text
+from passaparola.errors import Forged, Misconfigured
+from passaparola.settings import FromEnvironment
+
+SIGNATURE, TIMESTAMP = "x-twilio-email-event-webhook-signature", "x-twilio-email-event-webhook-timestamp"
+RETRIED = timedelta(
+    hours=25
+)  # SendGrid tries for a day; what comes twice is known by its id, so this only bounds replay
+AHEAD = timedelta(minutes=10)
+# Reserved names of the event webhook win over equal ones, so ours have a prefix.
+OURS, ATTEMPT = "passaparola_message", "passaparola_attempt"
+
+KINDS = {
+    "processed": "accepted",
+    "deferred": "deferred",
+    "delivered": "delivered",
+    "bounce": "bounced",
+    "dropped": "rejected",
+    "open": "opened",
+    "click": "clicked",
+    "spamreport": "complained",
+    "unsubscribe": "unsubscribed",
+    "group_unsubscribe": "unsubscribed",
+    "group_resubscribe": "resubscribed",
+}
+URGENT = (b'"spamreport"', b'unsubscribe"', b'"bounce"', b'"dropped"')
+DROPPED = {  # why SendGrid itself would not send; what is not here is no fault of the address
+    "unsubscribed address": "unsubscribed",
+    "bounced address": "hard bounce",
+    "spam reporting address": "complaint",
+    "invalid": "invalid address",
+}
+NOT_THE_ADDRESS = {"Content", "Reputation", "Frequency or Volume Too High", "Technical Failure"}
+
+
+class EventSettings(FromEnvironment):
+    sendgrid_webhook_public_key: str = ""
+
+
+class SendgridEvents(Webhook):
+    name = "sendgrid"
+
+    def delivery(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
+        believe(EventSettings().sendgrid_webhook_public_key, "SENDGRID_WEBHOOK_PUBLIC_KEY", headers, body, now)
+        return print_of(body)
+
+    @classmethod
+    def urgent(cls, body: bytes) -> bool:
+        return any(word in body for word in URGENT)
+
+    def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
+        try:
+            events = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            raise ValueError("this is not JSON") from None
+        if not isinstance(events, list):
+            raise ValueError("this is not a list of events")
+        happenings, problems = [], []
+        for place, event in enumerate(events, 1):
+            try:
+                if happening := _translated(event):
+                    happenings.append(happening)
+            except ValueError as problem:
+                problems.append(f"event {place}: {problem}")
+        return Heard(happenings, problems[:20])
+
+
+def believe(keys: str, setting: str, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
+    """Raises Misconfigured: no key is set. Forged: none of the keys signed this, or not lately."""
+    given = secrets_of(keys, setting)
+    stamp = headers.get(TIMESTAMP, "")
+    try:
+        signature = base64.b64decode(headers.get(SIGNATURE, ""), validate=True)
+        signed_at = datetime.fromtimestamp(int(stamp), tz=UTC) if stamp.isascii() and stamp.isdigit() else None
+    except (binascii.Error, ValueError, OverflowError, OSError):
+        raise Forged("The signature is not one.") from None
+    if signed_at is None or not -AHEAD <= now - signed_at <= RETRIED:
+        raise Forged("The signature is too old, or of no time.")
+    for key in given:
+        try:
+            _key(key, setting).verify(signature, stamp.encode() + body, ECDSA(SHA256()))
+            return
+        except InvalidSignature:
+            continue
+    raise Forged("The signature does not hold.")
+
+
+@cache
+def _key(encoded: str, setting: str) -> EllipticCurvePublicKey:
+    try:
+        key = load_der_public_key(base64.b64decode(encoded, validate=True))
+    except (ValueError, TypeError):
+        raise Misconfigured(
+            f"PASSAPAROLA_{setting} is not a key; copy it whole, without BEGIN and END lines."
+        ) from None
+    if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
+        raise Misconfigured(f"PASSAPAROLA_{setting} is a key of another kind than SendGrid signs with.")
+    return key
+
+
+def _translated(event: Any) -> Happening | None:
+    """None: an event of the account, not of a message. Raises ValueError."""
+    if not isinstance(event, dict):
+        raise ValueError("this is not an object")
+    kind = KINDS.get(str(event.get("event")))
+    if kind is None:
+        if str(event.get("event")).startswith("account_"):
+            return None
+        raise ValueError(f"“{text(event.get('event'), 30)}” is not an event we know")
+    id_ = text(event.get("sg_event_id"))
+    if not id_:
+        raise ValueError("it has no sg_event_id")
+    return Happening(
+        kind=kind,
+        id=id_,
+        at=at(event.get("timestamp")),
+        addresses={"email": email} if (email := text(event.get("email"))) else {},
+        properties={name: value for name, value in _properties(kind, event).items() if value not in ("", None)},
+        message=text(event.get(OURS), 80),
+        medium="email",
+        machine="opened by the mail program before anyone looked" if event.get("sg_machine_open") is True else "",
+    )
+
+
+def _properties(kind: str, event: Mapping[str, Any]) -> dict[str, Any]:
+    attempt = text(event.get(ATTEMPT), 20)
+    found: dict[str, Any] = {"attempt": int(attempt) if attempt.isdigit() else None}
+    match kind:
+        case "accepted":
+            found["smtp_id"] = text(event.get("smtp-id"))
+        case "bounced":
+            class_ = text(event.get("bounce_classification"), 60)
+            reason, status = text(event.get("reason"), 300), text(event.get("status"), 20)
+            of = verdict(status, reason)
+            # `blocked` is soft; a bounce that SendGrid files under our content or reputation says nothing of the address.
+            ours = class_ in NOT_THE_ADDRESS or of == "us"
+            evidence = of == "address" or (class_ == "Invalid Address" and of == "nothing")
+            hard = event.get("type", "bounce") == "bounce" and evidence and not ours
+            found |= {
+                "bounce": "hard" if hard else "soft",
+                "class": class_,
+                "reason": reason,
+                "status": status,
+                "counts": not ours,
+            }
+        case "rejected":
+            reason = text(event.get("reason"), 300)
+            found |= {"reason": reason, "because": DROPPED.get(reason.lower(), "")}
+        case "deferred":
+            found |= {"reason": text(event.get("response"), 300), "tries": text(event.get("attempt"), 10)}
+        case "clicked":
+            found["url"] = text(event.get("url"), 500)
+        case "unsubscribed" | "resubscribed":
+            found["group"] = text(event.get("asm_group_id"), 20)
+    return found

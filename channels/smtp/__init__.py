@@ -1,0 +1,5 @@
+"""Any SMTP server, over a few kept connections: each message has its own answer, and the doubt is one message wide."""
+
+from passaparola.channels.smtp.sender import Smtp
+
+__all__ = ["Smtp"]

@@ -1,0 +1,225 @@
+"""Any SMTP server, over a few kept connections: each message has its own answer, and the doubt is one message wide.
+
+What is refused before the body went out was certainly not accepted; what broke after it may have been (RFC 1047). Where the
+server allows it (RFC 2920), a message's three commands are one group, and go out behind the body of the message before.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+import aiosmtplib
+from pydantic import SecretStr
+
+from passaparola.channel.message_ids import envelope_sender
+from passaparola.channel.mime import Letter
+from passaparola.channel.sender import Answer, Channel, Dispatch, Look, Outgoing
+from passaparola.channels.smtp.wire import Broken, Reply, Wire
+from passaparola.errors import Blocked, Misconfigured, Unavailable
+from passaparola.failpoints import failpoint
+from passaparola.settings import FromEnvironment, settings
+
+CONNECTIONS = 5
+
+
+class SmtpSettings(FromEnvironment):
+    smtp_url: SecretStr = SecretStr("")
+    bounce_address: str = ""  # bounces come back to bounce+<message>@…; a channel that hears mail reads them
+
+
+class Smtp(Channel):
+    name = "smtp"
+    medium = "email"
+    look = Look("Email")
+    batch = 200
+    timeout = 300.0  # for a whole batch; one command has a fifth of it
+
+    def __init__(self) -> None:
+        own = SmtpSettings()
+        url = urlsplit(own.smtp_url.get_secret_value())
+        if url.scheme not in ("smtp", "smtps") or not url.hostname:
+            raise Misconfigured("SMTP needs PASSAPAROLA_SMTP_URL such as smtp://user:password@host:587")
+        self.url, self.bounces = url, own.bounce_address
+        self.idle: list[Wire] = []
+
+    async def send(self, dispatch: Dispatch) -> Answer:
+        waiting = deque(dispatch.messages)
+        wires = await self._connected(min(CONNECTIONS, len(waiting)))
+        run = _Run(Letter(dispatch), self._envelope(dispatch), waiting)
+        await asyncio.gather(*(run.along(wire) for wire in wires))
+        if run.blocked and len(waiting) == len(dispatch.messages):
+            raise Blocked(run.blocked)
+        self.idle += [wire for wire in wires if not wire.broken]
+        for message in waiting:  # every wire broke before it came to these
+            run.deferred[message.id] = "the connection to the server broke"
+        failpoint("accepted")
+        return Answer(refused=run.refused, deferred=run.deferred, uncertain=run.uncertain)
+
+    def _envelope(self, dispatch: Dispatch) -> Callable[[Outgoing], str]:
+        """Who a bounce goes to: each message's own address, where bounces are heard."""
+        if not self.bounces:
+            return lambda message: dispatch.sender.email
+        return lambda message: envelope_sender(self.bounces, settings().secret, message.id)
+
+    async def _connected(self, count: int) -> list[Wire]:
+        """At least one open wire, or Unavailable; an idle one that the server has closed is not used."""
+        wires: list[Wire] = []
+        while self.idle and len(wires) < count:
+            if await _alive(wire := self.idle.pop()):
+                wires.append(wire)
+        made = await asyncio.gather(*(self._wire() for _ in range(count - len(wires))), return_exceptions=True)
+        wires += [wire for wire in made if isinstance(wire, Wire)]
+        for error in made:
+            if isinstance(error, aiosmtplib.SMTPAuthenticationError):
+                raise Blocked(f"the SMTP server refused the user and password: {error.message}") from None
+        if not wires:
+            raise Unavailable(f"the SMTP server cannot be reached: {made[0]}")
+        return wires
+
+    async def _wire(self) -> Wire:
+        client = aiosmtplib.SMTP(
+            hostname=self.url.hostname,
+            port=self.url.port or (465 if self.url.scheme == "smtps" else 587),
+            username=unquote(self.url.username) if self.url.username else None,
+            password=unquote(self.url.password) if self.url.password else None,
+            use_tls=self.url.scheme == "smtps",
+            timeout=self.timeout / 5,
+        )
+        await client.connect()
+        if client.is_ehlo_or_helo_needed:
+            await client.ehlo()
+        return Wire.over(client, self.timeout / 5)
+
+    async def close(self) -> None:
+        for wire in self.idle:
+            try:
+                await wire.write(b"QUIT\r\n")
+                await wire.reply()
+            except Broken:
+                pass
+            wire.close()
+
+
+async def _alive(wire: Wire) -> bool:
+    try:
+        await wire.write(b"NOOP\r\n")
+        if (await wire.reply()).code == 250 and not wire.replies:
+            return True
+    except Broken:
+        pass
+    wire.close()
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A message as the wire takes it."""
+
+    message: Outgoing
+    envelope: tuple[bytes, bytes, bytes]
+    body: bytes
+
+
+class _Run:
+    """One dispatch along several wires, each taking the next message until none is left."""
+
+    def __init__(self, letter: Letter, envelope: Callable[[Outgoing], str], waiting: deque[Outgoing]) -> None:
+        self.letter, self.envelope, self.waiting = letter, envelope, waiting
+        self.blocked = ""
+        self.refused: dict[str, str] = {}
+        self.deferred: dict[str, str] = {}
+        self.uncertain: dict[str, str] = {}
+
+    async def along(self, wire: Wire) -> None:
+        """Until nothing waits any more, or the wire breaks: then the message whose envelope it was goes to another one."""
+        current, said = self._next(), False
+        while current:
+            following: _Ready | None = None
+            began = False
+            try:
+                if not await self._may_follow(wire, current, said):
+                    if self.blocked:
+                        wire.close()
+                        return
+                    current, said = None, False  # it has its answer, whatever happens now
+                    await _cleared(wire)
+                    current = self._next()
+                    continue
+                following = self._next()
+                failpoint("half_written")
+                began = True
+                ahead = following.envelope if following and wire.pipelining else ()
+                await wire.write(current.body, *ahead)
+                self._answered(current.message, await wire.reply())
+                current, said = following, bool(ahead)
+            except Broken as error:
+                # What was not begun goes to another wire; what was, may have arrived.
+                if began and current:
+                    self.uncertain[current.message.id] = f"the connection broke: {error}"[:300]
+                unbegun = following if began else current
+                if unbegun:
+                    self.waiting.append(unbegun.message)
+                return
+
+    def _next(self) -> _Ready | None:
+        """The next one that can be said at all."""
+        while self.waiting and not self.blocked:
+            message = self.waiting.popleft()
+            try:
+                envelope = (_command("MAIL FROM", self.envelope(message)), _command("RCPT TO", message.to), b"DATA\r\n")
+                return _Ready(message, envelope, self.letter.build(message) + b".\r\n")
+            except ValueError as error:
+                self.refused[message.id] = str(error)
+        return None
+
+    async def _may_follow(self, wire: Wire, ready: _Ready, said: bool) -> bool:
+        """Whether the server waits for the body. `said`: the envelope is on its way already."""
+        replies = await self._replies(wire, ready, said)
+        wrong = next((reply for reply in replies if reply.code >= 400), None)
+        if wrong is None:
+            if replies[-1].code != 354:
+                raise Broken(f"it answers {replies[-1]} to DATA")
+            return True
+        if replies[-1].code == 354:  # RFC 2920, 3.1: it waits for a body although nobody is to get it
+            await wire.write(b".\r\n")
+            await wire.reply()
+        if wrong is replies[0] and wrong.code >= 500:
+            sender = self.envelope(ready.message)
+            self.blocked = f"the SMTP server does not take mail from {sender}: {wrong}"[:300]
+            self.waiting.append(ready.message)
+        else:
+            (self.refused if wrong.code >= 500 else self.deferred)[ready.message.id] = str(wrong)
+        return False
+
+    async def _replies(self, wire: Wire, ready: _Ready, said: bool) -> list[Reply]:
+        """To the envelope: all three at once, or one by one up to the first no."""
+        if wire.pipelining:
+            if not said:
+                await wire.write(*ready.envelope)
+            return [await wire.reply() for _ in ready.envelope]
+        replies: list[Reply] = []
+        for command in ready.envelope:
+            await wire.write(command)
+            replies.append(await wire.reply())
+            if replies[-1].code >= 400:
+                break
+        return replies
+
+    def _answered(self, message: Outgoing, reply: Reply) -> None:
+        if reply.code >= 400:
+            (self.refused if reply.code >= 500 else self.deferred)[message.id] = str(reply)
+
+
+async def _cleared(wire: Wire) -> None:
+    """A no may have left half an envelope behind."""
+    await wire.write(b"RSET\r\n")
+    await wire.reply()
+
+
+def _command(verb: str, address: str) -> bytes:
+    """Raises ValueError: an address that would be read as something else."""
+    if not address.isprintable() or any(sign in address for sign in " <>"):
+        raise ValueError("an address holds a space, a bracket or a control character")
+    return f"{verb}:<{address}>\r\n".encode("ascii")

@@ -1,0 +1,127 @@
+"""A Telegram channel and its bot: posts to the channel, answers to those who write to the bot.
+
+Telegram has no idempotency key, and a bot cannot read a channel back: what was lost stays unknown until someone looks.
+Limits: https://core.telegram.org/bots/api and https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this
+"""
+
+from typing import Any
+
+import orjson
+from pydantic import SecretStr
+
+from passaparola.channel import posts
+from passaparola.channel.http import KeyRefused, Network, Reply, resume
+from passaparola.channel.sender import Answer, Channel, Dispatch, Look, Skeleton
+from passaparola.errors import Blocked, ChannelError, Misconfigured, Refused, Slower
+from passaparola.failpoints import failpoint
+from passaparola.settings import FromEnvironment
+
+LIMITS = posts.Limits(4_096, 10, 10 * 1024 * 1024)
+CAPTION = 1_024
+
+
+class TelegramSettings(FromEnvironment):
+    telegram_bot_token: SecretStr = SecretStr("")
+    telegram_channel: str = ""  # @name of a channel in which the bot is an administrator
+    telegram_api_url: str = "https://api.telegram.org"
+
+
+class Telegram(Channel):
+    name = "telegram"
+    medium = "telegram"
+    public = True
+    timeout = 30.0
+    look = Look("Telegram", "#229ed9", bubble=True, share="https://t.me/share/url?url={url}&text={text}")
+
+    def __init__(self) -> None:
+        self.api = bot(self.timeout / 2)
+        self.channel = TelegramSettings().telegram_channel
+        if not self.channel:
+            raise Misconfigured("Telegram needs PASSAPAROLA_TELEGRAM_CHANNEL, such as @bottega")
+
+    @classmethod
+    def problems(cls, skeleton: Skeleton) -> list[str]:
+        found = posts.problems(skeleton, "Telegram", LIMITS)
+        length = len(posts.text_of(skeleton))
+        if skeleton.media and CAPTION < length <= LIMITS.text:
+            found.append(f"{length} characters beside a picture; Telegram takes {CAPTION} there")
+        return found
+
+    @classmethod
+    def note(cls, skeleton: Skeleton) -> str:
+        return f"{len(posts.text_of(skeleton))} of {CAPTION if skeleton.media else LIMITS.text}"
+
+    async def send(self, dispatch: Dispatch) -> Answer:
+        from aiohttp import FormData
+
+        message, text = dispatch.messages[0], posts.said(dispatch)
+        answered = message.headers.get("In-Reply-To", "")
+        chat, _, replied = answered.removeprefix("direct:").partition("/")
+        pictures = () if answered else dispatch.skeleton.media
+        form = FormData({"chat_id": chat or self.channel})
+        if replied:
+            form.add_field("reply_parameters", orjson.dumps({"message_id": int(replied)}).decode())
+        if not pictures:
+            form.add_field("text", text)
+            method = "sendMessage"
+        elif len(pictures) == 1:
+            name, body, kind = posts.picture(pictures[0])
+            form.add_field("caption", text)
+            form.add_field("photo", body, filename=name, content_type=kind)
+            method = "sendPhoto"
+        else:
+            album = []
+            for n, media in enumerate(pictures):
+                name, body, kind = posts.picture(media)
+                form.add_field(f"p{n}", body, filename=name, content_type=kind)
+                album.append({"type": "photo", "media": f"attach://p{n}", **({"caption": text} if n == 0 else {})})
+            form.add_field("media", orjson.dumps(album).decode())
+            method = "sendMediaGroup"
+        failpoint("half_written")
+        made = await self.api.call("POST", f"/{method}", personal=bool(answered), data=form)
+        failpoint("accepted")
+        receipt = _receipt(made.body.get("result"))
+        return Answer(receipt=receipt, receipts={message.id: receipt})
+
+    @classmethod
+    def post_url(cls, receipt: str) -> str:
+        name, _, number = receipt.partition("/")
+        return f"https://t.me/{name}/{number}" if not name.lstrip("-").isdigit() else ""
+
+    async def close(self) -> None:
+        await self.api.close()
+
+
+def bot(timeout: float) -> "TelegramApi":
+    """Raises Misconfigured."""
+    own = TelegramSettings()
+    token = own.telegram_bot_token.get_secret_value()
+    if not token:
+        raise Misconfigured("Telegram needs PASSAPAROLA_TELEGRAM_BOT_TOKEN, which @BotFather gives")
+    return TelegramApi("telegram", "Telegram", f"{own.telegram_api_url.rstrip('/')}/bot{token}", timeout)
+
+
+class TelegramApi(Network):
+    def understood(self, reply: Reply, lost: type[ChannelError]) -> ChannelError | None:
+        said = self.reason(reply)
+        after = (reply.body.get("parameters") or {}).get("retry_after")
+        if reply.status == 429 and isinstance(after, int):
+            return Slower("Telegram asks us to slow down", after=float(after))
+        if reply.status in (401, 404):
+            return KeyRefused(f"Telegram does not know this bot token; {resume('telegram')}")
+        if reply.status == 403:
+            return (
+                Refused(f"Telegram: {said}") if "user" in said else Blocked(f"Telegram: {said}; {resume('telegram')}")
+            )
+        if "chat not found" in said or "not enough rights" in said:
+            return Blocked(f"Telegram: {said}: make the bot an administrator of the channel, {resume('telegram')}")
+        return None
+
+    def reason(self, reply: Reply) -> str:
+        return str(reply.body.get("description") or f"it answered {reply.status}")[:300]
+
+
+def _receipt(result: Any) -> str:
+    first = result[0] if isinstance(result, list) and result else result
+    chat = first.get("chat") or {}
+    return f"{chat.get('username') or chat.get('id')}/{first.get('message_id')}"

@@ -1,0 +1,296 @@
+"""X, through tweepy: a post, a thread when the text is long, pictures with alt text.
+
+X has no idempotency key. What helps after a lost answer is our own timeline (an owned read, $0.001), and that X
+refuses the same text twice. Facts: https://docs.x.com/x-api/posts/creation-of-a-post, …/fundamentals/rate-limits
+"""
+
+import html
+import re
+import time
+from asyncio import to_thread
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from pydantic import SecretStr
+
+from passaparola.channel import posts
+from passaparola.channel.sender import Answer, Channel, Dispatch, Evidence, Look, Media, Skeleton
+from passaparola.channels.twitter.length import LIMIT, URL, thread, weighted
+from passaparola.errors import Blocked, Misconfigured, Refused, Slower, Unavailable, Uncertain
+from passaparola.failpoints import failpoint
+from passaparola.settings import FromEnvironment
+
+LONGEST_THREAD, PAGE = 10, 100
+LIMITS = posts.Limits(0, 4, 5 * 1024 * 1024, (".png", ".jpg", ".jpeg", ".webp", ".gif"), lambda text: 0)
+POST, POST_WITH_URL = Decimal("0.015"), Decimal("0.200")  # US dollars, pay per use since 2026-02-06
+
+
+class TwitterSettings(FromEnvironment):
+    twitter_consumer_key: SecretStr = SecretStr("")
+    twitter_consumer_secret: SecretStr = SecretStr("")
+    twitter_access_token: SecretStr = SecretStr("")
+    twitter_access_token_secret: SecretStr = SecretStr("")
+    twitter_api_url: str = "https://api.x.com"
+
+
+class Twitter(Channel):
+    name = "twitter"
+    medium = "twitter"
+    look = Look("X", "#0f1419", share="https://x.com/intent/post?text={text}&url={url}")
+    public = True
+    batch = 1
+    timeout = 60.0
+
+    def __init__(self) -> None:
+        own = TwitterSettings()
+        self.keys = [
+            key.get_secret_value()
+            for key in (
+                own.twitter_consumer_key,
+                own.twitter_consumer_secret,
+                own.twitter_access_token,
+                own.twitter_access_token_secret,
+            )
+        ]
+        if not all(self.keys):
+            raise Misconfigured("X needs all four PASSAPAROLA_TWITTER_… keys; see docs/operations.md")
+        self.api_url = own.twitter_api_url.rstrip("/")
+
+    @classmethod
+    def problems(cls, skeleton: Skeleton) -> list[str]:
+        found = posts.problems(skeleton, "X", LIMITS)
+        if (parts := len(cls.as_posted(posts.text_of(skeleton)))) > LONGEST_THREAD:
+            found.append(f"{parts} posts of {LIMIT} are a long thread; {LONGEST_THREAD} are the most")
+        return found
+
+    @classmethod
+    def as_posted(cls, text: str) -> list[str]:
+        return thread(text)
+
+    @classmethod
+    def price(cls, skeleton: Skeleton) -> Decimal:
+        parts = thread(skeleton.parts["text"].fill(()))
+        return sum((POST_WITH_URL if URL.search(part) else POST for part in parts), Decimal(0))
+
+    @classmethod
+    def note(cls, skeleton: Skeleton) -> str:
+        parts = thread(skeleton.parts["text"].fill(()))
+        return " + ".join(f"{weighted(part)} of {LIMIT}" for part in parts)
+
+    async def send(self, dispatch: Dispatch) -> Answer:
+        return await to_thread(account(self).post, dispatch)
+
+    async def look_up(self, dispatch: Dispatch) -> Evidence:
+        return await to_thread(account(self).evidence, dispatch)
+
+    async def read_back(self, receipt: str) -> bool | None:
+        return await to_thread(account(self).there, receipt)
+
+    @classmethod
+    def post_url(cls, receipt: str) -> str:
+        return f"https://x.com/i/status/{receipt}"
+
+
+def account(own: Twitter) -> "_Account":
+    return _Account(own.keys, own.api_url, own.timeout)
+
+
+class _Account:
+    """One conversation with the API, on its own connection: tweepy's client is not for sharing between threads."""
+
+    def __init__(self, keys: list[str], api_url: str, timeout: float) -> None:
+        import tweepy
+
+        self.client = tweepy.Client(None, *keys, wait_on_rate_limit=False)
+        _redirected(self.client.session, api_url, timeout)
+        self.keys, self.api_url, self.timeout = keys, api_url, timeout
+
+    def me(self) -> str:
+        return str(self._answered(lambda: self.client.get_me(user_auth=True), began=False).data.id)
+
+    def there(self, id_: str) -> bool | None:
+        """An owned read; of a post that is not there X says so in a 200, so a refusal says nothing of it."""
+        try:
+            found = self._answered(lambda: self.client.get_tweet(id_, user_auth=True), began=False)
+        except Refused:
+            return None
+        return found.data is not None and str(found.data.id) == id_
+
+    def read(self, asked: Callable[[Any], Any]) -> dict[str, Any]:
+        """A page as X answers it. Raises Unavailable, Blocked, Refused."""
+        import requests
+
+        self.client.return_type = requests.Response
+        page: dict[str, Any] = self._answered(lambda: asked(self.client), began=False).json()
+        return page
+
+    def post(self, dispatch: Dispatch) -> Answer:
+        message = dispatch.messages[0]
+        answered = message.headers.get("In-Reply-To", "")
+        if answered.startswith("direct:"):
+            return self._direct(message.id, answered.removeprefix("direct:"), dispatch)
+        began = time.monotonic()
+        parts = thread(dispatch.skeleton.parts["text"].fill(message.values))
+        media = [self._answered(partial(self._upload, one), began=False) for one in dispatch.skeleton.media]
+        posted: list[str] = []
+        for part in parts:
+            failpoint("half_written")
+            if time.monotonic() - began > self.timeout / 2:  # whoever waits for us may give up before X answers
+                if posted:
+                    raise Uncertain(f"{len(posted)} of {len(parts)} posts of the thread are out, then X became slow")
+                raise Unavailable("X is slow today")
+            try:
+                after = posted[-1] if posted else answered or None
+                posted.append(self._create(part, media if not posted else [], after))
+            except _Duplicate:
+                return self._already_there(dispatch, posted)
+            except (Refused, Unavailable, Blocked) as error:
+                if posted:
+                    raise Uncertain(f"{len(posted)} of {len(parts)} posts of the thread are out: {error}") from error
+                raise
+        failpoint("accepted")
+        return Answer(receipt=posted[0], receipts={message.id: posted[0]})
+
+    def _direct(self, id_: str, conversation: str, dispatch: Dispatch) -> Answer:
+        text = dispatch.skeleton.parts["text"].fill(dispatch.messages[0].values)
+        made = self._answered(
+            lambda: self.client.create_direct_message(dm_conversation_id=conversation, text=text, user_auth=True)
+        )
+        failpoint("accepted")
+        receipt = str(made.data["dm_event_id"])
+        return Answer(receipt=receipt, receipts={id_: receipt})
+
+    def _create(self, text: str, media: list[str], after: str | None) -> str:
+        made = self._answered(
+            lambda: self.client.create_tweet(
+                text=text, media_ids=media or None, in_reply_to_tweet_id=after, user_auth=True
+            )
+        )
+        return str(made.data["id"])
+
+    def _already_there(self, dispatch: Dispatch, posted: list[str]) -> Answer:
+        """X has this very text. Ours from this launch: then it is out. Older: then X will not take it again."""
+        message = dispatch.messages[0]
+        if not posted and (receipt := self.evidence(dispatch).accepted.get(message.id)):
+            return Answer(receipt=receipt, receipts={message.id: receipt})
+        if posted:
+            raise Uncertain("a later post of the thread is a duplicate of an older one")
+        raise Refused("X already holds a post with this very text; change the wording")
+
+    def evidence(self, dispatch: Dispatch) -> Evidence:
+        """Our own timeline since the launch: all parts there, or none; a part of a thread proves neither."""
+        me = self.me()
+        fields = ["created_at", "entities"]
+        read = self._answered(
+            lambda: self.client.get_users_tweets(me, max_results=PAGE, tweet_fields=fields, user_auth=True), began=False
+        )
+        mine = {
+            _as_written(t): str(t.id) for t in read.data or [] if t.created_at >= dispatch.since - timedelta(minutes=1)
+        }
+        accepted, absent = {}, set()
+        for message in dispatch.messages:
+            wanted = [part.strip() for part in thread(dispatch.skeleton.parts["text"].fill(message.values))]
+            there = [mine[part] for part in wanted if part in mine]
+            if len(there) == len(wanted):
+                accepted[message.id] = there[0]
+            elif not there and len(mine) < PAGE:  # a page full of what is newer may go on where we do not look
+                absent.add(message.id)
+        return Evidence(accepted, frozenset(absent))
+
+    def _upload(self, media: Media) -> str:
+        """Version 2 of the upload, which tweepy does not have: initialize, append, finalize, alt text."""
+        name, body, kind = posts.picture(media)
+        begun = self._raw(
+            "initialize", json={"media_type": kind, "total_bytes": len(body), "media_category": "tweet_image"}
+        )
+        id_ = str(begun["data"]["id"])
+        self._raw(f"{id_}/append", data={"segment_index": "0"}, files={"media": (name, body)})
+        self._raw(f"{id_}/finalize")
+        self._raw("", route="/2/media/metadata", json={"id": id_, "metadata": {"alt_text": {"text": media.alt[:1000]}}})
+        return id_
+
+    def _raw(self, step: str, route: str = "/2/media/upload/", **body: Any) -> Any:
+        import requests
+        import tweepy
+        from requests_oauthlib import OAuth1
+
+        answer: requests.Response = self.client.session.post(
+            f"{self.api_url}{route}{step}", auth=OAuth1(*self.keys), **body
+        )
+        for status, error in ((401, tweepy.Unauthorized), (403, tweepy.Forbidden), (429, tweepy.TooManyRequests)):
+            if answer.status_code == status:
+                raise error(answer)
+        if answer.status_code >= 500:
+            raise tweepy.TwitterServerError(answer)
+        if answer.status_code >= 400:
+            raise tweepy.BadRequest(answer)
+        return answer.json() if answer.content else {}
+
+    def _answered(self, call: Callable[[], Any], began: bool = True) -> Any:
+        """X's answers in our words. `began`: whether a lost answer may hide a post; reading and uploading hide none."""
+        import requests
+        import tweepy
+
+        lost: type[Unavailable] | type[Uncertain] = Uncertain if began else Unavailable
+        try:
+            return call()
+        except tweepy.TooManyRequests as error:
+            reset = float(error.response.headers.get("x-rate-limit-reset", time.time() + 60))
+            raise Slower("X asks us to slow down", after=max(reset - time.time(), 1.0)) from None
+        except tweepy.Unauthorized:
+            raise Blocked("X refused the keys; renew them, then: passaparola channel resume twitter") from None
+        except tweepy.Forbidden as error:
+            said = " ".join(error.api_messages) or str(error.response.text)[:200]
+            if "duplicate content" in said.lower():
+                raise _Duplicate from None
+            raise Refused(f"X: {said}") from None
+        except (tweepy.BadRequest, tweepy.NotFound) as error:
+            raise Refused(f"X: {' '.join(error.api_messages) or error}") from None
+        except requests.exceptions.ConnectTimeout:
+            raise Unavailable("X cannot be reached") from None
+        except requests.exceptions.ConnectionError as error:
+            if "NewConnectionError" in repr(error):
+                raise Unavailable("X cannot be reached") from None
+            raise lost("the connection to X broke before it answered") from None
+        except requests.exceptions.RequestException as error:
+            raise lost(f"X did not answer: {type(error).__name__}") from None
+        except tweepy.HTTPException as error:
+            if error.response.status_code == 402:
+                raise Blocked(
+                    "the X account has no credits left; top it up, then: passaparola channel resume twitter"
+                ) from None
+            raise lost(f"X answered {error.response.status_code}") from None
+
+
+class _Duplicate(Exception):
+    pass
+
+
+def _redirected(session: Any, api_url: str, timeout: float) -> None:
+    """tweepy's client has its host written in and no time-out; an adapter gives it both."""
+    from requests.adapters import HTTPAdapter
+
+    class Adapter(HTTPAdapter):
+        def send(self, request: Any, *given: Any, **how: Any) -> Any:
+            request.url = request.url.replace("https://api.twitter.com", api_url, 1)
+            how["timeout"] = timeout / 4
+            return super().send(request, *given, **how)
+
+    session.mount("https://api.twitter.com", Adapter())
+    session.mount(api_url, Adapter())
+
+
+def _as_written(tweet: Any) -> str:
+    """A post's text with its shortened links as we wrote them, and without the link to its own picture."""
+    text = html.unescape(tweet.text)
+    for url in (tweet.entities or {}).get("urls", []):
+        ours = (
+            ""
+            if "media_key" in url or "/photo/" in url.get("expanded_url", "")
+            else url.get("expanded_url", url["url"])
+        )
+        text = text.replace(url["url"], ours)
+    return re.sub(r"\s*https://t\.co/\w+$", "", text).strip()

@@ -1,1 +1,0 @@
-"""What people say to us: understood, put in a thread, given a response clock, and answered before anything is sold."""

@@ -1,0 +1,15 @@
+"""The drop-downs of the forms: what lies in the content folders when the deployments are made."""
+
+from enum import StrEnum
+
+from passaparola.contacts import audience
+from passaparola.journeys import campaign
+from passaparola.settings import settings
+
+
+def _choices(name: str, values: list[str]) -> type[StrEnum]:
+    return StrEnum(name, {value: value for value in values or ["none_yet"]})  # type: ignore[return-value]
+
+
+CampaignName = _choices("CampaignName", campaign.names(settings().home))
+AudienceName = _choices("AudienceName", audience.names(settings().home))

@@ -1,0 +1,43 @@
+"""Button: see how many people an audience holds."""
+
+from prefect import flow, get_run_logger
+from prefect.artifacts import acreate_markdown_artifact
+from pydantic import BaseModel, Field
+
+from passaparola.contacts import audience
+from passaparola.contacts.audience import Question
+from passaparola.flows._choices import AudienceName
+from passaparola.flows._run import house_now, opened
+
+
+class Audience(BaseModel):
+    """An audience by name, or a question that you are still thinking about."""
+
+    name: AudienceName = Field(title="Audience", description="One of the files in audiences/.")  # type: ignore[valid-type]
+    question: str = Field(
+        "", title="Or ask anything", description='Such as: country = "IT" and ordered within 90 days.', max_length=4000
+    )
+
+
+@flow(name="audience-preview")
+async def audience_preview(who: Audience) -> None:
+    """Count how many people an audience holds right now.
+
+    Args:
+        who: A named audience, or a question of your own, which then counts instead.
+    """
+    own, store = opened()
+    asked = who.question.strip() or who.name.value  # type: ignore[attr-defined]
+    with store.read() as session:
+        question = Question.of(asked, audience.catalogue(session, own))
+        count = audience.count(session, question, house_now(own))
+        parts = [
+            (part.text, audience.count(session, Question("", part, question.catalogue), house_now(own)))
+            for part in question.node.parts
+            if part.text
+        ]
+    rows = "\n".join(f"| `{text}` | {number:,} |" for text, number in [(question.node.text, count), *parts])
+    await acreate_markdown_artifact(
+        f"## {count:,} people\n\n| question | people |\n|---|---:|\n{rows}\n", key="audience-preview"
+    )
+    get_run_logger().info("%s people", count)

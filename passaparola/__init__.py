@@ -1,0 +1,1 @@
+"""Passaparola: multichannel campaigns that talk and listen."""

@@ -1,0 +1,156 @@
+"""A network's HTTP API, one call at a time, and what its refusals mean in our words.
+
+For networks that need a handful of calls and have no library that is kept. A call that changes something and whose answer
+is lost is Uncertain; one that only reads is Unavailable. What a network counts in its headers is believed before it refuses.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from passaparola.errors import Blocked, ChannelError, Refused, Slower, Unavailable, Uncertain
+
+if TYPE_CHECKING:
+    import aiohttp
+
+LARGEST_ANSWER = 4 * 1024 * 1024
+PATIENCE = 60.0  # seconds, for a network that says "slow down" and not for how long
+
+
+@dataclass(frozen=True)
+class Reply:
+    """`body` is what the JSON says; an empty object where there is none."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: dict[str, Any] = field(default_factory=dict)
+
+
+def resume(channel: str) -> str:
+    """The end of every sentence about a key."""
+    return f"mend it, then: passaparola channel resume {channel}"
+
+
+class KeyRefused(Blocked):
+    """It is the key itself; whatever else is not allowed may be about one person."""
+
+
+class Missing(Refused):
+    """What was asked for is not there."""
+
+
+class Network:
+    """One network, over one session. A channel that knows more about a refusal overrides `understood`."""
+
+    def __init__(
+        self, channel: str, title: str, url: str, timeout: float, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self.channel, self.title, self.url, self.timeout = channel, title, url.rstrip("/"), timeout
+        self.headers = dict(headers or {})
+        self.http: aiohttp.ClientSession | None = None
+        self.free_at = 0.0
+
+    async def read(self, path: str, **given: Any) -> dict[str, Any]:
+        """Raises Unavailable, Blocked, Refused."""
+        return (await self.call("GET", path, changes=False, **given)).body
+
+    async def call(
+        self, method: str, path: str, *, changes: bool = True, personal: bool = False, **given: Any
+    ) -> Reply:
+        """`changes`: a lost answer may hide something that happened. `personal`: it is about one person, whose no is theirs alone.
+
+        A path goes out as it is written, so what must be encoded in it is. Raises Unavailable, Blocked, Refused, Uncertain.
+        """
+        import aiohttp  # half a second, which only those pay who send
+        from yarl import URL
+
+        if (wait := self.free_at - time.time()) > 0:
+            raise Slower(f"{self.title} has no calls left for us until then", after=wait)
+        lost: type[ChannelError] = Uncertain if changes else Unavailable
+        try:
+            where = path if path.startswith("http") else self.url + path
+            url = URL(where, encoded=True)
+            async with self._session().request(method, url, allow_redirects=False, **given) as answer:
+                raw = await _whole(answer)
+                reply = Reply(answer.status, answer.headers, _json(raw) or {})
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise Unavailable(f"{self.title} cannot be reached: {type(error).__name__}") from None
+        except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
+            raise lost(f"{self.title}'s answer was lost: {type(error).__name__}") from None
+        if "0" in (reply.headers.get("x-ratelimit-remaining"), reply.headers.get("ratelimit-remaining")):
+            self.free_at = time.time() + slower(reply.headers)
+        if reply.status < 300:
+            if raw.strip() and _json(raw) is None:
+                raise lost(f"{self.title} answered {reply.status} with something that is not JSON")
+            return reply
+        refusal = self.understood(reply, lost) or self._usual(reply, lost)
+        if personal and isinstance(refusal, Blocked) and not isinstance(refusal, KeyRefused):
+            refusal = Refused(str(refusal).partition("; mend it")[0])
+        raise refusal
+
+    def understood(self, reply: Reply, lost: type[ChannelError]) -> ChannelError | None:
+        """What this network means by it, where it is not what everybody means. `lost`: what to raise in doubt."""
+        return None
+
+    def reason(self, reply: Reply) -> str:
+        """The network's own words."""
+        said = reply.body.get("message") or reply.body.get("error") or reply.body.get("detail") or ""
+        return str(said)[:300] or f"it answered {reply.status}"
+
+    def _usual(self, reply: Reply, lost: type[ChannelError]) -> ChannelError:
+        if reply.status == 429:
+            return Slower(f"{self.title} asks us to slow down", after=slower(reply.headers))
+        if reply.status in (401, 403):
+            what = "refused the key" if reply.status == 401 else f"does not let us do this ({self.reason(reply)})"
+            kind = KeyRefused if reply.status == 401 else Blocked
+            return kind(f"{self.title} {what}; {resume(self.channel)}")
+        if reply.status == 404:
+            return Missing(f"{self.title}: {self.reason(reply)}")
+        if reply.status >= 500 or reply.status < 400:
+            return lost(f"{self.title} answered {reply.status}")
+        return Refused(f"{self.title}: {self.reason(reply)}")
+
+    def _session(self) -> "aiohttp.ClientSession":
+        import aiohttp
+
+        if self.http is None:
+            self.http = aiohttp.ClientSession(
+                headers=self.headers,
+                timeout=aiohttp.ClientTimeout(total=self.timeout, sock_connect=10),
+                trust_env=False,
+            )
+        return self.http
+
+    async def close(self) -> None:
+        if self.http:
+            await self.http.close()
+
+
+def slower(headers: Mapping[str, str]) -> float:
+    """For how many seconds: Retry-After (RFC 9110, 10.2.3), or a reset as seconds or as an instant."""
+    for name in ("retry-after", "x-ratelimit-reset", "ratelimit-reset"):
+        said = headers.get(name, "")
+        if said.replace(".", "", 1).isdigit():
+            number = float(said)
+            return max(number - time.time() if number > 1_000_000_000 else number, 1.0)
+    return PATIENCE
+
+
+async def _whole(answer: "aiohttp.ClientResponse") -> bytes:
+    """`read(n)` gives what has come so far; this waits for the rest."""
+    held = bytearray()
+    while len(held) < LARGEST_ANSWER and (piece := await answer.content.read(LARGEST_ANSWER - len(held))):
+        held += piece
+    return bytes(held)
+
+
+def _json(raw: bytes) -> dict[str, Any] | None:
+    """None: it is not."""
+    try:
+        found = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else {"list": found}

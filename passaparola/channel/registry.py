@@ -1,0 +1,153 @@
+"""Find the connectors: the folders are the registry, a file in one is a channel and nothing else is edited.
+
+The built-in ones lie in `passaparola/channels`, a project's own in its `channels/`.
+"""
+
+import sys
+from datetime import timedelta
+from functools import cache
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from passaparola.channel.receiver import Ear, Poll, Webhook
+from passaparola.channel.sender import Channel, Look
+from passaparola.errors import Misconfigured, Unknown, did_you_mean
+from passaparola.settings import Settings, find_home
+
+BUILT_IN = Path(__file__).parents[1] / "channels"
+
+
+@cache
+def _modules() -> dict[str, str | Path]:
+    """Map each channel's name to its module: built in, or the file of a project's own."""
+    found: dict[str, str | Path] = {name: f"passaparola.channels.{name}" for name in _names_in(BUILT_IN)}
+    try:
+        own = find_home() / "channels"
+    except Misconfigured:
+        return found
+    if own.is_dir() and not (own / "__init__.py").exists():  # with one it is the built-in folder itself, in a checkout
+        for name, path in _names_in(own).items():
+            if name in found:
+                raise Misconfigured(f"{path}: there is a built-in channel “{name}” already; give yours another name.")
+            found[name] = path
+    return found
+
+
+def _names_in(folder: Path) -> dict[str, Path]:
+    files = {path.stem: path for path in folder.glob("*.py")}
+    packages = {path.parent.name: path for path in folder.glob("*/__init__.py")}
+    return {name: path for name, path in sorted({**files, **packages}.items()) if not name.startswith("_")}
+
+
+@cache
+def _module(name: str) -> ModuleType:
+    """Import a channel's module; a project's own one under a name that nothing else has. Raises Misconfigured."""
+    place = _modules()[name]
+    if isinstance(place, str):
+        return import_module(place)
+    spec = spec_from_file_location(f"passaparola_project_channels.{name}", place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise Misconfigured(f"{place}: it can't be imported: {type(error).__name__}: {error}") from error
+    return module
+
+
+@cache
+def names() -> list[str]:
+    """The channels that speak."""
+    return [name for name in _modules() if _of(name, Channel)]
+
+
+@cache
+def ears() -> list[str]:
+    """The channels that listen."""
+    return [name for name in _modules() if _of(name, Ear)]
+
+
+@cache
+def get(name: str) -> type[Channel]:
+    """The channel class of a file. Raises Unknown."""
+    found: type[Channel] | None = _of(name, Channel) if name in _modules() else None
+    if found is None:
+        raise Unknown(f"There is no channel “{name}”{did_you_mean(name, names())}")
+    return found
+
+
+@cache
+def ear(name: str) -> type[Ear]:
+    """The ear of a file. Raises Unknown."""
+    found: type[Ear] = _listening(name, Ear)
+    return found
+
+
+@cache
+def webhook(name: str) -> type[Webhook]:
+    """The ear of a file that others speak into. Raises Unknown."""
+    found: type[Webhook] = _listening(name, Webhook)
+    return found
+
+
+@cache
+def polls() -> list[str]:
+    """The ears that go and look."""
+    return [name for name in _modules() if _of(name, Poll)]
+
+
+def _listening(name: str, kind: type) -> Any:
+    found = _of(name, kind) if name in _modules() else None
+    if found is None:
+        raise Unknown(f"Nothing here listens to “{name}”{did_you_mean(name, ears())}")
+    return found
+
+
+def _of(name: str, kind: type) -> Any:
+    module = _module(name)
+    found = (value for value in vars(module).values() if isinstance(value, type) and issubclass(value, kind))
+    return next((own for own in found if getattr(own, "name", None) == name), None)
+
+
+@cache
+def spoken() -> frozenset[str]:
+    """Every medium that a file here speaks."""
+    return frozenset(get(name).medium for name in names())
+
+
+@cache
+def media() -> frozenset[str]:
+    """Every medium that a file here speaks or hears people on."""
+    return spoken() | {medium for name in ears() for medium in ear(name).media}
+
+
+def look(medium: str) -> Look:
+    """How people know a medium, also one that nobody here speaks."""
+    return next((one.look for one in map(get, names()) if one.medium == medium), Look(medium.capitalize()))
+
+
+def address_of(medium: str) -> str:
+    """The kind of address that a medium's messages go to."""
+    return next((one.address for one in map(get, names()) if one.medium == medium and one.address), medium)
+
+
+def window_of(medium: str) -> timedelta | None:
+    """For how long after someone's word a medium may write freely; None: always."""
+    return next((one.window for one in map(get, names()) if one.medium == medium and one.window), None)
+
+
+def speaking(medium: str, settings: Settings) -> type[Channel]:
+    """The channel whose rules and prices hold for a medium, whoever carries it. Raises Unknown."""
+    return get(settings.email_channel if medium == "email" else medium)
+
+
+def carrying(medium: str, settings: Settings) -> type[Channel]:
+    """The channel that a medium's messages are handed to: the local mailbox until an operator says otherwise."""
+    if medium != "email" and settings.social_channel == "mailbox":
+        return get("mailbox")
+    return speaking(medium, settings)

@@ -1,0 +1,135 @@
+"""What webhooks have in common: HMACs over raw bytes compared in constant time, several secrets at once, money, times."""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any
+
+import orjson
+from babel.numbers import get_currency_precision, list_currencies
+
+from passaparola.errors import Forged, Misconfigured
+
+LARGEST = 2**62
+
+
+def secrets_of(setting: str, name: str) -> list[str]:
+    """While a secret is changed both hold: `new, old`. Raises Misconfigured."""
+    secrets = [secret.strip() for secret in setting.split(",") if secret.strip()]
+    if not secrets:
+        raise Misconfigured(f"Set PASSAPAROLA_{name} to the secret that the sender signs with.")
+    return secrets
+
+
+def believe(body: bytes, given: Iterable[bytes], secrets: Iterable[str]) -> None:
+    """Raises Forged: none of the signatures is HMAC-SHA256 of the body under any of the secrets."""
+    wanted = [hmac.digest(secret.encode(), body, "sha256") for secret in secrets]
+    held = [hmac.compare_digest(signature, own) for signature in given for own in wanted]  # all of them, always
+    if not any(held):
+        raise Forged("The signature does not hold.")
+
+
+def from_base64(signature: str) -> bytes:
+    """Raises Forged."""
+    try:
+        return base64.b64decode(signature, validate=True)
+    except (binascii.Error, ValueError):
+        raise Forged("The signature is not base64.") from None
+
+
+def from_hex(signature: str) -> bytes:
+    """Raises Forged."""
+    try:
+        return bytes.fromhex(signature)
+    except ValueError:
+        raise Forged("The signature is not hexadecimal.") from None
+
+
+def print_of(body: bytes) -> str:
+    return sha256(body).hexdigest()
+
+
+def json_of(body: bytes) -> dict[str, Any]:
+    """Raises ValueError, in words."""
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise ValueError("this is not JSON") from None
+    if not isinstance(found, dict):
+        raise ValueError("this is not a JSON object")
+    return found
+
+
+def at(value: Any) -> datetime:
+    """An instant; one without a zone is in UTC. Raises ValueError."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if not 0 < value < 4_102_444_800:
+            raise ValueError(f"{value} is not a time")
+        return datetime.fromtimestamp(value, tz=UTC)
+    if not isinstance(value, str):
+        raise ValueError("there is no time in it")
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"“{value[:40]}” is not a time") from None
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    if not 1990 < found.year < 2200:
+        raise ValueError(f"“{value[:40]}” is not a time of ours")
+    return found.astimezone(UTC)
+
+
+def currency_of(value: Any) -> str:
+    """Raises ValueError."""
+    code = value.upper() if isinstance(value, str) else ""
+    if code not in list_currencies():
+        raise ValueError(f"“{str(value)[:10]}” is not a currency")
+    return code
+
+
+def minor(value: Any, currency: str) -> int:
+    """From major units, as text or number. Raises ValueError."""
+    try:
+        exact = Decimal(str(value)).scaleb(get_currency_precision(currency))
+        amount = int(exact.to_integral_value())
+    except (ArithmeticError, ValueError):
+        raise ValueError(f"“{str(value)[:20]}” is not an amount") from None
+    if abs(amount) >= LARGEST:
+        raise ValueError("this is more money than there is")
+    return amount
+
+
+def count(value: Any) -> int:
+    return value if isinstance(value, int) and 0 <= value < 1_000_000_000 else 1
+
+
+def text(value: Any, longest: int = 200) -> str:
+    """One line of it, without what no database keeps."""
+    if type(value) is str and value.isprintable() and "  " not in value and len(value) <= longest:
+        return value.strip()
+    return " ".join(str(value).replace("\x00", "").split())[:longest] if isinstance(value, str | int) else ""
+
+
+def filled(pairs: Mapping[str, Any]) -> dict[str, str]:
+    """Those that say something."""
+    return {name: said for name, value in pairs.items() if value is not None and (said := text(value))}
+
+
+def part(body: Mapping[str, Any], *path: str) -> Any:
+    found: Any = body
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
+
+
+def listed(value: Any) -> list[Any]:
+    """A list where one was expected, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """An object where one was expected, else an empty one."""
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,267 @@
+"""Campaigns on the command line: look, rehearse, send, stop, move."""
+
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from passaparola.cli.deliver import drained
+from passaparola.cli.output import AsJson, actor, at_home, err, group, house_now, now, opened, out, plain, say, table
+from passaparola.errors import NotAllowed, PassaparolaError, Unknown
+
+GOING = ("approved", "running", "paused")
+
+campaigns = group("Preview, rehearse, send and stop campaigns.")
+
+
+@campaigns.command("list")
+def campaign_list(as_json: AsJson = False) -> None:
+    """The files of campaigns/."""
+    from passaparola.journeys import campaign
+    from passaparola.settings import settings
+
+    rows = [
+        {"name": name, "title": campaign.read(settings().home, name).title} for name in campaign.names(settings().home)
+    ]
+    say(as_json, rows, lambda: table(rows))
+
+
+@campaigns.command("preview")
+def campaign_preview(name: str, as_json: AsJson = False) -> None:
+    """Who would get it, who would not and why, what it says, and what it costs. Sends and keeps nothing."""
+    from passaparola.journeys.freeze import content_now
+    from passaparola.outbox.preview import preview
+    from passaparola.outbox.render.frozen import freezer
+
+    own, store = opened()
+    seen = preview(store, own, content_now(store, own, name, freezer(own)), house_now(own))
+
+    def shown() -> None:
+        out.print(seen.as_text())
+
+    say(as_json, seen.as_json(), shown)
+
+
+@campaigns.command("send")
+def campaign_send(
+    name: str,
+    yes: Annotated[bool, typer.Option("--yes", help="Approve without being asked.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Freeze, approve and send a campaign now, without any Prefect server. Started again, it goes on where it stopped."""
+    from passaparola import engine
+    from passaparola.journeys import launch, status
+    from passaparola.journeys.freeze import content_now
+    from passaparola.outbox import ledger
+    from passaparola.outbox.preview import preview
+    from passaparola.outbox.render.frozen import freezer
+    from passaparola.store.models import wording_of
+
+    own, store = opened()
+    freeze = freezer(own)
+    wording = wording_of(content_now(store, own, name, freeze))  # read before anything else: a broken file is said
+    with store.read() as session:
+        going = launch.unfinished(session, name, wording)
+        before = [one for one in status.launches(session, name) if one.wording != wording and one.state in GOING]
+    for other in before if going is None else ():
+        err.print(
+            f"Launch {other.id}, with earlier words, is still under way; those inside finish it. This is a new one."
+        )
+    if going is None:
+        if not yes:
+            seen = preview(store, own, content_now(store, own, name, freeze), house_now(own))
+            err.print(seen.as_text())
+            asked = f"Send to {seen.sendable:,} people?" if seen.audience else f"Start “{seen.title}”?"
+            if not sys.stdin.isatty() or not typer.confirm(asked, err=True):
+                raise NotAllowed("Nothing was sent. --yes approves without being asked.")
+        made = launch.prepare(store, own, name, freeze, actor=actor(), now=house_now(own))
+        if not yes and made.wording != seen.wording:
+            launch.reject(store, made.id or 0, approver=actor(), now=now(), comment="changed while it was looked at")
+            raise NotAllowed("The files were changed while you looked at them. Nothing was sent; look again.")
+        going = made.id or 0
+        launch.approve(store, own, going, made.hash, freeze, approver=actor(), now=now())
+    engine.decide(store, own, now(), actor=actor(), only=going)
+    drained(own, store, going, quiet=as_json)
+    with store.read() as session:
+        found = ledger.tally(session, going)
+    say(as_json, found.as_json(), lambda: report_on(found))
+    if found.state == "paused":
+        raise PassaparolaError(f"Launch {going} is paused: {found.note}")
+
+
+@campaigns.command("rehearse")
+def campaign_rehearse(
+    name: str,
+    days: Annotated[int, typer.Option(min=1, max=1000, help="How far to look ahead.")] = 90,
+    contacts: Annotated[str, typer.Option(help="Only an audience, or a question; default: everyone.")] = "",
+    assume: Annotated[
+        list[str] | None, typer.Option(help="answers survey 9 · order_completed · order_refunded after 2 days")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What would happen: the real statements on a fake clock in a copy of the store. Sends and changes nothing."""
+    from passaparola.rehearsal import rehearse
+
+    own, store = opened()
+    seen = rehearse(store, own, name, days=days, now=house_now(own), contacts=contacts, assume=assume or ())
+    say(as_json, seen.as_json(), lambda: _rehearsed(seen, own.time_zone))
+
+
+def _rehearsed(seen: Any, zone: str) -> None:
+    from zoneinfo import ZoneInfo
+
+    out.print(f"[bold]{seen.campaign}[/bold], {seen.days} days from {seen.since:%Y-%m-%d %H:%M}: {seen.people:,} enter")
+    for assumed in seen.assumed:
+        out.print(f"  assuming that {plain(assumed)}")
+    rows: dict[tuple[str, str, str, str], int] = {}
+    for line in seen.lines:
+        day = line.at.astimezone(ZoneInfo(zone)).strftime("%a %d %b %Y")
+        what = f"{line.state}: {line.reason}" if line.reason else line.state
+        key = (day, line.message, line.medium, what)
+        rows[key] = rows.get(key, 0) + line.people
+    table(
+        [{"day": d, "message": m, "by": by, "people": f"{n:,}", "what": what} for (d, m, by, what), n in rows.items()]
+    )
+    for (at, medium), count in sorted(seen.per_hour().items(), key=lambda pair: -pair[1])[:3]:
+        out.print(f"  busiest: {at.astimezone(ZoneInfo(zone)):%a %d %b %H:00}, {count:,} by {medium}")
+    for reason, count in sorted(seen.held().items(), key=lambda pair: -pair[1]):
+        out.print(f"  {count:,} held: {plain(reason)}")
+    out.print("  " + ", ".join(f"{count:,} {outcome}" for outcome, count in seen.outcomes.items()))
+    out.print(f"  cost: {seen.costs}. Nothing was sent.")
+
+
+@campaigns.command("status")
+def campaign_status(name: str, as_json: AsJson = False) -> None:
+    """Who is where: under way at which step, ended how, held out; for every launch that is not over."""
+    from passaparola.journeys.status import launches, status
+
+    own, store = opened()
+    with store.read() as session:
+        found = [status(session, launch) for launch in launches(session, name)]
+    if not found:
+        raise Unknown(f"“{name}” has not been launched yet.")
+
+    def shown() -> None:
+        for one in found:
+            door = ", taking people in" if one.entering else ""
+            out.print(f"Launch {one.launch} of [bold]{one.campaign}[/bold]: {one.state}{door}. {plain(one.note)}")
+            ended = "".join(f", {count:,} {how}" for how, count in one.ended.items())
+            out.print(f"  {one.entered:,} entered: {one.under_way:,} under way{ended}; {one.held_out:,} held out")
+            out.print(f"  goal: {one.goal:,} of those written to, {one.goal_of_held_out:,} of those held out")
+            for step in one.steps:
+                due = at_home(own, step["earliest"]) if step["earliest"] else ""
+                out.print(f"  {step['people']:,} at step {step['step']}, {step['next']}; the next at {due}")
+
+    say(as_json, [vars(one) for one in found], shown)
+
+
+@campaigns.command("stop")
+def campaign_stop(name: str) -> None:
+    """Take nobody in any more; those who are in finish."""
+    from passaparola.journeys import launch
+
+    _, store = opened()
+    stopped = launch.stop(store, name, actor=actor(), now=now())
+    out.print(f"Launch {stopped} takes nobody in any more; those who are in finish. `recall` would end them, too.")
+
+
+@campaigns.command("move")
+def campaign_move(
+    name: str,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without being asked.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Move those inside older versions of a campaign to the one that stands; says first what that does."""
+    from passaparola.journeys import versions
+
+    _, store = opened()
+    with store.read() as session:
+        plan = versions.planned(session, name)
+
+    def shown() -> None:
+        for part in plan.parts:
+            where = (
+                f"step {part['to_step'] + 1} of launch {plan.to}, {part['then']}"
+                if part["to_step"] is not None
+                else part["then"]
+            )
+            out.print(f"  {part['people']:,} in launch {part['launch']} before “{part['now']}” → {where}")
+
+    if not yes:
+        shown()
+        if not sys.stdin.isatty() or not typer.confirm(f"Move {plan.people:,} people?", err=True):
+            raise NotAllowed("Nobody was moved. --yes moves without being asked.")
+    plan = versions.moved(store, name, actor=actor(), now=now())
+    say(as_json, vars(plan), lambda: out.print(f"{plan.people:,} people moved to launch {plan.to}."))
+
+
+def _control(verb: str) -> Callable[[str], None]:
+    def control(
+        name: Annotated[str, typer.Argument(help="A campaign (its newest launch) or a launch's number.")],
+    ) -> None:
+        from passaparola.outbox import ledger
+
+        _, store = opened()
+        with store.read() as session:
+            launch = int(name) if name.isdigit() else ledger.latest(session, name)
+        getattr(ledger, verb)(store, launch, actor=actor(), now=now())
+        out.print(f"Launch {launch}: {verb}d." if verb.endswith("e") else f"Launch {launch}: {verb}ed.")
+
+    return control
+
+
+campaigns.command("pause", help="Send nothing more of it for now; what is in the air lands.")(_control("pause"))
+campaigns.command("resume", help="Go on where it was paused.")(_control("resume"))
+campaigns.command("recall", help="Hold for good whatever has not left yet.")(_control("recall"))
+
+
+def report_on(found: Any) -> None:
+    out.print(f"Launch {found.launch} of [bold]{found.campaign}[/bold]: {found.state}. {plain(found.note)}")
+    out.print(f"  audience {found.audience:,}")
+    if found.begins:
+        from passaparola.clock import in_full
+        from passaparola.settings import settings
+
+        out.print(f"  nothing has gone out yet: it is due on {in_full(found.begins, settings().time_zone)}")
+    for medium, counts in found.media.items():
+        out.print(f"  {medium}: " + ", ".join(f"{counts[state]:,} {state}" for state in counts))
+    for post in found.posts:
+        out.print(f"  {post.medium} post: {plain(str(post))}")
+    for medium, why in found.paused.items():
+        out.print(f"  {medium} waits: {plain(why)}")
+    for reason, count in sorted(found.delayed.items(), key=lambda pair: -pair[1]):
+        out.print(f"    {count:,} delayed: {plain(reason)}")
+    for reason, count in sorted(found.reasons.items(), key=lambda pair: -pair[1]):
+        out.print(f"    {count:,} {plain(reason)}")
+
+
+def outcome_of(came: Any) -> None:
+    """The funnel of people, how sure it is, and what it was worth."""
+    for medium, counts in came.media.items():
+        rates = came.rates()[medium]
+        if counts.left:
+            shares = ", ".join(
+                f"{getattr(counts, name):,} {name} ({rate.value:.1%}, between {rate.low:.1%} and {rate.high:.1%})"
+                for name, rate in rates.items()
+                if getattr(counts, name)
+            )
+            arrived = (
+                f"{counts.delivered:,} delivered" if counts.delivery_is_told else "delivered: unknown, nobody tells"
+            )
+            out.print(f"  {medium}: {arrived}" + (f", {shares}" if shares else ""))
+            if counts.machine_opened or counts.machine_clicked:
+                out.print(
+                    f"    machines, not counted: {counts.machine_opened:,} opened, {counts.machine_clicked:,} clicked"
+                )
+    if came.lift:
+        sure = "" if came.lift.certain else ", which may be chance"
+        out.print(
+            f"  lift over those held out: {came.lift.value:+.1%} (between {came.lift.low:+.1%} and {came.lift.high:+.1%}{sure})"
+        )
+    if came.orders:
+        out.print(f"  orders after a click: {came.orders:,}, worth {came.last_touch / 100:,.2f} {came.currency}")
+    if came.cost:
+        out.print(
+            f"  cost: {came.cost:,.2f} {came.currency}" + (f", ROI {came.roi:+.0%}" if came.roi is not None else "")
+        )

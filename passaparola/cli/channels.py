@@ -1,0 +1,33 @@
+"""Channels on the command line: which speak and listen, what keeps one from it, and letting it go on."""
+
+from typing import Annotated
+
+import typer
+
+from passaparola.cli.output import AsJson, actor, group, now, opened, out, say, table
+
+channels = group("The ways to speak and to listen: how they are, and going on after a pause.")
+
+
+@channels.command("list")
+def channel_list(as_json: AsJson = False) -> None:
+    """Every channel: whether it has its settings, whether it is paused and why, when it last looked."""
+    from dataclasses import asdict
+
+    from passaparola.store import incidents
+
+    own, store = opened()
+    with store.read() as session:
+        rows = [asdict(one) for one in incidents.overview(session, own.time_zone)]
+    say(as_json, rows, lambda: table(rows))
+
+
+@channels.command("resume")
+def channel_resume(name: Annotated[str, typer.Argument(help="Such as twitter.")]) -> None:
+    """Let a paused channel speak again, after its key or account was mended. What waited goes out, each message guarded anew."""
+    from passaparola.store import incidents
+
+    _, store = opened()
+    with store.write() as session:
+        incidents.resume(session, name, actor=actor(), now=now())
+    out.print(f"{name} speaks again.")

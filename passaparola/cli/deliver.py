@@ -1,0 +1,99 @@
+"""passaparola deliver: a worker of its own, for a moment or for as long as nobody stops it."""
+
+import asyncio
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from passaparola.cli.output import AsJson, actor, err, now, opened, out, say
+
+AGAIN = 1.0  # seconds between two looks
+AWAY = 2.0  # seconds until a database that is away is asked again
+
+
+def deliver(
+    as_json: AsJson = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on until SIGTERM or Ctrl-C, also while the database is away.")
+    ] = False,
+) -> None:
+    """Apply what came in, move on who is due, send what is due, resolve what is unknown. Any number may run at once."""
+    own, store = opened()
+    with told_to_stop() as stopping:
+        total, found = _turn(own, store, stopping, as_json, watch)
+        while watch and not stopping.wait(AGAIN):
+            total += _turn(own, store, stopping, as_json, watch)[0]
+    data = {**total, "reconciled": vars(found) if found else {}}
+    say(as_json, data, lambda: out.print(", ".join(f"{n:,} {what}" for what, n in total.items()) or "Nothing was due."))
+
+
+def _turn(own: Any, store: Any, stopping: threading.Event, quiet: bool, watch: bool) -> tuple[Counter[str], Any]:
+    """One look at everything. For who watches, a database that is away is no reason to end."""
+    from passaparola import engine
+    from passaparola.outbox import reconcile
+    from passaparola.store.database import passes
+
+    try:
+        found = asyncio.run(reconcile.reconcile(store, now()))
+        engine.decide(store, own, now(), actor=actor())
+        return drained(own, store, None, quiet, 2.0 if watch else 300.0, stopping), found
+    except Exception as error:
+        if not watch or not passes(error):
+            raise
+        err.print(f"The database is busy or away ({type(error).__name__}); it is asked again.")
+        stopping.wait(AWAY)
+        return Counter(), None
+
+
+@contextmanager
+def told_to_stop() -> Iterator[threading.Event]:
+    """Set by SIGTERM or Ctrl-C, whenever that comes; whoever comes a second time ends the process at once."""
+    stopping = threading.Event()
+
+    def stop(number: int, frame: Any) -> None:
+        if stopping.is_set():
+            raise KeyboardInterrupt
+        stopping.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stopping
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def drained(
+    own: Any,
+    store: Any,
+    launch: int | None,
+    quiet: bool,
+    patience: float = 300.0,
+    stopping: threading.Event | None = None,
+) -> Counter[str]:
+    """SIGTERM and Ctrl-C let what is in hand land and take nothing new."""
+    from passaparola.outbox.deliver import Drain, swiftly
+
+    async def run(told: threading.Event) -> Counter[str]:
+        drain = Drain(store, own, launch, patience=patience)
+        watching = asyncio.create_task(_stop_when(told, drain))
+        try:
+            return await drain.run(lambda outcome, size: None if quiet else err.print(f"{size:,} {outcome}"))
+        finally:
+            watching.cancel()
+
+    if stopping is not None:
+        return swiftly(run(stopping))
+    with told_to_stop() as own_stopping:
+        return swiftly(run(own_stopping))
+
+
+async def _stop_when(told: threading.Event, drain: Any) -> None:
+    while not told.is_set():
+        await asyncio.sleep(0.1)
+    drain.stop()

@@ -1,0 +1,72 @@
+"""What came in, on the command line: counted, shown, played again."""
+
+import json
+import sys
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from passaparola.cli.output import AsJson, actor, at_home, group, now, opened, out, plain, say, table
+from passaparola.errors import Unknown
+
+intake = group("What came in from shops and apps: counted, shown, played again.")
+
+
+@intake.command("status")
+def intake_status(as_json: AsJson = False) -> None:
+    """What came in by which source, what became of it, and what was not understood."""
+    from passaparola.inbound import raw_bodies
+
+    own, store = opened()
+    with store.read() as session:
+        found = raw_bodies.standing(session)
+
+    def shown() -> None:
+        table([{"source": source, **states} for source, states in _square(found.sources).items()])
+        for odd in found.odd:
+            out.print(f"  {odd['id']}  {at_home(own, odd['received_at'])}  {odd['source']}: {plain(odd['problem'])}")
+
+    say(as_json, vars(found), shown)
+
+
+def _square(sources: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    states = ("new", "applied", "ignored", "waiting", "odd")
+    return {source: {state: counts.get(state, 0) for state in states} for source, counts in sorted(sources.items())}
+
+
+@intake.command("show")
+def intake_show(number: int) -> None:
+    """One body as it came."""
+    from passaparola.store.models import Intake
+
+    _, store = opened()
+    with store.read() as session:
+        row = session.get(Intake, number)
+        if row is None:
+            raise Unknown(f"There is no body {number}.")
+        out.print_json(json.dumps(row.model_dump(exclude={"body"}), default=str))
+        sys.stdout.write(bytes(row.body).decode("utf-8", "backslashreplace") + "\n")
+
+
+@intake.command("replay")
+def intake_replay(
+    since: Annotated[datetime, typer.Option("--from", help="2026-03-21 or 2026-03-21T10:00, on the house clock.")],
+    until: Annotated[datetime | None, typer.Option("--to", help="Default: now.")] = None,
+    source: Annotated[str, typer.Option(help="One source, such as shopify; default: all.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Apply the bodies of a span once more. What is known already stays as it is."""
+    from zoneinfo import ZoneInfo
+
+    from passaparola.inbound import apply, raw_bodies
+
+    own, store = opened()
+    zone = ZoneInfo(own.time_zone)
+    ends = until.replace(tzinfo=zone) if until else now()
+    bodies = raw_bodies.replay(
+        store, since=since.replace(tzinfo=zone), until=ends, source=source or None, actor=actor(), now=now()
+    )
+    told = apply.apply(store, own, now())
+    words = ", ".join(f"{count:,} {kind}" for kind, count in told.items()) or "nothing that was not known"
+    say(as_json, {"bodies": bodies, "new_events": dict(told)}, lambda: out.print(f"{bodies:,} bodies; {words}."))

@@ -1,0 +1,392 @@
+"""The engineer's door: `passaparola …`. Exit code 0: done; 1: it could not be done, and one sentence says why; 2: usage."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from passaparola.cli.campaigns import campaigns, outcome_of, report_on
+from passaparola.cli.channels import channels
+from passaparola.cli.contacts import contacts
+from passaparola.cli.db import database, doctor
+from passaparola.cli.deliver import deliver
+from passaparola.cli.inbound import intake
+from passaparola.cli.inbox import audits, inbox, staff
+from passaparola.cli.output import (
+    AsJson,
+    actor,
+    at_home,
+    contact_id,
+    err,
+    group,
+    house_now,
+    now,
+    opened,
+    out,
+    plain,
+    say,
+    table,
+)
+from passaparola.errors import NotAllowed, PassaparolaError
+
+app = group("Campaigns that talk and listen.", add_completion=False, pretty_exceptions_enable=False)
+audiences = group("Ask who is in an audience, and why.")
+for name, commands in (
+    ("audience", audiences),
+    ("campaign", campaigns),
+    ("contact", contacts),
+    ("intake", intake),
+    ("inbox", inbox),
+    ("staff", staff),
+    ("audit", audits),
+    ("channel", channels),
+    ("db", database),
+):
+    app.add_typer(commands, name=name)
+
+
+def main() -> None:
+    """Every error of ours is one sentence; whatever else goes wrong is named without a traceback."""
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    try:
+        app()
+    except PassaparolaError as error:
+        err.print(f"[red]✗[/red] {plain(str(error))}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get("PASSAPAROLA_DEBUG"):
+            raise
+        err.print(f"[red]✗[/red] {plain(_words_for(error))}")
+        sys.exit(1)
+
+
+def _words_for(error: Exception) -> str:
+    import errno
+
+    from pydantic import ValidationError
+    from sqlalchemy.exc import DBAPIError
+
+    if isinstance(error, ValidationError):
+        problem = error.errors()[0]
+        field = ".".join(str(part) for part in problem["loc"]).upper()
+        return f"The setting PASSAPAROLA_{field} is not valid: {problem['msg']}"
+    if isinstance(error, DBAPIError):
+        return f"The database refused: {str(error.orig).strip().splitlines()[0]}. Nothing was changed by this step."
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "The disk is full. Make room; then start the same command again, it goes on where it stopped."
+    return f"{type(error).__name__}: {error}. PASSAPAROLA_DEBUG=1 shows where."
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="CSV of any common encoding and delimiter, or XLSX.")],
+    mapping: Annotated[Path | None, typer.Option(help="YAML that says what each column is.")] = None,
+    show_mapping: Annotated[
+        bool, typer.Option("--show-mapping", help="Print the guessed mapping as YAML and stop.")
+    ] = False,
+    consent: Annotated[list[str] | None, typer.Option(help="A topic that everyone in the file said yes to.")] = None,
+    source: Annotated[str, typer.Option(help="Where and how they said it; needed with --consent.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Bring people, their consents and their purchases in. The same file again changes nothing."""
+    import yaml
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from passaparola.contacts.imports.columns import Mapping, guessed
+    from passaparola.contacts.imports.importing import Import
+    from passaparola.contacts.imports.tables import opened as read
+    from passaparola.content import from_yaml
+
+    if consent and not source:
+        raise NotAllowed("--consent needs --source TEXT: where and how these people said yes.")
+    with read(file) as rows:
+        header = rows.header
+    if show_mapping:
+        sys.stdout.write(yaml.safe_dump({"columns": guessed(header)}, sort_keys=False, allow_unicode=True))
+        return
+    plan = (
+        from_yaml(mapping.read_text(encoding="utf-8"), Mapping, str(mapping))
+        if mapping
+        else from_yaml(
+            yaml.safe_dump({"columns": guessed(header)}), Mapping, "the guessed mapping (see --show-mapping)"
+        )
+    )
+    own, store = opened()
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[rows]:,} rows"),
+        TimeRemainingColumn(),
+    ]
+    with Progress(*columns, console=err.console, disable=as_json or not err.is_terminal) as bar:
+        task = bar.add_task(file.name, total=file.stat().st_size or 1, rows=0)
+        tally = Import(store, own, file, plan, tuple(consent or ()), source).run(
+            now(), lambda rows, at: bar.update(task, completed=at, rows=rows)
+        )
+
+    def shown() -> None:
+        out.print(
+            f"{tally.rows:,} rows: {tally.new:,} new, {tally.changed:,} changed, {tally.unchanged:,} as they were, "
+            f"{tally.rejected:,} not taken; {tally.consents:,} consents, {tally.purchases:,} purchases."
+        )
+        if tally.refused:
+            out.print(
+                f"{tally.refused:,} rows say no to being written to: none of them is a yes, whatever --consent says."
+            )
+        if tally.shared:
+            out.print(f"{tally.shared:,} rows name a telephone or a handle that is somebody else's; it stays theirs.")
+        if tally.rejects:
+            out.print(f"What was not taken, and why: {tally.rejects}")
+        if not tally.consents and not tally.unchanged:
+            out.print("Nobody may be written to yet: the file has no consent column, and --consent was not given.")
+
+    say(as_json, vars(tally), shown)
+
+
+@audiences.command("count")
+def audience_count(
+    question: Annotated[str, typer.Argument(help="A name or a question.")], as_json: AsJson = False
+) -> None:
+    """How many contacts are in it now."""
+    from passaparola.contacts import audience
+
+    own, store = opened()
+    with store.read() as session:
+        asked = audience.Question.of(question, audience.catalogue(session, own))
+        found = audience.count(session, asked, house_now(own))
+    say(as_json, {"audience": question, "count": found}, lambda: out.print(f"{found:,}"))
+
+
+@audiences.command("sample")
+def audience_sample(
+    question: str, size: Annotated[int, typer.Option(min=1, max=1000)] = 10, as_json: AsJson = False
+) -> None:
+    """A few of them, the same ones each time."""
+    from passaparola.contacts import audience
+
+    own, store = opened()
+    with store.read() as session:
+        asked = audience.Question.of(question, audience.catalogue(session, own))
+        people = audience.sample(session, asked, house_now(own), size)
+        rows = [
+            {
+                "id": p.id,
+                "first_name": p.first_name,
+                "last_name": p.last_name,
+                "country": p.country,
+                "language": p.language,
+            }
+            for p in people
+        ]
+    say(as_json, {"audience": question, "contacts": rows}, lambda: table(rows))
+
+
+@audiences.command("explain")
+def audience_explain(
+    question: str,
+    contact: Annotated[str, typer.Option(help="An address or an id.")],
+    as_json: AsJson = False,
+) -> None:
+    """Which parts of the question hold for one contact, and which do not."""
+    from passaparola.contacts import audience
+
+    own, store = opened()
+    with store.read() as session:
+        asked = audience.Question.of(question, audience.catalogue(session, own))
+        verdicts = audience.explain(session, asked, contact_id(session, contact), house_now(own))
+
+    def shown() -> None:
+        for verdict in verdicts:
+            mark = "[green]✓[/green]" if verdict.holds else "[red]✗[/red]"
+            out.print(f"{'  ' * verdict.depth}{mark} {plain(verdict.text)}")
+
+    say(as_json, {"holds": verdicts[0].holds, "parts": [vars(verdict) for verdict in verdicts]}, shown)
+
+
+@audiences.command("list")
+def audience_list(as_json: AsJson = False) -> None:
+    """The files of audiences/."""
+    from passaparola.contacts import audience
+    from passaparola.settings import settings
+
+    rows = [
+        {"name": name, "title": audience.load(settings().home, name).title} for name in audience.names(settings().home)
+    ]
+    say(as_json, rows, lambda: table(rows))
+
+
+def _words_of_the_store() -> Any:
+    """What this house's contacts have and did, where there is a store yet; a check makes none."""
+    from passaparola.contacts import audience
+    from passaparola.settings import settings
+    from passaparola.store.database import Store
+
+    own = settings()
+    if not own.database_url and not (own.var / "passaparola.db").exists():
+        return audience.catalogue(None, own)
+    store = Store(own.database).open()
+    with store.read() as session:
+        return audience.catalogue(session, own)
+
+
+@app.command()
+def check(as_json: AsJson = False) -> None:
+    """Read all content, render it for the cast, and say file, line and remedy of whatever is wrong."""
+    from passaparola.operations import policies
+    from passaparola.operations.check_content import check_content, transactional
+    from passaparola.outbox.render.check import check_house, check_message, offers
+    from passaparola.settings import settings
+
+    words = _words_of_the_store()
+    problems = (
+        check_content(settings(), check_message, words) + check_house(settings()) + policies.check(settings().home)
+    )
+
+    warnings = [found for said in transactional(settings()) for found in offers(settings(), *said)]
+
+    def shown() -> None:
+        for problem in problems:
+            err.print(f"[red]✗[/red] {plain(problem)}")
+        for warning in warnings:
+            err.print(f"[yellow]![/yellow] {plain(warning)}")
+        if not problems:
+            out.print("[green]✓[/green] All audiences, campaigns, templates and policies are fine.")
+
+    say(as_json, {"problems": problems, "warnings": warnings}, shown)
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(name: str, as_json: AsJson = False) -> None:
+    """What became of a campaign's newest launch (or of a launch by number), and what came of it."""
+    from passaparola.outbox import ledger
+    from passaparola.reports import campaign
+
+    own, store = opened()
+    with store.read() as session:
+        found = ledger.tally(session, int(name) if name.isdigit() else ledger.latest(session, name))
+        came = campaign.report(session, own, found.campaign, found.launch)
+
+    def shown() -> None:
+        report_on(found)
+        outcome_of(came)
+
+    say(as_json, found.as_json() | {"outcome": came.as_json()}, shown)
+
+
+@app.command()
+def listen(as_json: AsJson = False) -> None:
+    """Go and look who wrote to us (mailbox, X), apply it, and see to response clocks, retention and the audit's chain."""
+    from passaparola import engine
+    from passaparola.operations import polling
+
+    own, store = opened()
+    import asyncio
+
+    looked = asyncio.run(polling.listen(store, own, now()))
+    engine.decide(store, own, now(), actor=actor())
+    looked.done = polling.tend(store, own, now())
+    say(
+        as_json,
+        {"found": looked.found, "problems": looked.problems, "done": looked.done},
+        lambda: out.print(plain(str(looked))),
+    )
+
+
+@app.command()
+def why(contact: str, campaign: str, as_json: AsJson = False) -> None:
+    """The whole story of one contact in one campaign: matched because, held because, sent when, in which attempt."""
+    from passaparola.contacts import audience
+    from passaparola.outbox import ledger
+    from passaparola.store.models import Launch
+
+    own, store = opened()
+    with store.read() as session:
+        person = contact_id(session, contact)
+        launch_id = int(campaign) if campaign.isdigit() else ledger.latest(session, campaign)
+        launch = session.get(Launch, launch_id)
+        assert launch is not None
+        words = audience.catalogue(session, own)
+        asked = launch.content["audience"]
+        verdicts = (
+            audience.explain(session, audience.Question.of(asked, words), person, launch.created_at) if asked else []
+        )
+        told = ledger.story(session, launch_id, person, own.time_zone)
+    data = {
+        "contact": person, "launch": launch_id,
+        "audience": [vars(verdict) for verdict in verdicts],
+        "story": [{"at": at.isoformat() if at else None, "what": what} for at, what in told.sentences],
+    }  # fmt: skip
+
+    def shown() -> None:
+        out.print(f"Launch {launch_id} of {campaign}, contact {person}")
+        for verdict in verdicts:
+            mark = "[green]✓[/green]" if verdict.holds else "[red]✗[/red]"
+            out.print(f"  {'  ' * verdict.depth}{mark} {plain(verdict.text)}")
+        for at, what in told.sentences:
+            out.print(f"  {at_home(own, at, seconds=True)}  {plain(what)}" if at else f"  {'':19}  {plain(what)}")
+
+    say(as_json, data, shown)
+
+
+app.command()(deliver)
+app.command()(doctor)
+
+
+@app.command()
+def schema() -> None:
+    """Write docs/campaign.schema.json, by which editors complete campaign files."""
+    from passaparola.journeys.campaign import json_schema
+    from passaparola.settings import settings
+
+    path = settings().home / "docs" / "campaign.schema.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json_schema(), encoding="utf-8")
+    out.print(f"Written: {path}")
+
+
+Port = Annotated[int, typer.Option(min=1, max=65535, help="The port of the web app: pages, webhooks, console.")]
+PrefectPort = Annotated[int, typer.Option(min=1, max=65535, help="The port of Prefect's pages and API.")]
+
+
+@app.command()
+def up(port: Port = 8000, prefect_port: PrefectPort = 4200) -> None:
+    """Start everything: Prefect server, runner, web app and deployments; Ctrl-C ends it all."""
+    _become("passaparola.operations.stack", ["--port", str(port), "--prefect-port", str(prefect_port)])
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Leave after the report.")] = False,
+    contacts: Annotated[int, typer.Option(min=100, max=200_000, help="How many people the shop knows.")] = 5_000,
+    port: Port = 8000,
+    prefect_port: PrefectPort = 4200,
+) -> None:
+    """A small shop with 5,000 contacts: everything starts, the spring campaign goes out, its customers come back."""
+    given = ["--port", str(port), "--prefect-port", str(prefect_port), "--contacts", str(contacts)]
+    _become("passaparola.demo.run", [*given, *(["--once"] if once else [])])
+
+
+@app.command()
+def web(
+    host: Annotated[str, typer.Option(help="0.0.0.0 answers everybody; behind a proxy leave it.")] = "127.0.0.1",
+    port: Port = 8000,
+) -> None:
+    """The public pages, webhooks and the local mailbox alone."""
+    opened()
+    _become("passaparola.web.server", ["--host", host, "--port", str(port)])
+
+
+def _become(module: str, arguments: list[str]) -> None:
+    """The doors do not import each other: this process becomes the other one."""
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""How every command speaks: one sentence for a mistake, a table or JSON for an answer, and what it opens."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from passaparola.errors import Unknown
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Voice:
+    """A console that is made when something is said: half of a short command's time would go to importing it."""
+
+    def __init__(self, *, aside: bool = False) -> None:
+        self.aside = aside
+
+    @cached_property
+    def console(self) -> "Console":
+        from rich.console import Console
+
+        return Console(stderr=self.aside, highlight=False, soft_wrap=True)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.console, name)
+
+
+out, err = Voice(), Voice(aside=True)
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, for programs.")]
+
+
+def plain(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def opened() -> tuple[Any, Any]:
+    from passaparola.settings import settings
+    from passaparola.store.database import Store
+
+    own = settings()
+    return own, Store(own.database).open()
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def actor() -> str:
+    return f"cli:{os.environ.get('USER') or 'operator'}"
+
+
+def say(as_json: bool, data: Any, shown: Callable[[], None]) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(data, ensure_ascii=False, default=str) + "\n")
+    else:
+        shown()
+
+
+def house_now(own: Any) -> datetime:
+    from zoneinfo import ZoneInfo
+
+    return datetime.now(ZoneInfo(own.time_zone))
+
+
+def at_home(own: Any, at: datetime, *, seconds: bool = False) -> str:
+    """On the house's clock, as everything that people read here."""
+    from passaparola import clock
+
+    return clock.shown(at, own.time_zone, "%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
+
+
+def contact_id(session: Any, said: str) -> int:
+    from sqlmodel import col, select
+
+    from passaparola.store.models import Address, Contact
+
+    if said.isdigit():
+        found = session.exec(select(col(Contact.id)).where(col(Contact.id) == int(said))).first()
+    else:
+        wanted = said.strip().lower().removeprefix("@")
+        ids = set(session.exec(select(col(Address.contact_id)).where(col(Address.value) == wanted)).all())
+        if len(ids) > 1:
+            raise Unknown(f"“{said}” is an address of several contacts; use one of the numbers {sorted(ids)}.")
+        found = next(iter(ids), None)
+    if found is None:
+        raise Unknown(f"There is no contact “{said}”.")
+    from passaparola.contacts.merging import resolve
+
+    return resolve(session, int(found))
+
+
+def table(rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        out.print("None.")
+        return
+    from rich.table import Table
+
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*(plain("" if value is None else str(value)) for value in row.values()))
+    out.print(table)
+
+
+def group(help_: str, **more: Any) -> typer.Typer:
+    """Plain help: drawing boxes around it takes longer than all the rest."""
+    return typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=help_, **more)

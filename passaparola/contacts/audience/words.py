@@ -1,0 +1,88 @@
+"""The words that the language knows: traits, events, topics, media. What a store adds to them is in its catalogue."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+from passaparola.channel import registry
+
+TRAITS = {
+    "first_name": "text",
+    "last_name": "text",
+    "language": "text",
+    "country": "text",
+    "city": "text",
+    "time_zone": "text",
+}
+
+# What we make of a person ourselves (passaparola/contacts/lifecycle.py); no file and no shop may say it.
+WORKED_OUT = {"lifecycle": "text", "participation": "text"}
+
+# Past tense, after the Segment spec: https://segment.com/docs/connections/spec/ecommerce/v2/
+EVENTS = (
+    "order_completed", "order_refunded", "order_cancelled", "order_updated", "order_fulfilled",
+    "checkout_started", "product_viewed", "product_added", "product_reviewed", "cart_viewed",
+    "coupon_applied", "survey_answered", "signed_up", "store_visited",
+    "delivered", "bounced", "opened", "clicked", "replied", "mentioned", "liked", "shared", "complained", "unsubscribed",
+    "friend_visited",
+)  # fmt: skip
+
+# What we write into events ourselves, besides what shops and programs tell.
+OURS = {"campaign": "text", "launch": "number"}
+OWN: dict[str, dict[str, str]] = {
+    "order_completed": {"order_id": "text", "order": "text", "items": "list"},
+    "order_refunded": {"order_id": "text"},
+    "survey_answered": {"score": "number", "answer": "number", "comment": "text"},
+    "replied": {"meant": "text", "about": "text", "sentiment": "text"},
+    "mentioned": {"meant": "text", "about": "text", "sentiment": "text"},
+    "clicked": {"url": "text", "link": "number"},
+}
+
+VERBS = {
+    "ordered": "order_completed",
+    "bought": "order_completed",
+    "refunded": "order_refunded",
+    "reviewed": "product_reviewed",
+    "answered": "survey_answered",
+}
+
+ALSO_KNOWN_BY = {"phone", "instagram"}  # though nothing here speaks on it
+
+
+@cache
+def media() -> frozenset[str]:
+    """What people are reached or known by: the addresses of whatever a file in channels/ speaks or hears people on."""
+    return frozenset(ALSO_KNOWN_BY | {registry.address_of(medium) for medium in registry.media()})
+
+
+def is_medium(name: str) -> bool:
+    """One of the above, what a message goes out on, or the name of who numbers customers: a shop, a till."""
+    return name in media() or name in registry.media() or name == "till" or name in registry.ears()
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What may be asked of one store: its custom traits and event kinds, and the audiences beside it."""
+
+    currency: str = "EUR"
+    traits: dict[str, str] = field(default_factory=dict)
+    events: frozenset[str] = frozenset()
+    audiences: dict[str, str] = field(default_factory=dict)
+    properties: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)  # kind → name → types seen
+    zone: str = "UTC"  # the house's clock, on which a day begins at midnight
+
+    @property
+    def known_traits(self) -> dict[str, str]:
+        return {**self.traits, **TRAITS, **WORKED_OUT}
+
+    @property
+    def known_events(self) -> set[str]:
+        return {*EVENTS, *self.events}
+
+    def known_properties(self, kind: str) -> dict[str, frozenset[str]]:
+        """Of a kind of event: name → types. Empty where none has come in yet, so that nothing is known of it."""
+        seen = self.properties.get(kind)
+        if not seen:
+            return {}
+        own = {"amount": "number", "currency": "text", **OURS, **OWN.get(kind, {})}
+        return {**{name: frozenset([type_]) for name, type_ in own.items()}, **seen}

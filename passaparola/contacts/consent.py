@@ -1,0 +1,141 @@
+"""What contacts allow: consents are appended, suppressions outlive everything."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlmodel import Session, col
+
+from passaparola.contacts.audience.compile import latest_consent
+from passaparola.store.database import audit
+from passaparola.store.models import Address, Consent, Suppression
+
+
+def may_be_written_to(session: Session, contact_id: int, medium: str, topic: str) -> bool:
+    return bool(session.execute(select(latest_consent(contact_id, medium, topic))).scalar())
+
+
+def record(
+    session: Session,
+    contact_id: int,
+    medium: str,
+    topic: str,
+    granted: bool,
+    *,
+    at: datetime,
+    source: str,
+    basis: str = "consent",
+    proof: dict[str, Any] | None = None,
+) -> bool:
+    """Append a yes or a no; False when the same already stands. Topic `*` is every topic."""
+    latest = select(col(Consent.granted), col(Consent.at)).where(
+        col(Consent.contact_id) == contact_id, col(Consent.medium) == medium, col(Consent.topic).in_([topic, "*"])
+    )
+    last = session.execute(latest.order_by(col(Consent.at).desc(), col(Consent.id).desc()).limit(1)).first()
+    if last and last.granted is granted:
+        return False
+    # What is said now is later than what was said before, whatever clock dated that.
+    at = max(at, last.at + timedelta(microseconds=1)) if last else at
+    session.add(
+        Consent(
+            contact_id=contact_id,
+            medium=medium,
+            topic=topic,
+            granted=granted,
+            basis=basis,
+            source=source,
+            proof=proof or {},
+            at=at,
+        )
+    )
+    audit(
+        session, at, source, "said yes" if granted else "said no", f"contact:{contact_id}", topic=topic, medium=medium
+    )
+    return True
+
+
+def told(
+    session: Session, contact_id: int, topic: str, granted: bool, *, at: datetime, source: str, proof: dict[str, Any]
+) -> bool:
+    """An answer that another system took and dates, to email: it holds only where nothing was said here since."""
+    said = _said(session, contact_id, topic)
+    if said and (said[0].at >= at or said[0].granted is granted):
+        return False
+    return record(session, contact_id, "email", topic, granted, at=at, source=source, proof=proof)
+
+
+def dated(
+    session: Session,
+    contact_id: int,
+    medium: str,
+    topic: str,
+    granted: bool,
+    *,
+    at: datetime,
+    source: str,
+    proof: dict[str, Any],
+) -> None:
+    """An answer as of its own date, whatever was told before it came: what holds is the latest by date, in any order of
+    telling. Called once for each that is new."""
+    if not granted:  # a purchase allows something only to who never said no, also where that is told later
+        allowed = select(func.max(col(Consent.at))).where(
+            col(Consent.contact_id) == contact_id, col(Consent.medium) == medium, col(Consent.basis) == "soft_opt_in",
+            col(Consent.granted), *([] if topic == "*" else [col(Consent.topic) == topic]),
+        )  # fmt: skip
+        at = max(filter(None, [at, session.execute(allowed).scalar()]))
+    session.add(
+        Consent(
+            contact_id=contact_id, medium=medium, topic=topic, granted=granted, basis="consent", source=source, proof=proof, at=at
+        )
+    )  # fmt: skip
+    said = "said yes" if granted else "said no"
+    audit(session, at, source, said, f"contact:{contact_id}", topic=topic, medium=medium)
+
+
+def soft_opt_in(
+    session: Session, contact_id: int, topic: str, *, agrees: bool | None, at: datetime, source: str, order: str
+) -> bool:
+    """Who bought may be written to by email about the like, until they say no: where they were told so and could refuse
+    (ePrivacy directive, 13.2; in Italy art. 130.4 of the Codice privacy). Never where they were asked and did not agree,
+    and never over anything that they ever said."""
+    if agrees is False or _said(session, contact_id, topic):
+        return False
+    return record(
+        session, contact_id, "email", topic, True,
+        at=at, source=source, basis="soft_opt_in", proof={"order": order, "told": "at the checkout"},
+    )  # fmt: skip
+
+
+def _said(session: Session, contact_id: int, topic: str) -> list[Any]:
+    said = select(col(Consent.granted), col(Consent.at)).where(
+        col(Consent.contact_id) == contact_id, col(Consent.medium) == "email", col(Consent.topic).in_([topic, "*"])
+    )
+    return list(session.execute(said.order_by(col(Consent.at).desc(), col(Consent.id).desc())).all())
+
+
+# Of several reasons the gravest is kept, as of its earliest day, whichever was told first. What is not here stays.
+DERIVED = "soft bounces"  # a suppression that follows from a count, and goes with it
+GRAVITY = ("complaint", "hard bounce", "invalid address")
+
+
+def suppress(session: Session, medium: str, key: str, reason: str, *, at: datetime, source: str) -> bool:
+    """Never write to this address again; False when it already is suppressed."""
+    if standing := session.get(Suppression, key):
+        if _graver(reason, at, standing):
+            standing.reason, standing.at, standing.source = reason, at, source
+        return False
+    session.add(Suppression(key=key, medium=medium, reason=reason, source=source, at=at))
+    contact = session.execute(select(col(Address.contact_id)).where(col(Address.key) == key)).scalar()
+    audit(
+        session, at, source, "suppressed", f"contact:{contact}" if contact else "address", reason=reason, medium=medium
+    )
+    return True
+
+
+def _graver(reason: str, at: datetime, standing: Suppression) -> bool:
+    if reason not in GRAVITY:
+        return reason == standing.reason and at < standing.at
+    known = GRAVITY.index(standing.reason) if standing.reason in GRAVITY else None
+    if known is None:
+        return standing.source == DERIVED
+    return (GRAVITY.index(reason), at) < (known, standing.at)

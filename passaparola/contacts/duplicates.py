@@ -1,0 +1,117 @@
+"""Who may be one person: rows that share a mailbox, a name and a birthday, or a name and a town; each with a score and reasons."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import combinations
+from typing import Any
+
+from rapidfuzz.fuzz import WRatio
+from sqlalchemy import func, or_, select
+from sqlmodel import Session, col
+
+from passaparola.contacts.merging import propose
+from passaparola.store.models import Address, Contact
+
+GOOGLE = ("gmail.com", "googlemail.com")  # dots do not count there: https://support.google.com/mail/answer/7436150
+MOST_ALIKE = 6  # more rows than this that look alike are a common name, and no person
+ENOUGH = 0.7
+
+
+@dataclass(frozen=True)
+class Row:
+    id: int
+    name: str
+    birthday: str | None
+    city: str | None
+    media: frozenset[str]
+
+
+def find(session: Session, now: datetime) -> int:
+    """Propose what has not been proposed yet. Returns how many."""
+    proposed = 0
+    for first, second, reason in _one_mailbox(session):
+        proposed += propose(session, first, second, 0.95, [reason], now)
+    for one, other in _alike(session):
+        score, reasons = likeness(one, other)
+        if score >= ENOUGH:
+            proposed += propose(session, one.id, other.id, score, reasons, now)
+    return proposed
+
+
+def likeness(one: Row, other: Row) -> tuple[float, list[str]]:
+    """How likely two rows are one person; 0 where something speaks against it."""
+    if one.birthday and other.birthday and one.birthday != other.birthday:
+        return 0.0, []
+    names = WRatio(one.name.lower(), other.name.lower()) / 100
+    if names < 0.88:
+        return 0.0, []
+    reasons = ["the same name" if names > 0.995 else f"names that are alike ({one.name} – {other.name})"]
+    score = 0.5 * names
+    if one.birthday and one.birthday == other.birthday:
+        score += 0.35
+        reasons.append("the same birthday")
+    if one.city and other.city and one.city.lower() == other.city.lower():
+        score += 0.15
+        reasons.append(f"both in {one.city}")
+    if not one.media & other.media:
+        score += 0.1
+        reasons.append("never on the same medium")
+    return min(score, 0.94), reasons
+
+
+def mailbox(email: str) -> str:
+    """The mailbox that an address leads to, as far as that is known."""
+    local, _, domain = email.rpartition("@")
+    local = local.partition("+")[0]
+    return f"{local.replace('.', '')}@gmail.com" if domain in GOOGLE else f"{local}@{domain}"
+
+
+def _one_mailbox(session: Session) -> Iterator[tuple[int, int, str]]:
+    value = col(Address.value)
+    chosen = select(value, col(Address.contact_id)).where(
+        col(Address.medium) == "email", or_(value.contains("+"), *(value.endswith(f"@{domain}") for domain in GOOGLE))
+    )
+    boxes: dict[str, set[int]] = defaultdict(set)
+    for email, contact in session.execute(chosen):
+        boxes[mailbox(email)].add(contact)
+    plain = select(value, col(Address.contact_id)).where(col(Address.medium) == "email", value.in_(list(boxes)))
+    for email, contact in session.execute(plain):
+        boxes[email].add(contact)
+    for box, people in boxes.items():
+        if 1 < len(people) <= MOST_ALIKE:
+            for one, other in combinations(sorted(people), 2):
+                yield one, other, f"their addresses lead to one mailbox ({box.partition('@')[2]})"
+
+
+def _alike(session: Session) -> Iterator[tuple[Row, Row]]:
+    """Pairs that share a birthday and the beginning of a last name, or first name and town."""
+    blocks: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for row in _rows(session):
+        first, _, last = row.name.lower().partition(" ")
+        if row.birthday and last:
+            blocks["birthday", row.birthday, last[:3]].append(row)
+        if row.city and last:
+            blocks["town", row.city.lower(), first, last[:3]].append(row)
+    seen: set[tuple[int, int]] = set()
+    for rows in blocks.values():
+        if len(rows) > MOST_ALIKE:
+            continue
+        for one, other in combinations(rows, 2):
+            pair = (min(one.id, other.id), max(one.id, other.id))
+            if pair not in seen:
+                seen.add(pair)
+                yield one, other
+
+
+def _rows(session: Session) -> Iterable[Row]:
+    media: dict[int, set[str]] = defaultdict(set)
+    for contact, medium in session.execute(select(col(Address.contact_id), col(Address.medium))):
+        media[contact].add(medium)
+    people = select(
+        col(Contact.id), func.coalesce(col(Contact.first_name), "") + " " + func.coalesce(col(Contact.last_name), ""),
+        col(Contact.birthday), col(Contact.city),
+    ).where(col(Contact.erased_at).is_(None), col(Contact.merged_into).is_(None), col(Contact.last_name).is_not(None))  # fmt: skip
+    for id_, name, birthday, city in session.execute(people):
+        yield Row(id_, name.strip(), birthday, city, frozenset(media[id_]))

@@ -1,0 +1,70 @@
+"""Where a person stands with us, worked out from what they did, for everyone in one statement; audiences may ask for it.
+
+lifecycle      lead: allows us to write, no more · fan: answers, clicks, mentions · customer: bought · advocate: bought or not,
+               passes the word on (a score of nine or ten, a mention in kind words, a shared post)
+participation  the ladder of 90-9-1: reader · contributor (answers, rates, replies) · creator (mentions, shares, reviews)
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select, update
+from sqlmodel import Session, col
+
+from passaparola.store.json_values import scalar
+from passaparola.store.models import Activity, Contact, Event
+
+SPOKE = ("replied", "survey_answered", "product_reviewed")
+MADE = ("mentioned", "shared", "product_reviewed")
+TOUCHED = ("clicked", "replied", "mentioned", "liked", "shared", "survey_answered")
+A_YEAR = timedelta(days=365)
+QUIETLY: dict[str, Any] = {"synchronize_session": False}
+
+
+def refresh(session: Session, promoter_score: float, now: datetime) -> int:
+    """Work it out anew for everyone, writing only rows that change. Return how many did.
+
+    `promoter_score`, from 0 to 10, is the one from which on an answer recommends us (policies/care.yaml).
+    """
+    lifecycle, participation = _lifecycle(promoter_score), _participation(now)
+    alive = and_(col(Contact.erased_at).is_(None), col(Contact.merged_into).is_(None))
+    differs = or_(
+        func.coalesce(col(Contact.lifecycle), "") != lifecycle,
+        func.coalesce(col(Contact.participation), "") != participation,
+    )
+    changed: Any = session.execute(
+        update(Contact).where(alive, differs).values(lifecycle=lifecycle, participation=participation), execution_options=QUIETLY
+    )  # fmt: skip
+    return int(changed.rowcount)
+
+
+def _lifecycle(promoter_score: float) -> ColumnElement[str]:
+    kindly = _told("mentioned", col(Event.properties)["sentiment"].as_string() == "good")
+    recommends = _told(
+        "survey_answered", func.coalesce(scalar(col(Event.properties), "score", "number") >= promoter_score, False)
+    )
+    return case(
+        (or_(recommends, kindly, _did("shared")), literal("advocate")),
+        (_did("order_completed"), literal("customer")),
+        (_did(*TOUCHED), literal("fan")),
+        else_=literal("lead"),
+    )
+
+
+def _participation(now: datetime) -> ColumnElement[str]:
+    since = now - A_YEAR
+    return case(
+        (_did(*MADE, since=since), literal("creator")), (_did(*SPOKE, since=since), literal("contributor")), else_=literal("reader")
+    )  # fmt: skip
+
+
+def _did(*kinds: str, since: datetime | None = None) -> ColumnElement[bool]:
+    seen = select(literal(1)).where(col(Activity.contact_id) == col(Contact.id), col(Activity.kind).in_(kinds))
+    return exists((seen.where(col(Activity.latest_1) >= since) if since else seen).correlate(Contact))
+
+
+def _told(kind: str, what: Any) -> ColumnElement[bool]:
+    told = select(literal(1)).where(
+        col(Event.contact_id) == col(Contact.id), col(Event.kind) == kind, ~col(Event.machine), what
+    )
+    return exists(told.correlate(Contact))

@@ -1,0 +1,286 @@
+"""One person over many addresses and ids: certain matches become one by themselves, likely ones are proposed, every merge
+can be undone.
+
+What is certain: a shop's or a till's own number of a customer. Next an email address decides; a telephone or a handle is
+a household's or a team's as soon as it comes with another email, and only proposes.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col
+
+from passaparola.contacts import activity
+from passaparola.contacts.audience.words import TRAITS, media
+from passaparola.errors import NotAllowed, Unknown
+from passaparola.settings import Settings
+from passaparola.store.bulk import among
+from passaparola.store.database import audit, insert_new
+from passaparola.store.models import Address, Consent, Contact, Conversation, Enrolment, Event, Merge, Proposal, SignUp
+
+FIELDS = (*TRAITS, "birthday", "weekly_most", "paused_until")
+MOVED: dict[str, Any] = {
+    "consent": Consent, "event": Event, "enrolment": Enrolment, "conversation": Conversation, "sign_up": SignUp,
+}  # fmt: skip
+# Whose word counts more, where two rows say different things: their own, then a shop's, then a file's.
+OWN = ("sign-up", "preferences", "survey", "form")
+QUIETLY: dict[str, Any] = {"synchronize_session": False}
+MOST_SHARE = 6  # more people than this with one telephone are an office, and no household
+
+
+def resolve(session: Session, contact_id: int) -> int:
+    """Who an id stands for now: old ones keep leading to the person. Raises Unknown."""
+    seen = contact_id
+    for _ in range(100):
+        found = session.execute(
+            select(col(Contact.id), col(Contact.merged_into)).where(col(Contact.id) == seen)
+        ).first()
+        if found is None:
+            raise Unknown(f"There is no contact {contact_id}.")
+        if found.merged_into is None:
+            return seen
+        seen = found.merged_into
+    raise Unknown(f"Contact {contact_id} leads round in a circle.")
+
+
+def resolved(session: Session, contacts: Collection[int]) -> dict[int, int]:
+    """The same for many at once."""
+    found = {contact: contact for contact in contacts}
+    moved = select(col(Contact.id), col(Contact.merged_into)).where(
+        among(session, col(Contact.id), contacts), col(Contact.merged_into).is_not(None)
+    )
+    for contact, _ in session.execute(moved).all() if contacts else ():
+        found[contact] = resolve(session, contact)
+    return found
+
+
+def deciding(addresses: Mapping[str, str]) -> set[tuple[str, str]]:
+    """Of the addresses that somebody was named by in one breath those that say who it is: a shop's own number and an email
+    where there is either, else their handles, else their telephones."""
+    numbers = {pair for pair in addresses.items() if pair[0] not in media()}
+    emails = {pair for pair in addresses.items() if pair[0] == "email"}
+    handles = {pair for pair in addresses.items() if pair[0] != "phone"} - numbers - emails
+    return numbers | emails or handles or set(addresses.items())
+
+
+def met(
+    session: Session,
+    settings: Settings,
+    owners: Collection[int],
+    addresses: Mapping[str, str],
+    source: str,
+    now: datetime,
+) -> int:
+    """Two people were named in one breath. Returns whose it is."""
+    kept, *others = sorted(owners)
+    sure = any(medium not in media() for medium in addresses)
+    for other in others:
+        if sure and resolve(session, kept) != resolve(session, other):
+            merge(
+                session, settings, kept, other, actor=source, now=now,
+                reasons=[f"{source} knows both under one customer number"],
+            )  # fmt: skip
+        elif not sure:
+            propose(
+                session, kept, other, 0.8, [f"{source} named {' and '.join(sorted(addresses))} of both at once"], now
+            )
+    if sure:
+        return resolve(session, kept)
+    by_email = select(col(Address.contact_id)).where(
+        col(Address.medium) == "email", col(Address.value) == addresses.get("email", "")
+    )
+    found: int | None = session.execute(by_email).scalar()
+    return found if found is not None and found in owners else kept
+
+
+def propose(session: Session, one: int, other: int, score: float, reasons: list[str], now: datetime) -> bool:
+    """False: it has been proposed before, whatever became of it."""
+    first, second = sorted((one, other))
+    row = insert_new(session, Proposal).values(
+        one_id=first, other_id=second, score=round(score, 2), reasons=reasons, at=now, state="open", decided_by=""
+    )
+    return session.execute(row.returning(col(Proposal.id))).scalar() is not None
+
+
+def propose_shared(session: Session, one: int, other: int, medium: str, source: str, now: datetime) -> bool:
+    """Two people with one telephone or handle. False: it has been proposed, or so many share it that it is a switchboard's."""
+    mine = or_(col(Proposal.one_id) == other, col(Proposal.other_id) == other)
+    reason = f"{source} named one {medium} of both"
+    so_far = session.execute(select(col(Proposal.reasons)).where(mine)).scalars()
+    if sum(reason in reasons for reasons in so_far) >= MOST_SHARE:
+        return False
+    return propose(session, one, other, 0.8, [reason], now)
+
+
+def merge(
+    session: Session, settings: Settings, one: int, other: int, *, actor: str, now: datetime, reasons: list[str]
+) -> Merge:
+    """The second becomes the first. Raises NotAllowed, Unknown."""
+    kept_id, merged_id = resolve(session, one), resolve(session, other)
+    if kept_id == merged_id:
+        raise NotAllowed(f"Contacts {one} and {other} are one person already.")
+    locked = select(Contact).where(col(Contact.id).in_([kept_id, merged_id])).order_by(col(Contact.id))
+    people = {person.id: person for person in session.execute(locked.with_for_update()).scalars()}
+    kept, merged = people[kept_id], people[merged_id]
+    if kept.erased_at or merged.erased_at:
+        raise NotAllowed("Who asked to be forgotten is merged with nobody.")
+    before = {name: _plain(getattr(kept, name)) for name in (*FIELDS, "traits", "sources")}
+    fields = _survivors(kept, merged)
+    moved: dict[str, Any] = {name: _move(session, table, merged_id, kept_id) for name, table in MOVED.items()}
+    moved["address"] = _addresses(session, merged_id, kept_id)
+    merged.merged_into, merged.updated_at, kept.updated_at = kept_id, now, now
+    row = Merge(
+        kept_id=kept_id, merged_id=merged_id, at=now, actor=actor, reasons=reasons, moved=moved, before=before, fields=fields
+    )  # fmt: skip
+    session.add(row)
+    decided = update(Proposal).where(col(Proposal.one_id) == min(one, other), col(Proposal.other_id) == max(one, other))
+    session.execute(decided.values(state="accepted", decided_by=actor), execution_options=QUIETLY)
+    session.flush()
+    activity.refresh(session, settings.currency, [kept_id, merged_id])
+    audit(session, now, actor, "merged", f"contact:{kept_id}", other=merged_id, merge=row.id)
+    return row
+
+
+def unmerge(session: Session, settings: Settings, merge_id: int, *, actor: str, now: datetime) -> Merge:
+    """Everything that changed hands goes back; what came after the merge stays. Raises Unknown, NotAllowed."""
+    row = session.get(Merge, merge_id)
+    if row is None:
+        raise Unknown(f"There is no merge {merge_id}.")
+    later = select(col(Merge.id)).where(
+        col(Merge.id) > merge_id, col(Merge.undone_at).is_(None),
+        (col(Merge.kept_id).in_([row.kept_id, row.merged_id])) | (col(Merge.merged_id).in_([row.kept_id, row.merged_id])),
+    )  # fmt: skip
+    if row.undone_at:
+        raise NotAllowed(f"Merge {merge_id} has been undone already.")
+    if newer := session.execute(later.limit(1)).scalar():
+        raise NotAllowed(f"Undo merge {newer} first: it came after this one.")
+    kept, merged = session.get(Contact, row.kept_id), session.get(Contact, row.merged_id)
+    assert kept is not None
+    assert merged is not None
+    if kept.erased_at or merged.erased_at:
+        raise NotAllowed("They asked to be forgotten; there is nothing left to part.")
+    for name, table in MOVED.items():
+        keys = row.moved.get(name, [])
+        session.execute(
+            update(table).where(col(table.id).in_(keys), col(table.contact_id) == row.kept_id).values(contact_id=row.merged_id),
+            execution_options=QUIETLY,
+        )  # fmt: skip
+    _say_no_for_both(session, row)
+    for medium, value, rank in row.moved.get("address", []):
+        back = update(Address).where(col(Address.medium) == medium, col(Address.value) == value)
+        session.execute(
+            back.where(col(Address.contact_id) == row.kept_id).values(contact_id=row.merged_id, rank=rank),
+            execution_options=QUIETLY,
+        )
+    session.flush()
+    session.expire_all()
+    for name in row.fields:
+        _give_back(kept, name, row)
+    merged.merged_into, row.undone_at, kept.updated_at, merged.updated_at = None, now, now, now
+    session.flush()
+    activity.refresh(session, settings.currency, [row.kept_id, row.merged_id])
+    audit(session, now, actor, "parted", f"contact:{row.kept_id}", other=row.merged_id, merge=merge_id)
+    return row
+
+
+def _say_no_for_both(session: Session, row: Merge) -> None:
+    """A no that the one person said is a no of both: whoever of the two it was, nobody is written to against it."""
+    said = select(Consent).where(
+        col(Consent.contact_id) == row.kept_id, col(Consent.at) >= row.at, ~col(Consent.granted),
+        col(Consent.id).not_in(row.moved.get("consent", [])),
+    )  # fmt: skip
+    for no in session.execute(said).scalars().all():
+        session.add(Consent(**no.model_dump(exclude={"id", "contact_id"}), contact_id=row.merged_id))
+
+
+def _survivors(kept: Contact, merged: Contact) -> dict[str, Any]:
+    """What the kept row lacks comes from the other; where both speak, their own word, then the newer one."""
+    taken: dict[str, Any] = {}
+    for name in FIELDS:
+        ours, theirs = getattr(kept, name), getattr(merged, name)
+        if theirs is None or theirs == ours:
+            continue
+        why = "the other did not say" if ours is None else _weightier(name, kept, merged)
+        if why:
+            setattr(kept, name, theirs)
+            taken[name] = {"from": merged.id, "why": why, "value": _plain(theirs)}
+    fresh = {name: value for name, value in merged.traits.items() if name not in kept.traits}
+    if fresh:
+        kept.traits = {**kept.traits, **fresh}
+        taken |= {
+            f"traits.{name}": {"from": merged.id, "why": "the other did not say", "value": value}
+            for name, value in fresh.items()
+        }
+    spoken = {name: merged.sources[name] for name in taken if name in merged.sources}
+    if spoken:
+        kept.sources = {**kept.sources, **spoken}
+    return taken
+
+
+def _weightier(name: str, kept: Contact, merged: Contact) -> str:
+    ours, theirs = kept.sources.get(name), merged.sources.get(name)
+    if not theirs:
+        return ""
+    own = [any(word in str(said.get("by", "")) for word in OWN) for said in (ours or {}, theirs)]
+    if own[0] != own[1]:
+        return "they told it themselves" if own[1] else ""
+    if str(theirs.get("at", "")) > str((ours or {}).get("at", "")):
+        return f"it is newer, from {theirs.get('by', 'somewhere')}"
+    return ""
+
+
+def _move(session: Session, table: Any, source: int, to: int) -> list[int]:
+    mine = select(col(table.id)).where(col(table.contact_id) == source)
+    if table is Enrolment:  # one passage that both made stays two rows; nobody is written to twice for being one person
+        theirs: Any = aliased(Enrolment)
+        same = select(theirs.id).where(
+            theirs.contact_id == to, theirs.launch_id == col(Enrolment.launch_id), theirs.key == col(Enrolment.key)
+        )
+        mine = mine.where(~same.exists())
+    ids = [int(id_) for id_ in session.execute(mine).scalars()]
+    for start in range(0, len(ids), 500):
+        chosen = update(table).where(col(table.id).in_(ids[start : start + 500]))
+        session.execute(chosen.values(contact_id=to), execution_options=QUIETLY)
+    return ids
+
+
+def _addresses(session: Session, source: int, to: int) -> list[list[Any]]:
+    """The kept row's own are written to first."""
+    mine = list(
+        session.execute(select(Address).where(col(Address.contact_id) == source).order_by(col(Address.rank))).scalars()
+    )
+    moved = []
+    for address in mine:
+        taken = len(
+            session.execute(
+                select(col(Address.value)).where(col(Address.contact_id) == to, col(Address.medium) == address.medium)
+            ).all()
+        )
+        moved.append([address.medium, address.value, address.rank])
+        address.contact_id, address.rank = to, taken
+        session.flush()
+    return moved
+
+
+def _give_back(kept: Contact, name: str, row: Merge) -> None:
+    """Only what still is as the merge made it; what was learned since stays."""
+    made = row.fields[name].get("value")
+    if name.startswith("traits."):
+        own = name.removeprefix("traits.")
+        if kept.traits.get(own) == made:
+            kept.traits = {key: value for key, value in kept.traits.items() if key != own}
+        return
+    if _plain(getattr(kept, name)) == made:
+        was = row.before.get(name)
+        setattr(kept, name, datetime.fromisoformat(was) if name == "paused_until" and was else was)
+        kept.sources = {
+            **{k: v for k, v in kept.sources.items() if k != name},
+            **({name: row.before["sources"][name]} if name in row.before.get("sources", {}) else {}),
+        }
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value

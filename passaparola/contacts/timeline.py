@@ -1,0 +1,119 @@
+"""One person's whole story on one line of time: what they did, what we sent, what was said, what they allowed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlmodel import Session, col
+
+from passaparola.store.models import (
+    Batch,
+    Consent,
+    Conversation,
+    Enrolment,
+    Event,
+    Launch,
+    Merge,
+    Message,
+    Turn,
+    message_state,
+)
+
+LONGEST = 400
+
+
+@dataclass(frozen=True)
+class Moment:
+    """`side` is whose it is: theirs, ours, or the system's; `to` is where the console shows more."""
+
+    at: datetime
+    side: str
+    what: str
+    detail: str = ""
+    to: str = ""
+
+
+def of(session: Session, contact_id: int, most: int = 150) -> list[Moment]:
+    """Newest first."""
+    found = [
+        *_events(session, contact_id, most), *_consents(session, contact_id), *_messages(session, contact_id, most),
+        *_turns(session, contact_id, most), *_merges(session, contact_id),
+    ]  # fmt: skip
+    return sorted(found, key=lambda moment: moment.at, reverse=True)[:most]
+
+
+def _events(session: Session, contact_id: int, most: int) -> list[Moment]:
+    chosen = select(Event).where(col(Event.contact_id) == contact_id).order_by(col(Event.at).desc()).limit(most)
+    found = []
+    for row in session.execute(chosen).scalars():
+        if row.kind in ("replied", "mentioned") and row.medium:
+            continue  # their words are shown with the conversation
+        named = [
+            str(row.properties[name])
+            for name in ("order_id", "url", "reason", "because", "comment")
+            if row.properties.get(name)
+        ]
+        money = [f"{row.amount / 100:,.2f} {row.currency}"] if row.amount is not None and row.currency else []
+        score = [f"score {row.properties['score']:g}"] if isinstance(row.properties.get("score"), int | float) else []
+        by = ["a machine, not counted"] if row.machine else []
+        campaign = [str(row.properties["campaign"])] if row.properties.get("campaign") else []
+        what = row.kind.replace("_", " ")
+        found.append(Moment(row.at, "theirs", what, ", ".join(by + campaign + money + score + named)[:LONGEST]))
+    return found
+
+
+def _consents(session: Session, contact_id: int) -> list[Moment]:
+    rows = session.execute(select(Consent).where(col(Consent.contact_id) == contact_id)).scalars()
+    return [
+        Moment(
+            row.at, "theirs", f"said {'yes' if row.granted else 'no'} to {'everything' if row.topic == '*' else row.topic.replace('_', ' ')}",
+            f"by {row.medium}, {row.basis.replace('_', ' ')}, {row.source}",
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def _messages(session: Session, contact_id: int, most: int) -> list[Moment]:
+    chosen = (
+        select(
+            func.coalesce(col(Batch.finished_at), col(Batch.due_at), col(Enrolment.due_at)).label("at"), col(Launch.campaign),
+            col(Message.medium), message_state().label("state"), col(Message.reason),
+        )
+        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
+        .join(Launch, col(Launch.id) == col(Enrolment.launch_id))
+        .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
+        .where(col(Enrolment.contact_id) == contact_id)
+        .order_by(col(Message.enrolment_id).desc())
+        .limit(most)
+    )  # fmt: skip
+    found = []
+    for row in session.execute(chosen):
+        own = row.campaign.startswith("_")
+        name = row.campaign.removeprefix("_").replace("_", " ")
+        to = "" if own else f"/console/campaigns/{row.campaign}"
+        found.append(Moment(row.at, "ours", f"{name} by {row.medium}: {row.state}", row.reason or "", to))
+    return found
+
+
+def _turns(session: Session, contact_id: int, most: int) -> list[Moment]:
+    chosen = (
+        select(Turn, Conversation)
+        .join(Conversation, col(Conversation.id) == col(Turn.conversation_id))
+        .where(col(Conversation.contact_id) == contact_id)
+        .order_by(col(Turn.at).desc())
+        .limit(most)
+    )
+    rows: Any = session.execute(chosen)
+    return [
+        Moment(turn.at, "ours" if turn.author else "theirs", f"{turn.author or 'wrote'} by {one.medium}", turn.text[:LONGEST], f"/console/inbox/{one.id}")
+        for turn, one in rows
+    ]  # fmt: skip
+
+
+def _merges(session: Session, contact_id: int) -> list[Moment]:
+    rows = session.execute(select(Merge).where(col(Merge.kept_id) == contact_id)).scalars()
+    return [
+        Moment(row.at, "system", f"one with contact {row.merged_id}", "; ".join(row.reasons) + (" (undone)" if row.undone_at else ""))
+        for row in rows
+    ]  # fmt: skip

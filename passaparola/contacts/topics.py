@@ -1,0 +1,61 @@
+"""The topics that people choose from, `policies/topics.yaml`: their titles in each language, and the media they go by."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from passaparola.errors import BadContent
+
+
+class Words(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    title: str = Field(min_length=2)
+    about: str = ""
+
+
+class Topic(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    en: Words
+    it: Words | None = None
+    media: list[str] = ["email"]
+    basis: Literal["consent", "transactional"] = Field(
+        "consent",
+        description="transactional: of what they ordered or asked for; goes to them without a yes until they mute it",
+    )
+    sign_up: bool = Field(False, description="offered on the sign-up page")
+
+    def words(self, language: str) -> Words:
+        return self.it if language == "it" and self.it else self.en
+
+
+def load(home: Path) -> dict[str, Topic]:
+    """Raises BadContent."""
+    path = home / "policies" / "topics.yaml"
+    return _read(path, path.stat().st_mtime_ns) if path.is_file() else {}
+
+
+def basis_of(home: Path, name: str) -> str:
+    """On what basis a topic's letters go out. Raises BadContent."""
+    described = load(home).get(name)
+    return described.basis if described else "consent"
+
+
+def plain(name: str) -> Topic:
+    """Of a topic that no file describes."""
+    return Topic(en=Words(title=name.replace("_", " ").capitalize()))
+
+
+@cache
+def _read(path: Path, changed: int) -> dict[str, Topic]:
+    where = "policies/topics.yaml"
+    try:
+        found: Any = yaml.safe_load(path.read_text("utf-8")) or {}
+        return {str(name): Topic.model_validate(said) for name, said in found.items()}
+    except (yaml.YAMLError, AttributeError, UnicodeDecodeError):
+        raise BadContent("this is not YAML of topics", where) from None
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise BadContent(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}", where) from None

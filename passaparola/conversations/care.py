@@ -1,0 +1,189 @@
+"""The policy of care, `policies/care.yaml`: what people write about, who answers what, in which hours, and how fast."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from holidays import country_holidays, list_supported_countries
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from whenever import Date, Time
+
+from passaparola.content import read_yaml
+from passaparola.durations import span
+from passaparola.errors import BadContent
+
+Kind = Literal["complaint", "low_score", "request", "question", "praise", "remark"]
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+GRAVEST_FIRST: tuple[Kind, ...] = ("complaint", "low_score", "request", "question", "praise", "remark")
+# While one of these is not closed, nothing is sold to the person.
+BEFORE_SELLING: tuple[Kind, ...] = ("complaint", "low_score", "request")
+MOST_DAYS = 400
+
+
+def _span(words: Any) -> Any:
+    return span(words) if isinstance(words, str) else words
+
+
+def _hours(words: str) -> str:
+    open_hours(words)
+    return words
+
+
+def _country(code: str) -> str:
+    if code and code not in list_supported_countries():
+        raise ValueError(f"“{code}” is not a country whose holidays are known; write its code, such as IT")
+    return code
+
+
+Span = Annotated[timedelta, BeforeValidator(_span)]
+Hours = Annotated[str, AfterValidator(_hours)]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class Topic(Strict):
+    """One thing that people write about, and how its words begin, in any language."""
+
+    title: str
+    words: list[str] = Field(min_length=1)
+
+
+class Fits(Strict):
+    kind: list[Kind] | Kind | None = None
+    topic: list[str] | str | None = None
+    medium: list[str] | str | None = None
+    language: list[str] | str | None = None
+    sentiment: Literal["bad", "neutral", "good"] | None = None
+
+
+class Rule(Strict):
+    when: Fits = Fits()
+    team: str
+    priority: int = Field(0, ge=0, le=9)
+    within: Span | None = Field(None, alias="answer within")
+    escalate: str = Field("", alias="escalate to", description="which team gets it when the time is up")
+
+
+class Scores(Strict):
+    """On a scale from 0 to 10; other scales are brought to it."""
+
+    low: int = Field(6, ge=0, le=10, description="up to this, an answer to a survey opens a conversation")
+    high: int = Field(9, ge=0, le=10, description="from this, someone is asked to pass the word on")
+
+
+class Care(Strict):
+    title: str = ""
+    hours: Hours = "mon-fri 09:00-18:00"
+    country: Annotated[str, AfterValidator(_country)] = Field("", description="whose public holidays are days off")
+    topics: dict[str, Topic] = {}
+    scores: Scores = Scores()
+    rules: list[Rule] = []
+
+    def rule(self, asked: "Asked") -> Rule:
+        """The first that fits."""
+        return next((rule for rule in self.rules if _fits(rule.when, asked)), Rule(team="care"))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is known of a conversation when the rules are asked."""
+
+    kind: str
+    topic: str
+    medium: str
+    language: str
+    sentiment: float
+
+
+def load(home: Path) -> Care:
+    """Raises BadContent. A house without a policy has a plain one."""
+    path = home / "policies" / "care.yaml"
+    return _read(path, path.stat().st_mtime_ns, home) if path.is_file() else Care()
+
+
+def in_force(home: Path) -> Care:
+    """The policy, or a plain one while its file cannot be read: nobody goes unheard for a typo. `passaparola check` names it."""
+    try:
+        return load(home)
+    except BadContent:
+        return Care()
+
+
+@cache
+def _read(path: Path, changed: int, home: Path) -> Care:
+    return read_yaml(path, Care, home)
+
+
+def _fits(when: Fits, asked: Asked) -> bool:
+    def one_of(wanted: Any, is_: str) -> bool:
+        return wanted is None or is_ in (wanted if isinstance(wanted, list) else [wanted])
+
+    return (
+        one_of(when.kind, asked.kind)
+        and one_of(when.topic, asked.topic)
+        and one_of(when.medium, asked.medium)
+        and one_of(when.language, asked.language)
+        and one_of(when.sentiment, mood(asked.sentiment))
+    )
+
+
+def mood(sentiment: float) -> str:
+    return "bad" if sentiment <= -0.2 else "good" if sentiment >= 0.2 else "neutral"
+
+
+@cache
+def open_hours(words: str) -> tuple[frozenset[int], time, time]:
+    """`mon-fri 09:00-18:00`, `mon,wed,sat 10:00-13:00`. Raises ValueError."""
+    found = re.fullmatch(r"([a-z]{3}(?:[-,][a-z]{3})*) (\d\d:\d\d)-(\d\d:\d\d)", words.strip())
+    try:
+        days: set[int] = set()
+        for piece in found[1].split(",") if found else []:
+            first, _, last = piece.partition("-")
+            start, end = DAYS.index(first), DAYS.index(last or first)
+            days |= {(start + n) % 7 for n in range((end - start) % 7 + 1)}
+        opens, closes = (time.fromisoformat(edge) for edge in (found[2], found[3])) if found else (time(), time())
+    except ValueError:
+        found = None
+    if not found or not opens < closes:
+        raise ValueError(f"“{words}” are not hours; write them like mon-fri 09:00-18:00")
+    return frozenset(days), opens, closes
+
+
+def due(care: Care, within: timedelta, heard_at: datetime, zone: str) -> datetime:
+    """When the time for an answer is up, counted in open hours only, on the house's clock; a day is a working day."""
+    days, opens, closes = open_hours(care.hours)
+    local = heard_at.astimezone(ZoneInfo(zone))
+    left = within.days * _length(opens, closes) + timedelta(seconds=within.seconds)
+    off: Any = country_holidays(care.country, years=[local.year, local.year + 1]) if care.country else {}
+    day = Date(local.year, local.month, local.day)
+    for _ in range(MOST_DAYS):
+        date = day.to_stdlib()
+        if date.weekday() in days and date not in off:
+            start = max(_at(day, opens, zone), heard_at)
+            end = _at(day, closes, zone)
+            if end > start:
+                if left <= end - start:
+                    return start + left
+                left -= end - start
+        day = day.add(days=1)
+    return heard_at + within
+
+
+def _length(opens: time, closes: time) -> timedelta:
+    return timedelta(hours=closes.hour - opens.hour, minutes=closes.minute - opens.minute)
+
+
+def _at(day: Date, clock: time, zone: str) -> datetime:
+    moment = day.at(Time(clock.hour, clock.minute)).assume_tz(zone, disambiguation="compatible")
+    return datetime.fromtimestamp(moment.timestamp(), tz=ZoneInfo("UTC"))
+
+
+def gravest(kinds: Sequence[str]) -> str:
+    return min(kinds, key=lambda kind: GRAVEST_FIRST.index(kind) if kind in GRAVEST_FIRST else 99)

@@ -1,0 +1,183 @@
+"""What someone says, understood without asking anybody: language, sentiment, what they want, what it is about.
+
+Italian and English, by lists of words in words/*.yaml: no model, no network, the same answer each time. A word ending
+with * stands for all that begin with it.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from passaparola.content import from_yaml
+from passaparola.conversations.care import Care, Kind
+
+WORDS = Path(__file__).parent / "words"
+SPOKEN = ("it", "en")
+SURE = 4  # words from which on a text says by itself in which language it is
+EMOJI = {"😀😃😄😁😊🙂😍🥰❤💚💛🧡👍👏🎉🤩😋🙏⭐✨💯": 1.5, "😡😠🤬😞😢😭👎😤🙁☹😒💔🤮😩": -1.5}
+WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|[,.;:!?()\n–—]|[\U0001F300-\U0001FAFF☹❤⭐✨]")
+# Where a no ends: “never arrived, terrible” says no to having arrived, and not to terrible.
+ENDS_A_NO = {*",.;:!?()\n–—", "but", "ma", "però", "however", "anzi"}
+REACH = 3  # words over which a no is felt
+
+
+class Words(BaseModel):
+    """One language's words."""
+
+    model_config = ConfigDict(extra="forbid")
+    good: list[str]
+    great: list[str]
+    bad: list[str]
+    awful: list[str]
+    no: list[str]
+    very: list[str]
+    request: list[str]
+    question: list[str]
+    complaint: list[str]
+
+
+@dataclass(frozen=True)
+class Understood:
+    language: str
+    sentiment: float  # from -1 to 1
+    kind: Kind
+    topic: str
+
+
+def understood(text: str, care: Care, spoken: str | None = None) -> Understood:
+    """`spoken` is the language we know the person by, which short texts are taken to be in."""
+    lang = language(text, spoken)
+    feeling = sentiment(text)
+    return Understood(lang, feeling, kind(text, feeling), topic(text, care))
+
+
+def language(text: str, spoken: str | None = None) -> str:
+    words = re.findall(r"[^\W\d_]{2,}", text)
+    if len(words) < SURE and spoken:
+        return spoken
+    return str(_identifier(spoken or "").classify(text)[0])
+
+
+@cache
+def _identifier(spoken: str) -> Any:
+    """Between our languages and their own, where that is one it knows."""
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    found = LanguageIdentifier.from_model_file(MODEL_FILE)
+    try:
+        found.set_languages(sorted({*SPOKEN, spoken} - {""}))
+    except ValueError:
+        found.set_languages(list(SPOKEN))
+    return found
+
+
+def sentiment(text: str) -> float:
+    """From -1 to 1: what is good and bad in it, turned by a no before it, weighed by a very; a score counts as one."""
+    score, counted = 0.0, 0.0
+    said = _tokens(text)
+    for place, word in enumerate(said):
+        if not (weight := _weight(word)):
+            continue
+        before = said[max(0, place - REACH) : place]
+        if _negated(said, place):
+            weight *= -0.7
+        if any(_is(one, "very") for one in before[-1:]):
+            weight *= 1.5
+        score += weight
+        counted += abs(weight)
+    for given, of in re.findall(r"\b(\d{1,2})\s*/\s*(5|10)\b", text):
+        if int(given) <= int(of):
+            score += 4 * int(given) / int(of) - 2
+            counted += 2
+    if not counted:
+        return 0.0
+    return round(max(-1.0, min(1.0, score / (counted + 1.0))), 2)
+
+
+def kind(text: str, feeling: float) -> Kind:
+    low = f" {' '.join(text.lower().replace('’', chr(39)).split())} "
+    if _complains(low, text) or feeling <= -0.45:
+        return "complaint"
+    if _any(low, "request"):
+        return "request"
+    if "?" in text or _any(low, "question"):
+        return "question"
+    return "complaint" if feeling <= -0.3 else "praise" if feeling >= 0.3 else "remark"
+
+
+def _complains(low: str, text: str) -> bool:
+    """A complaint that was found is one, however kindly the rest is said; “nothing broken” is none."""
+    _, _, phrases = _list("complaint")
+    said = _tokens(text)
+    return any(f" {phrase}" in low for phrase in phrases) or any(
+        _is(word, "complaint") and not _negated(said, place) for place, word in enumerate(said)
+    )
+
+
+def _tokens(text: str) -> list[str]:
+    return [word.lower().replace("’", "'") for word in WORD.findall(text)]
+
+
+def _negated(said: list[str], place: int) -> bool:
+    """Whether a no stands shortly before a word, in its own part of the sentence."""
+    for word in reversed(said[max(0, place - REACH) : place]):
+        if word in ENDS_A_NO:
+            return False
+        if _is(word, "no"):
+            return True
+    return False
+
+
+def topic(text: str, care: Care) -> str:
+    """The one that most of its words are of; empty where none is."""
+    said = [word.lower() for word in re.findall(r"[^\W\d_]+", text)]
+    counts = {
+        name: sum(word.startswith(tuple(start.lower().rstrip("*") for start in one.words)) for word in said)
+        for name, one in care.topics.items()
+    }
+    best = max(counts, key=lambda name: counts[name], default="")
+    return best if best and counts[best] else ""
+
+
+@cache
+def _words() -> Mapping[str, Words]:
+    return {
+        name: from_yaml((WORDS / f"{name}.yaml").read_text("utf-8"), Words, f"words/{name}.yaml") for name in SPOKEN
+    }
+
+
+@cache
+def _list(of: str) -> tuple[frozenset[str], tuple[str, ...], tuple[str, ...]]:
+    """(whole words, beginnings, phrases) of every language."""
+    every = [entry.lower() for words in _words().values() for entry in getattr(words, of)]
+    phrases = tuple(entry for entry in every if " " in entry)
+    single = [entry for entry in every if " " not in entry]
+    return (
+        frozenset(entry for entry in single if not entry.endswith("*")),
+        tuple(entry[:-1] for entry in single if entry.endswith("*")),
+        phrases,
+    )
+
+
+def _is(word: str, of: str) -> bool:
+    whole, starts, _ = _list(of)
+    return word in whole or (bool(starts) and word.startswith(starts))
+
+
+def _any(low: str, of: str) -> bool:
+    _, _, phrases = _list(of)
+    return any(f" {phrase}" in low for phrase in phrases) or any(
+        _is(word, of) for word in re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", low)
+    )
+
+
+def _weight(word: str) -> float:
+    for of, weight in (("great", 2.0), ("awful", -2.0), ("good", 1.0), ("bad", -1.0)):
+        if _is(word, of):
+            return weight
+    return next((weight for signs, weight in EMOJI.items() if word in signs), 0.0)

@@ -1,0 +1,356 @@
+"""Customers who are not there: they open, follow links, buy, answer, complain and write back, each in their own way, through
+the real doors. Who does what is decided by their address, so the same people do the same each time.
+
+They live for the demo. A few are machines: prefetching mail programs, and scanners that follow every link.
+"""
+
+import base64
+import email
+import email.policy
+import hmac
+import html
+import json
+import random
+import re
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.utils import parseaddr
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from passaparola.demo import shop
+
+BROWSER = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.1 Mobile/15E148 Safari/604.1"
+X_SECRET, FACEBOOK_SECRET = "the demo's own X app", "the demo's own page"
+KEY = ec.generate_private_key(ec.SECP256R1())
+PUBLIC_KEY = base64.b64encode(KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
+THINK = 2.5  # seconds before anyone does anything with a letter
+
+LETTERS = {
+    "it": [
+        ("Il pacco non è ancora arrivato", "Buongiorno, il mio pacco non è arrivato e aspetto da dieci giorni. Sono molto delusa."),
+        ("Una domanda", "Ciao, spedite anche in Svizzera? E quanto costa la spedizione?"),
+        ("Grazie!", "Il miele di castagno è buonissimo, grazie di cuore. Lo regalerò a mia madre."),
+        ("Fattura", "Buongiorno, potete mandarmi la fattura dell'ultimo ordine? Grazie."),
+        ("Vasetto rotto", "Il vasetto di miele è arrivato rotto e il cartone era tutto appiccicoso. Vorrei un rimborso."),
+        ("Un'idea", "Perché non fate una marmellata di sambuco? La comprerei subito!"),
+    ],
+    "en": [
+        ("Where is my parcel?", "Hello, my parcel never arrived and I am still waiting. This is really disappointing."),
+        ("A question", "Hi, is the rose soap suitable for babies?"),
+        ("Lovely", "The acacia honey is wonderful, thank you so much. My children love it."),
+        ("Wrong jar", "You sent me the wrong product: quince instead of honey. Could you please send a replacement?"),
+        ("Gift wrap", "Could you wrap the next order as a gift? I would like to surprise a friend."),
+        ("Thank you", "Fast delivery and great quality, I will recommend you to everyone."),
+    ],
+}  # fmt: skip
+AWAY = {
+    "it": ("Risposta automatica: ", "Sono in ferie fino a lunedì."),
+    "en": ("Automatic reply: ", "I am out of the office until Monday."),
+}
+COMMENTS = {
+    "it": {"low": "La consegna è stata lentissima e nessuno ha risposto.", "high": "Sapori veri e persone gentili."},
+    "en": {"low": "Delivery was slow and the box was damaged.", "high": "Honest food and kind people."},
+}
+POSTS = [
+    ("lucia_in_cucina", "Il miele di @bottega sulla ricotta: meraviglioso. Provatelo! 🍯"),
+    ("finn_bakes", "Quince jam from @bottega on fresh bread. Best breakfast of the year 😍"),
+    ("torinese77", "@bottega ordine arrivato in ritardo e nessuna risposta, pessimo servizio 😡"),
+    ("nora_reads", "@bottega do you ship to Ireland?"),
+    ("paolo_orto", "Grazie @bottega per le ricette nella newsletter, utilissime!"),
+]  # fmt: skip
+
+
+COMMENTED = [
+    ("Giovanna Riva", "Sulla polenta! E poi sul formaggio. Rosa ha ragione 😄"),
+    ("Piero Lombardi", "Ordinata due settimane fa e ancora niente, sono deluso."),
+    ("Helen Marsh", "Do you ship the spring box to Scotland?"),
+]
+
+
+@dataclass
+class Customers:
+    """A town full of people, reading their mail in a thread of its own."""
+
+    url: str
+    box: Path
+    shop_secret: str
+    done: Counter[str] = field(default_factory=Counter)
+    seen: set[str] = field(default_factory=set)
+    orders: int = 5_000
+
+    def __post_init__(self) -> None:
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self._live, daemon=True)
+
+    def start(self) -> None:
+        self.thread.start()
+
+    def stop(self) -> None:
+        self.stopping.set()
+        self.thread.join(10)
+
+    def _live(self) -> None:
+        with suppress(OSError):
+            self._on_x()
+            self._on_facebook()
+        while not self.stopping.wait(0.3):
+            ripe = time.time() - THINK
+            new = [
+                path
+                for path in (self.box / "new").iterdir()
+                if path.name not in self.seen and path.stat().st_mtime < ripe
+            ]
+            new.sort(key=lambda path: -path.stat().st_mtime)  # the newest lies on top
+            with suppress(OSError):  # the shop is closing
+                self._read(new[:150])
+
+    def _read(self, paths: list[Path]) -> None:
+        told: list[dict[str, Any]] = []
+        for path in paths:
+            if self.stopping.is_set():
+                return
+            self.seen.add(path.name)
+            try:
+                told += self._one(path)
+            except (urllib.error.URLError, OSError, KeyError, ValueError):
+                self.done["went wrong"] += 1
+        if told:
+            self._sendgrid(told)
+
+    def _one(self, path: Path) -> list[dict[str, Any]]:
+        """What one person does with one letter; returns what the provider tells of it."""
+        with path.open("rb") as file:
+            mail: Any = email.message_from_binary_file(file, policy=email.policy.default)
+        to, name = parseaddr(str(mail["To"]))[1], path.name.partition(",")[0]
+        dice = random.Random(sha256(f"{to} {mail['Subject']}".encode()).digest())
+        body = mail.get_body(preferencelist=("html",)).get_content()
+        links = [
+            html.unescape(url)
+            for url in re.findall(r'(?:href|src)="([^"]+)"', body)
+            if url.startswith(("http:", "&", "https:"))
+        ]
+        own = [url for url in links if url.startswith(self.url)]
+        lucky = dice.random()
+        if lucky < 0.02:
+            hard = dice.random() < 0.6
+            return [
+                _event(
+                    "bounce",
+                    name,
+                    to,
+                    type="bounce" if hard else "blocked",
+                    bounce_classification="Invalid Address" if hard else "Mailbox Unavailable",
+                )
+            ]
+        told = [_event("processed", name, to), _event("delivered", name, to)]
+        if lucky > 0.998:
+            self.done["complained"] += 1
+            return [*told, _event("spamreport", name, to)]
+        self._look(dice, own)
+        self._pass_on(dice, own)
+        self._act(dice, mail, to, own)
+        return told
+
+    def _look(self, dice: random.Random, own: list[str]) -> None:
+        pixels, clicks = _of(own, "/o/"), _of(own, "/c/")
+        if pixels and dice.random() < 0.3:
+            self._get(pixels[0], "Mozilla/5.0")
+            self.done["opened by a machine"] += 1
+        if clicks and dice.random() < 0.06:
+            for url in clicks:
+                self._get(url)
+            self.done["scanned by a machine"] += 1
+        elif pixels and dice.random() < 0.4:
+            self._get(pixels[0])
+            self.done["opened"] += 1
+            if clicks and dice.random() < 0.3:
+                self._get(dice.choice(clicks))
+                self.done["clicked"] += 1
+
+    def _pass_on(self, dice: random.Random, own: list[str]) -> None:
+        """Some tell their friends, and some of those come."""
+        words = [url for url in _of(own, "/w/") if url.count("/") > 4]
+        if not words or dice.random() > 0.06:
+            return
+        tapped = dice.choice(words)
+        self._get(tapped)
+        self.done["passed the word on"] += 1
+        for _ in range(dice.choice([0, 1, 1, 2, 4])):
+            self._get(tapped.rpartition("/")[0])
+            self.done["came because a friend said so"] += 1
+
+    def _act(self, dice: random.Random, mail: EmailMessage, to: str, own: list[str]) -> None:
+        surveys, chance = _of(own, "/s/"), dice.random()
+        italian = "Content-Language" in mail or bool(
+            re.search(r"\b(ciao|gentile|cara?o?|grazie|della|che)\b", str(mail["Subject"]).lower())
+        )
+        tongue = "it" if italian or dice.random() < 0.6 else "en"
+        if surveys and chance < 0.5:
+            return self._answer(dice, surveys, tongue)
+        if chance < 0.02:
+            self._order(to)
+        elif chance < 0.028:
+            self._write(dice, mail, to, tongue)
+        elif chance < 0.032:
+            self._away(mail, to, tongue)
+        elif chance < 0.036 and (out := _of(own, "/u/")):
+            self._post(out[0], urllib.parse.urlencode({"List-Unsubscribe": "One-Click"}).encode(), {})
+            self.done["unsubscribed"] += 1
+
+    def _answer(self, dice: random.Random, surveys: list[str], tongue: str) -> None:
+        score = dice.choices([10, 9, 8, 7, 5, 3, 1], [30, 25, 18, 12, 8, 5, 2])[0]
+        url = next((url for url in surveys if url.endswith(f"score={score}")), surveys[0])
+        self._get(url)
+        self.done["answered the survey"] += 1
+        if (score <= 5 and dice.random() < 0.6) or (score >= 9 and dice.random() < 0.15):
+            said = {"score": score, "comment": COMMENTS[tongue]["low" if score <= 5 else "high"]}
+            self._post(url.partition("?")[0], urllib.parse.urlencode(said).encode(), {})
+
+    def _order(self, to: str) -> None:
+        self.orders += 1
+        shop.says_ordered(f"{self.url}/webhooks/shopify", self.shop_secret, shop.now(), number=self.orders, email=to)
+        self.done["ordered"] += 1
+
+    def _write(self, dice: random.Random, mail: EmailMessage, to: str, tongue: str) -> None:
+        subject, words = dice.choice(LETTERS[tongue])
+        quoted = (
+            f"\n\nIl giorno gio 26 nov 2026 Bottega Passaparola ha scritto:\n> {mail['Subject']}\n> ..."
+            if tongue == "it"
+            else f"\n\nOn Thu, Nov 26, 2026 Bottega Passaparola wrote:\n> {mail['Subject']}\n> ..."
+        )
+        self._inbound(to, subject, words + quoted, str(mail["Message-ID"]), dice)
+        self.done["wrote back"] += 1
+
+    def _away(self, mail: EmailMessage, to: str, tongue: str) -> None:
+        subject, words = AWAY[tongue]
+        self._inbound(
+            to,
+            subject + str(mail["Subject"]),
+            words,
+            str(mail["Message-ID"]),
+            random.Random(to),
+            {"Auto-Submitted": "auto-replied"},
+        )
+        self.done["out of office"] += 1
+
+    def _inbound(
+        self,
+        sender: str,
+        subject: str,
+        words: str,
+        answers: str,
+        dice: random.Random,
+        more: dict[str, str] | None = None,
+    ) -> None:
+        letter = EmailMessage()
+        for key, value in {"From": sender, "To": "ciao@bottega.example", "Subject": subject, "In-Reply-To": answers, "References": answers,
+                           "Message-ID": f"<{dice.getrandbits(60)}@their.example>", **(more or {})}.items():  # fmt: skip
+            letter[key] = value
+        letter.set_content(words)
+        edge = "edge"
+        parts = {
+            "email": letter.as_bytes(),
+            "envelope": json.dumps({"to": ["ciao@bottega.example"], "from": sender}).encode(),
+        }
+        body = b"".join(
+            b"--"
+            + edge.encode()
+            + b'\r\nContent-Disposition: form-data; name="'
+            + name.encode()
+            + b'"\r\n\r\n'
+            + value
+            + b"\r\n"
+            for name, value in parts.items()
+        )
+        body += b"--" + edge.encode() + b"--\r\n"
+        self._post(
+            "/webhooks/sendgrid_inbound",
+            body,
+            {"Content-Type": f"multipart/form-data; boundary={edge}", **_signed(body)},
+        )
+
+    def _sendgrid(self, told: list[dict[str, Any]]) -> None:
+        random.Random(len(told)).shuffle(told)  # SendGrid promises no order
+        body = json.dumps(told).encode()
+        for _ in range(2):  # and often tells things twice
+            self._post("/webhooks/sendgrid", body, {"Content-Type": "application/json", **_signed(body)})
+        self.done["told by the provider"] += len(told)
+
+    def _on_x(self) -> None:
+        for number, (handle, words) in enumerate(POSTS):
+            post = {
+                "id_str": f"19{number:04}",
+                "text": words,
+                "timestamp_ms": str(int(time.time() * 1000)),
+                "user": {"id_str": f"7{number}", "screen_name": handle},
+            }
+            body = json.dumps({"for_user_id": "42", "tweet_create_events": [post]}).encode()
+            signature = base64.b64encode(hmac.digest(X_SECRET.encode(), body, "sha256")).decode()
+            self._post("/webhooks/twitter", body, {"x-twitter-webhooks-signature": f"sha256={signature}"})
+            self.done["mentioned us on X"] += 1
+
+    def _on_facebook(self) -> None:
+        for number, (name, words) in enumerate(COMMENTED):
+            value = {
+                "item": "comment", "verb": "add", "comment_id": f"77_1_{number}", "post_id": "77_1", "message": words,
+                "from": {"id": f"88{number}", "name": name}, "created_time": int(time.time()),
+            }  # fmt: skip
+            told = {"object": "page", "entry": [{"id": "77", "changes": [{"field": "feed", "value": value}]}]}
+            body = json.dumps(told).encode()
+            signature = hmac.digest(FACEBOOK_SECRET.encode(), body, "sha256").hex()
+            self._post("/webhooks/facebook", body, {"X-Hub-Signature-256": f"sha256={signature}"})
+            self.done["commented on Facebook"] += 1
+
+    def _get(self, url: str, agent: str = BROWSER) -> None:
+        class Stays(urllib.request.HTTPRedirectHandler):
+            def redirect_request(self, *given: Any) -> None:  # what lies behind a link is somebody else's
+                return None
+
+        try:
+            with urllib.request.build_opener(Stays).open(
+                urllib.request.Request(url, headers={"User-Agent": agent}), timeout=10
+            ):
+                pass
+        except urllib.error.HTTPError as answer:
+            if answer.code != 302:
+                raise
+
+    def _post(self, path: str, body: bytes, headers: dict[str, str]) -> None:
+        url = path if path.startswith("http") else self.url + path
+        with urllib.request.urlopen(urllib.request.Request(url, body, {"User-Agent": BROWSER, **headers}), timeout=20):
+            pass
+
+
+def _of(urls: list[str], room: str) -> list[str]:
+    return list(dict.fromkeys(url for url in urls if room in url))
+
+
+def _event(kind: str, name: str, to: str, **more: Any) -> dict[str, Any]:
+    id_ = sha256(f"{kind} {name}".encode()).hexdigest()[:22]
+    return {
+        "event": kind,
+        "email": to,
+        "timestamp": int(time.time()),
+        "sg_event_id": id_,
+        "passaparola_message": name,
+        **more,
+    }
+
+
+def _signed(body: bytes) -> dict[str, str]:
+    stamp = str(int(time.time()))
+    signature = base64.b64encode(KEY.sign(stamp.encode() + body, ec.ECDSA(SHA256()))).decode()
+    return {"X-Twilio-Email-Event-Webhook-Signature": signature, "X-Twilio-Email-Event-Webhook-Timestamp": stamp}

@@ -1,0 +1,71 @@
+"""The rooms in a row: what came in is applied, who is due moves on, what is due is sent. Every door opens onto this.
+
+Rooms beside each other do not know each other; here they are introduced. `decide` is what a clock, an event or a command
+does before it drains the outbox; any number of processes may do it at once, and die anywhere.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from sqlmodel import Session
+
+from passaparola.contacts import signup
+from passaparola.inbound import apply as intake
+from passaparola.inbound import surveys
+from passaparola.journeys import launch
+from passaparola.journeys.advance import advance
+from passaparola.outbox import evidence, transactional
+from passaparola.outbox.links import Links
+from passaparola.outbox.plan import say
+from passaparola.privacy import erasure
+from passaparola.settings import Settings
+from passaparola.store.database import Store
+
+
+@dataclass(frozen=True)
+class Decided:
+    """How many events of which kind were told, and how many people entered, moved on, left."""
+
+    told: Counter[str]
+    moved: Counter[str]
+
+    def __str__(self) -> str:
+        counted = [f"{count} {what}" for what, count in (*self.told.items(), *self.moved.items()) if count]
+        return ", ".join(counted) or "nobody was due"
+
+
+def decide(store: Store, settings: Settings, now: datetime, *, actor: str, only: int | None = None) -> Decided:
+    """Apply what came in, set going what was approved, and move on who is due. Nothing is sent by this."""
+    told = intake.apply(store, settings, now)
+    told += Counter(survey_answered=surveys.settle(store, settings, now))
+    signup.write_to_them(store, settings, now, partial(_confirmation, settings, now))
+    evidence.resolve(store, now)
+    launch.release_approved(store, actor=actor, now=now)
+    return Decided(told, advance(store, settings, now, say, only))
+
+
+def _confirmation(settings: Settings, now: datetime, session: Session, contact: int, id_: int, language: str) -> None:
+    """The letter that asks for the second yes; nothing that was typed into the form is in it."""
+    link = Links(settings.secret, settings.public_url)
+    says = {"action_url": f"{settings.public_url}/confirm/{link.token('confirm', str(id_))}"}
+    headers = {"Auto-Submitted": "auto-generated"}
+    transactional.write(
+        session, settings, contact, "confirm", says=says, now=now, headers=headers, language=language or None
+    )
+
+
+def set_going(store: Store, settings: Settings, launch_id: int, *, actor: str, now: datetime) -> Counter[str]:
+    """Release one approved launch and move on who is due in it. Raises NotAllowed."""
+    launch.release(store, launch_id, actor=actor, now=now)
+    return advance(store, settings, now, say, launch_id)
+
+
+def erase_contact(store: Store, settings: Settings, contact_id: int, *, actor: str, now: datetime) -> None:
+    """Forget a contact, after what came in is understood: a no of someone else may be in the same body.
+
+    Raises Unknown, NotAllowed.
+    """
+    intake.apply(store, settings, now)
+    erasure.erase(store, settings, contact_id, actor=actor, now=now)

@@ -1,0 +1,276 @@
+"""A tick: every launch hears what happened, takes in who may enter, and moves on who is due. By set, never one by one.
+
+Each tick is a handful of statements per launch and step, and each step a transaction of its own that locks the launch:
+a tick may die anywhere, two of them may run at once, and a tick that is late does what many small ones would have done.
+"""
+
+from collections import Counter
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Protocol
+
+from sqlalchemy import and_, func, literal, or_, select, true, update
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session, col
+
+from passaparola.contacts import audience
+from passaparola.contacts.audience import Question
+from passaparola.contacts.audience.compile import Clause
+from passaparola.contacts.audience.words import Catalogue
+from passaparola.errors import PassaparolaError
+from passaparola.failpoints import failpoint
+from passaparola.journeys import enrolment, events, schedule
+from passaparola.journeys.campaign import STEP, Pause, Say, WaitFor
+from passaparola.settings import Settings
+from passaparola.store.database import Store, audit
+from passaparola.store.models import Batch, Contact, Enrolment, Launch, Message
+from passaparola.store.types import later
+
+
+class Plan(Protocol):
+    """Plans a step's messages in the transaction that moves its people on; handed in by who knows the outbox."""
+
+    def __call__(
+        self,
+        session: Session,
+        settings: Settings,
+        launch: Launch,
+        step: int,
+        who: Clause,
+        *,
+        not_before: datetime,
+        now: datetime,
+    ) -> None: ...
+
+
+def advance(store: Store, settings: Settings, now: datetime, plan: Plan, launch: int | None = None) -> Counter[str]:
+    """Returns how many entered, left, reached the goal and moved."""
+    moved: Counter[str] = Counter()
+    with store.read() as session:
+        running = select(col(Launch.id)).where(col(Launch.state) == "running", col(Launch.due_at) <= now)
+        chosen = running.where(col(Launch.id) == launch) if launch else running
+        ids = list(session.execute(chosen.order_by(col(Launch.priority).desc(), col(Launch.id))).scalars())
+    while ids:
+        started: list[int] = []
+        for id_ in ids:
+            tick = _Tick(store, settings, id_ or 0, now, plan)
+            try:
+                tick.run()
+            except OperationalError:
+                raise  # the database is busy or away: no campaign's fault
+            except Exception as error:  # one campaign that can't be advanced stops no other
+                reason = str(error) if isinstance(error, PassaparolaError) else type(error).__name__
+                _pause(store, id_ or 0, reason, now)
+            moved += tick.moved
+            started += tick.started
+        ids = list(started)  # launches that an occurrence has just started are due in the same tick
+    return moved
+
+
+def _pause(store: Store, id_: int, reason: str, now: datetime) -> None:
+    with store.write() as session:
+        launch = session.get(Launch, id_, with_for_update=True)
+        if launch and launch.state == "running":
+            launch.state, launch.note = "paused", f"cannot be advanced: {reason}"[:300]
+            audit(session, now, "journeys", "paused", f"launch:{id_}", because=launch.note)
+
+
+class _Tick:
+    """One launch's part of a tick."""
+
+    def __init__(self, store: Store, settings: Settings, id_: int, now: datetime, plan: Plan) -> None:
+        self.store, self.settings, self.id, self.now, self.plan = store, settings, id_, now, plan
+        self.moved: Counter[str] = Counter()
+        self.started: list[int] = []
+        self.first_said: datetime | None = None
+        self.spread: list[int] = []
+
+    def run(self) -> None:
+        with self.store.read() as session:
+            launch = session.get(Launch, self.id)
+            assert launch is not None
+            self.launch, self.content = launch, launch.content
+            self.last_batch = session.execute(select(func.coalesce(func.max(col(Batch.id)), 0))).scalar_one()
+            news = events.news(session, launch, self.now)
+            occurred = schedule.due(launch, self.now)
+        words = self.words if occurred else Catalogue()
+        if news or occurred:
+            with self.store.write() as session:
+                if launch := self._locked(session):
+                    self.moved += events.heard(session, launch, news, self.now) if news else Counter()
+                    if occurred:
+                        self.started += schedule.start(session, launch, occurred, words, self.now)
+        for number, plain in enumerate(self.content["steps"]):
+            if self._anyone(number):
+                with self.store.write() as session:
+                    if self._locked(session):
+                        self._step(session, number, STEP.validate_python(plain))
+                        failpoint("advanced")
+        if self.spread:
+            with self.store.write() as session:
+                if self._locked(session):
+                    self._put_back(session)
+
+    @cached_property
+    def words(self) -> Catalogue:
+        with self.store.read() as session:
+            known = audience.catalogue(session, self.settings)
+        return enrolment.words_of(self.content, known)
+
+    def _locked(self, session: Session) -> Launch | None:
+        """Two ticks of one launch take turns; one that was paused or recalled meanwhile stands still."""
+        launch = session.get(Launch, self.id, with_for_update=True, populate_existing=True)
+        self.launch = launch or self.launch
+        return launch if launch and launch.state == "running" else None
+
+    def _anyone(self, step: int) -> bool:
+        with self.store.read() as session:
+            return session.execute(select(col(Enrolment.id)).where(*self._due(step)).limit(1)).scalar() is not None
+
+    def _due(self, step: int) -> tuple[Clause, ...]:
+        return (
+            col(Enrolment.launch_id) == self.id,
+            col(Enrolment.step) == step,
+            col(Enrolment.due_at) <= self.now,
+            col(Enrolment.outcome).is_(None),
+        )
+
+    def _step(self, session: Session, number: int, step: Say | Pause | WaitFor) -> None:
+        due = and_(*self._due(number))
+        self.moved["left"] += events.leave(session, self.launch, due, self.now)
+        if (leave := self.content["leave"]) and leave.get("when"):
+            left = update(Enrolment).where(due, self._true_of(leave["when"]))
+            ended = {"outcome": "left", "ended_at": self.now, "waiting": None}
+            self.moved["left"] += events.changed(session, left.values(**ended))
+        if step.when:
+            self._go_on(session, number, and_(due, ~self._true_of(step.when)))
+        match step:
+            case Say():
+                self._says(session, number, due)
+            case Pause():
+                self._waits(session, number, step, due)
+            case WaitFor():
+                self._listens(session, number, step, due)
+
+    def _true_of(self, condition: str) -> Clause:
+        question = Question.of(condition, self.words)
+        return col(Enrolment.contact_id).in_(select(col(Contact.id)).where(question.clause(self.now)))
+
+    def _says(self, session: Session, number: int, due: Clause) -> None:
+        """After a stillness what was missed keeps its distances: nobody gets a week's letters in one morning."""
+        earliest = session.execute(select(func.min(col(Enrolment.due_at))).where(due)).scalar()
+        if earliest is None:
+            return
+        again = self._told_just_now(number)
+        overdue = session.execute(select(func.min(col(Enrolment.due_at))).where(due, again)).scalar()
+        if overdue is not None and self.first_said is not None and overdue > self.first_said:
+            later_on = self.now + (overdue - self.first_said)
+            self.plan(session, self.settings, self.launch, number, and_(due, again), not_before=later_on, now=self.now)
+            self.spread.append(number)
+            self.plan(session, self.settings, self.launch, number, and_(due, ~again), not_before=self.now, now=self.now)
+        else:
+            self.plan(session, self.settings, self.launch, number, due, not_before=self.now, now=self.now)
+        self.first_said = min(self.first_said or earliest, earliest)
+        if pause := self._wait_after(number):
+            self.moved["said"] += self._waits(session, number + 1, pause, due)
+        else:
+            self.moved["said"] += self._go_on(session, number, due)
+
+    def _wait_after(self, number: int) -> Pause | None:
+        """A wait for everybody that follows a say: both steps are taken in one write, which is most of what a tick costs."""
+        following = self.content["steps"][number + 1 : number + 2]
+        step = STEP.validate_python(following[0]) if following else None
+        return step if isinstance(step, Pause) and not step.when else None
+
+    def _told_just_now(self, number: int) -> Clause:
+        """Those for whom this very tick has an earlier letter ready."""
+        ready = (
+            select(col(Message.enrolment_id))
+            .join(Batch, col(Batch.id) == col(Message.batch_id))
+            .where(col(Batch.launch_id) == self.id, col(Batch.step) < number, col(Batch.id) > self.last_batch)
+        )
+        return col(Enrolment.id).in_(ready)
+
+    def _put_back(self, session: Session) -> None:
+        """Who still has a missed letter to come gets the following ones as much later."""
+        assert self.first_said is not None
+        behind = int((self.now - self.first_said).total_seconds())
+        to_come = (
+            select(col(Message.enrolment_id))
+            .join(Batch, col(Batch.id) == col(Message.batch_id))
+            .where(col(Batch.launch_id) == self.id, col(Batch.step).in_(self.spread), col(Batch.due_at) > self.now)
+        )
+        late = update(Enrolment).where(
+            col(Enrolment.launch_id) == self.id,
+            col(Enrolment.outcome).is_(None),
+            col(Enrolment.due_at) > self.now,
+            col(Enrolment.id).in_(to_come),
+        )
+        events.changed(session, late.values(due_at=later(col(Enrolment.due_at), behind)))
+
+    def _go_on(self, session: Session, number: int, who: Clause) -> int:
+        """To the next step at the same time, or to the end."""
+        values: dict[str, Any] = {"step": number + 1, "waiting": None, "since": None}
+        if number + 1 == len(self.content["steps"]):
+            values |= {"outcome": "finished", "ended_at": self.now}
+        return events.changed(session, update(Enrolment).where(who).values(**values))
+
+    def _waits(self, session: Session, number: int, step: Pause, due: Clause) -> int:
+        """The end of a wait is reckoned once for all who share a minute, a clock and a calendar."""
+        ends = step.ends()
+        if not ends.looks_at_the_clock:
+            seconds = int((ends.ends(self.now, "UTC") - self.now).total_seconds())
+            on = update(Enrolment).where(due).values(step=number + 1, due_at=later(col(Enrolment.due_at), seconds))
+            waiting = events.changed(session, on)
+            self.moved["waiting"] += waiting
+            return waiting
+        zone = func.coalesce(col(Contact.time_zone), self.settings.time_zone)
+        country = func.coalesce(col(Contact.country), "") if ends.kind == "working_day" else literal("")
+        groups = (
+            select(col(Enrolment.due_at), zone, country)
+            .select_from(Enrolment)
+            .outerjoin(Contact, col(Contact.id) == col(Enrolment.contact_id))
+            .where(due)
+            .distinct()
+        )
+        found = list(session.execute(groups))
+        waiting = 0
+        alone = len({(zone_, country_) for _, zone_, country_ in found}) == 1
+        for at, zone_, country_ in found:
+            same = select(col(Contact.id)).where(zone == zone_, country == country_)
+            own: Clause = true() if alone else col(Enrolment.contact_id).in_(same)
+            if not alone and zone_ == self.settings.time_zone and not country_:
+                own = or_(own, col(Enrolment.contact_id).is_(None))  # the public's posts go by the house's clock
+            until = ends.ends(at, zone_ or self.settings.time_zone, country_)
+            on = update(Enrolment).where(due, col(Enrolment.due_at) == at, own)
+            waiting += events.changed(session, on.values(step=number + 1, due_at=until))
+        self.moved["waiting"] += waiting
+        return waiting
+
+    def _listens(self, session: Session, number: int, step: WaitFor, due: Clause) -> None:
+        """Whose patience has ended goes on; who has just arrived begins to listen, also to what was told already."""
+        self.moved["timed out"] += self._go_on(session, number, and_(due, col(Enrolment.waiting).is_not(None)))
+        arrived = and_(due, col(Enrolment.waiting).is_(None))
+        earliest = session.execute(select(func.min(col(Enrolment.due_at))).where(arrived)).scalar()
+        assert step.up_to is not None
+        if earliest is None:
+            return
+        begin = update(Enrolment).where(arrived).values(
+            since=col(Enrolment.due_at), waiting=step.wait_for,
+            due_at=later(col(Enrolment.due_at), int(step.up_to.total_seconds())),
+        )  # fmt: skip
+        self.moved["waiting"] += events.changed(session, begin)
+        just = and_(col(Enrolment.since) >= earliest, col(Enrolment.step) == number)
+        self.moved["heard"] += events.wake(session, self.launch, step.wait_for, just)
+        self._go_on(session, number, and_(due, col(Enrolment.waiting).is_not(None)))
+
+
+def next_due(session: Session, launch: int | None = None) -> datetime | None:
+    """When anything is next to be moved in a running launch; events apart, nothing happens before."""
+    earliest = (
+        select(func.min(col(Enrolment.due_at)))
+        .join(Launch, col(Launch.id) == col(Enrolment.launch_id))
+        .where(col(Enrolment.outcome).is_(None), col(Launch.state) == "running")
+    )
+    found: datetime | None = session.execute(earliest.where(col(Launch.id) == launch) if launch else earliest).scalar()
+    return found

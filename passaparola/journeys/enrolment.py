@@ -1,0 +1,136 @@
+"""Who comes in: an audience at once, on each occurrence of a schedule, or one by one on an event. Each one statement."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, String, and_, cast, exists, func, insert, literal, or_, select, true
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col
+
+from passaparola.contacts.audience import Question
+from passaparola.contacts.audience.words import Catalogue
+from passaparola.contacts.bucketing import share
+from passaparola.durations import span
+from passaparola.journeys.times import minute_of as minute
+from passaparola.store.json_values import scalar
+from passaparola.store.models import Contact, Enrolment, Event, Launch
+from passaparola.store.types import UtcDateTime, minute_of
+
+COLUMNS = ["launch_id", "contact_id", "key", "event_id", "holdout", "entered_at", "due_at", "step"]
+
+
+def words_of(content: dict[str, Any], known: Catalogue) -> Catalogue:
+    """A launch's audiences as they were frozen, over what the store knows now."""
+    return replace(known, audiences={**content["inside"]}, properties={})
+
+
+def audience(session: Session, launch: Launch, known: Catalogue, now: datetime) -> int:
+    """The snapshot of who, as the launch's words ask it; the public's posts hang on an enrolment of its own."""
+    assert launch.id is not None
+    content, due = launch.content, minute(launch.due_at)
+    question = Question.of(content["audience"], words_of(content, known))
+    members = (
+        select(
+            literal(launch.id), col(Contact.id), literal(""), literal(None), held_out(content, col(Contact.id)),
+            literal(now, UtcDateTime()), literal(due, UtcDateTime()), literal(0),
+        )
+        .where(question.members(now), _may_enter(content, col(Contact.id), now))
+        .order_by(col(Contact.id))
+    )  # fmt: skip
+    session.execute(insert(Enrolment).from_select(COLUMNS, members))
+    if content["public"]:
+        session.add(Enrolment(launch_id=launch.id, due_at=due, entered_at=now))
+        session.flush()
+    mine = select(func.count()).where(col(Enrolment.launch_id) == launch.id, col(Enrolment.contact_id).is_not(None))
+    people: int = session.execute(mine).scalar_one()
+    return people
+
+
+def event(session: Session, launch: Launch, since: datetime, now: datetime) -> int:
+    """Whoever did it since the launch began to listen, once per key, however often and late it is told."""
+    content, enter = launch.content, launch.content["enter"]
+    key = _key(enter)
+    alike = (col(Event.contact_id), key) if enter.get("key") else (col(Event.contact_id),)
+    first = func.row_number().over(partition_by=alike, order_by=(col(Event.at), col(Event.id)))
+    followed = (
+        select(literal(1))
+        .select_from(Enrolment)
+        .where(col(Enrolment.contact_id) == col(Event.contact_id), col(Enrolment.event_id) == col(Event.id))
+    )
+    followed = followed.join(Launch, col(Launch.id) == col(Enrolment.launch_id)).where(
+        col(Launch.campaign) == launch.campaign
+    )
+    told = (
+        select(
+            col(Event.contact_id),
+            key.label("key"),
+            col(Event.id).label("event_id"),
+            col(Event.at),
+            first.label("place"),
+        )
+        .join(Contact, col(Contact.id) == col(Event.contact_id))
+        .where(
+            col(Event.kind) == enter["on"],
+            ~col(Event.machine),
+            col(Event.received_at) >= since,
+            col(Event.at) >= (launch.hears_from or launch.started_at),
+            ~exists(followed.correlate(Event)),
+            col(Contact.erased_at).is_(None),
+            _may_enter(content, col(Event.contact_id), now, key if enter.get("key") else None),
+        )
+        .subquery()
+    )
+    new: Select[Any] = select(
+        literal(launch.id), told.c.contact_id, told.c.key, told.c.event_id, held_out(content, told.c.contact_id),
+        told.c.at, minute_of(told.c.at), literal(0),
+    ).where(told.c.place == 1)  # fmt: skip
+    entered = insert(Enrolment).from_select(COLUMNS, new).returning(col(Enrolment.id))
+    return len(session.execute(entered).all())
+
+
+def _key(enter: dict[str, Any]) -> ColumnElement[str]:
+    """What makes an event its own passage: the property; where it is missing, the sender's name of the event. Without a
+    property each passage is known by its event, and one by one they are let in by the re-entry rule."""
+    if not enter.get("key"):
+        return literal("") if enter["again"] == "never" else cast(col(Event.id), String)
+    return func.coalesce(scalar(col(Event.properties), enter["key"], "key"), col(Event.source_id))
+
+
+def held_out(content: dict[str, Any], contact_id: Any) -> ColumnElement[bool]:
+    return share(contact_id, f"holdout of {content['campaign']}", content["holdout"])
+
+
+def _may_enter(
+    content: dict[str, Any], contact_id: Any, now: datetime, key: ColumnElement[str] | None = None
+) -> ColumnElement[bool]:
+    """The re-entry rule, over every version of the campaign."""
+    rule = content["enter"]["again"]
+    other, launch = _aliases()
+    if content["said_once"]:
+        return true()
+    been = (
+        select(literal(1))
+        .select_from(other)
+        .join(launch, launch.id == other.launch_id)
+        .where(other.contact_id == contact_id, launch.campaign == content["campaign"], launch.state != "recalled")
+    )
+    refusals = []
+    if key is not None:
+        refusals.append(been.where(other.key == key))
+    under_way = other.outcome.is_(None)
+    if rule == "never":
+        refusals.append(been)
+    elif rule != "always":
+        refusals.append(been.where(or_(under_way, other.entered_at > now - _pause(rule))))
+    elif key is None and "on" in content["enter"]:
+        refusals.append(been.where(under_way))
+    return and_(true(), *(~exists(refusal.correlate(Contact, Event)) for refusal in refusals))
+
+
+def _aliases() -> tuple[Any, Any]:
+    return aliased(Enrolment), aliased(Launch)
+
+
+def _pause(rule: str) -> timedelta:
+    return span(rule.removeprefix("after "))

@@ -1,0 +1,208 @@
+"""A campaign set going: content and audience frozen under one hash, approved by that hash, or not at all."""
+
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from sqlalchemy import or_, select
+from sqlmodel import Session, col
+
+from passaparola import clock
+from passaparola.contacts import audience
+from passaparola.errors import NotAllowed, PassaparolaError, Unknown
+from passaparola.failpoints import failpoint
+from passaparola.journeys import enrolment
+from passaparola.journeys.freeze import Freeze, content
+from passaparola.settings import Settings
+from passaparola.store.database import Store, audit
+from passaparola.store.models import Approval, Launch, wording_of
+from passaparola.store.recalls import recall
+
+APPROVAL_HOLDS = timedelta(days=7)
+
+
+def prepare(
+    store: Store,
+    settings: Settings,
+    name: str,
+    freeze: Freeze,
+    *,
+    actor: str,
+    now: datetime,
+    due_at: datetime | None = None,
+    occurrence: str | None = None,
+) -> Launch:
+    """Freeze the content and enrol the audience; nothing is sent before it is approved and released.
+
+    A campaign that stands (on a schedule, on an event) takes people in from its release on.
+    Asked again for the same `occurrence`, it returns the launch that was made the first time.
+
+    Raises:
+        Unknown, BadContent: it is not there, or not fine.
+        NotAllowed: it stands already, with the very same words; or the time it is to go at has passed.
+    """
+    with store.read() as session:
+        made: Launch | None = (
+            session.execute(select(Launch).where(col(Launch.occurrence) == occurrence)).scalar() if occurrence else None
+        )
+        if made:
+            return made
+        if due_at is not None and due_at < now:
+            at = clock.in_full(due_at, settings.time_zone)
+            raise NotAllowed(f"{at} has passed; choose a later time, or send it as soon as it is approved.")
+        known = audience.catalogue(session, settings)
+    frozen = content(settings, name, freeze, known)
+    due = due_at or now
+    with store.write() as session:
+        stands = "on" in frozen["enter"] or "every" in frozen["enter"]
+        wording = wording_of(frozen)
+        if stands and (same := standing(session, name)) and same.wording == wording:
+            raise NotAllowed(f"“{name}” already stands with exactly these words: launch {same.id}.")
+        launch = Launch(
+            campaign=name, hash=wording_of(frozen, due), wording=wording, content=frozen, due_at=due, created_at=now,
+            late_after=frozen["late_after"], occurrence=occurrence, entering=stands, priority=frozen["priority"],
+            transactional=frozen["basis"] == "transactional",
+        )  # fmt: skip
+        session.add(launch)
+        session.flush()
+        people = 0 if stands else enrolment.audience(session, launch, known, now)
+        audit(session, now, actor, "prepared", f"launch:{launch.id}", campaign=name, hash=launch.hash, audience=people)
+        failpoint("frozen")
+    return launch
+
+
+def approve(
+    store: Store,
+    settings: Settings,
+    launch_id: int,
+    seen: str,
+    freeze: Freeze,
+    *,
+    approver: str,
+    now: datetime,
+    comment: str = "",
+) -> None:
+    """Approve what was seen. Raises NotAllowed: it is not what the files say any more, or is past approving."""
+    if not approver.strip():
+        raise NotAllowed("An approval needs the name of who gives it.")
+    with store.write() as session:
+        launch = fetch(session, launch_id)
+        if launch.state != "prepared":
+            raise NotAllowed(f"Launch {launch_id} is {launch.state}; only a prepared one can be approved.")
+        try:
+            known = audience.catalogue(session, settings)
+            current = wording_of(content(settings, launch.campaign, freeze, known), launch.due_at)
+        except PassaparolaError as error:  # what it says now cannot even be read
+            current = str(error)
+        if seen != launch.hash or current != launch.hash:
+            recall(session, launch, "its content was changed after it was prepared", now)
+            audit(session, now, approver, "approval void", f"launch:{launch_id}", seen=seen, current=current)
+            session.commit()
+            raise NotAllowed(
+                f"“{launch.campaign}” was changed after launch {launch_id} was prepared, so the approval is void. "
+                "Send it again to see and approve what it says now."
+            )
+        launch.state = "approved"
+        session.add(
+            Approval(
+                launch_id=launch_id,
+                hash=seen,
+                approver=approver,
+                comment=comment,
+                at=now,
+                expires_at=now + APPROVAL_HOLDS,
+            )
+        )
+        audit(session, now, approver, "approved", f"launch:{launch_id}", hash=seen, comment=comment)
+
+
+def release(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
+    """Set an approved launch going: from now on it moves its people. Raises NotAllowed: no approval of this hash, or it has expired."""
+    with store.write() as session:
+        launch = fetch(session, launch_id)
+        if launch.state != "approved":
+            raise NotAllowed(f"Launch {launch_id} is {launch.state}; it must be approved to start.")
+        approval = session.execute(
+            select(Approval).where(col(Approval.launch_id) == launch_id, col(Approval.hash) == launch.hash)
+        ).scalar()
+        if approval is None or approval.expires_at < now:
+            recall(session, launch, "its approval expired", now)
+            session.commit()
+            raise NotAllowed(f"The approval of launch {launch_id} has expired. Send “{launch.campaign}” again.")
+        launch.state, launch.started_at = "running", now
+        if launch.entering:
+            launch.hears_from = now
+            supersede(session, launch, actor, now)
+        failpoint("released")
+        audit(session, now, actor, "released", f"launch:{launch_id}", hash=launch.hash)
+
+
+def release_approved(store: Store, *, actor: str, now: datetime) -> None:
+    """Launches that were approved when whoever should have released them died."""
+    with store.read() as session:
+        waiting = list(session.execute(select(col(Launch.id)).where(col(Launch.state) == "approved")).scalars())
+    for launch_id in waiting:
+        with suppress(NotAllowed):  # another worker was faster, or the approval has expired and says so
+            release(store, launch_id or 0, actor=actor, now=now)
+
+
+def supersede(session: Session, launch: Launch, actor: str, now: datetime) -> None:
+    """A newer version takes people in from now on; those inside the older ones finish what they entered."""
+    older = select(Launch).where(
+        col(Launch.campaign) == launch.campaign, col(Launch.entering), col(Launch.id) != launch.id
+    )
+    for other in session.execute(older.where(col(Launch.state).in_(["running", "paused"])).with_for_update()).scalars():
+        other.entering, other.note = False, f"followed by launch {launch.id}"
+        # What is told late of the time before the change still enters, here.
+        launch.hears_from = min(launch.hears_from or now, other.hears_from or now)
+        launch.heard_at = None if "every" in launch.content["enter"] else other.heard_at or other.started_at
+        audit(session, now, actor, "superseded", f"launch:{other.id}", by=launch.id)
+
+
+def stop(store: Store, name: str, *, actor: str, now: datetime) -> int:
+    """Take nobody in any more; those inside finish. Returns the launch. Raises NotAllowed: it does not stand."""
+    with store.write() as session:
+        launch = standing(session, name)
+        if launch is None:
+            raise NotAllowed(f"“{name}” is not taking people in.")
+        launch.entering, launch.note = False, f"stopped by {actor}"
+        audit(session, now, actor, "stopped", f"launch:{launch.id}")
+        assert launch.id is not None
+        return launch.id
+
+
+def standing(session: Session, name: str) -> Launch | None:
+    """The launch that takes people into a campaign now."""
+    found = select(Launch).where(
+        col(Launch.campaign) == name, col(Launch.entering), col(Launch.state).in_(["running", "paused"])
+    )
+    standing_: Launch | None = session.execute(found.order_by(col(Launch.id).desc()).limit(1)).scalar()
+    return standing_
+
+
+def unfinished(session: Session, name: str, wording: str) -> int | None:
+    """The launch of a campaign that is still under way with these very words; one of other words is another launch."""
+    going = select(col(Launch.id)).where(
+        col(Launch.campaign) == name,
+        col(Launch.wording) == wording,
+        col(Launch.state).in_(["approved", "running", "paused"]),
+        or_(~col(Launch.entering), col(Launch.state) == "approved"),
+    )
+    return session.execute(going.order_by(col(Launch.id).desc()).limit(1)).scalar()
+
+
+def reject(store: Store, launch_id: int, *, approver: str, now: datetime, comment: str = "") -> None:
+    """Raises NotAllowed: it is past approving."""
+    with store.write() as session:
+        launch = fetch(session, launch_id)
+        if launch.state != "prepared":
+            raise NotAllowed(f"Launch {launch_id} is {launch.state}; only a prepared one can be rejected.")
+        recall(session, launch, f"rejected by {approver}", now)
+        audit(session, now, approver, "rejected", f"launch:{launch_id}", comment=comment)
+
+
+def fetch(session: Session, launch_id: int) -> Launch:
+    """Locked until the transaction ends: whoever decides about a launch decides alone. Raises Unknown."""
+    launch = session.get(Launch, launch_id, with_for_update=True)
+    if launch is None:
+        raise Unknown(f"There is no launch {launch_id}.")
+    return launch

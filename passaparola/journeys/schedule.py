@@ -1,0 +1,65 @@
+"""A campaign on a schedule: each occurrence is a launch of its own, made exactly once, with the words that were approved."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from passaparola.contacts.audience.words import Catalogue
+from passaparola.journeys import enrolment, times
+from passaparola.store.database import audit
+from passaparola.store.models import Approval, Launch, wording_of
+
+Occurrence = tuple[str, datetime]
+
+
+def due(launch: Launch, now: datetime) -> list[Occurrence]:
+    """The occurrences that have come since the last one that was seen to."""
+    every = launch.content["enter"].get("every")
+    if not every or not launch.entering or launch.started_at is None:
+        return []
+    since = launch.heard_at or launch.started_at
+    return list(times.occurrences(times.cron(every), launch.content["enter"]["zone"], since, now))
+
+
+def start(session: Session, plan: Launch, come: list[Occurrence], known: Catalogue, now: datetime) -> list[int]:
+    """The launch of the last occurrence; earlier ones were missed, and are not made up for. `plan` is locked."""
+    started: list[int] = []
+    for local, at in come[:-1]:
+        audit(session, now, "schedule", "missed", f"launch:{plan.id}", occurrence=local, since=at.isoformat())
+    local, at = come[-1]
+    plan.heard_at = at
+    session.add(plan)
+    if plan.late_after is not None and now > at + timedelta(seconds=plan.late_after):
+        audit(session, now, "schedule", "missed", f"launch:{plan.id}", occurrence=local, since=at.isoformat())
+        return started
+    name = f"{plan.campaign}@{local}[{plan.content['enter']['zone']}]"
+    if session.execute(select(col(Launch.id)).where(col(Launch.occurrence) == name)).scalar() is not None:
+        return started
+    made = Launch(
+        campaign=plan.campaign, hash=wording_of(plan.content, at), wording=plan.wording, content=plan.content,
+        state="running", occurrence=name, priority=plan.priority, due_at=at, late_after=plan.late_after,
+        created_at=now, started_at=at, transactional=plan.transactional,
+    )  # fmt: skip
+    session.add(made)
+    session.flush()
+    assert made.id is not None
+    given = session.execute(select(Approval).where(col(Approval.launch_id) == plan.id)).scalar()
+    if given:
+        session.add(
+            Approval(launch_id=made.id, hash=made.hash, approver=given.approver, at=given.at, expires_at=given.expires_at,
+                     comment=f"as launch {plan.id}, which stands for every occurrence")
+        )  # fmt: skip
+    people = enrolment.audience(session, made, known, now)
+    audit(session, now, "schedule", "launched", f"launch:{made.id}", occurrence=local, audience=people)
+    started.append(made.id)
+    return started
+
+
+def next_(plan: Launch, now: datetime) -> datetime | None:
+    """When a standing campaign starts its next launch; None: it is on no schedule."""
+    every = plan.content["enter"].get("every")
+    if not every or not plan.entering:
+        return None
+    coming = times.following(times.cron(every), plan.content["enter"]["zone"], now)
+    return coming[1] if coming else None

@@ -1,0 +1,1 @@
+"""Running it: health, doctor, watchdog, polling, alerts, logs and the processes of one installation."""

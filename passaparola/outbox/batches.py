@@ -1,0 +1,77 @@
+"""What is done to a batch's messages: cut off into another batch, given a state of their own, made into a dispatch."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, func, select, update
+from sqlmodel import Session, col
+
+from passaparola.channel.sender import Dispatch, Outgoing, Sender
+from passaparola.outbox.render.frozen import Frozen, Ready, constants, ready, wording_key
+from passaparola.store.models import Batch, Launch, Message
+
+MESSAGE = Message.__table__  # type: ignore[attr-defined]
+
+
+def prepared(content: Mapping[str, Any], batch: Batch) -> Ready:
+    said = content["steps"][batch.step]["say"]
+    wordings = content["messages"][wording_key(said, batch.variant, batch.medium)]
+    wording = Frozen.model_validate(wordings[batch.locale])
+    return ready(wording, batch.locale, constants(content))
+
+
+def dispatch_of(launch: Launch, batch: Batch, ready_: Ready, attempt: int, messages: Sequence[Outgoing]) -> Dispatch:
+    content = launch.content
+    sender = Sender(content["sender"]["name"], content["sender"]["email"], content["sender"]["reply_to"])
+    return Dispatch(
+        attempt, batch.medium, content["campaign"], ready_.skeleton, sender, launch.created_at, tuple(messages)
+    )
+
+
+def move(
+    session: Session, batch: Batch, enrolments: Sequence[int], *, due_at: datetime, tries: int = 0, because: str = ""
+) -> None:
+    """Some of a batch's messages into a batch of their own, as long as they still are the batch's."""
+    # Two workers that split batches of one launch must not give two batches one number.
+    session.execute(select(col(Launch.id)).where(col(Launch.id) == batch.launch_id).with_for_update())
+    same = [col(getattr(Batch, name)) == getattr(batch, name) for name in ("launch_id", "step", "medium")]
+    number = session.execute(select(func.max(col(Batch.number)) + 1).where(*same)).scalar_one()
+    new = Batch(
+        launch_id=batch.launch_id, step=batch.step, medium=batch.medium, locale=batch.locale, variant=batch.variant, wording=batch.wording,
+        number=number, size=len(enrolments), due_at=due_at, late_at=batch.late_at, tries=tries,
+        delayed=because or batch.delayed,
+    )  # fmt: skip
+    session.add(new)
+    session.flush()
+    change = update(MESSAGE).where(*_one_of(batch)).values(batch_id=new.id, state=None, reason=None)
+    session.connection().execute(change, [{"e": enrolment} for enrolment in enrolments])
+
+
+def set_rows(session: Session, batch: Batch, state: str, rows: list[dict[str, Any]]) -> None:
+    """`rows` hold the enrolment as `e` and the reason as `why`."""
+    change = update(MESSAGE).where(*_one_of(batch)).values(state=state, reason=bindparam("why"))
+    session.connection().execute(change, rows)
+
+
+def set_states(session: Session, batch: Batch, state: str, reasons: Mapping[str, str]) -> None:
+    """`reasons` by message id."""
+    if reasons:
+        set_rows(session, batch, state, [{"e": enrolment_of(id_), "why": why[:500]} for id_, why in reasons.items()])
+
+
+def set_receipts(session: Session, batch: Batch, receipts: Mapping[str, str]) -> None:
+    if receipts:
+        change = update(MESSAGE).where(*_one_of(batch)).values(receipt=bindparam("its"))
+        rows = [{"e": enrolment_of(id_), "its": receipt} for id_, receipt in receipts.items()]
+        session.connection().execute(change, rows)
+
+
+def _one_of(batch: Batch) -> tuple[Any, ...]:
+    """A message of this batch by its enrolment, `e`; one that has been moved on is nobody's here any more."""
+    key = (MESSAGE.c.enrolment_id == bindparam("e"), MESSAGE.c.step == batch.step, MESSAGE.c.medium == batch.medium)
+    return (*key, MESSAGE.c.batch_id == batch.id)
+
+
+def enrolment_of(id_: str) -> int:
+    return int(id_.partition("-")[0])

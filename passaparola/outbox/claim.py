@@ -1,0 +1,253 @@
+"""Claiming and recording, one transaction each: what is guarded is what is called, and nothing stands between.
+
+reserve   choose a due batch, ask every guard again, render, write the attempt, commit
+(call)    once; see passaparola/outbox/deliver.py
+record    write what became of it, if the batch is still ours
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Row, Select, String, and_, bindparam, case, func, literal, null, select, text, update
+from sqlmodel import Session, col
+
+from passaparola.channel.registry import get, names
+from passaparola.channel.sender import Dispatch, Outgoing
+from passaparola.contacts.audience.compile import latest_consent
+from passaparola.errors import PassaparolaError
+from passaparola.failpoints import failpoint
+from passaparola.outbox import guards, repeats
+from passaparola.outbox.batches import dispatch_of, enrolment_of, move, prepared, set_rows
+from passaparola.outbox.guards import Asked, Cap
+from passaparola.outbox.personal import EVENT, TRAITS, Personal
+from passaparola.outbox.quiet_hours import quiet_until
+from passaparola.settings import Settings
+from passaparola.store import incidents
+from passaparola.store.database import Store, audit
+from passaparola.store.models import Address, Attempt, Batch, Contact, Enrolment, Event, Launch, Message
+
+CLAIM_LOCK = 20260418
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """A batch that is ours to call once: `fence` proves it when the answer is recorded."""
+
+    batch: int
+    fence: int
+    attempt: int
+    launch: int
+    channel: str
+    dispatch: Dispatch
+
+
+def reserve(
+    store: Store, settings: Settings, *, worker: str, now: datetime, launch: int | None = None,
+    busy: Collection[str] = (),
+) -> Reserved | None:  # fmt: skip
+    """The next due batch that has anything left to send, ready to be called; None when nothing is due. Channels that are
+    `busy` are passed over."""
+    while True:
+        with store.write() as session:
+            batch = _next(session, now, launch, busy)
+            if batch is None:
+                return None
+            failpoint("claimed")
+            reserved = _Reservation(session, settings, batch, worker, now).made()
+        if reserved is None:
+            continue
+        failpoint("reserved")
+        return reserved
+
+
+def _next(session: Session, now: datetime, launch: int | None, busy: Collection[str]) -> Batch | None:
+    """The next in order, of those whose channel may speak. Launch by launch of one priority, so that an index has the order:
+    sorting all that waits, for each that goes, would make a campaign's cost grow with its square."""
+    speaking = not_paused(session, {*busy, *incidents.resting(session, now)})
+    for launches in _by_priority(session, launch):
+        due = (
+            select(Batch)
+            .join(Launch, col(Launch.id) == col(Batch.launch_id))
+            .where(
+                col(Batch.state) == "queued", col(Batch.due_at) <= now, col(Batch.launch_id).in_(launches),
+                col(Launch.state) == "running", *speaking,
+            )
+            .order_by(col(Batch.due_at), col(Batch.id))
+            .limit(1)
+            .with_for_update(skip_locked=True, of=Batch)
+        )  # fmt: skip
+        found: Batch | None = session.execute(due).scalar()
+        if found is not None:
+            return found
+    return None
+
+
+def _by_priority(session: Session, launch: int | None) -> list[list[int]]:
+    """Running launches, those of the highest priority first."""
+    running = select(col(Launch.id), col(Launch.priority)).where(col(Launch.state) == "running")
+    levels: dict[int, list[int]] = {}
+    for id_, priority in session.execute(running.where(col(Launch.id) == launch) if launch else running):
+        levels.setdefault(priority, []).append(id_)
+    return [levels[priority] for priority in sorted(levels, reverse=True)]
+
+
+def not_paused(session: Session, silent: Collection[str] = ()) -> list[Any]:
+    """A channel that must be mended first, or is silent for now, holds up its own messages and nobody else's."""
+    paused = [*silent, *(one.channel for one in incidents.standing(session) if one.way == "speaking")]
+    named = {name: get(name).medium for name in paused if name in names()}
+    carried: Any = col(Launch.content)["channels"]
+    return [~and_(col(Batch.medium) == medium, carried[medium].as_string() == name) for name, medium in named.items()]
+
+
+_OPEN = (col(Message.batch_id) == bindparam("batch"), col(Message.state).is_(None))
+_ONCE = select(col(Message.enrolment_id), bindparam("reason", type_=String()).label("reason")).where(*_OPEN)
+
+
+@lru_cache(maxsize=256)
+def _people(asked: Asked, cap: Cap | None, on_an_event: bool) -> Select[Any]:
+    """Written once for all batches of a step: it takes longer to write than a small batch takes to be asked."""
+    # A letter may wait for the morning, or for its distance from the last one; who leaves meanwhile gets it no more.
+    left = case((col(Enrolment.outcome) == "left", literal("left the campaign before it went out")), else_=null())
+    people = (
+        select(
+            col(Message.enrolment_id),
+            func.coalesce(left, guards.reason(asked, cap)).label("reason"),
+            col(Address.value).label("address"),
+            latest_consent(col(Contact.id), asked.medium, "tracking").label("tracking"),
+            col(Contact.traits),
+            *(col(getattr(Contact, name)) for name in TRAITS),
+            *(EVENT if on_an_event else ()),
+        )
+        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
+        .join(Contact, col(Contact.id) == col(Enrolment.contact_id))
+        .outerjoin(Address, guards.reachable(asked.medium))
+        .where(*_OPEN)
+        .order_by(col(Message.enrolment_id))
+    )
+    return people.outerjoin(Event, col(Event.id) == col(Enrolment.event_id)) if on_an_event else people
+
+
+class _Reservation:
+    """One batch on its way from queued to sending, inside one transaction."""
+
+    def __init__(self, session: Session, settings: Settings, batch: Batch, worker: str, now: datetime) -> None:
+        self.session, self.settings, self.batch, self.worker, self.now = session, settings, batch, worker, now
+        launch = session.get(Launch, batch.launch_id)
+        assert launch is not None
+        assert batch.id is not None
+        self.launch, self.content, self.id = launch, launch.content, batch.id
+        self.public = batch.medium in self.content["public"]
+
+    def made(self) -> Reserved | None:
+        """None: nothing of it is left to send. What can't be prepared at all pauses its launch and stops no other."""
+        try:
+            get(self.content["channels"][self.batch.medium])
+            self.ready = prepared(self.content, self.batch)
+        except (PassaparolaError, ImportError, KeyError, ValueError) as error:
+            self.launch.state, self.launch.note = "paused", f"cannot be prepared: {error}"[:300]
+            audit(self.session, self.now, self.worker, "paused", f"launch:{self.launch.id}", because=self.launch.note)
+            return None
+        if self._too_late():
+            return None
+        if self.session.get_bind().dialect.name == "postgresql":
+            if self.settings.frequency_cap:  # two batches of two campaigns must not both see a contact below the cap
+                self.session.execute(text(f"SELECT pg_advisory_xact_lock({CLAIM_LOCK})"))
+            if self.content["said_once"] and self.batch.wording:
+                repeats.take_turns(self.session, self.batch)
+        rows = self._guarded()
+        failpoint("guarded")
+        messages = self._rendered(rows)
+        failpoint("rendered")
+        if not messages:
+            self.batch.state, self.batch.finished_at = "sent", self.now
+            return None
+        return self._attempt(messages)
+
+    def _too_late(self) -> bool:
+        if self.batch.late_at is None or self.now <= self.batch.late_at:
+            return False
+        own = (col(Message.batch_id) == self.id, col(Message.state).is_(None))
+        reason = guards.too_late(self.launch.late_after or 0)
+        self.session.execute(update(Message).where(*own).values(state="held", reason=reason))
+        self.batch.state, self.batch.finished_at = "sent", self.now
+        return True
+
+    def _guarded(self) -> Sequence[Row[Any]]:
+        """The batch's people whom nothing speaks against; the others are held, the sleeping ones wait."""
+        rows = self._people()
+        held = [{"e": row.enrolment_id, "why": row.reason} for row in rows if row.reason]
+        if held:
+            set_rows(self.session, self.batch, "held", held)
+        rows = [row for row in rows if not row.reason]
+        if not self.settings.quiet_hours or self.public:
+            return rows
+        return self._awake(rows)
+
+    def _people(self) -> Sequence[Row[Any]]:
+        """Everything that rendering and the guards need of a batch's messages, in one statement."""
+        if self.public:
+            again = self.content["said_once"] and repeats.posted(self.session, self.batch, settled=False)
+            return self.session.execute(_ONCE, {"batch": self.id, "reason": repeats.POSTED if again else None}).all()
+        asked, cap = Asked.of(self.session, self.launch, self.batch.medium, self.batch.step), Cap.of(self.settings)
+        put = {"batch": self.id, **guards.moments(asked, cap, self.now), "read": self.batch.wording}
+        return self.session.execute(_people(asked, cap, "on" in self.content["enter"]), put).all()
+
+    def _awake(self, rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
+        ends = {
+            zone: quiet_until(self.settings.quiet_hours, zone, self.now)
+            for zone in {row.time_zone or self.settings.time_zone for row in rows}
+        }
+        for until in sorted({end for end in ends.values() if end}):
+            asleep = [row.enrolment_id for row in rows if ends[row.time_zone or self.settings.time_zone] == until]
+            move(self.session, self.batch, asleep, due_at=until, because="quiet hours")
+        return [row for row in rows if ends[row.time_zone or self.settings.time_zone] is None]
+
+    def _rendered(self, rows: Sequence[Row[Any]]) -> list[Outgoing]:
+        """One contact who can't be rendered fails alone."""
+        personal = Personal(self.content, self.batch, self.settings, self.ready)
+        messages, failed = [], []
+        for row in rows:
+            try:
+                messages.append(personal.message(row))
+            except Exception as error:  # whatever a contact's fields make of a template, it is this contact's alone
+                reason = str(error.args[0]) if error.args and isinstance(error.args[0], str) else type(error).__name__
+                failed.append({"e": row.enrolment_id, "why": f"could not be rendered: {reason[:300]}"})
+        if failed:
+            set_rows(self.session, self.batch, "failed", failed)
+        return messages
+
+    def _attempt(self, messages: list[Outgoing]) -> Reserved:
+        channel = get(self.content["channels"][self.batch.medium])
+        alone = channel.must_go_alone(self._dispatch(0, messages)) if len(messages) > 1 else set()
+        together = [message for message in messages if message.id not in alone] or messages[:1]
+        kept = {message.id for message in together}
+        for message in messages:
+            if message.id not in kept:
+                move(self.session, self.batch, [enrolment_of(message.id)], due_at=self.now)
+        messages = together
+        self.batch.state, self.batch.fence = "sending", self.batch.fence + 1
+        self.batch.claimed_by, self.batch.claimed_at, self.batch.size = self.worker, self.now, len(messages)
+        attempt = Attempt(
+            batch_id=self.id, fence=self.batch.fence, channel=channel.name, size=len(messages), started_at=self.now
+        )
+        self.session.add(attempt)
+        self.session.flush()
+        assert attempt.id is not None
+        audit(
+            self.session,
+            self.now,
+            self.worker,
+            "reserved",
+            f"batch:{self.id}",
+            attempt=attempt.id,
+            messages=len(messages),
+        )
+        failpoint("attempt_written")
+        dispatch = self._dispatch(attempt.id, messages)
+        return Reserved(self.id, self.batch.fence, attempt.id, self.batch.launch_id, channel.name, dispatch)
+
+    def _dispatch(self, attempt: int, messages: list[Outgoing]) -> Dispatch:
+        return dispatch_of(self.launch, self.batch, self.ready, attempt, messages)

@@ -1,0 +1,237 @@
+"""The reasons not to send, in order; the first one is written to the message in a marketer's words.
+
+They are one SQL expression over (enrolment, contact, address), so that a preview, a plan and a reservation ask the
+very same question, the last of them in the transaction that reserves.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import BindParameter, ColumnElement, Select, and_, bindparam, case, func, literal, null, select
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col
+
+from passaparola.channel import registry
+from passaparola.contacts.audience.compile import latest_consent
+from passaparola.conversations.care import BEFORE_SELLING
+from passaparola.outbox import repeats
+from passaparola.outbox.wordings import Wordings
+from passaparola.settings import Settings
+from passaparola.store.models import (
+    Address,
+    Batch,
+    Contact,
+    Conversation,
+    Enrolment,
+    Launch,
+    Message,
+    Suppression,
+    Turn,
+)
+from passaparola.store.types import UtcDateTime
+
+CARE_FIRST = "care first: "
+
+
+@dataclass(frozen=True)
+class Cap:
+    """The most marketing messages one contact gets in a span, over all campaigns and media."""
+
+    most: int
+    days: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Cap | None":
+        if not settings.frequency_cap:
+            return None
+        most, _, days, _ = settings.frequency_cap.split()
+        return cls(int(most), int(days))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is about to be said: on a medium, about a topic. `twin_of` is the launch that says it, where another one says
+    these very words; 0 where none does, so that what is asked is written once for all of them."""
+
+    medium: str
+    topic: str
+    twin_of: int = 0
+    before: tuple[int, ...] = ()  # launches that go first where people are capped
+    answers: bool = False  # it answers what they asked or said, so it is no marketing
+    window: timedelta | None = None  # how long after their last word on this medium it may be said
+
+    @classmethod
+    def of(cls, session: Session, launch: Launch, medium: str, step: int) -> "Asked":
+        return cls.again(session, launch.content, medium, launch.content["steps"][step], launch.id or repeats.LAST)
+
+    @classmethod
+    def again(
+        cls, session: Session, content: Mapping[str, Any], medium: str, said: Mapping[str, Any], itself: int
+    ) -> "Asked":
+        """Also of a launch that is not there yet: `content` is what would be frozen, `itself` then is twins.LAST."""
+        found = select(col(Launch.id)).where(col(Launch.id) != itself)
+        before = found.where(col(Launch.priority) > content["priority"], col(Launch.state) == "running")
+        answers = content.get("basis") == "transactional"
+        reads = Wordings.of(content, said, medium).reads.values() if content["said_once"] else ()
+        window = _window(content, medium, said["say"])
+        twin_of = itself if repeats.exist(session, reads, itself) else 0
+        return cls(medium, content["topic"], twin_of, _ids(session, before), answers, window)
+
+
+def _window(content: Mapping[str, Any], medium: str, say: str) -> timedelta | None:
+    """None where the network sets none, or has approved what is said."""
+    spoken = (
+        wordings
+        for key, wordings in content["messages"].items()
+        if key.startswith(f"{say}/") and key.endswith(f"/{medium}")
+    )
+    approved = all(wording.get("template") for wordings in spoken for wording in wordings.values())
+    return None if approved else registry.window_of(medium)
+
+
+def _ids(session: Session, chosen: Select[Any]) -> tuple[int, ...]:
+    return tuple(session.execute(chosen).scalars())
+
+
+def too_late(seconds: int) -> str:
+    hours = round(seconds / 3600, 1)
+    return f"too late: more than {hours:g} hour{'' if hours == 1 else 's'}"
+
+
+def moments(asked: Asked, cap: Cap | None, now: datetime) -> dict[str, Any]:
+    """The instants that a `reason` is put with, so that it is written once and put to every batch."""
+    return {
+        "read": "",
+        "now": now,
+        "a_week_ago": now - timedelta(days=7),
+        "capped_since": now - timedelta(days=cap.days if cap else 0),
+        "open_since": now - (asked.window or timedelta(0)),
+    }
+
+
+def _moment(name: str) -> BindParameter[datetime]:
+    return bindparam(name, type_=UtcDateTime())
+
+
+def reason(
+    asked: Asked, cap: Cap | None, read: ColumnElement[str] | None = None, *, settled: bool = False
+) -> ColumnElement[Any]:
+    """NULL for whoever may be written to. It is put with its `moments`, and with the hash of what is `read` where that is one
+    for all of them. `settled`: what other launches still have ready does not count, as it may never go out."""
+    medium, topic = asked.medium, asked.topic
+    consent = latest_consent(col(Contact.id), medium, literal(topic))
+    suppressed = select(col(Suppression.reason)).where(col(Suppression.key) == col(Address.key)).scalar_subquery()
+    checks: list[tuple[Any, Any]] = [
+        (col(Address.value).is_(None), literal(f"no {_address(medium)}")),
+        (col(Contact.erased_at).is_not(None), literal("asked to be forgotten")),
+        (suppressed.is_not(None), literal("suppressed: ") + suppressed),
+    ]
+    if asked.window:
+        hours = f"{asked.window.total_seconds() / 3600:g} hours"
+        never = f"last wrote on {registry.look(medium).title} more than {hours} ago; later only an approved template may be sent"
+        checks.append((~_spoke(medium, _moment("open_since")), literal(never)))
+    if asked.answers:
+        # Of what they ordered or asked for. A letter of the house has no topic; others can be muted by theirs.
+        muted = literal(f"muted {topic} by {medium}")
+        return case(*checks, else_=case({False: muted}, value=consent, else_=null()) if topic else null())
+    # One look at consent for both of its reasons: a database asks a subquery as often as it is written.
+    said_no, unasked = literal(f"said no to {topic} by {medium}"), literal(f"never said yes to {topic} by {medium}")
+    unwilling = case({True: null(), False: said_no}, value=consent, else_=unasked)
+    care, weekly = _in_care(), _recent(_moment("a_week_ago"))
+    wishes: list[tuple[Any, Any]] = [
+        (col(Contact.paused_until) > _moment("now"), literal("asked for a pause")),
+        (care.is_not(None), literal(CARE_FIRST + "an open ") + care),
+        (
+            and_(col(Contact.weekly_most).is_not(None), weekly >= col(Contact.weekly_most)),
+            literal("wants fewer messages a week"),
+        ),
+    ]
+    if asked.twin_of:
+        wishes += repeats.wishes(asked.medium, asked.twin_of, read, settled=settled)
+    if cap:
+        recent = _recent(_moment("capped_since"))
+        wishes.append((recent >= cap.most, literal(f"had {cap.most} messages in {cap.days} days")))
+        if asked.before:
+            kept = literal(f"the last of {cap.most} messages in {cap.days} days is kept for a campaign that goes first")
+            wishes.append((recent + _to_come(asked.before) >= cap.most, kept))
+    return case(*checks, else_=func.coalesce(unwilling, case(*wishes, else_=null())))
+
+
+def _address(medium: str) -> str:
+    kind = registry.address_of(medium)
+    return f"{kind} address" if kind == medium else f"{kind} number"
+
+
+def _spoke(medium: str, since: BindParameter[datetime]) -> ColumnElement[bool]:
+    """Whether they said something on a medium since then."""
+    said = (
+        select(literal(1))
+        .select_from(Conversation)
+        .join(Turn, col(Turn.conversation_id) == col(Conversation.id))
+        .where(
+            col(Conversation.contact_id) == col(Contact.id), col(Conversation.medium) == medium,
+            col(Turn.author) == "", col(Turn.at) >= since, col(Conversation.source) != "survey",
+        )
+    )  # fmt: skip
+    return said.correlate(Contact).exists()
+
+
+def _in_care() -> ColumnElement[Any]:
+    """What is open between us and them that goes before any selling; NULL where nothing is."""
+    open_ = select(func.replace(col(Conversation.kind), "_", " ")).where(
+        col(Conversation.contact_id) == col(Contact.id), col(Conversation.state) != "closed",
+        col(Conversation.kind).in_(BEFORE_SELLING),
+    )  # fmt: skip
+    return open_.order_by(col(Conversation.priority).desc()).limit(1).correlate(Contact).scalar_subquery()
+
+
+def _recent(since: BindParameter[datetime]) -> ColumnElement[int]:
+    """Messages that went out, are going out or may have gone out to this contact, whatever the campaign."""
+    other, message, batch = aliased(Enrolment), aliased(Message), aliased(Batch)
+    return (
+        _to_this_contact(select(func.count()), other, message, batch)
+        .where(
+            func.coalesce(message.state, batch.state).in_(["sending", "sent", "unknown"]),
+            func.coalesce(batch.finished_at, batch.claimed_at) >= since,
+            batch.launch_id.not_in(_answers()),  # type: ignore[attr-defined]
+        )
+        .correlate(Contact)
+        .scalar_subquery()
+    )
+
+
+def _answers() -> Select[Any]:
+    """Launches that are no marketing and count for no cap."""
+    return select(col(Launch.id)).where(col(Launch.transactional))
+
+
+def _to_come(launches: tuple[int, ...]) -> ColumnElement[int]:
+    """What those launches have ready for this contact."""
+    other, message, batch = aliased(Enrolment), aliased(Message), aliased(Batch)
+    return (
+        _to_this_contact(select(func.count()), other, message, batch)
+        .where(
+            batch.launch_id.in_(launches),  # type: ignore[attr-defined]
+            batch.state == "queued",  # type: ignore[arg-type]
+            message.state.is_(None),  # type: ignore[union-attr]
+        )
+        .correlate(Contact)
+        .scalar_subquery()
+    )
+
+
+def _to_this_contact(chosen: Select[Any], other: Any, message: Any, batch: Any) -> Select[Any]:
+    return (
+        chosen.select_from(other)
+        .join(message, message.enrolment_id == other.id)
+        .join(batch, batch.id == message.batch_id)
+        .where(other.contact_id == col(Contact.id))
+    )
+
+
+def reachable(medium: str) -> ColumnElement[bool]:
+    """The join condition of the address that is written to."""
+    kind = registry.address_of(medium)
+    return and_(col(Address.contact_id) == col(Contact.id), col(Address.medium) == kind, col(Address.rank) == 0)

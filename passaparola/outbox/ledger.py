@@ -1,0 +1,248 @@
+"""What became of a launch: counted, told for one contact, stopped and taken up again."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlmodel import Session, col
+
+from passaparola import clock
+from passaparola.errors import NotAllowed, Unknown
+from passaparola.outbox import posts
+from passaparola.outbox.posts import Post
+from passaparola.store import recalls
+from passaparola.store.database import Store, audit
+from passaparola.store.models import Approval, Attempt, Batch, Enrolment, Launch, Message, message_state
+
+NOT_OVER = ("prepared", "approved", "running", "paused")
+AT_REST = ("sent", "held", "failed", "unknown")
+
+
+@dataclass
+class Tally:
+    """The ledger of one launch. For every addressed medium: audience = sent + held + failed + unknown + waiting."""
+
+    launch: int
+    campaign: str
+    state: str
+    note: str
+    audience: int
+    media: dict[str, dict[str, int]] = field(default_factory=dict)
+    posts: list[Post] = field(default_factory=list)
+    reasons: dict[str, int] = field(default_factory=dict)
+    delayed: dict[str, int] = field(default_factory=dict)  # why some go later than they were meant to
+    begins: datetime | None = None  # nothing of it has been planned yet: when that is due
+    paused: dict[str, str] = field(default_factory=dict)  # media whose channel must be mended first, and how
+
+    def total(self, state: str) -> int:
+        return sum(counts.get(state, 0) for counts in self.media.values())
+
+    def as_json(self) -> dict[str, Any]:
+        totals = {state: self.total(state) for state in AT_REST}
+        waiting = self.total("queued") + self.total("sending")
+        return {
+            "launch": self.launch, "campaign": self.campaign, "state": self.state, "note": self.note,
+            "audience": self.audience, **totals, "waiting": waiting, "media": self.media,
+            "posts": [asdict(post) for post in self.posts], "reasons": self.reasons, "delayed": self.delayed, "paused": self.paused,
+            "begins": self.begins.isoformat() if self.begins else None,
+        }  # fmt: skip
+
+
+def tally(session: Session, launch_id: int) -> Tally:
+    """Raises Unknown."""
+    launch = _launch(session, launch_id)
+    mine = col(Enrolment.launch_id) == launch_id
+    addressed = col(Enrolment.contact_id).is_not(None)
+    audience = session.execute(select(func.count()).where(mine, addressed)).scalar_one()
+    found = Tally(launch_id, launch.campaign, launch.state, launch.note, audience)
+    state = message_state().label("state")
+    counted = (
+        select(col(Message.medium), state, col(Message.reason), func.count())
+        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
+        .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
+        .where(mine, addressed)
+        .group_by(col(Message.medium), state, col(Message.reason))
+    )
+    for medium, at, reason, count in session.execute(counted):
+        counts = found.media.setdefault(medium, {})
+        counts[at] = counts.get(at, 0) + count
+        if reason:
+            found.reasons[f"{at}: {reason}"] = found.reasons.get(f"{at}: {reason}", 0) + count
+    late = select(col(Batch.delayed), func.sum(col(Batch.size))).where(
+        col(Batch.launch_id) == launch_id, col(Batch.state) == "queued", col(Batch.delayed) != ""
+    )
+    found.delayed = {why: int(count) for why, count in session.execute(late.group_by(col(Batch.delayed)))}
+    found.paused = posts.paused(session, launch)
+    found.posts = posts.of(session, launch, found.paused)
+    if not found.media and not found.posts and launch.state in NOT_OVER and not launch.entering:
+        found.begins = launch.due_at
+    return found
+
+
+def latest(session: Session, campaign: str) -> int:
+    """The newest launch of a campaign that has let anyone in; else its newest. Raises Unknown."""
+    mine = select(col(Launch.id)).where(col(Launch.campaign) == campaign).order_by(col(Launch.id).desc()).limit(1)
+    inside = select(col(Enrolment.id)).where(col(Enrolment.launch_id) == col(Launch.id)).exists()
+    newest: int | None = session.execute(mine.where(inside)).scalar() or session.execute(mine).scalar()
+    if newest is None:
+        raise Unknown(f"“{campaign}” has not been launched yet.")
+    return newest
+
+
+def _launch(session: Session, launch_id: int) -> Launch:
+    launch = session.get(Launch, launch_id)
+    if launch is None:
+        raise Unknown(f"There is no launch {launch_id}.")
+    return launch
+
+
+def pause(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
+    """Nothing more of it is claimed; what is in the air lands."""
+    _change(store, launch_id, ("running",), "paused", actor, now, f"paused by {actor}")
+
+
+def resume(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
+    _change(store, launch_id, ("paused",), "running", actor, now, "")
+
+
+def recall(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
+    """What has not left is held for good."""
+    allowed = ("prepared", "approved", "running", "paused")
+    _change(store, launch_id, allowed, "recalled", actor, now, f"recalled by {actor}")
+    hold_recalled(store)
+
+
+def hold_recalled(store: Store) -> None:
+    """Hold whatever is still queued in recalled launches, also what came back into the queue after the recall.
+
+    The batches are taken first and their messages by them: a batch that a worker has just reserved is not ours.
+    """
+    recalled = select(col(Launch.id)).where(col(Launch.state) == "recalled")
+    queued = (col(Batch.state) == "queued", col(Batch.launch_id).in_(recalled))
+    with store.read() as session:
+        if session.execute(select(col(Batch.id)).where(*queued).limit(1)).scalar() is None:
+            return
+    quietly = {"synchronize_session": False}
+    with store.write() as session:
+        taken = update(Batch).where(*queued).values(state="recalled").returning(col(Batch.id))
+        ids = list(session.execute(taken, execution_options=quietly).scalars())
+        own = (col(Message.batch_id).in_(ids), col(Message.state).is_(None))
+        session.execute(
+            update(Message).where(*own).values(state="held", reason="the launch was recalled"),
+            execution_options=quietly,
+        )
+
+
+def _change(
+    store: Store, launch_id: int, allowed: Iterable[str], state: str, actor: str, now: datetime, note: str
+) -> None:
+    with store.write() as session:
+        _launch(session, launch_id)
+        change = update(Launch).where(col(Launch.id) == launch_id, col(Launch.state).in_(list(allowed)))
+        changed = session.execute(
+            change.values(state=state, note=note).returning(col(Launch.id)),
+            execution_options={"synchronize_session": False},
+        )
+        if changed.scalar() is None:
+            at = session.execute(select(col(Launch.state)).where(col(Launch.id) == launch_id)).scalar_one()
+            raise NotAllowed(f"Launch {launch_id} is {at}; only {' or '.join(allowed)} ones can be {state}.")
+        if state == recalls.RECALLED:
+            launch = session.get(Launch, launch_id, populate_existing=True)
+            assert launch is not None
+            recalls.recall(session, launch, note, now)
+        audit(session, now, actor, state, f"launch:{launch_id}")
+
+
+STANDS_STILL = {
+    "prepared": "the launch waits for its approval", "paused": "the launch is paused", "recalled": "the launch was recalled, nothing more of it is sent",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Story:
+    """What happened to one contact's messages of one launch: a list of dated sentences."""
+
+    launch: int
+    sentences: list[tuple[datetime | None, str]]
+
+
+def story(session: Session, launch_id: int, contact_id: int, zone: str) -> Story:
+    """`zone` is the house's, for times inside a sentence."""
+    launch = _launch(session, launch_id)
+    told: list[tuple[datetime | None, str]] = []
+    own = (col(Enrolment.launch_id) == launch_id, col(Enrolment.contact_id) == contact_id)
+    enrolments = list(session.execute(select(Enrolment).where(*own).order_by(col(Enrolment.id))).scalars())
+    asked = launch.content["audience"]
+    if not enrolments and asked:
+        return Story(launch_id, [(launch.created_at, "was not in the audience when the launch was prepared")])
+    if not enrolments:
+        on = launch.content["enter"]["on"]
+        return Story(
+            launch_id, [(launch.created_at, f"has not entered: no {on} since the launch, or not for the first time")]
+        )
+    for approval in session.execute(select(Approval).where(col(Approval.launch_id) == launch_id)).scalars():
+        told.append((approval.at, f"the launch was approved by {approval.approver}"))
+    for enrolment in enrolments:
+        told += _of_enrolment(session, launch, enrolment, zone)
+    if launch.state in STANDS_STILL:
+        told.append((None, f"{STANDS_STILL[launch.state]}{': ' if launch.note else ''}{launch.note}"))
+    return Story(launch_id, told)
+
+
+def _of_enrolment(
+    session: Session, launch: Launch, enrolment: Enrolment, zone: str
+) -> list[tuple[datetime | None, str]]:
+    content = launch.content
+    way = (
+        f"was in the audience “{content['audience']}” and enrolled"
+        if content["audience"]
+        else f"entered on {content['enter']['on']}"
+    )
+    told: list[tuple[datetime | None, str]] = [
+        (enrolment.entered_at, way + (f" {enrolment.key}" if content["enter"].get("key") else ""))
+    ]
+    if enrolment.holdout:
+        told.append((None, "is held out: walks along and is never written to"))
+    messages = select(Message, Batch).outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
+    for message, batch in session.execute(
+        messages.where(col(Message.enrolment_id) == enrolment.id).order_by(col(Message.step))
+    ):
+        told += _of_message(session, message, batch, zone)
+    if enrolment.outcome and (enrolment.outcome != "finished" or len(content["steps"]) > 1):
+        told.append((enrolment.ended_at, enrolment.outcome))
+    elif enrolment.outcome is None:
+        step = content["steps"][enrolment.step]
+        next_ = f"say {step['say']}" if "say" in step else f"wait {step['wait']}" if "wait" in step else ""
+        waits = f"waits for {enrolment.waiting}, until then at the latest" if enrolment.waiting else f"next: {next_}"
+        told.append((enrolment.due_at, waits))
+    if enrolment.goal_at:
+        told.append((enrolment.goal_at, "reached the goal"))
+    return told
+
+
+def _of_message(
+    session: Session, message: Message, batch: Batch | None, zone: str
+) -> list[tuple[datetime | None, str]]:
+    state = message.state or (batch.state if batch else "queued")
+    told: list[tuple[datetime | None, str]] = []
+    if batch and state != "held":
+        attempts = select(Attempt).where(col(Attempt.batch_id) == batch.id).order_by(col(Attempt.id))
+        for attempt in session.execute(attempts).scalars():
+            told.append(
+                (
+                    attempt.started_at,
+                    f"{message.medium}: attempt {attempt.id} by {attempt.channel}, with {attempt.size - 1} others",
+                )
+            )
+            if attempt.outcome:
+                detail = f": {attempt.detail}" if attempt.detail else ""
+                told.append(
+                    (attempt.finished_at, f"{message.medium}: attempt {attempt.id} was {attempt.outcome}{detail}")
+                )
+    because = f" because: {message.reason}" if message.reason else ""
+    if state == "queued" and batch and batch.delayed:
+        because = f", to go at {clock.shown(batch.due_at, zone)} ({batch.delayed})"
+    told.append((batch.finished_at if batch else None, f"{message.medium}: {state}{because}"))
+    return told

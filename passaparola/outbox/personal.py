@@ -1,0 +1,91 @@
+"""One contact's message: plain values only, never a live object."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlmodel import col
+
+from passaparola.channel.message_ids import named
+from passaparola.channel.sender import Outgoing
+from passaparola.outbox.links import Links, message_id
+from passaparola.outbox.render import share
+from passaparola.outbox.render.frozen import Ready, constants
+from passaparola.settings import Settings
+from passaparola.store.models import Batch, Event
+
+TRAITS = ("first_name", "last_name", "language", "country", "city", "time_zone", "birthday")
+EVENT = (col(Event.kind), col(Event.at), col(Event.amount), col(Event.currency), col(Event.properties))
+
+
+class Personal:
+    """What one contact's message is made of: plain values only, never a live object."""
+
+    def __init__(self, content: Mapping[str, Any], batch: Batch, settings: Settings, ready_: Ready) -> None:
+        self.ready, self.batch, self.settings = ready_, batch, settings
+        self.links = Links(settings.secret, settings.public_url)
+        self.constants, self.campaign = constants(content), content["campaign"]
+        self.public = batch.medium in content["public"]
+        self.answers = content.get("basis") == "transactional"
+        # What nobody typed says so, and no absence answers it (RFC 3834).
+        self.headers: dict[str, str] = content.get("headers", {"Auto-Submitted": "auto-generated"})
+        self.mailto = content["sender"]["reply_to"] or content["sender"]["email"]
+        asked = ready_.reads
+        made: dict[str, Callable[[str, bool], Any]] = {
+            "links": self._links,
+            "preferences_url": lambda id_, _: self.links.preferences(id_),
+            "survey_url": lambda id_, _: self.links.survey(id_),
+            "pixel_url": lambda id_, tracked: self.links.pixel(id_) if tracked and not self.answers else "",
+            "share": self._share,
+        }
+        self.made = [(name, make) for name, make in made.items() if name in asked]
+
+    def message(self, row: Any) -> Outgoing:
+        """Raises TemplateError, ValueError."""
+        if self.public:
+            id_ = message_id(row[0], self.batch.step, self.batch.medium)
+            return Outgoing(id_, "", "", self.ready.values(self.constants), {})
+        enrolment, _, address, tracking, traits, *typed = row[: 5 + len(TRAITS)]
+        contact = as_written(traits)
+        id_ = message_id(enrolment, self.batch.step, self.batch.medium)
+        for trait, value in zip(TRAITS, typed, strict=True):
+            if value is not None:
+                contact[trait] = value
+        unsubscribe = self.links.unsubscribe(id_)
+        given = {**self.constants, "contact": contact, "unsubscribe_url": unsubscribe}
+        for name, make in self.made:
+            given[name] = make(id_, tracking)
+        if happened := row[5 + len(TRAITS) :]:
+            given |= _event(*happened)
+        name = " ".join(part for part in typed[:2] if part)
+        headers = self.headers if self.answers else self._ways_out(id_, unsubscribe)
+        return Outgoing(id_, address, name, self.ready.values(given), headers)
+
+    def _links(self, id_: str, tracked: bool) -> Sequence[str]:
+        return self.links.clicks(id_, len(self.ready.links)) if tracked else self.ready.links
+
+    def _share(self, id_: str, tracked: bool) -> dict[str, str]:
+        assert self.ready.share
+        return share.links(self.ready.share, self.campaign, self.links.word(id_) if tracked else "")
+
+    def _ways_out(self, id_: str, unsubscribe: str) -> dict[str, str]:
+        """RFC 8058: one click; and a letter, for whoever has no browser."""
+        by_letter = f"mailto:{self.mailto}?subject=unsubscribe%20{named(self.settings.secret, id_)}"
+        return {
+            "List-Unsubscribe": f"<{unsubscribe}>, <{by_letter}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        }
+
+
+def as_written(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A number that is whole is written without a point: JSON and a file's columns make 1200.0 of 1200."""
+    return {
+        name: int(value) if type(value) is float and value.is_integer() else value for name, value in values.items()
+    }
+
+
+def _event(kind: str | None, at: Any, amount: int | None, currency: str | None, properties: Any) -> dict[str, Any]:
+    """What started the passage; nothing where the event is no more."""
+    if not kind:
+        return {}
+    money = {} if amount is None else {"amount": amount, "currency": currency}
+    return {"event": {"at": at, **as_written(properties), "kind": kind, **money}}

@@ -1,0 +1,207 @@
+"""From people who are due to an outbox: one INSERT … SELECT per step and medium, cut into batches on the way."""
+
+import math
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Integer,
+    Select,
+    and_,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    null,
+    select,
+    update,
+)
+from sqlmodel import Session, col
+
+from passaparola.channel.registry import get
+from passaparola.contacts.audience.compile import Clause
+from passaparola.outbox import guards, repeats
+from passaparola.outbox.guards import Asked, Cap
+from passaparola.outbox.wordings import Wordings
+from passaparola.settings import Settings
+from passaparola.store.models import Address, Batch, Contact, Enrolment, Launch, Message
+from passaparola.store.types import UtcDateTime, later
+
+QUIETLY: dict[str, Any] = {"synchronize_session": False}
+
+
+def say(
+    session: Session, settings: Settings, launch: Launch, step: int, who: Clause, *, not_before: datetime, now: datetime
+) -> None:
+    """Plan a step's messages for the enrolments that `who` chooses; those held out are never written to."""
+    said = launch.content["steps"][step]
+    for medium in said["by"]:
+        _Planning(session, settings, launch, step, medium, who, not_before, now).plan()
+
+
+class _Planning:
+    """One step on one medium."""
+
+    def __init__(
+        self, session: Session, settings: Settings, launch: Launch, step: int, medium: str, who: Clause,
+        not_before: datetime, now: datetime,
+    ) -> None:  # fmt: skip
+        self.session, self.settings, self.launch, self.step, self.medium = session, settings, launch, step, medium
+        self.who = and_(who, col(Enrolment.contact_id).is_not(None), ~col(Enrolment.holdout))
+        self.everyone, self.not_before, self.now = who, not_before, now
+        self.content = launch.content
+        self.said = self.content["steps"][step]
+        self.wordings = Wordings.of(self.content, self.said, medium)
+
+    def plan(self) -> None:
+        if self.medium in self.content["public"]:
+            self._post()
+            return
+        spoken, variant = self.wordings.locale(), self.wordings.variant()
+        self.first = self._next_number()
+        size = get(self.content["channels"][self.medium]).batch
+        if not self._cut(spoken, variant, size):
+            return
+        asked, cap = Asked.of(self.session, self.launch, self.medium, self.step), Cap.of(self.settings)
+        # Materialized: otherwise PostgreSQL asks every guard again wherever the reason is named.
+        who = self._asked(asked, cap, spoken, variant).cte("who").prefix_with("MATERIALIZED")
+        # In the order in which they were due, so that a batch is about one time, and too late at one time.
+        place = func.row_number().over(
+            partition_by=(who.c.reason.is_(None), who.c.locale, who.c.variant),
+            order_by=(who.c.due_at, who.c.enrolment_id),
+        )
+        slot = cast(func.floor((place - 1) / size), Integer)
+        ranked = select(who, slot.label("slot")).cte("ranked").prefix_with("MATERIALIZED")
+        planned = select(
+            ranked.c.enrolment_id,
+            literal(self.step),
+            literal(self.medium),
+            case((ranked.c.reason.is_(None), self._batch_of(ranked.c)), else_=null()),
+            case((ranked.c.reason.is_not(None), literal("held")), else_=null()),
+            ranked.c.reason,
+        ).order_by(ranked.c.enrolment_id)
+        columns = ["enrolment_id", "step", "medium", "batch_id", "state", "reason"]
+        put = planned.params(guards.moments(asked, cap, self.now))
+        self.session.execute(insert(Message).from_select(columns, put))
+        self._measure()
+
+    def _batch_of(self, ranked: Any) -> Any:
+        """A message's batch, reckoned from its slot: joined by its number, each would be looked up once a message."""
+        cut = select(col(Batch.locale), col(Batch.variant), col(Batch.number), col(Batch.id)).where(*self._mine())
+        runs: list[tuple[str, str, int, int, int]] = []  # locale, variant, first slot, end, what is added for the id
+        for locale, variant, number, id_ in self.session.execute(cut.order_by(col(Batch.id))):
+            slot = number - self.first
+            if runs and runs[-1][:2] == (locale, variant) and runs[-1][3:] == (slot, id_ - slot):
+                runs[-1] = (locale, variant, runs[-1][2], slot + 1, id_ - slot)
+            else:
+                runs.append((locale, variant, slot, slot + 1, id_ - slot))
+        found = [
+            (and_(ranked.locale == locale, ranked.variant == variant, ranked.slot >= start, ranked.slot < end),
+             ranked.slot + literal(shift, BigInteger()))
+            for locale, variant, start, end, shift in runs
+        ]  # fmt: skip
+        return case(*found, else_=null())
+
+    def _mine(self) -> tuple[Clause, ...]:
+        return (
+            col(Batch.launch_id) == self.launch.id, col(Batch.step) == self.step, col(Batch.medium) == self.medium,
+            col(Batch.number) >= self.first,
+        )  # fmt: skip
+
+    def _next_number(self) -> int:
+        """A step is planned each time that someone comes to it; its batches go on where the last ones ended."""
+        so_far = select(func.coalesce(func.max(col(Batch.number)) + 1, 0)).where(
+            col(Batch.launch_id) == self.launch.id, col(Batch.step) == self.step, col(Batch.medium) == self.medium
+        )
+        number: int = self.session.execute(so_far).scalar_one()
+        return number
+
+    def _post(self) -> None:
+        """One public post per launch, on the enrolment that has no contact."""
+        chosen = select(col(Enrolment.id)).where(self.everyone, col(Enrolment.contact_id).is_(None))
+        if (own := self.session.execute(chosen).scalar()) is None:
+            return
+        self.first = self._next_number()
+        batch = self._batch(self.wordings.house, "", self.first, 1)
+        self.session.add(batch)
+        self.session.flush()
+        message = Message(enrolment_id=own, step=self.step, medium=self.medium, batch_id=batch.id)
+        if self.content["said_once"] and repeats.posted(self.session, batch, settled=True):
+            message.state, message.reason = "held", repeats.POSTED
+        self.session.add(message)
+
+    def _asked(self, asked: Asked, cap: Cap | None, spoken: Any, variant: Any) -> Select[Any]:
+        return (
+            select(
+                col(Enrolment.id).label("enrolment_id"),
+                col(Enrolment.due_at),
+                spoken.label("locale"),
+                variant.label("variant"),
+                func.coalesce(self._too_late(), guards.reason(asked, cap, self.wordings.read(), settled=True)).label(
+                    "reason"
+                ),
+            )
+            .join(Contact, col(Contact.id) == col(Enrolment.contact_id))
+            .outerjoin(Address, guards.reachable(asked.medium))
+            .where(self.who)
+        )
+
+    def _too_late(self) -> Any:
+        """Counted from when it was to be said; the wait for approval is no delay."""
+        late_after = self.launch.late_after
+        if late_after is None or self.now - (self.launch.started_at or self.now) <= timedelta(seconds=late_after):
+            return null()
+        return case(
+            (col(Enrolment.due_at) < self.now - timedelta(seconds=late_after), literal(guards.too_late(late_after))),
+            else_=null(),
+        )
+
+    def _cut(self, spoken: Any, variant: Any, size: int) -> bool:
+        """As many batches per locale and variant as all who are due could need; those that stay empty go again."""
+        counts = self.session.execute(
+            select(spoken.label("spoken"), variant.label("variant"), func.count())
+            .select_from(Enrolment)
+            .join(Contact, col(Contact.id) == col(Enrolment.contact_id))
+            .where(self.who)
+            .group_by("spoken", "variant")
+        )
+        rows = [
+            self._batch(locale, name, self.first + number, 0).model_dump(exclude={"id"})
+            for locale, name, count in counts
+            for number in range(math.ceil(count / size))
+        ]
+        if rows:
+            self.session.execute(insert(Batch), rows)
+        return bool(rows)
+
+    def _batch(self, locale: str, variant: str, number: int, size: int) -> Batch:
+        assert self.launch.id is not None
+        due = max(self.not_before, self.launch.due_at)
+        return Batch(
+            launch_id=self.launch.id, step=self.step, medium=self.medium, locale=locale, variant=variant, number=number,
+            wording=self.wordings.reads.get((locale, variant), ""),
+            size=size, due_at=due, delayed="to keep its distance after a stillness" if due > self.now else "",
+        )  # fmt: skip
+
+    def _measure(self) -> None:
+        mine = self._mine()
+        own = col(Message.batch_id) == col(Batch.id)
+        counted = select(func.count()).where(own).correlate(Batch).scalar_subquery()
+        values: dict[str, Any] = {"size": counted}
+        if self.launch.late_after is not None:
+            first = select(func.min(col(Enrolment.due_at))).join(
+                Message, col(Message.enrolment_id) == col(Enrolment.id)
+            )
+            meant: Any = first.where(own).correlate(Batch).scalar_subquery()
+            started = self.launch.started_at or self.now
+            meant = case((meant < started, literal(started, UtcDateTime())), else_=meant)
+            values["late_at"] = later(meant, self.launch.late_after + self._kept_back())
+        self.session.execute(update(Batch).where(*mine).values(**values), execution_options=QUIETLY)
+        self.session.execute(delete(Batch).where(*mine, col(Batch.size) == 0), execution_options=QUIETLY)
+
+    def _kept_back(self) -> int:
+        """What we ourselves keep back is not late by that."""
+        return int(max(self.not_before - self.now, timedelta(0)).total_seconds())

@@ -1,0 +1,73 @@
+"""A launch's words to the public, network by network: each is somewhere of its own, or waits for something of its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlmodel import Session, col
+
+from passaparola.channel import registry
+from passaparola.store import incidents
+from passaparola.store.models import Batch, Conversation, Enrolment, Event, Launch, Message, Turn, message_state
+
+
+@dataclass(frozen=True)
+class Post:
+    """A launch's word to the public on one network: at what it is, why, and where it can be seen."""
+
+    medium: str
+    step: int
+    state: str
+    reason: str = ""
+    url: str = ""
+    comments: int = 0
+    liked: int = 0
+    shared: int = 0
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (f"{self.state}{':' if self.reason else ''}", self.reason, self.url) if part)
+
+
+def paused(session: Session, launch: Launch) -> dict[str, str]:
+    """Its media whose channel must be mended first, and how."""
+    carried = {channel: medium for medium, channel in launch.content["channels"].items()}
+    stopped = (one for one in incidents.standing(session) if one.way == "speaking")
+    return {carried[one.channel]: one.reason for one in stopped if one.channel in carried}
+
+
+def of(session: Session, launch: Launch, paused: Mapping[str, str]) -> list[Post]:
+    public = (
+        select(col(Message.medium), col(Message.step), message_state(), col(Message.reason), col(Message.receipt))
+        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
+        .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
+        .where(col(Enrolment.launch_id) == launch.id, col(Enrolment.contact_id).is_(None))
+        .order_by(col(Message.step), col(Message.medium))
+    )
+    found = []
+    for medium, step, state, reason, receipt in session.execute(public):
+        why = reason or (paused.get(medium, "") if state == "queued" else "")
+        carried = registry.get(launch.content["channels"][medium])
+        url = carried.post_url(receipt) if receipt and state == "sent" else ""
+        found.append(Post(medium, step, state, why, url, **_came_of(session, medium, receipt) if receipt else {}))
+    return found
+
+
+def _came_of(session: Session, medium: str, receipt: str) -> dict[str, int]:
+    """What people said under a post, and how many liked it or passed it on, as far as the network tells."""
+    said = (
+        select(func.count())
+        .select_from(Turn)
+        .join(Conversation, col(Conversation.id) == col(Turn.conversation_id))
+        .where(col(Conversation.medium) == medium, col(Conversation.thread) == receipt, col(Turn.author) == "")
+    )
+    post: Any = col(Event.properties)["post"]
+    reacted = (
+        select(col(Event.kind), func.count())
+        .where(col(Event.kind).in_(["liked", "shared"]), col(Event.medium) == medium, post.as_string() == receipt)
+        .group_by(col(Event.kind))
+    )
+    return {
+        "comments": session.execute(said).scalar_one(),
+        **{str(kind): int(count) for kind, count in session.execute(reacted)},
+    }

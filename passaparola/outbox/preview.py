@@ -1,0 +1,153 @@
+"""What an approver sees: who, who not and why, what it says to whom, and what it costs. Nothing is kept."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from jinja2 import TemplateError
+from sqlalchemy import func, select
+
+from passaparola.channel.registry import speaking
+from passaparola.channel.sender import Skeleton
+from passaparola.contacts import audience
+from passaparola.contacts.audience import Question
+from passaparola.outbox import guards, repeats
+from passaparola.outbox.guards import Asked, Cap
+from passaparola.outbox.pricing import Costs
+from passaparola.outbox.render.cast import CAST
+from passaparola.outbox.render.check import sample_values
+from passaparola.outbox.render.frozen import Frozen, constants, ready, wording_key
+from passaparola.outbox.wordings import Wordings
+from passaparola.settings import Settings
+from passaparola.store.database import Store
+from passaparola.store.models import Address, Contact, wording_of
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A wording as one of the cast would see it."""
+
+    message: str
+    medium: str
+    locale: str
+    subject: str
+    text: str
+    html: str
+    note: str = ""
+    media: tuple[tuple[str, str, str], ...] = ()
+
+
+@dataclass
+class Preview:
+    campaign: str
+    title: str
+    audience: str
+    who: str
+    enrolled: int
+    media: dict[str, dict[str, int]] = field(default_factory=dict)  # medium → reason → count; "" may be written to
+    samples: list[Sample] = field(default_factory=list)
+    costs: Costs = field(default_factory=Costs)
+    channels: dict[str, str] = field(default_factory=dict)
+    wording: str = ""  # the hash of what was shown
+
+    @property
+    def sendable(self) -> int:
+        return max((counts.get("", 0) for counts in self.media.values()), default=0)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "campaign": self.campaign, "audience": self.audience, "enrolled": self.enrolled, "sendable": self.sendable,
+            "media": {m: {reason or "sendable": n for reason, n in counts.items()} for m, counts in self.media.items()},
+            "costs": self.costs.as_json(), "channels": self.channels,
+            "samples": [
+                {"message": s.message, "medium": s.medium, "locale": s.locale, "subject": s.subject, "text": s.text, "note": s.note}
+                for s in self.samples
+            ],
+        }  # fmt: skip
+
+    def as_text(self) -> str:
+        where = f"in “{self.audience}”" if self.audience else "contacts; it takes in " + self.who
+        lines = [f"{self.title}: {self.enrolled:,} {where}"]
+        for medium, counts in self.media.items():
+            lines.append(f"  {medium} by {self.channels[medium]}: {counts.get('', 0):,} would get it")
+            lines += [f"    {n:,} would not: {reason}" for reason, n in sorted(counts.items()) if reason]
+        for sample in self.samples:
+            note = f" ({sample.note})" if sample.note else ""
+            said = sample.subject or sample.text.replace("\n", " ")
+            lines.append(f"  {sample.medium} in {sample.locale}{note}: {said}".replace("[", r"\["))
+        lines.append(f"  cost: {self.costs}")
+        return "\n".join(lines)
+
+
+def preview(store: Store, settings: Settings, content: dict[str, Any], now: datetime) -> Preview:
+    """`content` is what journeys.launch would freeze. The same guards and the same renderer as the sending."""
+    seen = Preview(
+        content["campaign"],
+        content["title"],
+        content["audience"] or "",
+        content["who"] or f"who does {content['enter']['on']} from now on",
+        0,
+        channels=content["channels"],
+        wording=wording_of(content),
+    )
+    with store.read() as session:
+        words = audience.catalogue(session, settings)
+        # Who will do something is not known; of everyone, those who may not be written to are shown with the reason.
+        question = Question.of(content["audience"] or "everyone", words)
+        seen.enrolled = audience.count(session, question, now)
+        for medium in sorted({m for step in content["steps"] for m in step.get("by", ())} - set(content["public"])):
+            said = next(step for step in content["steps"] if medium in step.get("by", ()))
+            asked, cap = Asked.again(session, content, medium, said, repeats.LAST), Cap.of(settings)
+            reason = guards.reason(asked, cap, Wordings.of(content, said, medium).read()).label("reason")
+            counts = (
+                select(reason, func.count())
+                .select_from(Contact)
+                .outerjoin(Address, guards.reachable(medium))
+                .where(question.members(now))
+                .group_by(reason)
+            )
+            seen.media[medium] = {why or "": n for why, n in session.execute(counts, guards.moments(asked, cap, now))}
+    _show(seen, settings, content)
+    return seen
+
+
+def _show(seen: Preview, settings: Settings, content: dict[str, Any]) -> None:
+    skeletons: dict[str, dict[str, Skeleton]] = {}
+    for key, wordings in content["messages"].items():
+        message, _, medium = key.rpartition("/")  # a variant is a sub-folder of its message
+        channel = speaking(medium, settings)
+        for locale, given in wordings.items():
+            wording = Frozen.model_validate(given)
+            if channel.public and locale != content["locale"] and content["locale"] in wordings:
+                continue
+            cut = ready(wording, locale, constants(content))
+            contact = next((c for c in CAST.values() if c.get("language") == locale), CAST["Anna"])
+            try:
+                values = cut.values(
+                    {**constants(content), **sample_values(contact, wording, content["enter"].get("on"))}
+                )
+            except (TemplateError, ValueError, TypeError) as error:
+                said = error.message if isinstance(error, TemplateError) else str(error)
+                seen.samples.append(Sample(message, medium, locale, "", f"no sample: {said}", ""))
+                continue
+            filled = {name: part.fill(values) for name, part in cut.skeleton.parts.items()}
+            skeletons.setdefault(key, {})[locale] = cut.skeleton
+            seen.samples.append(
+                Sample(message, medium, locale, filled.get("subject", ""), filled["text"], filled.get("html", ""),
+                       channel.note(cut.skeleton), wording.media)
+            )  # fmt: skip
+    for step in content["steps"]:
+        for medium in step.get("by", ()):
+            _cost(seen, settings, content, step, medium, skeletons)
+
+
+def _cost(
+    seen: Preview, settings: Settings, content: dict[str, Any], step: dict[str, Any], medium: str,
+    skeletons: dict[str, dict[str, Skeleton]],
+) -> None:  # fmt: skip
+    """Each who would get it is counted once, whichever of its languages and variants they read."""
+    sendable = 1 if medium in content["public"] else seen.media.get(medium, {}).get("", 0)
+    for variant, percent in (step.get("variants") or {"": 100}).items():
+        spoken = skeletons.get(wording_key(step["say"], variant, medium), {})
+        if skeleton := spoken.get(content["locale"]) or next(iter(spoken.values()), None):
+            seen.costs.add(settings, medium, speaking(medium, settings), skeleton, round(sendable * percent / 100))

@@ -1,0 +1,114 @@
+"""Writing down what became of a reserved batch, if it is still ours."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlmodel import Session, col
+
+from passaparola.channel.sender import Answer
+from passaparola.errors import Blocked, ChannelError, Refused, Slower, TooLarge, Unavailable, Uncertain
+from passaparola.failpoints import failpoint
+from passaparola.outbox.batches import enrolment_of, move, set_receipts, set_states
+from passaparola.outbox.claim import Reserved
+from passaparola.store import incidents
+from passaparola.store.database import Store, audit
+from passaparola.store.models import Attempt, Batch
+
+LONGEST_PAUSE = 600.0
+MOST_TRIES = 10  # of a message that the provider puts off, over about a day
+
+
+def record(store: Store, reserved: Reserved, outcome: Answer | ChannelError, now: datetime) -> str:
+    """Write what became of a reserved batch. A worker whose batch was given up meanwhile writes it to the attempt only."""
+    with store.write() as session:
+        batch = session.execute(select(Batch).where(col(Batch.id) == reserved.batch).with_for_update()).scalar_one()
+        attempt = session.get(Attempt, reserved.attempt)
+        assert attempt is not None
+        if attempt.outcome == _said(outcome) and batch.fence == reserved.fence:
+            return attempt.outcome  # the commit was ours, and only its answer was lost
+        attempt.finished_at, attempt.detail = now, str(outcome)[:500] if isinstance(outcome, ChannelError) else ""
+        ours = batch.fence == reserved.fence and batch.state in ("sending", "unknown")
+        attempt.outcome = (
+            _Recording(session, reserved, batch, now).write(outcome) if ours else f"late: {_said(outcome)}"
+        )
+        audit(
+            session,
+            now,
+            batch.claimed_by,
+            attempt.outcome,
+            f"batch:{batch.id}",
+            attempt=attempt.id,
+        )
+        failpoint("recorded")
+        return attempt.outcome
+
+
+def _said(outcome: Answer | ChannelError) -> str:
+    return {Refused: "refused", TooLarge: "refused", Uncertain: "unknown", Answer: "accepted"}.get(
+        type(outcome), "unavailable"
+    )
+
+
+class _Recording:
+    """What each kind of outcome means for a batch and its messages."""
+
+    def __init__(self, session: Session, reserved: Reserved, batch: Batch, now: datetime) -> None:
+        self.session, self.reserved, self.batch, self.now = session, reserved, batch, now
+        self.ids = [message.id for message in reserved.dispatch.messages]
+
+    def write(self, outcome: Answer | ChannelError) -> str:
+        match outcome:
+            case Answer():
+                self._accepted(outcome)
+            case Refused(messages=named) if named:
+                set_states(self.session, self.batch, "failed", named)
+                self._again(0)
+            case Refused() | TooLarge():
+                self._halve(str(outcome))
+            case Unavailable(after=after):
+                wait = max(after, self._backoff()) if after else 0
+                self._again(wait)
+                if isinstance(outcome, Slower):
+                    incidents.rest(self.session, self.reserved.channel, self.now + timedelta(seconds=wait))
+            case Blocked():
+                self._again(0)
+                incidents.note(self.session, self.reserved.channel, "speaking", str(outcome), self.now)
+            case _:
+                self.batch.state, self.batch.finished_at = "unknown", self.now
+        return _said(outcome)
+
+    def _accepted(self, answer: Answer) -> None:
+        attempt = self.session.get(Attempt, self.reserved.attempt)
+        assert attempt is not None
+        attempt.receipt = answer.receipt or None
+        set_states(self.session, self.batch, "failed", answer.refused)
+        set_states(self.session, self.batch, "unknown", answer.uncertain)
+        set_receipts(self.session, self.batch, answer.receipts)
+        if self.batch.tries >= MOST_TRIES:
+            put_off = {id_: f"put off {MOST_TRIES} times: {why}" for id_, why in answer.deferred.items()}
+            set_states(self.session, self.batch, "failed", put_off)
+        elif answer.deferred:
+            due = self.now + timedelta(seconds=min(60.0 * 2**self.batch.tries, 4 * 3600))
+            waiting = [enrolment_of(id_) for id_ in answer.deferred]
+            move(self.session, self.batch, waiting, due_at=due, tries=self.batch.tries + 1)
+        self.batch.state, self.batch.finished_at = "sent", self.now
+
+    def _again(self, after: float) -> None:
+        self.batch.state, self.batch.due_at = "queued", self.now + timedelta(seconds=after)
+
+    def _backoff(self) -> float:
+        """Doubling from two seconds: 2, 4, 8 … ten minutes."""
+        tried = self.session.execute(
+            select(func.count()).where(col(Attempt.batch_id) == self.batch.id, col(Attempt.outcome) == "unavailable")
+        ).scalar_one()
+        return float(min(2.0 ** min(tried + 1, 10), LONGEST_PAUSE))
+
+    def _halve(self, reason: str) -> None:
+        """Refused as a whole with nobody named: smaller requests find who it is."""
+        if len(self.ids) == 1:
+            set_states(self.session, self.batch, "failed", {self.ids[0]: reason})
+            self.batch.state, self.batch.finished_at = "sent", self.now
+            return
+        second = self.ids[len(self.ids) // 2 :]
+        move(self.session, self.batch, [enrolment_of(id_) for id_ in second], due_at=self.now)
+        self._again(0)

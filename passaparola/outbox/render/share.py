@@ -1,0 +1,81 @@
+"""Share and enjoy: the row of links by which a reader passes the word on, and what it says for them.
+
+In a letter it stands where `<!-- share -->` is, in a post as a line with the address. Which networks: those whose channel
+says where its share links lead, so a new one adds itself.
+"""
+
+import html
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from passaparola.channel import registry
+from passaparola.outbox.render.utm import with_utm
+
+MARK = "<!-- share -->"
+TITLES = {"it": "Passaparola", "en": "Share and enjoy"}
+HERE = {"it": "La pagina da far girare", "en": "The page to pass on"}
+
+
+class Share(BaseModel):
+    """`page` is where it leads, `text` what goes with it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    page: str = Field(pattern=r"^https?://[^\s\"<>]+$", description="where the friend will land")
+    text: str = Field(min_length=3, max_length=200, description="the words that go with it, as the sharer's own")
+    title: str = Field("", max_length=60, description="above the links")
+
+
+def networks() -> dict[str, str]:
+    """Media that a word can be passed on by, with their names in their order."""
+    looks = {medium: registry.look(medium) for medium in registry.spoken()}
+    named = [(look.title, medium) for medium, look in looks.items() if look.share]
+    return {medium: title for title, medium in sorted(named, key=lambda pair: pair[0].lower())}
+
+
+def page_of(share: Share, campaign: str) -> str:
+    """Where a friend lands who was told by somebody."""
+    return with_utm(share.page, {"utm_source": "share", "utm_medium": "word_of_mouth", "utm_campaign": campaign})
+
+
+def leads_to(medium: str, share: Share, url: str) -> str:
+    """A network's own page for passing `url` on; email is a letter that the reader sends."""
+    text = quote(share.text, safe="")
+    if medium == "email":
+        return f"mailto:?subject={text}&body={text}%0A%0A{quote(url, safe='')}"
+    return registry.look(medium).share.format(url=quote(url, safe=""), text=text)
+
+
+def links(share: Share, campaign: str, own: str = "") -> dict[str, str]:
+    """By network. `own` is the sharer's own link, where they allow that we know who passed the word on."""
+    page = page_of(share, campaign)
+    found = {medium: f"{own}/{medium}" if own else leads_to(medium, share, page) for medium in networks()}
+    return found | {"email": leads_to("email", share, own or page), "page": own or page}
+
+
+def row(share: Share, locale: str) -> str:
+    """MJML: the names of the networks, each a link, and the page itself for whoever would rather copy it."""
+    title = html.escape(share.title or TITLES.get(locale[:2], TITLES["en"]))
+    names = {**networks(), "email": "Email"}
+    drawn = " · ".join(f'<a href="{{{{ share.{medium} }}}}">{html.escape(name)}</a>' for medium, name in names.items())
+    drawn += ' · <a href="{{ public_url }}/feed.xml">RSS</a>'
+    here = HERE.get(locale[:2], HERE["en"])
+    return (
+        f'<mj-section><mj-column><mj-text css-class="small" padding="14px 28px 0"><b>{title}</b></mj-text>'
+        f'<mj-raw><tr><td class="small" style="padding:0 28px;font-family:Georgia,serif;font-size:15px;line-height:2.2">{drawn}</td></tr></mj-raw>'
+        f'<mj-text css-class="small" font-size="13px" padding="0 28px 14px"><a href="{{{{ share.page }}}}">{here}</a></mj-text></mj-column></mj-section>'
+    )
+
+
+def line(share: Share, campaign: str, locale: str) -> str:
+    """For a post."""
+    return f"{share.title or TITLES.get(locale[:2], TITLES['en'])}: {page_of(share, campaign)}"
+
+
+def shown(share: Mapping[str, Any], campaign: str, own: str = "") -> list[tuple[str, str]]:
+    """For a page of ours: names and links."""
+    read = Share.model_validate(share)
+    found = links(read, campaign, own)
+    return [(name, found[medium]) for medium, name in ({**networks(), "email": "Email"}).items()]

@@ -1,0 +1,101 @@
+"""The same words from two launches: nobody is told twice, and of two that are sent at once one speaks."""
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from sqlalchemy import ColumnElement, String, and_, bindparam, false, func, literal, or_, select, text
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col
+
+from passaparola.store.models import Batch, Contact, Enrolment, Launch, Message
+
+HAD, GETS = "already had this very message", "gets this very message from an earlier launch"
+POSTED = "already posted this very text"
+LAST = 2**62  # the number of a launch that is not there yet: all others are earlier
+LOCK = 20261127
+
+Which = Callable[[Any, Any], ColumnElement[bool]]
+
+
+def exist(session: Session, reads: Collection[str], itself: int) -> bool:
+    """Whether another launch says, or said, any of these very words."""
+    other = select(literal(1)).where(col(Batch.wording).in_(list(reads)), col(Batch.launch_id) != itself)
+    return bool(reads) and session.execute(other.limit(1)).scalar() is not None
+
+
+def take_turns(session: Session, batch: Batch) -> None:
+    """Two batches of the same words by two launches are not decided side by side; for PostgreSQL, SQLite has one writer.
+
+    Who does not see the other launch yet goes beside its own batches only. Whoever comes later sees it, and waits until
+    that is done.
+    """
+    lock = (
+        "pg_advisory_xact_lock" if exist(session, [batch.wording], batch.launch_id) else "pg_advisory_xact_lock_shared"
+    )
+    session.execute(text(f"SELECT {lock}({LOCK}, hashtext(:wording))"), {"wording": batch.wording})
+
+
+def wishes(medium: str, launch: int, read: ColumnElement[str] | None, *, settled: bool) -> list[tuple[Any, Any]]:
+    """The guards' two reasons, each with its condition on a contact. Without `read` it is a parameter of that name."""
+    same = bindparam("read", type_=String()) if read is None else read
+    found = [(_to_them(medium, same, _had(launch)), literal(HAD))]
+    return found if settled else [*found, (_to_them(medium, same, _gets(launch)), literal(GETS))]
+
+
+def posted(session: Session, batch: Batch, *, settled: bool) -> bool:
+    """Whether the public has these very words from another launch, or gets them from an earlier one."""
+    launch = batch.launch_id
+    ready = false() if settled else _gets(launch)(Message, Batch)
+    found = (
+        select(col(Message.enrolment_id))
+        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
+        .join(Batch, col(Batch.id) == col(Message.batch_id))
+        .where(
+            col(Batch.wording) == batch.wording, col(Enrolment.contact_id).is_(None), col(Message.medium) == batch.medium,
+            or_(_had(launch)(Message, Batch), ready),
+        )
+    )  # fmt: skip
+    return bool(batch.wording) and session.execute(found.limit(1)).scalar() is not None
+
+
+def _had(launch: int) -> Which:
+    """Messages that went out, are going out or may have gone out by another launch."""
+
+    def which(message: Any, batch: Any) -> ColumnElement[bool]:
+        out: ColumnElement[bool] = func.coalesce(message.state, batch.state).in_(["sending", "sent", "unknown"])
+        return and_(batch.launch_id != launch, out)
+
+    return which
+
+
+def _gets(launch: int) -> Which:
+    """Messages that an earlier launch, which is under way, has ready. Of two that are sent at once the earlier one speaks, or
+    each would hold the other; one that is paused keeps nobody waiting."""
+    earlier = select(col(Launch.id)).where(col(Launch.state) == "running", col(Launch.id) < launch)
+
+    def which(message: Any, batch: Any) -> ColumnElement[bool]:
+        return and_(batch.launch_id.in_(earlier), func.coalesce(message.state, batch.state) == "queued")
+
+    return which
+
+
+def _to_them(medium: str, read: ColumnElement[str], which: Which) -> ColumnElement[bool]:
+    """Whoever runs the same send twice, or the same words for a wider audience, writes to nobody twice."""
+    other: Any = aliased(Enrolment)
+    message: Any = aliased(Message)
+    batch: Any = aliased(Batch)
+    return (
+        select(literal(1))
+        .select_from(other)
+        .join(message, message.enrolment_id == other.id)
+        .join(batch, batch.id == message.batch_id)
+        .where(
+            other.contact_id == col(Contact.id),
+            message.medium == medium,
+            batch.wording == read,
+            batch.wording != "",
+            which(message, batch),
+        )
+        .correlate(Contact)
+        .exists()
+    )

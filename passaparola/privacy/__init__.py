@@ -1,0 +1,1 @@
+"""The rights of contacts: export, erasure and how long things are kept."""

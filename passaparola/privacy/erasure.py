@@ -1,0 +1,188 @@
+"""Forgetting a person: every row, every raw body, every file of ours that holds them; what stays is a keyed hash that says
+never to write there again.
+
+Messages and audit keep numbers, never names. Deleted pages are overwritten and the write-ahead log is emptied on SQLite.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import String, Text, cast, delete, func, literal, or_, select, update
+from sqlmodel import Session, col
+
+from passaparola.contacts import consent, events
+from passaparola.errors import NotAllowed, Unknown
+from passaparola.settings import Settings
+from passaparola.store.database import Store, audit
+from passaparola.store.models import (
+    Activity,
+    Address,
+    Attempt,
+    Batch,
+    Consent,
+    Contact,
+    Conversation,
+    Enrolment,
+    Event,
+    Intake,
+    Launch,
+    Merge,
+    Message,
+    Proposal,
+    SignUp,
+    Turn,
+)
+
+FORGOTTEN = "asked to be forgotten"
+QUIETLY: dict[str, Any] = {"synchronize_session": False}
+WRITTEN = ("*.csv", "*.json", "*.jsonl", "*.txt", "*.log")  # what under var/ may hold a row of a person
+
+
+def erase(store: Store, settings: Settings, contact_id: int, *, actor: str, now: datetime) -> None:
+    """Forget a person everywhere. Erasing again finishes what a crash cut off. Raises Unknown, NotAllowed.
+
+    What came in must be applied before: a no of someone else may be in the same body (`engine.erase_contact`).
+    """
+    with store.write() as session:
+        everyone = _rows_of(session, contact_id)
+        words = _names(session, everyone)
+        messages = _erase_rows(session, everyone, words, actor, now)
+    _erase_files(settings, words, messages)
+    store.empty_log()
+
+
+def forget_unconfirmed(store: Store, settings: Settings, contact_id: int, *, now: datetime) -> None:
+    """Someone else may have typed the address: it is forgotten, and may be asked for again."""
+    with store.write() as session:
+        words = _names(session, [contact_id])
+        messages = _erase_rows(session, [contact_id], words, "retention", now, suppressing=False)
+    _erase_files(settings, words, messages)
+    store.empty_log()
+
+
+def _rows_of(session: Session, contact_id: int) -> list[int]:
+    """The contact and whoever turned out to be them."""
+    person = session.get(Contact, contact_id)
+    if person is None:
+        raise Unknown(f"There is no contact {contact_id}.")
+    if person.merged_into:
+        raise NotAllowed(f"Contact {contact_id} is one with contact {person.merged_into}; erase that one.")
+    found, fresh = [contact_id], [contact_id]
+    while fresh:
+        fresh = list(session.execute(select(col(Contact.id)).where(col(Contact.merged_into).in_(fresh))).scalars())
+        found += fresh
+    return found
+
+
+def _names(session: Session, people: list[int]) -> list[str]:
+    """How a body or a file may name them: by address. Short handles are looked for with their sign."""
+    rows = session.execute(select(col(Address.medium), col(Address.value)).where(col(Address.contact_id).in_(people)))
+    return [value for _, value in rows if len(value) > 3]
+
+
+def _erase_rows(
+    session: Session, people: list[int], words: list[str], actor: str, now: datetime, *, suppressing: bool = True
+) -> list[str]:
+    own = select(Address).where(col(Address.contact_id).in_(people if suppressing else []))
+    for address in session.execute(own).scalars():
+        consent.suppress(session, address.medium, address.key, FORGOTTEN, at=now, source=actor)
+    enrolments = select(col(Enrolment.id)).where(col(Enrolment.contact_id).in_(people))
+    conversations = select(col(Conversation.id)).where(col(Conversation.contact_id).in_(people))
+    ids = [f"{e}-{s}-{m}" for e, s, m in session.execute(
+        select(col(Message.enrolment_id), col(Message.step), col(Message.medium)).where(col(Message.enrolment_id).in_(enrolments))
+    )]  # fmt: skip
+    _scrub_ledger(session, people, enrolments, words)
+    events.forget(session, col(Event.contact_id).in_(people))
+    for table, mine in (
+        (Turn, col(Turn.conversation_id).in_(conversations)), (Conversation, col(Conversation.contact_id).in_(people)),
+        (Activity, col(Activity.contact_id).in_(people)),
+        (Consent, col(Consent.contact_id).in_(people)), (SignUp, col(SignUp.contact_id).in_(people)),
+        (Address, col(Address.contact_id).in_(people)),
+        (Proposal, or_(col(Proposal.one_id).in_(people), col(Proposal.other_id).in_(people))),
+        (Merge, or_(col(Merge.kept_id).in_(people), col(Merge.merged_id).in_(people))),
+    ):  # fmt: skip
+        session.execute(delete(table).where(mine), execution_options=QUIETLY)
+    for word in words:
+        session.execute(delete(SignUp).where(func.lower(col(SignUp.address)) == word), execution_options=QUIETLY)
+    blank: dict[str, Any] = {
+        name: None for name in Contact.model_fields if name not in ("id", "created_at", "erased_at", "merged_into")
+    }
+    blank |= {"traits": {}, "sources": {}, "updated_at": now, "erased_at": now}
+    session.execute(update(Contact).where(col(Contact.id).in_(people)).values(**blank), execution_options=QUIETLY)
+    _scrub_bodies(session, words)
+    audit(session, now, actor, "erased", f"contact:{people[0]}", rows=len(people))
+    return ids
+
+
+def _scrub_ledger(session: Session, people: list[int], enrolments: Any, words: list[str]) -> None:
+    """Providers' sentences name addresses, and an order's number may be a name."""
+    mine = col(Message.enrolment_id).in_(enrolments)
+    reasons = update(Message).where(mine, col(Message.reason).is_not(None))
+    session.execute(reasons.values(reason=FORGOTTEN), execution_options=QUIETLY)
+    session.execute(update(Message).where(mine).values(receipt=None), execution_options=QUIETLY)
+    queued = select(col(Batch.id)).where(col(Batch.state) == "queued")
+    waiting = update(Message).where(mine, col(Message.state).is_(None), col(Message.batch_id).in_(queued))
+    session.execute(waiting.values(state="held", reason=FORGOTTEN), execution_options=QUIETLY)
+    keyed = update(Enrolment).where(col(Enrolment.contact_id).in_(people), col(Enrolment.key) != "")
+    unkeyed = literal("forgotten ") + cast(col(Enrolment.id), String)
+    session.execute(keyed.values(key=unkeyed), execution_options=QUIETLY)
+    for word in words:
+        about = update(Attempt).where(func.lower(col(Attempt.detail)).contains(word, autoescape=True))
+        session.execute(about.values(detail=FORGOTTEN), execution_options=QUIETLY)
+    # Letters of one person carry their words in their own launch.
+    own = select(col(Enrolment.launch_id)).where(col(Enrolment.contact_id).in_(people))
+    letters = select(Launch).where(col(Launch.id).in_(own), col(Launch.campaign).startswith("_", autoescape=True))
+    for launch in session.execute(letters).scalars():
+        launch.content = {**launch.content, "says": {}, "headers": {}}
+
+
+def _scrub_bodies(session: Session, words: Sequence[str]) -> None:
+    """Bodies as they came in that name the person; what is not applied yet was applied before this."""
+    if session.get_bind().dialect.name == "sqlite":
+        readable: Any = func.lower(cast(col(Intake.body), Text()))
+    else:
+        readable = func.lower(func.encode(col(Intake.body), "escape"))
+    named = _naming(words)
+    for word in sorted({*words, *(quote(one).lower() for one in words)}):
+        holds = or_(
+            readable.contains(word, autoescape=True), func.lower(col(Intake.problem)).contains(word, autoescape=True)
+        )
+        for row in session.execute(select(Intake).where(holds, col(Intake.state) != "new")).scalars().all():
+            if named.search(bytes(row.body).lower()) or named.search(row.problem.lower().encode()):
+                row.body, row.problem, row.headers = b"", "", {}
+
+
+def _naming(words: Sequence[str]) -> re.Pattern[bytes]:
+    """These addresses and no longer ones that hold them: anna@x.it is not susanna@x.it."""
+    forms = {form for word in words for form in (word, quote(word).lower())} or {"\0"}
+    return re.compile(
+        rb"(?:(?<![\w.+-])|(?<=%[0-9a-f]{2}))(?:"
+        + b"|".join(re.escape(form.encode()) for form in sorted(forms))
+        + rb")(?![\w-])"
+    )
+
+
+def _erase_files(settings: Settings, words: list[str], messages: list[str]) -> None:
+    """The local mailbox's copies of their letters, and their rows in rejects and logs."""
+    box = settings.var / "mailbox"
+    for id_ in messages:
+        for path in box.glob(f"*/*/{id_},*") if box.is_dir() else ():
+            path.unlink(missing_ok=True)
+    for pattern in WRITTEN:
+        for path in settings.var.rglob(pattern) if settings.var.is_dir() else ():
+            _without(path, words)
+
+
+def _without(path: Path, words: list[str]) -> None:
+    try:
+        lines = path.read_bytes().splitlines(keepends=True)
+    except OSError:
+        return
+    named = _naming(words)
+    kept = [line for line in lines if not named.search(line.lower())]
+    if len(kept) != len(lines):
+        path.write_bytes(b"".join(kept))

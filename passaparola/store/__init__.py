@@ -1,0 +1,1 @@
+"""The one database: tables, migrations, transactions, bulk writes and the audit chain."""

@@ -1,0 +1,116 @@
+"""What came in through the doors, and what it says that people did."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from passaparola.store.models.base import json, key, when
+
+
+class Intake(SQLModel, table=True):
+    """A body as it came in through the door, kept before it was answered. What it says is applied afterwards."""
+
+    id: int | None = key()
+    source: str
+    key: str = Field(description="the sender's name of it: the same body sent again is the same row")
+    received_at: datetime = when(index=True)
+    headers: dict[str, Any] = json()
+    body: bytes
+    urgent: bool = Field(default=False, description="holds a no, a complaint or a hard bounce that is not applied yet")
+    state: str = Field(default="new", description="new, applied, ignored (nothing for us) or odd (not understood)")
+    problem: str = Field(default="", description="what was not understood")
+    applied_at: datetime | None = when(default=None)
+
+    __table_args__ = (
+        UniqueConstraint("source", "key", name="intake_once"),
+        Index("intake_new", "id", postgresql_where=text("state = 'new'"), sqlite_where=text("state = 'new'")),
+        Index("intake_urgent", "id", postgresql_where=text("urgent"), sqlite_where=text("urgent")),
+    )
+
+
+class Event(SQLModel, table=True):
+    """Something a contact did, or what a provider tells of a message to them. `amount` is in minor units.
+
+    What comes back of a message names it by `enrolment_id`, `step` and `medium`. `machine`: a scanner or a prefetch did
+    it, which never counts as a person. On PostgreSQL a partition holds what came to be known in one month.
+    """
+
+    # No foreign key, as in Enrolment: a contact is erased, but its row stays.
+    id: int | None = key()
+    contact_id: int = Field(sa_type=BigInteger)
+    kind: str
+    at: datetime = when()
+    received_at: datetime = when(description="when we came to know of it; journeys listen to what is new by this")
+    source: str
+    source_id: str
+    amount: int | None = Field(default=None, sa_type=BigInteger)
+    currency: str | None = None
+    properties: dict[str, Any] = json()
+    enrolment_id: int | None = Field(default=None, sa_type=BigInteger)
+    step: int | None = None
+    medium: str | None = None
+    machine: bool = False
+
+    __table_args__ = (
+        Index("event_by_name", "source_id"),
+        Index(
+            "event_of_message",
+            "enrolment_id",
+            "step",
+            "kind",
+            postgresql_where=text("enrolment_id IS NOT NULL"),
+            sqlite_where=text("enrolment_id IS NOT NULL"),
+        ),
+        Index("event_of_contact", "contact_id", "kind", "at"),
+        Index("event_new", "kind", "received_at"),
+    )
+
+
+class EventName(SQLModel, table=True):
+    """The names of all events, by which one that is told again is known; a partitioned table can't be unique by them."""
+
+    __tablename__ = "event_name"
+
+    source: str = Field(primary_key=True)
+    source_id: str = Field(primary_key=True)
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class Property(SQLModel, table=True):
+    """The properties of events ever seen, and of which type: what a question may ask of them."""
+
+    __tablename__ = "known_property"
+
+    kind: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    type: str = Field(primary_key=True, description="text, number, boolean or list")
+
+
+class Activity(SQLModel, table=True):
+    """One row per contact and event kind, written with the event: "at least k within W" is `latest_k >= now - W`."""
+
+    contact_id: int = Field(primary_key=True, sa_type=BigInteger)
+    kind: str = Field(primary_key=True)
+    count: int
+    first_at: datetime = when()
+    total: int = Field(description="amounts in the house currency, minor units", sa_type=BigInteger)
+    latest_1: datetime = when()
+    latest_2: datetime | None = when(default=None)
+    latest_3: datetime | None = when(default=None)
+    latest_4: datetime | None = when(default=None)
+    latest_5: datetime | None = when(default=None)
+
+    # All that a question of an audience reads, so that it need not look at the rows.
+    __table_args__ = (Index("activity_recent", "kind", *(f"latest_{n}" for n in range(1, 6)), "count", "contact_id"),)
+
+
+class Listened(SQLModel, table=True):
+    """How far each ear that goes and looks has looked."""
+
+    source: str = Field(primary_key=True)
+    since: str = Field(default="", description="the provider's own mark: an id, a UID, a file's name")
+    at: datetime = when()
+    problem: str = ""

@@ -1,0 +1,45 @@
+"""Who works here and who did what."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Index, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from passaparola.store.models.base import json, key, when
+
+
+class Audit(SQLModel, table=True):
+    """Who did what, written in the transaction that did it."""
+
+    id: int | None = key()
+    at: datetime = when()
+    actor: str
+    action: str
+    subject: str = Field(description="launch:7, batch:12, contact:9")
+    detail: dict[str, Any] = json()
+
+    number: int | None = Field(default=None, sa_type=BigInteger, description="its place in the chain")
+    link: str | None = Field(default=None, description="the hash of this row and of the link before it")
+
+    __table_args__ = (Index("audit_of_subject", "subject", "id"), UniqueConstraint("number", name="audit_number"))
+
+
+class Seal(SQLModel, table=True):
+    """The end of the audit's chain, so that rows cut off its end are missed too."""
+
+    id: int = Field(primary_key=True, default=1)
+    number: int = Field(sa_type=BigInteger)
+    link: str
+    at: datetime = when()
+
+
+class Staff(SQLModel, table=True):
+    """Someone who works in the console. `entry` changes with password, role and dismissal, and ends their sessions."""
+
+    name: str = Field(primary_key=True)
+    role: str = Field(description="reader, care, marketer or admin")
+    password: str = Field(description="argon2")
+    entry: str
+    active: bool = True
+    created_at: datetime = when()

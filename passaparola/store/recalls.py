@@ -1,0 +1,18 @@
+"""A launch that is recalled, by whomever and for whatever reason: nobody in it is promised anything any more."""
+
+from datetime import datetime
+
+from sqlalchemy import update
+from sqlmodel import Session, col
+
+from passaparola.store.models import Enrolment, Launch
+
+RECALLED = "recalled"
+
+
+def recall(session: Session, launch: Launch, note: str, now: datetime) -> None:
+    """`launch` is locked. What is on its way lands; what still was to come never does."""
+    launch.state, launch.note, launch.entering = RECALLED, note, False
+    inside = update(Enrolment).where(col(Enrolment.launch_id) == launch.id, col(Enrolment.outcome).is_(None))
+    ended = inside.values(outcome=RECALLED, ended_at=now, waiting=None)
+    session.execute(ended, execution_options={"synchronize_session": False})

@@ -1,0 +1,1 @@
+"""What tests of campaigns use: the pytest plugin and its cast."""

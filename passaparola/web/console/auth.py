@@ -1,0 +1,186 @@
+"""Coming in: a name and a password, a signed cookie that a changed password ends, roles, and a token in every form.
+
+A change is believed only with that token, and only from our own pages (Origin): two guards, either of which is enough.
+"""
+
+import hmac
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import FileResponse, RedirectResponse, Response
+from fastapi.templating import Jinja2Templates
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from sqlmodel import col, select
+
+from passaparola import clock
+from passaparola.channel import registry
+from passaparola.contacts import staff
+from passaparola.settings import settings
+from passaparola.store import incidents
+from passaparola.store.models import Staff
+from passaparola.web.link_context import store
+
+router = APIRouter()
+pages = Jinja2Templates(Path(__file__).parent.parent / "pages" / "console")
+pages.env.globals["look"] = registry.look
+pages.env.filters["clock"] = lambda at, form: clock.shown(at, settings().time_zone, form)
+STATIC = Path(__file__).parent.parent / "static"
+COOKIE, HOURS = "passaparola_console", 12
+limiter = MovingWindowRateLimiter(MemoryStorage())
+TRIES = parse("10/5minutes")
+POLICY = (
+    "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+class Outside(Exception):
+    """Nobody is logged in."""
+
+
+class Forbidden(Exception):
+    """Somebody is, and may not; or it did not come from a page of ours."""
+
+
+@dataclass(frozen=True)
+class Member:
+    name: str
+    role: str
+    token: str
+
+    def may(self, needed: str) -> bool:
+        return staff.may(self.role, needed)
+
+
+def reads(needed: str) -> Callable[[Request], Member]:
+    """Who asks, where their role is enough. Raises Outside, Forbidden."""
+
+    def member(request: Request) -> Member:
+        found = _member(request)
+        if not found.may(needed):
+            raise Forbidden(f"That takes the role {needed}.")
+        return found
+
+    member.needed = needed  # type: ignore[attr-defined]
+    return member
+
+
+def changes(needed: str) -> Callable[[Request], Any]:
+    """The same, of a form of ours that changes something."""
+
+    async def member(request: Request) -> Member:
+        found = _member(request)
+        if not found.may(needed):
+            raise Forbidden(f"That takes the role {needed}.")
+        form = await request.form(max_fields=100, max_part_size=200_000)
+        if not (_of_our_own(request) and hmac.compare_digest(str(form.get("token", "")), found.token)):
+            raise Forbidden("This did not come from a page of the console.")
+        return found
+
+    member.needed, member.changes = needed, True  # type: ignore[attr-defined]
+    return member
+
+
+def _member(request: Request) -> Member:
+    try:
+        said = _serializer().loads(request.cookies.get(COOKIE, ""), max_age=HOURS * 3600)
+        name, entry, token = str(said["name"]), str(said["entry"]), str(said["token"])
+    except (BadSignature, KeyError, TypeError):
+        raise Outside from None
+    with store().read() as session:
+        one = session.get(Staff, name)
+        if one is None or not one.active or not hmac.compare_digest(one.entry, entry):
+            raise Outside
+        return Member(one.name, one.role, token)
+
+
+def _of_our_own(request: Request) -> bool:
+    origin = request.headers.get("origin")
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    if site not in ("same-origin", "none"):
+        return False
+    return origin is None or urlsplit(origin).netloc in (request.url.netloc, urlsplit(settings().public_url).netloc)
+
+
+def _serializer() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(settings().secret, salt="passaparola console")
+
+
+def way_back(path: str) -> str:
+    """Where somebody goes after the door: the page they asked for, and never another site."""
+    known = re.fullmatch(r"/(console|preview|timeline|mailbox|media)(/[\w./~%@+,=-]*)?", path)
+    return path if known and "//" not in path and ".." not in path else "/console/inbox"
+
+
+def page(request: Request, template: str, member: Member | None, status: int = 200, /, **shown: Any) -> Response:
+    stopped = _stopped() if member else []
+    answer = pages.TemplateResponse(
+        request, template, {"member": member, "stopped": stopped, **shown}, status_code=status
+    )
+    answer.headers["Content-Security-Policy"] = POLICY
+    answer.headers["Cache-Control"] = "no-store"
+    # Without a referrer browsers send no Origin with a form either, and that is one of our two guards.
+    answer.headers["Referrer-Policy"] = "same-origin"
+    return answer
+
+
+def _stopped() -> list[str]:
+    """What needs someone, on every page until it is mended."""
+    with store().read() as session:
+        zone = settings().time_zone
+        return [incidents.sentence(one, zone) for one in incidents.standing(session)]
+
+
+@router.get("/static/htmx.js", include_in_schema=False)
+def htmx() -> Response:
+    return FileResponse(STATIC / "htmx.min.js", media_type="text/javascript")
+
+
+@router.get("/login")
+def login_page(request: Request, next: str = "") -> Response:
+    with store().read() as session:
+        empty = session.exec(select(col(Staff.name)).limit(1)).first() is None
+    return page(request, "login.html", None, empty=empty, wrong=False, next=next)
+
+
+@router.post("/login")
+async def login(request: Request) -> Response:
+    form = await request.form(max_fields=10, max_part_size=2_000)
+    network, name = request.client.host if request.client else "", str(form.get("name", ""))
+    allowed = limiter.hit(TRIES, network) and limiter.hit(TRIES, f"as {name[:100]}")
+    with store().read() as session:
+        one = staff.entered(session, name, str(form.get("password", ""))) if allowed and _of_our_own(request) else None
+    if one is None:
+        return page(
+            request,
+            "login.html",
+            None,
+            401 if allowed else 429,
+            empty=False,
+            wrong=True,
+            next=str(form.get("next", "")),
+        )
+    answer = RedirectResponse(way_back(str(form.get("next", ""))), 303)
+    said = {"name": one.name, "entry": one.entry, "token": secrets.token_urlsafe(24)}
+    secure = settings().public_url.startswith("https://")
+    # Lax: an approver comes from Prefect's pages, another site to a browser. What changes anything asks for a token besides.
+    answer.set_cookie(
+        COOKIE, _serializer().dumps(said), max_age=HOURS * 3600, path="/", httponly=True, samesite="lax", secure=secure
+    )  # fmt: skip
+    return answer
+
+
+@router.post("/logout")
+def logout(member: Member = Depends(changes("reader"))) -> Response:
+    answer = RedirectResponse("/console/login", 303)
+    answer.delete_cookie(COOKIE, path="/")
+    return answer

@@ -1,0 +1,76 @@
+"""What came of each campaign: the funnel of people, the machines beside it, variants, those held out, money."""
+
+from dataclasses import asdict
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse, Response
+from sqlalchemy import func, select
+from sqlmodel import Session, col
+
+from passaparola.channel import registry
+from passaparola.outbox import ledger
+from passaparola.reports import campaign as report
+from passaparola.settings import settings
+from passaparola.store.models import Enrolment, Launch
+from passaparola.web.console.auth import Member, page, reads
+from passaparola.web.link_context import store
+
+router = APIRouter()
+
+
+@router.get("/campaigns")
+def campaigns(request: Request, member: Member = Depends(reads("reader"))) -> Response:
+    with store().read() as session:
+        people = select(func.count()).where(
+            col(Enrolment.launch_id) == col(Launch.id), col(Enrolment.contact_id).is_not(None)
+        )
+        chosen = (
+            select(Launch, people.scalar_subquery())
+            .where(~col(Launch.campaign).startswith("_", autoescape=True))
+            .order_by(col(Launch.id).desc())
+            .limit(200)
+        )
+        rows = session.execute(chosen).all()
+        return page(request, "campaigns.html", member, rows=rows)
+
+
+@router.get("/campaigns/{name}")
+def campaign(
+    request: Request, name: str, launch: int | None = None, member: Member = Depends(reads("reader"))
+) -> Response:
+    with store().read() as session:
+        found = report.report(session, settings(), name, launch)
+        tallies = [ledger.tally(session, id_) for id_ in found.launches[-5:]]
+        return page(
+            request, "campaign.html", member, found=found, tallies=tallies, funnels=_funnels(found), runs=_runs(session, found.launches),
+            prefect=settings().prefect_ui_url, asked=launch,
+        )  # fmt: skip
+
+
+@router.get("/campaigns/{name}/json")
+def as_json(name: str, launch: int | None = None, member: Member = Depends(reads("reader"))) -> Response:
+    with store().read() as session:
+        return JSONResponse(report.report(session, settings(), name, launch).as_json())
+
+
+def _funnels(found: report.Report) -> dict[str, list[tuple[str, int, int, str]]]:
+    """By medium: (stage, people, machines, how sure)."""
+    rates, drawn = found.rates(), {}
+    for medium, counts in found.media.items():
+        if medium in registry.names() and registry.get(medium).public:
+            continue  # a post has no funnel of people; it has a row of its own
+        told, steps = asdict(counts), [("planned", counts.planned, 0, ""), ("sent", counts.sent, 0, "")]
+        for name in report.STAGES:
+            rate = rates[medium].get(name)
+            sure = f"{rate.value:.1%} ({rate.low:.1%}–{rate.high:.1%})" if rate and told[name] else ""
+            if name == "delivered" and counts.left and not counts.delivery_is_told:
+                sure = "unknown: nobody tells of it here"
+            steps.append((name, told[name], told.get(f"machine_{name}", 0), sure))
+        drawn[medium] = steps
+    return drawn
+
+
+def _runs(session: Session, launches: list[int]) -> dict[int, str]:
+    """The Prefect run that a launch was set going from, where it was."""
+    rows = session.execute(select(col(Launch.id), col(Launch.occurrence)).where(col(Launch.id).in_(launches)))
+    return {id_: said.removeprefix("prefect:") for id_, said in rows if id_ and said and said.startswith("prefect:")}

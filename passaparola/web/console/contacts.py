@@ -1,0 +1,135 @@
+"""One person: everything on one line of time, what they allow and how we know, where they are reached, who they may also be."""
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from sqlalchemy import func, or_, select
+from sqlmodel import col
+
+from passaparola import engine
+from passaparola.contacts import duplicates, merging
+from passaparola.contacts.audience.compile import latest_consent
+from passaparola.contacts.timeline import of as timeline_of
+from passaparola.errors import Unknown
+from passaparola.privacy import export
+from passaparola.reports import people as report
+from passaparola.reports.themes import voices
+from passaparola.settings import settings
+from passaparola.store.database import utc_now
+from passaparola.store.models import Address, Consent, Contact, Merge, Proposal, Suppression
+from passaparola.web.console.auth import Member, changes, page, reads
+from passaparola.web.link_context import store
+
+router = APIRouter()
+SHOWN = 50
+
+
+@router.get("/people")
+def people(request: Request, q: str = "", member: Member = Depends(reads("reader"))) -> Response:
+    """Looked for by name or address; and who everyone is together."""
+    with store().read() as session:
+        rows = []
+        if words := q.strip().lower()[:100]:
+            reached = select(col(Address.contact_id)).where(col(Address.value).contains(words, autoescape=True))
+            name = func.lower(
+                func.coalesce(col(Contact.first_name), "") + " " + func.coalesce(col(Contact.last_name), "")
+            )
+            chosen = select(Contact).where(or_(col(Contact.id).in_(reached), name.contains(words, autoescape=True)))
+            alive = chosen.where(col(Contact.erased_at).is_(None), col(Contact.merged_into).is_(None))
+            rows = list(session.execute(alive.order_by(col(Contact.id)).limit(SHOWN)).scalars())
+        proposals = (
+            select(Proposal).where(col(Proposal.state) == "open").order_by(col(Proposal.score).desc()).limit(SHOWN)
+        )
+        return page(
+            request, "people.html", member, q=q, rows=rows, proposals=list(session.execute(proposals).scalars()),
+            standing=report.standing(session), balance=report.balance(session), currency=settings().currency,
+            voices=voices(session, utc_now()),
+        )  # fmt: skip
+
+
+@router.post("/people/look")
+def look(member: Member = Depends(changes("marketer"))) -> Response:
+    with store().write() as session:
+        duplicates.find(session, utc_now())
+    return RedirectResponse("/console/people", 303)
+
+
+@router.get("/people/{id_}")
+def person(request: Request, id_: int, member: Member = Depends(reads("reader"))) -> Response:
+    with store().read() as session:
+        found = session.get(Contact, merging.resolve(session, id_))
+        if found is None:
+            raise Unknown(f"There is no contact {id_}.")
+        if found.id != id_:
+            return RedirectResponse(f"/console/people/{found.id}", 303)
+        addresses = list(
+            session.execute(
+                select(Address).where(col(Address.contact_id) == id_).order_by(col(Address.medium), col(Address.rank))
+            ).scalars()
+        )
+        keys = [address.key for address in addresses]
+        silenced = {
+            s.key: s.reason
+            for s in session.execute(select(Suppression).where(col(Suppression.key).in_(keys))).scalars()
+        }
+        consents = list(
+            session.execute(
+                select(Consent)
+                .where(col(Consent.contact_id) == id_)
+                .order_by(col(Consent.at).desc(), col(Consent.id).desc())
+            ).scalars()
+        )
+        pairs = sorted({(one.medium, one.topic) for one in consents if one.topic != "*"})
+        holds = [(m, t, bool(session.execute(select(latest_consent(id_, m, t))).scalar())) for m, t in pairs]
+        proposals = list(session.execute(select(Proposal).where(
+            col(Proposal.state) == "open", or_(col(Proposal.one_id) == id_, col(Proposal.other_id) == id_)
+        )).scalars())  # fmt: skip
+        merges = list(
+            session.execute(select(Merge).where(col(Merge.kept_id) == id_).order_by(col(Merge.id).desc())).scalars()
+        )
+        return page(
+            request, "person.html", member, person=found, addresses=addresses, silenced=silenced, consents=consents, holds=holds,
+            proposals=proposals, merges=merges, moments=timeline_of(session, id_),
+        )  # fmt: skip
+
+
+@router.post("/people/{id_}/merge")
+def merge(id_: int, other: int = Form(), member: Member = Depends(changes("marketer"))) -> Response:
+    with store().write() as session:
+        row = merging.merge(
+            session, settings(), id_, other, actor=member.name, now=utc_now(), reasons=[f"decided by {member.name}"]
+        )
+        kept = row.kept_id
+    return RedirectResponse(f"/console/people/{kept}", 303)
+
+
+@router.post("/people/{id_}/unmerge")
+def unmerge(id_: int, merge: int = Form(), member: Member = Depends(changes("marketer"))) -> Response:
+    with store().write() as session:
+        merging.unmerge(session, settings(), merge, actor=member.name, now=utc_now())
+    return RedirectResponse(f"/console/people/{id_}", 303)
+
+
+@router.post("/people/proposals/{id_}/refuse")
+def refuse(id_: int, member: Member = Depends(changes("marketer"))) -> Response:
+    with store().write() as session:
+        one = session.get(Proposal, id_)
+        if one is None:
+            raise Unknown(f"There is no proposal {id_}.")
+        one.state, one.decided_by = "refused", member.name
+    return RedirectResponse("/console/people", 303)
+
+
+@router.get("/people/{id_}/export")
+def exported(id_: int, member: Member = Depends(reads("admin"))) -> Response:
+    with store().read() as session:
+        data = export.of(session, id_, utc_now())
+    return JSONResponse(
+        data, headers={"Content-Disposition": f'attachment; filename="contact-{id_}.json"', "Cache-Control": "no-store"}
+    )
+
+
+@router.post("/people/{id_}/erase")
+def erase(id_: int, sure: str = Form(""), member: Member = Depends(changes("admin"))) -> Response:
+    if sure == "yes":
+        engine.erase_contact(store(), settings(), id_, actor=member.name, now=utc_now())
+    return RedirectResponse("/console/people", 303)

@@ -1,0 +1,148 @@
+"""The inbox: who waits for an answer, for how long yet, and the answer itself."""
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import RedirectResponse, Response
+from sqlalchemy import func, or_, select
+from sqlmodel import Session, col
+
+from passaparola.contacts.timeline import of as timeline_of
+from passaparola.conversations import care, threads
+from passaparola.outbox import answer
+from passaparola.settings import settings
+from passaparola.store.database import utc_now
+from passaparola.store.models import Batch, Contact, Conversation, Enrolment, Message, Staff, Turn, message_state
+from passaparola.web.console.auth import Member, changes, page, reads
+from passaparola.web.link_context import store
+
+router = APIRouter()
+SHOWN = 100
+
+
+@router.get("/inbox")
+def inbox(
+    request: Request, state: str = "open", kind: str = "", team: str = "", who: str = "", q: str = "",
+    member: Member = Depends(reads("reader")),
+) -> Response:  # fmt: skip
+    now = utc_now()
+    with store().read() as session:
+        chosen = select(Conversation, Contact).join(Contact, col(Contact.id) == col(Conversation.contact_id))
+        for column, value in (
+            (col(Conversation.state), state),
+            (col(Conversation.kind), kind),
+            (col(Conversation.team), team),
+        ):
+            chosen = chosen.where(column == value) if value else chosen
+        if who == "me":
+            chosen = chosen.where(col(Conversation.assignee) == member.name)
+        if who == "nobody":
+            chosen = chosen.where(col(Conversation.assignee) == "")
+        if q.strip():
+            words = f"%{q.strip().lower()[:80]}%"
+            said = select(col(Turn.conversation_id)).where(func.lower(col(Turn.text)).like(words))
+            chosen = chosen.where(
+                or_(func.lower(col(Conversation.subject)).like(words), col(Conversation.id).in_(said))
+            )
+        first = (
+            col(Conversation.priority).desc(),
+            func.coalesce(col(Conversation.due_at), now),
+            col(Conversation.id).desc(),
+        )
+        rows = [
+            (one, _name(person), _clock(one, now))
+            for one, person in session.execute(chosen.order_by(*first).limit(SHOWN))
+        ]
+        counted = select(col(Conversation.state), func.count()).group_by(col(Conversation.state))
+        counts = {state_: number for state_, number in session.execute(counted).all()}  # noqa: C416
+        teams = sorted(filter(None, session.execute(select(col(Conversation.team)).distinct()).scalars()))
+    return page(
+        request, "inbox.html", member, rows=rows, counts=counts, teams=teams, kinds=care.GRAVEST_FIRST, now=now,
+        asked={"state": state, "kind": kind, "team": team, "who": who, "q": q},
+    )  # fmt: skip
+
+
+@router.get("/inbox/{id_}")
+def conversation(request: Request, id_: int, member: Member = Depends(reads("reader"))) -> Response:
+    with store().read() as session:
+        return _shown(request, session, id_, member)
+
+
+@router.post("/inbox/{id_}/answer")
+def answered(
+    request: Request, id_: int, text: str = Form(""), close: str = Form(""), member: Member = Depends(changes("care"))
+) -> Response:
+    with store().write() as session:
+        answer.answer(session, settings(), id_, text, actor=member.name, now=utc_now())
+        if close and threads.conversation_of(session, id_).state != "closed":
+            answer.close(session, id_, actor=member.name, now=utc_now())
+    return RedirectResponse(f"/console/inbox/{id_}", 303)
+
+
+@router.post("/inbox/{id_}/assign")
+def assigned(id_: int, to: str = Form(""), member: Member = Depends(changes("care"))) -> Response:
+    with store().write() as session:
+        known = session.get(Staff, to) if to else None
+        threads.assign(session, id_, known.name if known else "", actor=member.name, now=utc_now())
+    return RedirectResponse(f"/console/inbox/{id_}", 303)
+
+
+@router.post("/inbox/{id_}/close")
+def closed(id_: int, member: Member = Depends(changes("care"))) -> Response:
+    with store().write() as session:
+        answer.close(session, id_, actor=member.name, now=utc_now())
+    return RedirectResponse(f"/console/inbox/{id_}", 303)
+
+
+def _shown(request: Request, session: Session, id_: int, member: Member) -> Response:
+    one = threads.conversation_of(session, id_)
+    person = session.get(Contact, one.contact_id)
+    turns = select(Turn).where(col(Turn.conversation_id) == id_).order_by(col(Turn.at), col(Turn.id))
+    rows = [(turn, _went(session, turn)) for turn in session.execute(turns).scalars().all()]
+    members = list(
+        session.execute(select(col(Staff.name)).where(col(Staff.active)).order_by(col(Staff.name))).scalars()
+    )
+    policy = care.load(settings().home)
+    topic = policy.topics[one.topic].title if one.topic in policy.topics else one.topic
+    return page(
+        request, "conversation.html", member, one=one, name=_name(person), turns=rows, members=members, clock=_clock(one, utc_now()),
+        topic=topic, mood=care.mood(one.sentiment), before=timeline_of(session, one.contact_id, 12),
+    )  # fmt: skip
+
+
+def _went(session: Session, turn: Turn) -> str:
+    """What became of an answer of ours."""
+    if turn.enrolment_id is None:
+        return ""
+    chosen = (
+        select(message_state().label("state"), col(Message.reason))
+        .select_from(Message)
+        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
+        .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
+        .where(col(Message.enrolment_id) == turn.enrolment_id)
+    )
+    row: Any = session.execute(chosen).first()
+    return "" if row is None else f"{row.state}{': ' + row.reason if row.reason else ''}"
+
+
+def _name(person: Contact | None) -> str:
+    said = " ".join(filter(None, [person.first_name, person.last_name])) if person else ""
+    return said or (f"contact {person.id}" if person else "")
+
+
+def _clock(one: Conversation, now: datetime) -> tuple[str, str]:
+    """(how it stands, in words): late, soon or fine."""
+    if one.state != "open" or one.due_at is None:
+        return ("", "")
+    minutes = round((one.due_at - now).total_seconds() / 60)
+    words = _span(abs(minutes))
+    if minutes < 0:
+        return ("late", f"{words} late")
+    return ("soon" if minutes < 60 else "fine", f"{words} left")
+
+
+def _span(minutes: int) -> str:
+    return (
+        f"{minutes} min" if minutes < 90 else f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
+    )

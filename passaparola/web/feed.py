@@ -1,0 +1,143 @@
+"""The campaigns' public posts as a feed: what the ledger says is sent by RSS stands in it, the newest first.
+
+Atom (RFC 4287) at /feed.xml. An entry keeps its id for ever, a tag URI (RFC 4151) of its launch and step.
+"""
+
+import mimetypes
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import FileResponse, Response
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from passaparola.outbox.batches import prepared
+from passaparola.settings import settings
+from passaparola.store.models import Batch, Enrolment, Launch, Message, message_state
+from passaparola.web.link_context import pages, store
+from passaparola.web.mailbox import here
+
+router = APIRouter()
+SHOWN, MINUTES = 50, 5
+PICTURES = {"image/png", "image/jpeg", "image/webp", "image/gif"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """`pictures` are the name of each, what it shows, its media type and its size."""
+
+    id: str
+    title: str
+    text: str
+    link: str
+    at: datetime
+    campaign: str
+    locale: str
+    pictures: tuple[tuple[str, str, str, int], ...] = ()
+
+    def paragraphs(self) -> list[str]:
+        return [part for part in self.text.split("\n\n") if part.strip()]
+
+
+@router.head("/feed.xml", include_in_schema=False)
+@router.get("/feed.xml")
+def feed(request: Request) -> Response:
+    own = settings()
+    with store().read() as session:
+        entries = _entries(session, own.public_url, here(request))
+    newest = max((entry.at for entry in entries), default=datetime(2026, 1, 1, tzinfo=UTC)).replace(microsecond=0)
+    shown = {"entries": entries, "updated": newest, "own": own, "host": urlsplit(own.public_url).hostname}
+    body = pages.get_template("feed.xml").render(shown).encode()
+    tag = f'"{sha256(body).hexdigest()[:32]}"'
+    headers = {
+        "ETag": tag,
+        "Last-Modified": format_datetime(newest, usegmt=True),
+        "Cache-Control": f"max-age={MINUTES * 60}",
+    }
+    if _known(request.headers, tag, newest):
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type="application/atom+xml; charset=utf-8", headers=headers)
+
+
+@router.get("/feed/{launch}/{step}/{number}")
+def picture(request: Request, launch: int, step: int, number: int) -> Response:
+    """A picture of an entry, for everyone; nothing else of the house is."""
+    own = settings()
+    with store().read() as session:
+        found = next(
+            (one for one in _posted(session, here(request)) if (one[0].id, one[1].step) == (launch, step)), None
+        )
+    media = prepared(found[0].content, found[1]).skeleton.media if found else ()
+    if not 0 <= number < len(media):
+        raise HTTPException(404)
+    path = (own.home / media[number].path).resolve()
+    kind = mimetypes.guess_type(path.name)[0] or ""
+    if not path.is_relative_to((own.home / "templates").resolve()) or not path.is_file() or kind not in PICTURES:
+        raise HTTPException(404)
+    return FileResponse(path, media_type=kind)
+
+
+def _posted(session: Session, previewed: bool) -> list[tuple[Launch, Batch]]:
+    """What went out; on this machine also what only went into the local mailbox."""
+    carried: Any = col(Launch.content)["channels"]
+    chosen = (
+        select(Launch, Batch)
+        .join(Batch, col(Batch.launch_id) == col(Launch.id))
+        .join(Message, col(Message.batch_id) == col(Batch.id))
+        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
+        .where(col(Batch.medium) == "rss", col(Enrolment.contact_id).is_(None), message_state() == "sent")
+        .where(*(() if previewed else (carried["rss"].as_string() == "rss",)))
+        .order_by(col(Batch.finished_at).desc(), col(Batch.id).desc())
+        .limit(SHOWN)
+    )
+    return [(launch, batch) for launch, batch in session.execute(chosen)]
+
+
+def _entries(session: Session, public_url: str, previewed: bool) -> list[Entry]:
+    found = []
+    for launch, batch in _posted(session, previewed):
+        skeleton = prepared(launch.content, batch).skeleton
+        text = skeleton.parts["text"].fill(()).strip()
+        at = (batch.finished_at or launch.created_at).replace(microsecond=0)
+        place = f"{launch.id}/{batch.step}"
+        tag = f"tag:{urlsplit(public_url).hostname},{launch.created_at:%Y-%m-%d}:launch/{place}"
+        found.append(
+            Entry(tag, _title(text, launch.content["title"]), text, _link(text) or public_url, at, launch.campaign, batch.locale,
+                  tuple(_picture(f"{public_url}/feed/{place}/{n}", media.path, media.alt) for n, media in enumerate(skeleton.media)))
+        )  # fmt: skip
+    return found
+
+
+def _picture(url: str, path: str, alt: str) -> tuple[str, str, str, int]:
+    file = settings().home / path
+    kind = mimetypes.guess_type(Path(path).name)[0] or "image/png"
+    return url, alt, kind, file.stat().st_size if file.is_file() else 0
+
+
+def _title(text: str, campaign: str) -> str:
+    """The first sentence, where it is short enough for a title."""
+    first = text.split("\n")[0]
+    for end in (". ", "! ", "? ", ": "):
+        first = first.partition(end)[0] + (end.strip() if end in first and end != ": " else "")
+    return first if 0 < len(first) <= 100 and "http" not in first else campaign
+
+
+def _link(text: str) -> str:
+    return next((word.rstrip(".,;:!?)") for word in text.split() if word.startswith(("http://", "https://"))), "")
+
+
+def _known(headers: Mapping[str, Any], tag: str, newest: datetime) -> bool:
+    """RFC 9110, 13.2.2: a tag, where there is one, goes before a date."""
+    if "if-none-match" in headers:
+        return tag in [one.strip().removeprefix("W/") for one in headers["if-none-match"].split(",")]
+    try:
+        return parsedate_to_datetime(headers["if-modified-since"]) >= newest
+    except (KeyError, TypeError, ValueError):
+        return False

@@ -1,0 +1,142 @@
+"""Who stands at the door: the contact whose letter's link was followed, in which language, and whether it is a machine."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import Response
+from fastapi.templating import Jinja2Templates
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from passaparola.channel import registry
+from passaparola.channel.message_ids import message_key
+from passaparola.contacts.audience.compile import latest_consent
+from passaparola.contacts.merging import resolve
+from passaparola.outbox.links import Links, Purpose
+from passaparola.outbox.render.frozen import wording_key
+from passaparola.settings import settings
+from passaparola.store.database import Store
+from passaparola.store.models import Batch, Contact, Enrolment, Launch, Message
+
+pages = Jinja2Templates(Path(__file__).parent / "pages")
+pages.env.globals["look"] = registry.look
+SPOKEN = ("it", "en")
+# Scanners that say who they are, and programs that are no browser.
+MACHINES = re.compile(
+    r"bot\b|crawl|spider|scan|preview|barracuda|proofpoint|mimecast|safelinks|symantec|trend ?micro|fortinet|zscaler|"
+    r"curl|wget|python|java/|go-http|okhttp|libwww|httpclient|headless",
+    re.I,
+)
+
+
+@cache
+def store() -> Store:
+    return Store(settings().database, patience=4).open()  # nobody waits longer for a page
+
+
+def links() -> Links:
+    own = settings()
+    return Links(own.secret, own.public_url)
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """The message whose link was followed, and whose it is by now."""
+
+    message: Message
+    enrolment: Enrolment
+    launch: Launch
+    person: Contact
+    batch: Batch | None
+    tracked: bool  # whether they allow that we know what they follow and pass on
+
+    @property
+    def contact(self) -> int:
+        assert self.person.id is not None
+        return self.person.id
+
+    @property
+    def name(self) -> str:
+        return f"{self.message.enrolment_id}-{self.message.step}-{self.message.medium}"
+
+    @property
+    def topic(self) -> str:
+        return str(self.launch.content["topic"])
+
+    def wording(self) -> dict[str, Any]:
+        """The frozen words of this very letter."""
+        said = self.launch.content["steps"][self.message.step]["say"]
+        key = wording_key(said, self.batch.variant if self.batch else "", self.message.medium)
+        locale = self.batch.locale if self.batch else self.launch.content["locale"]
+        found: dict[str, Any] = self.launch.content["messages"][key][locale]
+        return found
+
+    def event(self, kind: str, at: datetime, source: str, source_id: str) -> dict[str, Any]:
+        """What happened with this letter, to be kept."""
+        message = self.message
+        return {
+            "contact_id": self.contact, "kind": kind, "at": at, "received_at": at, "source": source, "source_id": source_id,
+            "properties": self.of_it(), "enrolment_id": message.enrolment_id, "step": message.step, "medium": message.medium,
+        }  # fmt: skip
+
+    def of_it(self) -> dict[str, Any]:
+        """What an event says of the letter that it came from."""
+        key = self.launch.content["enter"].get("key")
+        own = {key: self.enrolment.key} if key else {}
+        return {"campaign": self.launch.campaign, "launch": self.launch.id, **own}
+
+
+def named(session: Session, purpose: Purpose, token: str) -> Visitor | None:
+    """Whoever a token names; whatever is wrong with a token, the answer is the same."""
+    id_ = links().read(purpose, token)
+    key = message_key(id_) if id_ else None
+    message = session.get(Message, key) if key else None
+    enrolment = session.get(Enrolment, message.enrolment_id) if message else None
+    launch = session.get(Launch, enrolment.launch_id) if enrolment else None
+    if not (message and enrolment and launch and enrolment.contact_id):
+        return None
+    person = session.get(Contact, resolve(session, enrolment.contact_id))
+    if person is None or person.erased_at:
+        return None
+    batch = session.execute(select(Batch).where(col(Batch.id) == message.batch_id)).scalar()
+    allowed = select(latest_consent(col(Contact.id), message.medium, "tracking")).where(col(Contact.id) == person.id)
+    return Visitor(message, enrolment, launch, person, batch, bool(session.execute(allowed).scalar()))
+
+
+def page(request: Request, name: str, language: str | None, status: int = 200, **shown: Any) -> Response:
+    spoken = "it" if (language or asked_for(request)) == "it" else "en"
+    return pages.TemplateResponse(request, name, {"it": spoken == "it", "lang": spoken, **shown}, status_code=status)
+
+
+def lost(request: Request) -> Response:
+    return page(request, "lost.html", asked_for(request), 404)
+
+
+def asked_for(request: Request) -> str:
+    return request.headers.get("accept-language", "en")[:2].lower()
+
+
+def machine(request: Request) -> str:
+    """Why this is no person's doing; empty where it may be one's."""
+    asked = request.headers
+    if any("prefetch" in asked.get(name, "").lower() for name in ("sec-purpose", "purpose", "x-moz", "x-purpose")):
+        return "fetched before anyone looked"
+    agent = asked.get("user-agent", "")
+    if not agent.strip() or agent.strip() == "Mozilla/5.0":
+        return "no browser said who it is"
+    found = MACHINES.search(agent)
+    return f"a program: {found[0].lower()}" if found else ""
+
+
+def proof(request: Request, words: str, language: str) -> dict[str, Any]:
+    """Who said yes from where, to which words: what a data protection authority asks for."""
+    return {
+        "words": words[:1_000], "language": language, "page": request.url.path.split("/")[1],
+        "network_address": request.client.host if request.client else "",
+        "agent": request.headers.get("user-agent", "")[:200],
+    }  # fmt: skip

@@ -1,0 +1,77 @@
+"""Signing up: a page, a letter, a second yes. What the page says never depends on whether we know the address."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from passaparola.contacts import signup
+from passaparola.contacts.topics import load
+from passaparola.settings import settings
+from passaparola.store.database import utc_now
+from passaparola.store.models import SignUp
+from passaparola.web.link_context import asked_for, links, lost, page, proof, store
+
+router = APIRouter()
+limiter = MovingWindowRateLimiter(MemoryStorage())
+PER_NETWORK, IN_ALL = parse("20/hour"), parse("600/minute")
+
+
+@router.get("/signup")
+def signup_page(request: Request, lang: str = "") -> Response:
+    language = _language(request, lang)
+    return page(request, "signup.html", language, topics=_topics(language), done=False, problem=False)
+
+
+@router.post("/signup")
+async def sign_up(request: Request) -> Response:
+    """Kept, to be confirmed from the mailbox. Programs that fill every field fill the one that people do not see."""
+    form = await request.form(max_fields=30, max_part_size=2_000)
+    language = _language(request, str(form.get("lang", "")))
+    offered = _topics(language)
+    address = str(form.get("email", "")).strip()
+    topics = [str(name) for name in form.getlist("topics") if str(name) in offered] or list(offered)[:1]
+    if "@" not in address or len(address) > 320 or not topics:
+        return page(request, "signup.html", language, 400, topics=offered, done=False, problem=True)
+    network = request.client.host if request.client else ""
+    if not form.get("website") and limiter.hit(IN_ALL) and limiter.hit(PER_NETWORK, network):
+        words = " ".join(f"{offered[name].title}. {offered[name].about}" for name in topics)
+        with store().write() as session:
+            signup.ask(session, address, topics, language, proof(request, words, language), utc_now())
+    return page(request, "signup.html", language, topics=offered, done=True, problem=False)
+
+
+@router.get("/confirm/{token}")
+def confirm_page(request: Request, token: str) -> Response:
+    """Asks once more: a scanner follows the link, and only a person presses the button."""
+    with store().read() as session:
+        id_ = _named(token)
+        row = session.get(SignUp, id_) if id_ else None
+        if row is None or row.state not in ("written to", "confirmed"):
+            return lost(request)
+        return page(request, "confirm.html", row.language or None, done=row.state == "confirmed")
+
+
+@router.post("/confirm/{token}")
+def confirm(request: Request, token: str) -> Response:
+    with store().write() as session:
+        id_ = _named(token)
+        said = proof(request, "Yes, write to me", "")
+        row = signup.confirm(session, settings(), id_, said, utc_now()) if id_ else None
+        return page(request, "confirm.html", row.language or None, done=True) if row else lost(request)
+
+
+def _named(token: str) -> int | None:
+    said = links().read("confirm", token)
+    return int(said) if said and said.isdigit() and len(said) < 19 else None
+
+
+def _topics(language: str) -> dict[str, Any]:
+    return {name: one.words(language) for name, one in load(settings().home).items() if one.sign_up}
+
+
+def _language(request: Request, asked: str) -> str:
+    return "it" if (asked or asked_for(request)) == "it" else "en"

@@ -1,0 +1,118 @@
+"""The world's ears: a body is believed by its signature, on disk before it is answered, and understood afterwards."""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import DBAPIError
+from starlette.concurrency import run_in_threadpool
+
+from passaparola.channel import registry
+from passaparola.errors import Forged, Misconfigured, Unknown
+from passaparola.inbound import raw_bodies
+from passaparola.store.database import utc_now
+from passaparola.web import group_commit
+from passaparola.web.metrics import BODIES
+
+router = APIRouter()
+PATIENCE = 10.0  # seconds for a body to arrive
+LARGE = 1_000_000  # bytes that nobody else should wait for
+SLOWEST = 1_000_000  # bytes a second, for the large ones
+REFUSED: dict[int | str, dict[str, Any]] = {
+    202: {"description": "On disk; applied within seconds."},
+    400: {"description": "The body broke off."},
+    401: {"description": "The signature does not hold."},
+    404: {"description": "Nothing listens here, or it has no secret yet."},
+    408: {"description": "The body came too slowly."},
+    413: {"description": "The body is too large."},
+    415: {"description": "The body is compressed; send it as it is."},
+    503: {"description": "It could not be kept; send it again."},
+}
+
+
+@router.post("/events", status_code=202, responses=REFUSED)
+async def events(request: Request) -> Response:
+    """One event or a batch, signed after Standard Webhooks."""
+    return _counted("events", await _received("events", request))
+
+
+@router.post("/webhooks/{channel}", status_code=202, responses=REFUSED)
+async def webhook(channel: str, request: Request) -> Response:
+    """What a shop or a provider tells, signed in its own way."""
+    return _counted(channel, await _received(channel, request))
+
+
+@router.get("/webhooks/{channel}", responses={404: {"description": "Nothing here asks so."}})
+async def challenged(channel: str, request: Request) -> Response:
+    """A provider asks whether we are who we say, before it sends anything."""
+    try:
+        answer = registry.webhook(channel).challenge(request.query_params)
+    except (Unknown, Misconfigured):
+        answer = None
+    kind = "application/json" if answer and answer.startswith("{") else "text/plain"
+    return Response(answer, media_type=kind) if answer else _said(404, "Nothing here asks so.")
+
+
+def _counted(channel: str, answer: Response) -> Response:
+    known = (
+        channel if answer.status_code != 404 else "unknown"
+    )  # whatever a stranger writes into the address is no label
+    BODIES.labels(known, answer.status_code).inc()
+    return answer
+
+
+async def _received(channel: str, request: Request) -> Response:
+    try:
+        ear = registry.webhook(channel)()
+    except Unknown:
+        return _said(404, "Nothing listens here.")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        return _said(415, "Send the body as it is.")
+    try:
+        body = await asyncio.wait_for(_body(request, ear.largest), PATIENCE + ear.largest / SLOWEST)
+    except TimeoutError:
+        return _said(408, "The body came too slowly.")
+    if body is None:
+        return _said(413, f"{ear.largest} bytes are the most.")
+    headers = {name.lower(): value[:500] for name, value in request.headers.items()}
+    query = f"?{request.url.query}" if request.url.query else ""
+    headers[":path"] = f"{request.url.path}{query}"[:1_000]
+    try:
+        if len(body) > LARGE:
+            key = await run_in_threadpool(ear.delivery, headers, body, utc_now())
+        else:
+            key = ear.delivery(headers, body, utc_now())
+    except Forged as error:
+        return _said(401, str(error))
+    except Misconfigured:
+        return _said(404, "Nothing listens here.")
+    except ValueError as error:
+        return _said(400, str(error)[:200])
+    if key is None:
+        return _said(200, "Hello.")
+    try:
+        now, urgent = utc_now(), ear.urgent(body)
+        await group_commit.write(lambda session: raw_bodies.keep(session, channel, key, headers, body, now, urgent))
+    except DBAPIError:
+        return _said(503, "It could not be kept; send it again.")
+    return _said(202, "Kept.")
+
+
+async def _body(request: Request, largest: int) -> bytes | None:
+    """None: too large; what was announced or has come is all that is ever held."""
+    announced = request.headers.get("content-length", "0")
+    if not announced.isdigit() or int(announced) > largest:
+        return None
+    held = bytearray()
+    async for piece in request.stream():
+        held += piece
+        if len(held) > largest:
+            return None
+    return bytes(held)
+
+
+def _said(status: int, words: str) -> Response:
+    # A body that was refused half-read must not be taken for the next request on the connection.
+    headers = {"Connection": "close"} if status in (408, 413, 415) else None
+    return JSONResponse({"said": words}, status, headers)

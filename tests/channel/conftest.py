@@ -1,0 +1,3 @@
+"""A channel knows no database."""
+
+from tests.channels.conftest import database  # noqa: F401
