@@ -80,7 +80,7 @@ def main(kind: str, contacts: int, events: int) -> list[float]:
         known = Catalogue("EUR", {}, frozenset(KINDS), {})
         by_hand, by_duck = [], []
         for question, sql in QUESTIONS.items():
-            asked = Question.of(question, known)
+            asked = Question.parse(question, known)
             with store.read() as session:
                 ours, counted = _timed(
                     lambda: session.execute(select(func.count()).where(asked.members(NOW))).scalar_one()

@@ -4,7 +4,7 @@ import os
 import tempfile
 from typing import Any
 
-from passaparola.channels.sendgrid.receiver import SendgridEvents
+from passaparola.channels.sendgrid.receiver import SendgridReceiver
 from passaparola.store.database import utc_now
 
 FILE = tempfile.TemporaryFile("ab")  # noqa: SIM115 it lives as long as the process
@@ -22,7 +22,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
             if not part.get("more_body"):
                 break
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
-        SendgridEvents().delivery(headers, body, utc_now())
+        SendgridReceiver().verify(headers, body, utc_now())
         FILE.write(body)
         FILE.flush()
         os.fsync(FILE.fileno())

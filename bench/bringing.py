@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from bench import campaign, places
 from passaparola.contacts.addresses import address_key
-from passaparola.contacts.imports.columns import Mapping
+from passaparola.contacts.imports.columns import ColumnMapping
 from passaparola.contacts.imports.importing import Import
 from passaparola.settings import Settings
 from passaparola.store.bulk import insert_many
@@ -21,7 +21,7 @@ from passaparola.store.database import Store
 from passaparola.store.models import Address, Consent, Contact
 
 SIZE = 40_000
-MAPPING = Mapping(columns={"email": "email", "name": "first_name", "country": "country", "city": "city"})
+MAPPING = ColumnMapping(columns={"email": "email", "name": "first_name", "country": "country", "city": "city"})
 
 
 def main(kind: str) -> list[float]:

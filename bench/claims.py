@@ -14,10 +14,10 @@ from sqlalchemy import text
 
 from bench import campaign, places
 from passaparola import engine
-from passaparola.channel.sender import Answer
+from passaparola.channel.sender import SendResult
 from passaparola.journeys import launch
 from passaparola.outbox import claim
-from passaparola.outbox.record import record
+from passaparola.outbox.record import record_outcome
 from passaparola.outbox.render.frozen import freezer
 from passaparola.settings import Settings
 from passaparola.store.database import Store
@@ -49,20 +49,20 @@ def _by_batch(store: Store, own: Settings, home: Path) -> float:
     now, freeze = datetime.now(UTC), freezer(own)
     made = launch.prepare(store, own, "measured", freeze, actor="bench", now=now)
     launch.approve(store, own, made.id or 0, made.hash, freeze, approver="bench", now=now)
-    engine.set_going(store, own, made.id or 0, actor="bench", now=now)
-    rendered: Any = claim._Reservation._rendered
-    from passaparola.channel.sender import Outgoing
+    engine.start_launch(store, own, made.id or 0, actor="bench", now=now)
+    rendered: Any = claim._Reservation._render
+    from passaparola.channel.sender import OutboundMessage
 
-    claim._Reservation._rendered = lambda self, rows: [
-        Outgoing(f"{row[0]}-0-email", row[2], "", (), {}) for row in rows
+    claim._Reservation._render = lambda self, rows: [
+        OutboundMessage(f"{row[0]}-0-email", row[2], "", (), {}) for row in rows
     ]  # type: ignore[method-assign]
     try:
         began = time.perf_counter()
-        while held := claim.reserve(store, own, worker="bench", now=now):
-            record(store, held, Answer(), now)
+        while held := claim.reserve_batch(store, own, worker="bench", now=now):
+            record_outcome(store, held, SendResult(), now)
         return SIZE / (time.perf_counter() - began)
     finally:
-        claim._Reservation._rendered = rendered  # type: ignore[method-assign]
+        claim._Reservation._render = rendered  # type: ignore[method-assign]
 
 
 def _rows(store: Store) -> None:

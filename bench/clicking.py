@@ -18,7 +18,7 @@ from sqlmodel import Session
 
 from bench import places
 from bench.coming import PEOPLE, sent
-from passaparola.outbox.deliver import swiftly
+from passaparola.outbox.deliver import run_on_uvloop
 from passaparola.outbox.links import Links
 from passaparola.settings import Settings
 from passaparola.store.bulk import insert_many
@@ -71,7 +71,7 @@ def _rate(own: Settings, people: "itertools.count[int]", server: tuple[str, ...]
             stack.enter_context(places.running("-m", *server, str(port), quiet=True))
         for port in ports:
             places.answers(f"http://127.0.0.1:{port}/healthz")
-        return CLICKS / swiftly(_follow(ports, paths))
+        return CLICKS / run_on_uvloop(_follow(ports, paths))
 
 
 async def _follow(ports: list[int], paths: list[str]) -> float:

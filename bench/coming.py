@@ -26,7 +26,7 @@ from passaparola.journeys import launch
 from passaparola.outbox.render.frozen import freezer
 from passaparola.settings import Settings
 from passaparola.store.database import Store, utc_now
-from passaparola.store.models import Event, Intake
+from passaparola.store.models import Event, RawBody
 
 PEOPLE, PER_BODY, AT_ONCE = 10_000, 100, 16
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -47,7 +47,7 @@ def sent(folder: Path, address: str) -> tuple[Settings, Store]:
     now, freeze = datetime.now(UTC), freezer(own)
     made = launch.prepare(store, own, "measured", freeze, actor="bench", now=now)
     launch.approve(store, own, made.id or 0, made.hash, freeze, approver="bench", now=now)
-    engine.set_going(store, own, made.id or 0, actor="bench", now=now)
+    engine.start_launch(store, own, made.id or 0, actor="bench", now=now)
     with store.write() as session:
         session.execute(
             text("UPDATE batch SET state = 'sent', finished_at = :at, claimed_at = :at"),
@@ -130,7 +130,7 @@ def feedback(kind: str) -> list[float]:
             with store.write() as session:
                 for number, body in enumerate(bodies):
                     session.add(
-                        Intake(
+                        RawBody(
                             source="sendgrid",
                             key=str(number),
                             received_at=utc_now(),

@@ -22,7 +22,7 @@ from bench import places
 from passaparola.demo import shop
 from passaparola.journeys import launch
 from passaparola.outbox.render.frozen import freezer
-from passaparola.settings import Settings, settings
+from passaparola.settings import Settings, get_settings
 from passaparola.store.database import Store
 from passaparola.store.models import Attempt, Batch, Enrolment, Message
 
@@ -46,7 +46,7 @@ def main(orders: int = 60, pause: float = 0.5, database: str = "") -> tuple[floa
                 id_ = 10_000 + number
                 began[str(id_)] = datetime.now(UTC)
                 url = f"http://127.0.0.1:{port}/webhooks/shopify"
-                shop.says_ordered(url, SECRET, datetime.now(UTC), number=id_, email=f"buyer{number}@example.com")
+                shop.send_order(url, SECRET, datetime.now(UTC), number=id_, email=f"buyer{number}@example.com")
                 time.sleep(dice.uniform(0, 2 * pause))
             seconds = _answered(store, made.id or 0, began)
         store.close()
@@ -64,8 +64,8 @@ def _house(var: Path, database: str) -> Settings:
         "PASSAPAROLA_EMAIL_CHANNEL": "sendgrid",
         "PASSAPAROLA_SENDGRID_API_KEY": "SG.bench",
     }
-    settings.cache_clear()
-    return settings()
+    get_settings.cache_clear()
+    return get_settings()
 
 
 @contextmanager

@@ -45,14 +45,14 @@ def main(kind: str, people: int) -> list[float]:
         now, freeze = datetime.now(UTC), freezer(own)
         made = launch.prepare(store, own, "drip", freeze, actor="bench", now=now)
         launch.approve(store, own, made.id or 0, made.hash, freeze, approver="bench", now=now)
-        engine.set_going(store, own, made.id or 0, actor="bench", now=now)
+        engine.start_launch(store, own, made.id or 0, actor="bench", now=now)
         places.analyse(store)
         ratios = []
         for round_, (days, steps) in enumerate(((4, 2), (12, 1))):  # a say and the wait after it; the last say
             now += timedelta(days=days)
             bare = _bare(store, made.id or 0, round_, steps)
             began = time.perf_counter()
-            decided = engine.decide(store, own, now, actor="bench")
+            decided = engine.tick(store, own, now, actor="bench")
             assert decided.moved["said"] >= people, decided
             ratios.append((time.perf_counter() - began) / bare)
             places.analyse(store)

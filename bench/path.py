@@ -15,8 +15,8 @@ from pathlib import Path
 from bench import campaign, places
 from passaparola import engine
 from passaparola.journeys import launch
-from passaparola.outbox.deliver import Drain, swiftly
-from passaparola.outbox.ledger import tally
+from passaparola.outbox.deliver import Drain, run_on_uvloop
+from passaparola.outbox.ledger import tally_launch
 from passaparola.outbox.render.frozen import freezer
 from passaparola.settings import Settings
 from passaparola.store.database import Store
@@ -38,18 +38,18 @@ def main(database: str, size: int, workers: int) -> None:
         made = launch.prepare(store, settings, "measured", freeze, actor="bench", now=now)
         id_ = made.id or 0
         launch.approve(store, settings, id_, made.hash, freeze, approver="bench", now=now)
-        engine.set_going(store, settings, id_, actor="bench", now=now)
+        engine.start_launch(store, settings, id_, actor="bench", now=now)
         planned = time.perf_counter()
         for other in others:
             assert other.stdin is not None
             other.stdin.write(b"go\n")
             other.stdin.close()
-        swiftly(Drain(store, settings, id_).run())
+        run_on_uvloop(Drain(store, settings, id_).run())
         for other in others:
             other.wait()
         done = time.perf_counter()
         with store.read() as session:
-            found = tally(session, id_)
+            found = tally_launch(session, id_)
         assert found.total("sent") == size, found.as_json()
         print(planned - began, done - planned, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
@@ -69,7 +69,7 @@ def drain(database: str, home: str) -> None:
     store = Store(settings.database).open()
     print("ready", flush=True)
     sys.stdin.readline()
-    swiftly(Drain(store, settings).run())
+    run_on_uvloop(Drain(store, settings).run())
 
 
 if __name__ == "__main__":

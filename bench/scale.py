@@ -24,11 +24,11 @@ from sqlmodel import col
 
 from bench import campaign, places
 from passaparola import engine
-from passaparola.channels.sendgrid.sender import Sendgrid
+from passaparola.channels.sendgrid.sender import SendgridSender
 from passaparola.journeys import launch
-from passaparola.outbox.deliver import Drain, swiftly
-from passaparola.outbox.ledger import tally
-from passaparola.outbox.reconcile import quarantine, reconcile
+from passaparola.outbox.deliver import Drain, run_on_uvloop
+from passaparola.outbox.ledger import tally_launch
+from passaparola.outbox.reconcile import quarantine_of, reconcile
 from passaparola.outbox.render.frozen import freezer
 from passaparola.settings import Settings
 from passaparola.store.database import Store, utc_now
@@ -70,7 +70,7 @@ def _settings(home: Path, address: str, provider: str) -> Settings:
         "PASSAPAROLA_SECRET_KEY": "x", "PASSAPAROLA_EMAIL_CHANNEL": "sendgrid", "PASSAPAROLA_SENDGRID_API_KEY": "SG.right",
         "PASSAPAROLA_SENDGRID_API_URL": provider, "PASSAPAROLA_CODE": str(places.CODE), "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_HOME": str(home / "prefect"),
-        "PASSAPAROLA_LANES": str(LANES), **_as_deployed(),
+        "PASSAPAROLA_SEND_CONCURRENCY": str(LANES), **_as_deployed(),
     }  # fmt: skip
     return Settings()
 
@@ -177,7 +177,7 @@ def _sent(
     store: Store, own: Settings, api: str, workers: int, killing: "list[subprocess.Popen[bytes]] | None" = None
 ) -> tuple[float, int]:
     """Recipients a second from the first call to the last answer; the launch."""
-    Sendgrid.batch = PER_REQUEST
+    SendgridSender.batch_size = PER_REQUEST
     path = own.home / "campaigns" / "measured.yaml"
     path.write_text(path.read_text().replace("title: ", f"title: {time.time():.0f} "))
     due = datetime.now(UTC) + timedelta(seconds=BEGINS_IN)
@@ -185,7 +185,7 @@ def _sent(
     made = launch.prepare(store, own, "measured", freeze, actor="bench", now=utc_now())
     id_ = made.id or 0
     launch.approve(store, own, id_, made.hash, freeze, approver="bench", now=utc_now())
-    engine.set_going(store, own, id_, actor="bench", now=utc_now())
+    engine.start_launch(store, own, id_, actor="bench", now=utc_now())
     with store.write() as session:
         for batch in session.execute(select(Batch).where(col(Batch.launch_id) == id_)).scalars():
             batch.due_at = due
@@ -197,7 +197,7 @@ def _sent(
     while time.monotonic() < until:
         time.sleep(0.5)
         with store.read() as session:
-            now = tally(session, id_)
+            now = tally_launch(session, id_)
         if killing and not killed and now.total("sent") > 0.3 * now.audience:
             killed = True
             for process in killing:
@@ -222,14 +222,14 @@ def _asked(url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
 
 
 def _judged(store: Store, own: Settings, launched: int, log: Path, size: int) -> str:
-    later = utc_now() + quarantine("sendgrid") + timedelta(minutes=15)
+    later = utc_now() + quarantine_of("sendgrid") + timedelta(minutes=15)
     for _ in range(2):
-        swiftly(reconcile(store, later))
-        later += quarantine("sendgrid")
-    swiftly(Drain(store, own, clock=lambda: later).run())
+        run_on_uvloop(reconcile(store, later))
+        later += quarantine_of("sendgrid")
+    run_on_uvloop(Drain(store, own, clock=lambda: later).run())
     accepted = Counter(to for line in log.read_text().splitlines() for to in json.loads(line)["to"])
     with store.read() as session:
-        found = tally(session, launched)
+        found = tally_launch(session, launched)
     twice = sum(times > 1 for times in accepted.values())
     lost = size - found.total("sent") - found.total("unknown")
     assert not twice, "somebody got it twice"

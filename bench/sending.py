@@ -22,15 +22,15 @@ SMTP_SIZE = 20_000
 
 def wording(count: int = 1_000) -> tuple[Any, Any, list[dict[str, Any]]]:
     """The frozen wording, cut; and what fills it for so many readers."""
-    from passaparola.outbox.render.frozen import constants, frozen, ready
+    from passaparola.outbox.render.frozen import cut_wording, freeze_wordings, launch_constants
     from passaparola.settings import Settings
 
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         campaign.house(home)
-        said = frozen(home, "measured", "email", "measured", Settings(home=home, secret_key="x"))["en"]
+        said = freeze_wordings(home, "measured", "email", "measured", Settings(home=home, secret_key="x"))["en"]
     sender = {"organisation": "O", "postal_address": "P", "public_url": "u"}
-    fixed = constants({"campaign": "measured", "title": "M", "sender": sender})
+    fixed = launch_constants({"campaign": "measured", "title": "M", "sender": sender})
     given = [
         {
             **fixed,
@@ -42,7 +42,7 @@ def wording(count: int = 1_000) -> tuple[Any, Any, list[dict[str, Any]]]:
         }
         for n in range(count)
     ]
-    return said, ready(said, "en", fixed), given
+    return said, cut_wording(said, "en", fixed), given
 
 
 def stock(said: Any) -> dict[str, Any]:
@@ -117,35 +117,37 @@ def _sdk(port: int) -> float:
 
 
 def _dispatch(cut: Any, given: list[dict[str, Any]]) -> Any:
-    from passaparola.channel.sender import Dispatch, Outgoing, Sender
+    from passaparola.channel.sender import Dispatch, FromIdentity, OutboundMessage
 
     messages = tuple(
-        Outgoing(f"{n}-0-email", f"reader{n}@example.org", f"Reader {n}", cut.values(values), {"List-Unsubscribe": "<https://shop.example/u/x>"})
+        OutboundMessage(f"{n}-0-email", f"reader{n}@example.org", f"Reader {n}", cut.values(values), {"List-Unsubscribe": "<https://shop.example/u/x>"})
         for n, values in enumerate(given)
     )  # fmt: skip
-    return Dispatch(1, "email", "measured", cut.skeleton, Sender("O", "ciao@shop.example"), datetime.now(UTC), messages)
+    return Dispatch(
+        1, "email", "measured", cut.skeleton, FromIdentity("O", "ciao@shop.example"), datetime.now(UTC), messages
+    )
 
 
 def _wire(port: int) -> float:
     """Recipients a second with nothing but rendering and posting: what no ledger could exceed."""
-    from passaparola.channels.sendgrid.sender import Sendgrid, request
-    from passaparola.outbox.deliver import swiftly
+    from passaparola.channels.sendgrid.sender import SendgridSender, build_request
+    from passaparola.outbox.deliver import run_on_uvloop
 
     _, cut, given = wording(1_000)
 
     async def post() -> float:
-        channel = Sendgrid()
+        channel = SendgridSender()
         session = channel._session()
         began = time.perf_counter()
         for _ in range(20):
-            body = orjson.dumps(request(_dispatch(cut, given)))
+            body = orjson.dumps(build_request(_dispatch(cut, given)))
             async with session.post(f"http://127.0.0.1:{port}/v3/mail/send", data=body) as answer:
                 await answer.read()
         spent = time.perf_counter() - began
         await channel.close()
         return 20_000 / spent
 
-    return swiftly(post())
+    return run_on_uvloop(post())
 
 
 def smtp() -> list[Figure]:

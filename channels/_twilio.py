@@ -13,27 +13,33 @@ from urllib.parse import parse_qsl
 
 from pydantic import SecretStr
 
-from passaparola.channel.http import Network, Reply, resume
+from passaparola.channel.http import HttpApi, HttpReply, resume_hint
 from passaparola.channel.message_ids import named, read_name
-from passaparola.channel.posts import needs
-from passaparola.channel.receiver import Happening, Heard, Said, Webhook
-from passaparola.channel.sender import Answer, Channel, Dispatch, Outgoing
-from passaparola.channel.signed_webhook import filled, print_of, secrets_of, text
+from passaparola.channel.posts import missing_library
+from passaparola.channel.receiver import InboundEvent, InboundText, ParseResult, Webhook
+from passaparola.channel.sender import Dispatch, OutboundMessage, Sender, SendResult
+from passaparola.channel.signed_webhook import body_digest, clean_text, split_secrets, without_empty
 from passaparola.errors import Blocked, ChannelError, Forged, Misconfigured, Refused, Slower, Unavailable, Uncertain
 from passaparola.failpoints import failpoint
-from passaparola.settings import FromEnvironment, settings
+from passaparola.settings import FromEnvironment, get_settings
 
-AT_ONCE = 10
-LONGEST = 1_600
-STOP, START = (
+CONCURRENT_CALLS = 10
+MAX_TEXT_CHARS = 1_600
+OPT_OUT_WORDS, OPT_IN_WORDS = (
     {"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"},
     {"START", "UNSTOP"},
 )
-NEVER = {21211, 21214, 21217, 21408, 21610, 21614, 63003, 63016, 63024}  # this person, or this content
-LATER = {14107, 20429, 30001, 63018}
-FATES = {"sent": "accepted", "delivered": "delivered", "read": "opened", "undelivered": "bounced", "failed": "failed"}
-SENDER = {20003, 20404, 21603, 21606, 21659, 21660, 21701, 21703, 21705, 63007}  # our account, number or service
-DEAD = {"30005", "21211"}  # nobody lives there, on whatever medium
+PERMANENT_ERRORS = {21211, 21214, 21217, 21408, 21610, 21614, 63003, 63016, 63024}  # this person, or this content
+TEMPORARY_ERRORS = {14107, 20429, 30001, 63018}
+STATUS_KINDS = {
+    "sent": "accepted",
+    "delivered": "delivered",
+    "read": "opened",
+    "undelivered": "bounced",
+    "failed": "failed",
+}
+SENDER_ERRORS = {20003, 20404, 21603, 21606, 21659, 21660, 21701, 21703, 21705, 63007}  # our account, number or service
+DEAD_NUMBER_ERRORS = {"30005", "21211"}  # nobody lives there, on whatever medium
 
 
 class TwilioSettings(FromEnvironment):
@@ -44,11 +50,11 @@ class TwilioSettings(FromEnvironment):
     whatsapp_from: str = ""
 
 
-class Twilio(Channel):
+class TwilioSender(Sender):
     """A medium of Twilio's. `before` stands before every number of it."""
 
-    address = "phone"
-    batch = 50
+    address_kind = "phone"
+    batch_size = 50
     timeout = 90.0
     before: ClassVar[str] = ""
 
@@ -57,7 +63,7 @@ class Twilio(Channel):
         token, self.sender = own.twilio_auth_token.get_secret_value(), getattr(own, f"{self.name}_from")
         if not own.twilio_account_sid or not token or not self.sender:
             raise Misconfigured(
-                f"{self.look.title} needs PASSAPAROLA_TWILIO_ACCOUNT_SID, PASSAPAROLA_TWILIO_AUTH_TOKEN "
+                f"{self.branding.title} needs PASSAPAROLA_TWILIO_ACCOUNT_SID, PASSAPAROLA_TWILIO_AUTH_TOKEN "
                 f"and PASSAPAROLA_{self.name.upper()}_FROM"
             )
         self.path = f"/2010-04-01/Accounts/{own.twilio_account_sid}/Messages.json"
@@ -66,14 +72,14 @@ class Twilio(Channel):
         headers = {"Authorization": encode_basic_auth(own.twilio_account_sid, token)}
         self.api = _Api(self.name, "Twilio", own.twilio_api_url, self.timeout / 9, headers)
 
-    async def send(self, dispatch: Dispatch) -> Answer:
+    async def send(self, dispatch: Dispatch) -> SendResult:
         """Each message has its own answer, so the doubt is one message wide."""
-        gate = asyncio.Semaphore(AT_ONCE)
+        gate = asyncio.Semaphore(CONCURRENT_CALLS)
 
-        async def one(message: Outgoing) -> str | ChannelError:
+        async def one(message: OutboundMessage) -> str | ChannelError:
             async with gate:
                 try:
-                    return await self._one(dispatch, message)
+                    return await self._send_one(dispatch, message)
                 except ChannelError as error:
                     return error
 
@@ -85,131 +91,131 @@ class Twilio(Channel):
         ):
             raise next(end for end in ends.values() if isinstance(end, ChannelError))
         failpoint("accepted")
-        return Answer(
+        return SendResult(
             receipts={id_: end for id_, end in ends.items() if isinstance(end, str)},
             refused={id_: str(end) for id_, end in ends.items() if isinstance(end, Refused)},
             deferred={id_: str(end) for id_, end in ends.items() if isinstance(end, Unavailable | Blocked)},
             uncertain={id_: str(end) for id_, end in ends.items() if isinstance(end, Uncertain)},
         )
 
-    async def _one(self, dispatch: Dispatch, message: Outgoing) -> str:
-        form = {"To": self.before + message.to, **self._content(dispatch, message)}
+    async def _send_one(self, dispatch: Dispatch, message: OutboundMessage) -> str:
+        form = {"To": self.before + message.to_address, **self._content(dispatch, message)}
         form |= (
             {"MessagingServiceSid": self.sender}
             if self.sender.startswith("MG")
             else {"From": self.before + self.sender}
         )
-        if settings().public_url.startswith("https://"):  # Twilio calls nobody else
-            name = named(settings().secret, message.id)
-            form["StatusCallback"] = f"{settings().public_url}/webhooks/{self.name}?m={name}"
+        if get_settings().public_url.startswith("https://"):  # Twilio calls nobody else
+            name = named(get_settings().secret, message.id)
+            form["StatusCallback"] = f"{get_settings().public_url}/webhooks/{self.name}?m={name}"
         made = await self.api.call("POST", self.path, data=form)
         return str(made.body.get("sid", ""))
 
-    def _content(self, dispatch: Dispatch, message: Outgoing) -> dict[str, str]:
+    def _content(self, dispatch: Dispatch, message: OutboundMessage) -> dict[str, str]:
         return {"Body": dispatch.skeleton.parts["text"].fill(message.values).strip()}
 
     async def close(self) -> None:
         await self.api.close()
 
 
-class _Api(Network):
-    def understood(self, reply: Reply, lost: type[ChannelError]) -> ChannelError | None:
+class _Api(HttpApi):
+    def interpret(self, reply: HttpReply, lost: type[ChannelError]) -> ChannelError | None:
         code, said = reply.body.get("code"), self.reason(reply)
-        if code in LATER:
+        if code in TEMPORARY_ERRORS:
             return Slower(f"Twilio asks us to slow down: {said}", after=30.0)
-        if code in NEVER:
+        if code in PERMANENT_ERRORS:
             return Refused(f"Twilio: {said}")
-        return Blocked(f"Twilio: {said}; {resume(self.channel)}") if code in SENDER else None
+        return Blocked(f"Twilio: {said}; {resume_hint(self.channel)}") if code in SENDER_ERRORS else None
 
-    def reason(self, reply: Reply) -> str:
+    def reason(self, reply: HttpReply) -> str:
         """Their words without anybody's number."""
         return re.sub(r"\+?\d{6,}", "…", super().reason(reply))
 
 
-class TwilioEar(Webhook):
+class TwilioReceiver(Webhook):
     """What comes back: the fate of a message of ours, or words of theirs; some of those words are a no."""
 
     medium: ClassVar[str]
 
-    def delivery(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
+    def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
         try:
             from twilio.request_validator import RequestValidator
         except ImportError:
-            raise needs("twilio", "Listening to Twilio") from None
-        secrets = secrets_of(TwilioSettings().twilio_auth_token.get_secret_value(), "TWILIO_AUTH_TOKEN")
-        url, form = settings().public_url + headers.get(":path", ""), _form(body)
+            raise missing_library("twilio", "Listening to Twilio") from None
+        secrets = split_secrets(TwilioSettings().twilio_auth_token.get_secret_value(), "TWILIO_AUTH_TOKEN")
+        url, form = get_settings().public_url + headers.get(":path", ""), _parse_form(body)
         given = headers.get("x-twilio-signature", "")
         held = [RequestValidator(secret).validate(url, form, given) for secret in secrets]
         if not any(held):
             raise Forged("The signature does not hold.")
-        return text(f"{form.get('MessageSid') or form.get('SmsSid')}:{form.get('MessageStatus', 'said')}") or print_of(
-            body
-        )
+        return clean_text(
+            f"{form.get('MessageSid') or form.get('SmsSid')}:{form.get('MessageStatus', 'said')}"
+        ) or body_digest(body)
 
     @classmethod
-    def urgent(cls, body: bytes) -> bool:
-        form = _form(body)
-        return _says_no(form) or form.get("ErrorCode", "") in DEAD
+    def may_be_urgent(cls, body: bytes) -> bool:
+        form = _parse_form(body)
+        return _is_opt_out(form) or form.get("ErrorCode", "") in DEAD_NUMBER_ERRORS
 
-    def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
-        form = _form(body)
+    def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
+        form = _parse_form(body)
         at = datetime.fromisoformat(headers[":at"]) if ":at" in headers else datetime.now(UTC)
         fate = "MessageStatus" in form
-        found = self._fate(form, headers.get(":path", ""), at) if fate else self._said(form, at)
-        return Heard([found] if found else [])
+        found = self._parse_status(form, headers.get(":path", ""), at) if fate else self._parse_message(form, at)
+        return ParseResult([found] if found else [])
 
-    def _fate(self, form: dict[str, str], path: str, at: datetime) -> Happening | None:
-        kind = FATES.get(form["MessageStatus"])
+    def _parse_status(self, form: dict[str, str], path: str, at: datetime) -> InboundEvent | None:
+        kind = STATUS_KINDS.get(form["MessageStatus"])
         query = dict(parse_qsl(path.partition("?")[2]))
-        message = read_name(settings().secret, query.get("m", ""))
+        message = read_name(get_settings().secret, query.get("m", ""))
         if kind is None or not message:
             return None
         code = form.get("ErrorCode", "")
-        if kind in ("bounced", "failed") and code in DEAD:
+        if kind in ("bounced", "failed") and code in DEAD_NUMBER_ERRORS:
             kind = "bounced"
-        why = {"bounce": "hard" if code in DEAD else "soft"} if kind == "bounced" else {}
-        return Happening(
+        why = {"bounce": "hard" if code in DEAD_NUMBER_ERRORS else "soft"} if kind == "bounced" else {}
+        return InboundEvent(
             kind=kind, id=f"{form.get('MessageSid', '')}:{form['MessageStatus']}", at=at, medium=self.medium, message=message,
-            addresses=_from(form, "To"), properties=why | filled({"code": code or None}),
+            addresses=_side_address(form, "To"), properties=why | without_empty({"code": code or None}),
         )  # fmt: skip
 
-    def _said(self, form: dict[str, str], at: datetime) -> Happening | None:
-        id_, words = form.get("MessageSid", ""), form.get("Body", "").replace("\x00", "")[:LONGEST]
-        addresses = _from(form, "From")
+    def _parse_message(self, form: dict[str, str], at: datetime) -> InboundEvent | None:
+        id_, words = form.get("MessageSid", ""), form.get("Body", "").replace("\x00", "")[:MAX_TEXT_CHARS]
+        addresses = _side_address(form, "From")
         if not id_ or not addresses:
             raise ValueError("a message without id or sender")
-        if _says_no(form):
+        if _is_opt_out(form):
             everything = {"everything": True}  # a word on a phone is about no letter in particular
-            return Happening(
+            return InboundEvent(
                 kind="unsubscribed", id=id_, at=at, addresses=addresses, medium=self.medium, properties=everything
             )
-        if form.get("OptOutType", "").upper() == "START" or _alone(words) in START:
-            return Happening(kind="resubscribed", id=id_, at=at, addresses=addresses, medium=self.medium)
+        if form.get("OptOutType", "").upper() == "START" or _single_word(words) in OPT_IN_WORDS:
+            return InboundEvent(kind="resubscribed", id=id_, at=at, addresses=addresses, medium=self.medium)
         if form.get("OptOutType"):
             return None  # they asked for help, and Twilio has answered
-        traits = filled({"first_name": form.get("ProfileName", "").partition(" ")[0] or None})
+        traits = without_empty({"first_name": form.get("ProfileName", "").partition(" ")[0] or None})
         number = addresses["phone"]
-        return Happening(
+        return InboundEvent(
             kind="replied", id=id_, at=at, addresses=addresses, traits=traits, medium=self.medium,
-            properties={"private": True}, said=Said(words, name=id_, thread=f"direct:{number}"),
+            properties={"private": True}, text=InboundText(words, external_id=id_, thread=f"direct:{number}"),
         )  # fmt: skip
 
 
-def _form(body: bytes) -> dict[str, str]:
+def _parse_form(body: bytes) -> dict[str, str]:
     return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=200))
 
 
-def _from(form: dict[str, str], side: str) -> dict[str, str]:
+def _side_address(form: dict[str, str], side: str) -> dict[str, str]:
     number = form.get(side, "").removeprefix("whatsapp:")
     return {"phone": number} if number.startswith("+") else {}
 
 
-def _alone(words: str) -> str:
+def _single_word(words: str) -> str:
     """A word by itself, with or without a full stop."""
     return re.sub(r"^\W+|\W+$", "", words).upper()
 
 
-def _says_no(form: dict[str, Any]) -> bool:
+def _is_opt_out(form: dict[str, Any]) -> bool:
     return "MessageStatus" not in form and (
-        form.get("OptOutType", "").upper() == "STOP" or _alone(form.get("Body", "")) in STOP
+        form.get("OptOutType", "").upper() == "STOP" or _single_word(form.get("Body", "")) in OPT_OUT_WORDS
     )

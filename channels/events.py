@@ -12,25 +12,35 @@ from typing import Any
 
 from standardwebhooks import webhooks
 
-from passaparola.channel.receiver import Happening, Heard, Webhook
-from passaparola.channel.signed_webhook import at, currency_of, filled, json_of, mapping, minor, part, secrets_of, text
+from passaparola.channel.receiver import InboundEvent, ParseResult, Webhook
+from passaparola.channel.signed_webhook import (
+    as_mapping,
+    clean_text,
+    parse_currency,
+    parse_instant,
+    parse_json,
+    parse_mime_part,
+    split_secrets,
+    to_minor_units,
+    without_empty,
+)
 from passaparola.errors import Forged, Misconfigured
 from passaparola.settings import FromEnvironment
 
-PERSON = ("first_name", "last_name", "language", "country", "city", "time_zone")
-MONEY = ("total", "revenue", "value", "amount")
-MOST_ITEMS = 1_000
+TRAIT_FIELDS = ("first_name", "last_name", "language", "country", "city", "time_zone")
+AMOUNT_FIELDS = ("total", "revenue", "value", "amount")
+MAX_ITEMS = 1_000
 
 
 class EventsSettings(FromEnvironment):
     events_secret: str = ""
 
 
-class Events(Webhook):
+class EventsReceiver(Webhook):
     name = "events"
 
-    def delivery(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
-        for secret in secrets_of(EventsSettings().events_secret, "EVENTS_SECRET"):
+    def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
+        for secret in split_secrets(EventsSettings().events_secret, "EVENTS_SECRET"):
             try:
                 hook = webhooks.Webhook(secret)
             except ValueError:
@@ -42,45 +52,45 @@ class Events(Webhook):
             return headers["webhook-id"][:200]
         raise Forged("The signature does not hold.")
 
-    def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
-        said = json_of(body)
+    def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
+        said = parse_json(body)
         items = said["batch"] if isinstance(said.get("batch"), list) else [said]
-        if len(items) > MOST_ITEMS:
-            raise ValueError(f"{len(items)} events in one body; {MOST_ITEMS} are the most")
+        if len(items) > MAX_ITEMS:
+            raise ValueError(f"{len(items)} events in one body; {MAX_ITEMS} are the most")
         happenings, problems = [], []
         for place, item in enumerate(items):
             try:
-                happenings.append(_happening(item, f"{headers.get('webhook-id', '')}/{place}"))
+                happenings.append(_parse_event(item, f"{headers.get('webhook-id', '')}/{place}"))
             except ValueError as problem:
                 problems.append(f"event {place + 1}: {problem}")
-        return Heard(happenings, problems)
+        return ParseResult(happenings, problems)
 
 
-def _happening(item: Any, otherwise: str) -> Happening:
+def _parse_event(item: Any, otherwise: str) -> InboundEvent:
     if not isinstance(item, dict):
         raise ValueError("this is not a JSON object")
-    kind = re.sub(r"[^a-z0-9]+", "_", text(item.get("event")).lower()).strip("_")
+    kind = re.sub(r"[^a-z0-9]+", "_", clean_text(item.get("event")).lower()).strip("_")
     if not re.fullmatch(r"[a-z][a-z0-9_]{1,59}", kind):
         raise ValueError("“event” is missing; write a name such as Order Completed")
-    given = mapping(item.get("properties"))
-    properties = {str(name)[:60]: _plain(value) for name, value in list(given.items())[:100]}
+    given = as_mapping(item.get("properties"))
+    properties = {str(name)[:60]: _storable(value) for name, value in list(given.items())[:100]}
     if "order_id" in properties:
-        properties["order_id"] = text(properties["order_id"])
-    traits = {**mapping(part(item, "context", "traits")), **mapping(item.get("traits"))}
+        properties["order_id"] = clean_text(properties["order_id"])
+    traits = {**as_mapping(parse_mime_part(item, "context", "traits")), **as_mapping(item.get("traits"))}
     reached = {name: item.get(name) or traits.get(name) for name in ("email", "phone")}
-    amount = next((properties[name] for name in MONEY if name in properties), None)
-    currency = currency_of(properties["currency"]) if properties.get("currency") else None
-    return Happening(
+    amount = next((properties[name] for name in AMOUNT_FIELDS if name in properties), None)
+    currency = parse_currency(properties["currency"]) if properties.get("currency") else None
+    return InboundEvent(
         kind=kind,
-        id=text(item.get("messageId")) or otherwise,
-        at=at(item.get("timestamp")),
-        addresses=filled(reached | mapping(item.get("addresses"))),
-        traits=filled({name: traits.get(name) or traits.get(_camel(name)) for name in PERSON}),
-        amount=minor(amount, currency) if amount is not None and currency else None,
+        id=clean_text(item.get("messageId")) or otherwise,
+        at=parse_instant(item.get("timestamp")),
+        addresses=without_empty(reached | as_mapping(item.get("addresses"))),
+        traits=without_empty({name: traits.get(name) or traits.get(_camel(name)) for name in TRAIT_FIELDS}),
+        amount=to_minor_units(amount, currency) if amount is not None and currency else None,
         currency=currency if amount is not None else None,
         properties=properties,
-        agrees=item["agrees"] if isinstance(item.get("agrees"), bool) else None,
-        about=f"order_completed:{properties['order_id']}" if properties.get("order_id") else "",
+        accepts_marketing=item["agrees"] if isinstance(item.get("agrees"), bool) else None,
+        related_event=f"order_completed:{properties['order_id']}" if properties.get("order_id") else "",
     )
 
 
@@ -90,16 +100,17 @@ def _camel(name: str) -> str:
     return first + "".join(word.title() for word in others)
 
 
-def _plain(value: Any, deep: int = 0) -> Any:
+def _storable(value: Any, deep: int = 0) -> Any:
     """What fits a store: no NUL, nothing endless."""
     match value:
         case str():
             return value.replace("\x00", "")[:2_000]
         case list() if deep < 4:
-            return [_plain(item, deep + 1) for item in value[:100]]
+            return [_storable(item, deep + 1) for item in value[:100]]
         case dict() if deep < 4:
             return {
-                str(name).replace("\x00", "")[:60]: _plain(item, deep + 1) for name, item in list(value.items())[:100]
+                str(name).replace("\x00", "")[:60]: _storable(item, deep + 1)
+                for name, item in list(value.items())[:100]
             }
         case list() | dict():
             return None

@@ -15,17 +15,17 @@ from urllib.parse import urljoin, urlsplit
 import orjson
 import regex
 
-from passaparola.channel.posts import needs
-from passaparola.channel.receiver import Body, Happening, Heard, Poll, Said
-from passaparola.channel.signed_webhook import print_of, text
+from passaparola.channel.posts import missing_library
+from passaparola.channel.receiver import InboundEvent, InboundText, ParseResult, Poll, RawPayload
+from passaparola.channel.signed_webhook import body_digest, clean_text
 from passaparola.errors import Misconfigured, Unavailable
 from passaparola.settings import FromEnvironment
 
 if TYPE_CHECKING:
     import aiohttp
 
-BETWEEN = 30 * 60  # seconds between two looks at a feed
-LARGEST, MOST_REDIRECTS = 4 * 1024 * 1024, 3
+POLL_INTERVAL_SECONDS = 30 * 60  # seconds between two looks at a feed
+MAX_FEED_BYTES, MAX_REDIRECTS = 4 * 1024 * 1024, 3
 NETWORKS = {"youtube.com": "youtube", "youtu.be": "youtube", "flickr.com": "flickr", "slideshare.net": "slideshare"}
 
 
@@ -34,11 +34,11 @@ class FeedsSettings(FromEnvironment):
     brand_words: str = ""  # `bottega passaparola, the bottega`
 
 
-class Feeds(Poll):
+class FeedsReceiver(Poll):
     name = "feeds"
     media = ("blog", "youtube", "flickr", "slideshare")
 
-    async def look(self, since: str) -> tuple[Sequence[Body], str]:
+    async def poll(self, since: str) -> tuple[Sequence[RawPayload], str]:
         import aiohttp
 
         own, marks, bodies = FeedsSettings(), orjson.loads(since or "{}"), []
@@ -50,43 +50,43 @@ class Feeds(Poll):
             timeout=aiohttp.ClientTimeout(total=20), headers={"User-Agent": "passaparola"}, trust_env=False
         ) as http:
             for url in own.feeds.split():
-                if time.time() - float(marks.get(url, {}).get("looked", 0)) < BETWEEN:
+                if time.time() - float(marks.get(url, {}).get("looked", 0)) < POLL_INTERVAL_SECONDS:
                     continue
                 try:
-                    body, mark = await _fetched(http, url, marks.get(url, {}))
+                    body, mark = await _fetch(http, url, marks.get(url, {}))
                 except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                     problems.append(f"{url}: {error or type(error).__name__}")  # one feed stops no other
                     continue
                 marks[url] = mark | {"looked": str(int(time.time()))}
                 if body:
-                    bodies.append(Body(f"{print_of(body)[:40]}:{url}"[:200], body, {":url": url}))
+                    bodies.append(RawPayload(f"{body_digest(body)[:40]}:{url}"[:200], body, {":url": url}))
         if problems and not bodies and len(problems) == len(own.feeds.split()):
             raise Unavailable("; ".join(problems)[:300])
         return bodies, orjson.dumps(marks).decode()
 
-    def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
+    def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
         words = [word.strip() for word in FeedsSettings().brand_words.split(",") if word.strip()]
         found = _parser()(io.BytesIO(body))  # bytes would be taken for the name of a file first
         if found.bozo and not found.entries:
             raise ValueError("this is not a feed")
         site = str(found.feed.get("link") or headers.get(":url", ""))
-        happenings = [_mention(entry, site) for entry in found.entries if _speaks_of(entry, words)]
-        return Heard([one for one in happenings if one])
+        happenings = [_parse_entry(entry, site) for entry in found.entries if _mentions_brand(entry, words)]
+        return ParseResult([one for one in happenings if one])
 
 
 def _parser() -> Any:
     try:
         from feedparser import parse
     except ImportError:
-        raise needs("feeds", "Listening to feeds") from None
+        raise missing_library("feeds", "Listening to feeds") from None
     return parse
 
 
-async def _fetched(http: "aiohttp.ClientSession", url: str, mark: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
+async def _fetch(http: "aiohttp.ClientSession", url: str, mark: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
     """The feed and what to ask with next time; no bytes: nothing is new."""
     asked = {"If-None-Match": mark.get("etag", ""), "If-Modified-Since": mark.get("modified", "")}
     where = url
-    for _ in range(MOST_REDIRECTS + 1):
+    for _ in range(MAX_REDIRECTS + 1):
         async with http.get(where, headers={k: v for k, v in asked.items() if v}, allow_redirects=False) as answer:
             if answer.status == 304:
                 return b"", dict(mark)
@@ -95,10 +95,10 @@ async def _fetched(http: "aiohttp.ClientSession", url: str, mark: Mapping[str, s
                 continue
             if answer.status != 200:
                 raise ValueError(f"it answered {answer.status}")
-            body = await answer.content.read(LARGEST + 1)
-            while len(body) <= LARGEST and (more := await answer.content.read(LARGEST + 1 - len(body))):
+            body = await answer.content.read(MAX_FEED_BYTES + 1)
+            while len(body) <= MAX_FEED_BYTES and (more := await answer.content.read(MAX_FEED_BYTES + 1 - len(body))):
                 body += more
-            if len(body) > LARGEST:
+            if len(body) > MAX_FEED_BYTES:
                 raise ValueError("it is too large")
             kept = {"etag": answer.headers.get("ETag", ""), "modified": answer.headers.get("Last-Modified", "")}
             return body, {name: value for name, value in kept.items() if value}
@@ -121,27 +121,27 @@ def _host(url: str) -> str:
     return (urlsplit(url).hostname or "").lower().removeprefix("www.")
 
 
-def _words(entry: Any) -> str:
+def _entry_text(entry: Any) -> str:
     from inscriptis import get_text
 
     written = entry.get("summary") or (entry.content[0].value if entry.get("content") else "")
     return str(get_text(f"<html><body>{written}</body></html>")).replace("\x00", "").strip()
 
 
-def _speaks_of(entry: Any, words: list[str]) -> bool:
-    said = f"{entry.get('title', '')} {_words(entry)}"
+def _mentions_brand(entry: Any, words: list[str]) -> bool:
+    said = f"{entry.get('title', '')} {_entry_text(entry)}"
     return any(regex.search(rf"(?<!\w){regex.escape(word)}(?!\w)", said, regex.IGNORECASE) for word in words)
 
 
-def _mention(entry: Any, site: str) -> Happening | None:
-    link = text(entry.get("link"), 500)
+def _parse_entry(entry: Any, site: str) -> InboundEvent | None:
+    link = clean_text(entry.get("link"), 500)
     medium = NETWORKS.get(_host(link) or _host(site), "blog")
     author = entry.get("author_detail") or {}
-    home = text(author.get("href"), 300)
+    home = clean_text(author.get("href"), 300)
     handle = home.rstrip("/").rpartition("/")[2] if medium != "blog" and home else ""
     handle = (
         handle
-        or ("" if medium == "blog" else text(author.get("name"))).replace(" ", "_")
+        or ("" if medium == "blog" else clean_text(author.get("name"))).replace(" ", "_")
         or _host(home)
         or _host(link)
         or _host(site)
@@ -149,9 +149,17 @@ def _mention(entry: Any, site: str) -> Happening | None:
     when = entry.get("published_parsed") or entry.get("updated_parsed")
     if not handle or not when:
         return None
-    title, id_ = text(entry.get("title"), 300), text(f"{_host(link) or _host(site)} {entry.get('id') or link}", 250)
-    said = Said(f"{title}\n\n{_words(entry)}".strip()[:8_000], subject=title, name=link[:300], thread=link[:300] or id_)
-    return Happening(
+    title, id_ = (
+        clean_text(entry.get("title"), 300),
+        clean_text(f"{_host(link) or _host(site)} {entry.get('id') or link}", 250),
+    )
+    said = InboundText(
+        f"{title}\n\n{_entry_text(entry)}".strip()[:8_000],
+        subject=title,
+        external_id=link[:300],
+        thread=link[:300] or id_,
+    )
+    return InboundEvent(
         kind="mentioned", id=id_, at=datetime.fromtimestamp(calendar.timegm(when), tz=UTC), addresses={medium: handle}, medium=medium,
-        properties={"url": link}, said=said,
+        properties={"url": link}, text=said,
     )  # fmt: skip

@@ -13,15 +13,15 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
-from passaparola.channel.inbound_email import heard
-from passaparola.channel.receiver import Body, Heard, Poll
-from passaparola.channel.signed_webhook import print_of
+from passaparola.channel.inbound_email import parse_email
+from passaparola.channel.receiver import ParseResult, Poll, RawPayload
+from passaparola.channel.signed_webhook import body_digest
 from passaparola.errors import Blocked, Misconfigured, Unavailable
-from passaparola.settings import FromEnvironment, settings
+from passaparola.settings import FromEnvironment, get_settings
 
-AT_ONCE = 100
-PATIENCE = 30.0
-LARGEST = 31_000_000
+MAX_EMAILS_PER_POLL = 100
+IMAP_TIMEOUT_SECONDS = 30.0
+MAX_EMAIL_BYTES = 31_000_000
 
 
 class MailSettings(FromEnvironment):
@@ -29,49 +29,53 @@ class MailSettings(FromEnvironment):
     mail_maildir: str = ""
 
 
-class Mail(Poll):
+class MailReceiver(Poll):
     name = "mail"
-    unbounded = True
+    needs_deadline = True
 
-    async def look(self, since: str) -> tuple[Sequence[Body], str]:
+    async def poll(self, since: str) -> tuple[Sequence[RawPayload], str]:
         own = MailSettings()
         if own.mail_maildir:
-            return await to_thread(_in_maildir, Path(own.mail_maildir), since)
+            return await to_thread(_poll_maildir, Path(own.mail_maildir), since)
         if url := own.mail_imap_url.get_secret_value():
-            return await to_thread(_by_imap, url, since)
+            return await to_thread(_poll_imap, url, since)
         raise Misconfigured("Set PASSAPAROLA_MAIL_IMAP_URL, or PASSAPAROLA_MAIL_MAILDIR, to hear who answers by mail.")
 
     @classmethod
-    def urgent(cls, body: bytes) -> bool:
+    def may_be_urgent(cls, body: bytes) -> bool:
         return True  # any letter may be a no, and is read whole to know it
 
-    def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
-        return heard(body, [headers["x-envelope-to"]] if "x-envelope-to" in headers else [], settings().secret)
+    def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
+        return parse_email(
+            body, [headers["x-envelope-to"]] if "x-envelope-to" in headers else [], get_settings().secret
+        )
 
 
-def _in_maildir(folder: Path, since: str) -> tuple[Sequence[Body], str]:
+def _poll_maildir(folder: Path, since: str) -> tuple[Sequence[RawPayload], str]:
     """`since` names what was handed over last time: it is on disk now, so it moves from new/ to cur/."""
     if not (folder / "new").is_dir():
         raise Unavailable(f"There is no Maildir at {folder}")
     for name in since.split("\n"):
         if name and (folder / "new" / name).is_file():
             (folder / "new" / name).rename(folder / "cur" / f"{name}:2,")
-    new = sorted((folder / "new").iterdir(), key=lambda path: path.stat().st_mtime_ns)[:AT_ONCE]
+    new = sorted((folder / "new").iterdir(), key=lambda path: path.stat().st_mtime_ns)[:MAX_EMAILS_PER_POLL]
     bodies = []
     for path in new:
-        content = path.read_bytes()[:LARGEST]
+        content = path.read_bytes()[:MAX_EMAIL_BYTES]
         to = mailbox.MaildirMessage(content[:20_000]).get("Delivered-To", "")
-        bodies.append(Body(f"{path.name}:{print_of(content)[:16]}", content, {"x-envelope-to": str(to)} if to else {}))
+        bodies.append(
+            RawPayload(f"{path.name}:{body_digest(content)[:16]}", content, {"x-envelope-to": str(to)} if to else {})
+        )
     return bodies, "\n".join(path.name for path in new)
 
 
-def _by_imap(given: str, since: str) -> tuple[Sequence[Body], str]:
+def _poll_imap(given: str, since: str) -> tuple[Sequence[RawPayload], str]:
     """`since` is the box's UIDVALIDITY and the last UID that was read (RFC 3501, 2.3.1.1)."""
     url = urlsplit(given)
     if url.scheme not in ("imap", "imaps") or not url.hostname:
         raise Misconfigured("PASSAPAROLA_MAIL_IMAP_URL is like imaps://user:password@host/INBOX")
     try:
-        box = _opened(url.scheme, url.hostname, url.port)
+        box = _open_imap(url.scheme, url.hostname, url.port)
     except (OSError, imaplib.IMAP4.error) as error:
         raise Unavailable(f"the mailbox cannot be reached: {type(error).__name__}") from None
     try:
@@ -86,13 +90,13 @@ def _by_imap(given: str, since: str) -> tuple[Sequence[Body], str]:
         known, _, last = since.partition(":")
         after = int(last or 0) if known == epoch else 0
         found = box.uid("SEARCH", f"UID {after + 1}:*")[1][0] or b""
-        uids = sorted(int(uid) for uid in found.split() if int(uid) > after)[:AT_ONCE]
+        uids = sorted(int(uid) for uid in found.split() if int(uid) > after)[:MAX_EMAILS_PER_POLL]
         bodies = []
         for uid in uids:
             answer = box.uid("FETCH", str(uid), "(BODY.PEEK[])")[1]
             content = next((bytes(part[1]) for part in answer if isinstance(part, tuple)), b"")
             if content:
-                bodies.append(Body(f"{epoch}:{uid}", content[:LARGEST]))
+                bodies.append(RawPayload(f"{epoch}:{uid}", content[:MAX_EMAIL_BYTES]))
         return bodies, f"{epoch}:{uids[-1] if uids else after}"
     except (OSError, imaplib.IMAP4.error) as error:
         raise Unavailable(f"the mailbox broke off: {type(error).__name__}") from None
@@ -103,7 +107,9 @@ def _by_imap(given: str, since: str) -> tuple[Sequence[Body], str]:
             box.shutdown()
 
 
-def _opened(scheme: str, host: str, port: int | None) -> imaplib.IMAP4:
+def _open_imap(scheme: str, host: str, port: int | None) -> imaplib.IMAP4:
     if scheme == "imaps":
-        return imaplib.IMAP4_SSL(host, port or 993, ssl_context=ssl.create_default_context(), timeout=PATIENCE)
-    return imaplib.IMAP4(host, port or 143, timeout=PATIENCE)
+        return imaplib.IMAP4_SSL(
+            host, port or 993, ssl_context=ssl.create_default_context(), timeout=IMAP_TIMEOUT_SECONDS
+        )
+    return imaplib.IMAP4(host, port or 143, timeout=IMAP_TIMEOUT_SECONDS)

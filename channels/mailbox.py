@@ -9,35 +9,35 @@ from asyncio import to_thread
 from datetime import UTC, datetime
 from pathlib import Path
 
-from passaparola.channel.mime import Letter
-from passaparola.channel.sender import Answer, Channel, Dispatch, Evidence, Look, Outgoing
+from passaparola.channel.mime import MimeBuilder
+from passaparola.channel.sender import Branding, Dispatch, Evidence, OutboundMessage, Sender, SendResult
 from passaparola.errors import Unavailable
 from passaparola.failpoints import failpoint
-from passaparola.settings import settings
+from passaparola.settings import get_settings
 
 
-class Mailbox(Channel):
+class MailboxSender(Sender):
     name = "mailbox"
     medium = "email"
-    look = Look("Email")
-    batch = 500
+    branding = Branding("Email")
+    batch_size = 500
 
     def __init__(self) -> None:
-        self.root = settings().var / "mailbox"
+        self.root = get_settings().var / "mailbox"
 
-    async def send(self, dispatch: Dispatch) -> Answer:
+    async def send(self, dispatch: Dispatch) -> SendResult:
         return await to_thread(self._keep, dispatch)
 
-    def _keep(self, dispatch: Dispatch) -> Answer:
+    def _keep(self, dispatch: Dispatch) -> SendResult:
         """The name of a file is the message's id and the attempt's, so a second copy would be seen."""
-        room = _room(self.root, dispatch.medium)
-        letter = Letter(dispatch) if dispatch.medium == "email" else None
+        room = _maildir_of(self.root, dispatch.medium)
+        letter = MimeBuilder(dispatch) if dispatch.medium == "email" else None
         refused: dict[str, str] = {}
         for place, message in enumerate(dispatch.messages):
             if place == len(dispatch.messages) // 2:
                 failpoint("half_written")
             try:
-                body = letter.build(message) if letter else _post(dispatch, message)
+                body = letter.build(message) if letter else _post_record(dispatch, message)
             except ValueError as error:
                 refused[message.id] = str(error)
                 continue
@@ -47,9 +47,9 @@ class Mailbox(Channel):
                 uncertain = {late.id: f"the mailbox: {error.strerror}" for late in dispatch.messages[place:]}
                 if place == 0:
                     raise Unavailable(f"The mailbox cannot be written: {error.strerror}") from error
-                return Answer(refused=refused, deferred=uncertain)
+                return SendResult(refused=refused, deferred=uncertain)
         failpoint("accepted")
-        return Answer(receipt=f"mailbox:{dispatch.attempt}", refused=refused)
+        return SendResult(receipt=f"mailbox:{dispatch.attempt}", refused=refused)
 
     def _deliver(self, room: Path, name: str, body: bytes) -> None:
         """As Maildir wants it: written aside, then moved in whole. https://cr.yp.to/proto/maildir.html"""
@@ -58,24 +58,24 @@ class Mailbox(Channel):
         aside.replace(room / "new" / name)
 
     async def look_up(self, dispatch: Dispatch) -> Evidence:
-        room = _room(self.root, dispatch.medium)
+        room = _maildir_of(self.root, dispatch.medium)
         there = {entry.name.partition(",")[0] for folder in ("new", "cur") for entry in os.scandir(room / folder)}
         ids = {message.id for message in dispatch.messages}
         return Evidence(accepted=dict.fromkeys(ids & there, "mailbox"), absent=frozenset(ids - there))
 
 
-def _room(root: Path, medium: str) -> Path:
+def _maildir_of(root: Path, medium: str) -> Path:
     room = root / medium
     for folder in ("tmp", "new", "cur"):
         (room / folder).mkdir(parents=True, exist_ok=True)
     return room
 
 
-def _post(dispatch: Dispatch, message: Outgoing) -> bytes:
+def _post_record(dispatch: Dispatch, message: OutboundMessage) -> bytes:
     post = {
         "medium": dispatch.medium,
         "campaign": dispatch.campaign,
-        "to": message.to,
+        "to": message.to_address,
         "text": dispatch.skeleton.parts["text"].fill(message.values),
         "media": [{"path": media.path, "alt": media.alt} for media in dispatch.skeleton.media],
         "at": datetime.now(UTC).isoformat(),

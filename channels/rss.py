@@ -4,23 +4,23 @@ The feed is a page of ours, /feed.xml (passaparola/web/feed.py), which reads the
 """
 
 from passaparola.channel import posts
-from passaparola.channel.sender import Answer, Channel, Dispatch, Evidence, Look, Skeleton
+from passaparola.channel.sender import Branding, Dispatch, Evidence, Sender, SendResult, Skeleton
 
-LIMITS = posts.Limits(100_000, 10, 10 * 1024 * 1024, (".png", ".jpg", ".jpeg", ".gif", ".webp"))
+LIMITS = posts.PostLimits(100_000, 10, 10 * 1024 * 1024, (".png", ".jpg", ".jpeg", ".gif", ".webp"))
 
 
-class Rss(Channel):
+class RssSender(Sender):
     name = "rss"
     medium = "rss"
     public = True
-    look = Look("RSS", "#c2410c")
+    branding = Branding("RSS", "#c2410c")
 
     @classmethod
     def problems(cls, skeleton: Skeleton) -> list[str]:
-        return posts.problems(skeleton, "The feed", LIMITS)
+        return posts.find_problems(skeleton, "The feed", LIMITS)
 
-    async def send(self, dispatch: Dispatch) -> Answer:
-        return Answer(receipt="feed")
+    async def send(self, dispatch: Dispatch) -> SendResult:
+        return SendResult(receipt="feed")
 
     async def look_up(self, dispatch: Dispatch) -> Evidence:
         return Evidence(absent=frozenset(message.id for message in dispatch.messages))

@@ -14,53 +14,55 @@ import orjson
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import FormParser, parse_options_header
 
-from passaparola.channel.inbound_email import heard
-from passaparola.channel.receiver import Heard, Webhook
-from passaparola.channel.signed_webhook import print_of
-from passaparola.channels.sendgrid.receiver import believe
-from passaparola.settings import FromEnvironment, settings
+from passaparola.channel.inbound_email import parse_email
+from passaparola.channel.receiver import ParseResult, Webhook
+from passaparola.channel.signed_webhook import body_digest
+from passaparola.channels.sendgrid.receiver import verify_signature
+from passaparola.settings import FromEnvironment, get_settings
 
-MOST_PARTS = 200
+MAX_PARTS = 200
 
 
 class InboundSettings(FromEnvironment):
     sendgrid_inbound_public_key: str = ""
 
 
-class SendgridInbound(Webhook):
+class SendgridInboundReceiver(Webhook):
     name = "sendgrid_inbound"
-    unbounded = True
-    largest = 31_000_000  # SendGrid takes letters of 30 MB
+    needs_deadline = True
+    max_body_bytes = 31_000_000  # SendGrid takes letters of 30 MB
 
-    def delivery(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
-        believe(InboundSettings().sendgrid_inbound_public_key, "SENDGRID_INBOUND_PUBLIC_KEY", headers, body, now)
+    def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
+        verify_signature(
+            InboundSettings().sendgrid_inbound_public_key, "SENDGRID_INBOUND_PUBLIC_KEY", headers, body, now
+        )
         # It has no id of its own; the same letter to the same box is the same, whatever boundary it is packed with.
-        fields = _fields(headers, body)
-        return print_of(_letter(fields) + fields.get("envelope", b""))
+        fields = _parse_form(headers, body)
+        return body_digest(_rebuild_email(fields) + fields.get("envelope", b""))
 
     @classmethod
-    def urgent(cls, body: bytes) -> bool:
+    def may_be_urgent(cls, body: bytes) -> bool:
         return True  # any letter may be a no, and is read whole to know it
 
-    def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
-        fields = _fields(headers, body)
+    def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
+        fields = _parse_form(headers, body)
         try:
             envelope = orjson.loads(fields.get("envelope", b"{}"))
             to = [str(address) for address in envelope.get("to", [])][:20]
         except (orjson.JSONDecodeError, AttributeError, TypeError):
             to = []
-        return heard(_letter(fields), to, settings().secret)
+        return parse_email(_rebuild_email(fields), to, get_settings().secret)
 
 
-def _fields(headers: Mapping[str, str], body: bytes) -> dict[str, bytes]:
+def _parse_form(headers: Mapping[str, str], body: bytes) -> dict[str, bytes]:
     """The form's texts; attachments are not read. Raises ValueError."""
     kind, options = parse_options_header(headers.get("content-type", ""))
-    boundary = options.get(b"boundary") or _boundary_of(body)
+    boundary = options.get(b"boundary") or _find_boundary(body)
     found: dict[str, bytes] = {}
 
     def keep(field: Any) -> None:
-        if len(found) >= MOST_PARTS:
-            raise ValueError(f"more than {MOST_PARTS} parts in one form")
+        if len(found) >= MAX_PARTS:
+            raise ValueError(f"more than {MAX_PARTS} parts in one form")
         if getattr(field, "file_name", None) is None:
             found[(field.field_name or b"").decode("utf-8", "replace")] = field.value or b""
 
@@ -74,14 +76,14 @@ def _fields(headers: Mapping[str, str], body: bytes) -> dict[str, bytes]:
     return found
 
 
-def _boundary_of(body: bytes) -> bytes:
+def _find_boundary(body: bytes) -> bytes:
     first = re.match(rb"\s*--([^\r\n]{1,200})\r?\n", body)
     if not first:
         raise ValueError("this is not a form")
     return first[1]
 
 
-def _letter(fields: Mapping[str, bytes]) -> bytes:
+def _rebuild_email(fields: Mapping[str, bytes]) -> bytes:
     """The letter as it was sent, where the account sends it raw; else put together again from its parts."""
     raw = fields.get("email") or fields.get("rawEmail")
     if raw:

@@ -7,25 +7,25 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from passaparola.channel.receiver import Happening, Heard, Webhook
+from passaparola.channel.receiver import InboundEvent, ParseResult, Webhook
 from passaparola.channel.signed_webhook import (
-    LARGEST,
-    at,
-    believe,
-    currency_of,
-    filled,
-    from_hex,
-    json_of,
-    mapping,
-    part,
-    print_of,
-    secrets_of,
-    text,
+    MAX_AMOUNT,
+    as_mapping,
+    body_digest,
+    clean_text,
+    parse_currency,
+    parse_instant,
+    parse_json,
+    parse_mime_part,
+    signature_from_hex,
+    split_secrets,
+    verify_signature,
+    without_empty,
 )
 from passaparola.errors import Forged
 from passaparola.settings import FromEnvironment
 
-TOLERANCE = 300  # seconds
+SIGNATURE_TOLERANCE_SECONDS = 300  # seconds
 # Amounts come in hundredths though the currency has none. https://docs.stripe.com/currencies#special-cases
 IN_HUNDREDTHS = {"ISK", "UGX"}
 
@@ -34,76 +34,80 @@ class StripeSettings(FromEnvironment):
     stripe_secret: str = ""
 
 
-class Stripe(Webhook):
+class StripeReceiver(Webhook):
     name = "stripe"
 
-    def delivery(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
-        secrets = secrets_of(StripeSettings().stripe_secret, "STRIPE_SECRET")
+    def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
+        secrets = split_secrets(StripeSettings().stripe_secret, "STRIPE_SECRET")
         given = [pair.strip().partition("=")[::2] for pair in headers.get("stripe-signature", "").split(",")]
         moment = next((value for name, value in given if name == "t"), "")
         if not moment.isascii() or not moment.isdigit() or len(moment) > 12:
             raise Forged("The signature has no time.")
-        believe(moment.encode() + b"." + body, [from_hex(value) for name, value in given if name == "v1"][:10], secrets)
-        if abs(now.timestamp() - int(moment)) > TOLERANCE:
+        verify_signature(
+            moment.encode() + b"." + body,
+            [signature_from_hex(value) for name, value in given if name == "v1"][:10],
+            secrets,
+        )
+        if abs(now.timestamp() - int(moment)) > SIGNATURE_TOLERANCE_SECONDS:
             raise Forged("The signature is too old.")
         try:
-            return text(json_of(body).get("id")) or print_of(body)
+            return clean_text(parse_json(body).get("id")) or body_digest(body)
         except ValueError:
-            return print_of(body)
+            return body_digest(body)
 
-    def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
-        said = json_of(body)
-        thing = part(said, "data", "object")
+    def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
+        said = parse_json(body)
+        thing = parse_mime_part(said, "data", "object")
         if not isinstance(thing, dict):
             raise ValueError("there is no data.object in it; is this endpoint set to thin events?")
         match said.get("type"):
             case "checkout.session.completed" | "checkout.session.async_payment_succeeded":
                 paid = thing.get("payment_status") == "paid"
-                return Heard([_paid(thing, at(said.get("created")))] if paid else [])
+                return ParseResult([_parse_session(thing, parse_instant(said.get("created")))] if paid else [])
             case "charge.refunded":
-                return Heard([_refunded(thing, at(said.get("created")))])
+                return ParseResult([_parse_refund(thing, parse_instant(said.get("created")))])
             case _:
-                return Heard()
+                return ParseResult()
 
 
-def _paid(session: dict[str, Any], when: datetime) -> Happening:
-    order = text(session.get("payment_intent")) or text(session.get("id"))
+def _parse_session(session: dict[str, Any], when: datetime) -> InboundEvent:
+    order = clean_text(session.get("payment_intent")) or clean_text(session.get("id"))
     if not order:
         raise ValueError("there is no id in it")
-    who = mapping(session.get("customer_details"))
-    first, _, last = text(part(who, "name")).partition(" ")
-    amount, currency = _money(session.get("amount_total"), session.get("currency"))
-    answer = part(session, "consent", "promotions")
-    return Happening(
+    who = as_mapping(session.get("customer_details"))
+    first, _, last = clean_text(parse_mime_part(who, "name")).partition(" ")
+    amount, currency = _to_minor_units(session.get("amount_total"), session.get("currency"))
+    answer = parse_mime_part(session, "consent", "promotions")
+    return InboundEvent(
         kind="order_completed",
         id=f"order_completed:{order}",
         at=when,
-        addresses=filled({"email": part(who, "email") or session.get("customer_email"), "phone": part(who, "phone")}),
-        traits=filled({
+        addresses=without_empty({"email": parse_mime_part(who, "email") or session.get("customer_email"), "phone": parse_mime_part(who, "phone")}),
+        traits=without_empty({
             "first_name": first, "last_name": last, "language": session.get("locale"),
-            "country": part(who, "address", "country"), "city": part(who, "address", "city"),
+            "country": parse_mime_part(who, "address", "country"), "city": parse_mime_part(who, "address", "city"),
         }),
         amount=amount,
         currency=currency,
-        properties={"order_id": order, "order": text(session.get("client_reference_id"))},
-        agrees={"opt_in": True, "opt_out": False}.get(answer) if isinstance(answer, str) else None,
+        properties={"order_id": order, "order": clean_text(session.get("client_reference_id"))},
+        accepts_marketing={"opt_in": True, "opt_out": False}.get(answer) if isinstance(answer, str) else None,
     )  # fmt: skip
 
 
-def _refunded(charge: dict[str, Any], when: datetime) -> Happening:
-    order = text(charge.get("payment_intent")) or text(charge.get("id"))
+def _parse_refund(charge: dict[str, Any], when: datetime) -> InboundEvent:
+    order = clean_text(charge.get("payment_intent")) or clean_text(charge.get("id"))
     if not order:
         raise ValueError("there is no id in it")
-    amount, currency = _money(charge.get("amount_refunded"), charge.get("currency"))
-    email = charge.get("receipt_email") or part(charge, "billing_details", "email")
-    return Happening(
-        kind="order_refunded", id=f"order_refunded:{order}:{amount}", at=when, addresses=filled({"email": email}),
-        amount=amount, currency=currency, properties={"order_id": order}, about=f"order_completed:{order}",
+    amount, currency = _to_minor_units(charge.get("amount_refunded"), charge.get("currency"))
+    email = charge.get("receipt_email") or parse_mime_part(charge, "billing_details", "email")
+    return InboundEvent(
+        kind="order_refunded", id=f"order_refunded:{order}:{amount}", at=when, addresses=without_empty({"email": email}),
+        amount=amount, currency=currency, properties={"order_id": order}, related_event=f"order_completed:{order}",
     )  # fmt: skip
 
 
-def _money(amount: Any, currency: Any) -> tuple[int, str]:
-    code = currency_of(currency)
-    if not isinstance(amount, int) or abs(amount) >= LARGEST:
+def _to_minor_units(amount: Any, currency: Any) -> tuple[int, str]:
+    code = parse_currency(currency)
+    if not isinstance(amount, int) or abs(amount) >= MAX_AMOUNT:
         raise ValueError("there is no amount in it")
     return (amount // 100 if code in IN_HUNDREDTHS else amount), code

@@ -8,33 +8,33 @@ from datetime import timedelta
 
 import orjson
 
-from passaparola.channel.sender import Dispatch, Look, Outgoing, Skeleton
-from passaparola.channels._twilio import LONGEST, Twilio, TwilioEar
+from passaparola.channel.sender import Branding, Dispatch, OutboundMessage, Skeleton
+from passaparola.channels._twilio import MAX_TEXT_CHARS, TwilioReceiver, TwilioSender
 
 
-class Whatsapp(Twilio):
+class WhatsappSender(TwilioSender):
     name = "whatsapp"
     medium = "whatsapp"
-    window = timedelta(hours=24)
+    reply_window = timedelta(hours=24)
     before = "whatsapp:"
-    look = Look("WhatsApp", "#25d366", bubble=True, share="https://wa.me/?text={text}%20{url}")
+    branding = Branding("WhatsApp", "#25d366", bubble=True, share="https://wa.me/?text={text}%20{url}")
 
     @classmethod
     def problems(cls, skeleton: Skeleton) -> list[str]:
         length = sum(map(len, skeleton.parts["text"].statics))
         found = [] if length else ["there is nothing to say"]
-        if length > LONGEST:
-            found.append(f"{length} signs; {LONGEST} are the most")
+        if length > MAX_TEXT_CHARS:
+            found.append(f"{length} signs; {MAX_TEXT_CHARS} are the most")
         if skeleton.media:
             found.append("pictures go into the approved template")
         return found
 
     @classmethod
-    def note(cls, skeleton: Skeleton) -> str:
+    def approval_note(cls, skeleton: Skeleton) -> str:
         approved = skeleton.template
         return f"template {approved}" if approved else "only to those who wrote within 24 hours"
 
-    def _content(self, dispatch: Dispatch, message: Outgoing) -> dict[str, str]:
+    def _content(self, dispatch: Dispatch, message: OutboundMessage) -> dict[str, str]:
         approved = dispatch.skeleton.template
         if not approved:
             return super()._content(dispatch, message)
@@ -42,6 +42,6 @@ class Whatsapp(Twilio):
         return {"ContentSid": approved, "ContentVariables": orjson.dumps(places).decode()}
 
 
-class WhatsappEar(TwilioEar):
+class WhatsappReceiver(TwilioReceiver):
     name = "whatsapp"
     medium = "whatsapp"

@@ -7,12 +7,12 @@ import asyncio
 from pathlib import Path
 
 from passaparola.journeys import campaign
-from passaparola.journeys.diagram import mermaid
-from passaparola.journeys.freeze import content
+from passaparola.journeys.diagram import draw_mermaid
+from passaparola.journeys.freeze import freeze_content
 from passaparola.outbox.render.cast import CAST
 from passaparola.outbox.render.check import sample_values
-from passaparola.outbox.render.frozen import Frozen, constants, freezer, ready
-from passaparola.reports.pictures import QUIET, photographed
+from passaparola.outbox.render.frozen import FrozenWording, cut_wording, freezer, launch_constants
+from passaparola.reports.pictures import BROWSER_FLAGS, screenshot_pages
 from passaparola.settings import Settings
 
 DOCS = Path(__file__).parent
@@ -23,14 +23,23 @@ SHOWN = ("welcome", "post_purchase", "win_back", "newsletter", "one_question")
 async def main() -> None:
     lines = ["# The campaigns of the house", ""]
     for name in SHOWN:
-        frozen = content(HOUSE, name, freezer(HOUSE))
-        lines += [f"## {frozen['title']}", "", f"`campaigns/{name}.yaml`", "", "```mermaid", mermaid(frozen), "```", ""]
+        frozen = freeze_content(HOUSE, name, freezer(HOUSE))
+        lines += [
+            f"## {frozen['title']}",
+            "",
+            f"`campaigns/{name}.yaml`",
+            "",
+            "```mermaid",
+            draw_mermaid(frozen),
+            "```",
+            "",
+        ]
         for locale, language in (("en", "English"), ("it", "Italian")):
             suffix = "" if locale == "en" else f"_{locale}"
             picture = DOCS / "images" / f"campaign_{name}{suffix}.png"
             subjects = await drawn(frozen, locale, picture)
             lines += [
-                f"![{campaign.read(HOUSE.home, name).title} in {language}: {'; '.join(subjects)}](images/{picture.name})",
+                f"![{campaign.read_campaign(HOUSE.home, name).title} in {language}: {'; '.join(subjects)}](images/{picture.name})",
                 "",
             ]
     (DOCS / "campaigns.md").write_text("\n".join(lines), encoding="utf-8")
@@ -42,14 +51,14 @@ async def drawn(frozen: dict[str, object], locale: str, path: Path) -> list[str]
     for key, wordings in frozen["messages"].items():  # type: ignore[attr-defined]
         if not key.endswith("/email"):
             continue
-        wording = Frozen.model_validate(wordings[locale])
-        cut = ready(wording, locale, constants(frozen))
+        wording = FrozenWording.model_validate(wordings[locale])
+        cut = cut_wording(wording, locale, launch_constants(frozen))
         who = CAST["Anna" if locale == "it" else "Ben"]
-        values = cut.values({**constants(frozen), **sample_values(who, wording, "order_completed")})
+        values = cut.values({**launch_constants(frozen), **sample_values(who, wording, "order_completed")})
         filled = {part: text.fill(values) for part, text in cut.skeleton.parts.items()}
         pages.append(filled["html"])
         subjects.append(filled["subject"])
-    pictures = await photographed(pages, width=390)
+    pictures = await screenshot_pages(pages, width=390)
     columns = "".join(
         f'<figure><figcaption>{subject}</figcaption><img src="{picture}"></figure>'
         for subject, picture in zip(subjects, pictures, strict=True)
@@ -61,7 +70,7 @@ async def drawn(frozen: dict[str, object], locale: str, path: Path) -> list[str]
     from playwright.async_api import async_playwright
 
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=QUIET)
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=BROWSER_FLAGS)
         page = await browser.new_page(viewport={"width": 28 + 418 * len(pages), "height": 400})
         await page.set_content(sheet + columns)
         await page.screenshot(path=path, full_page=True, scale="css")

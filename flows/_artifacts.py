@@ -8,26 +8,26 @@ from typing import Any
 from prefect.artifacts import acreate_markdown_artifact
 
 from passaparola import clock
-from passaparola.channel.registry import look
-from passaparola.flows._run import house_now, opened
-from passaparola.journeys.freeze import content_now
+from passaparola.channel.registry import branding_of
+from passaparola.flows._run import house_now, open_store
+from passaparola.journeys.freeze import freeze_now
 from passaparola.outbox import ledger
-from passaparola.outbox.preview import Preview, preview
+from passaparola.outbox.preview import Preview, build_preview
 from passaparola.outbox.render.frozen import freezer
 from passaparola.rehearsal import Rehearsal
 from passaparola.reports import campaign as report
-from passaparola.reports.pictures import COLOURS, funnel, photographed, svg
+from passaparola.reports.pictures import COLOURS, chart_svg, funnel_chart, screenshot_pages
 from passaparola.settings import Settings
 from passaparola.store.database import Store
 
 
 async def show_preview(name: str) -> Preview:
     """The preview as an artifact: counts, the reasons, and every wording as one of the cast would see it."""
-    own, store = opened()
-    content = await asyncio.to_thread(content_now, store, own, name, freezer(own))
-    seen = await asyncio.to_thread(preview, store, own, content, house_now(own))
+    own, store = open_store()
+    content = await asyncio.to_thread(freeze_now, store, own, name, freezer(own))
+    seen = await asyncio.to_thread(build_preview, store, own, content, house_now(own))
     letters = [sample for sample in seen.samples if sample.html]
-    pictures = await photographed([sample.html for sample in letters])
+    pictures = await screenshot_pages([sample.html for sample in letters])
     lines = [f"## {seen.title}", preview_table(seen)]
     for place, sample in enumerate(letters):
         link = f"{own.public_url}/preview/{seen.campaign}/{sample.message}/{sample.medium}/{sample.locale}"
@@ -59,19 +59,19 @@ def preview_table(seen: Preview) -> str:
 async def show_report(store: Store, launch: int, own: Settings) -> dict[str, Any]:
     """A launch's ledger as an artifact; returns its counts."""
     with store.read() as session:
-        found = ledger.tally(session, launch).as_json()
-        came = report.report(session, own, found["campaign"], launch)
+        found = ledger.tally_launch(session, launch).as_json()
+        came = report.build_report(session, own, found["campaign"], launch)
     steps = [(name, found[name]) for name in ("audience", "sent", "held", "failed", "unknown")]
     reasons = "\n".join(
         f"| {reason} | {count:,} |" for reason, count in sorted(found["reasons"].items(), key=lambda pair: -pair[1])
     )
     posts = "\n".join(
-        f"| post on {look(post['medium']).title} | {post['state']} {post['reason']} {post['url']} |"
+        f"| post on {branding_of(post['medium']).title} | {post['state']} {post['reason']} {post['url']} |"
         for post in found["posts"]
     )
     key = f"report-{found['campaign'].replace('_', '-')}"
     await acreate_markdown_artifact(
-        f"## {found['campaign']}, launch {launch}: {found['state']}\n\n![funnel]({funnel(steps)})\n\n"
+        f"## {found['campaign']}, launch {launch}: {found['state']}\n\n![funnel]({funnel_chart(steps)})\n\n"
         f"| | |\n|---|---:|\n" + "\n".join(f"| {name} | {count:,} |" for name, count in steps) + f"\n{posts}\n\n"
         f"### Why not\n\n| reason | people |\n|---|---:|\n{reasons or f'| {_no_reason(found, own)} | |'}\n"
         f"{_outcome(came)}\n[Everything about it in the console]({own.public_url}/console/campaigns/{found['campaign']})\n",
@@ -84,14 +84,14 @@ async def show_report(store: Store, launch: int, own: Settings) -> dict[str, Any
 def _no_reason(found: dict[str, Any], own: Settings) -> str:
     """Why no reason stands there: all of it went out, or nothing has begun."""
     if found["begins"]:
-        return f"nothing has gone out yet: it is due on {clock.in_full(datetime.fromisoformat(found['begins']), own.time_zone)}"
+        return f"nothing has gone out yet: it is due on {clock.format_in_full(datetime.fromisoformat(found['begins']), own.time_zone)}"
     return "everyone got it" if found["sent"] and not found["waiting"] else "nothing speaks against it so far"
 
 
-def _outcome(came: report.Report) -> str:
+def _outcome(came: report.CampaignReport) -> str:
     """What came back, in counts; nobody's name."""
     rows = [
-        f"| {medium} | {counts.delivered if counts.delivery_is_told else 'unknown'} | {counts.opened:,} | {counts.clicked:,} | {counts.answered:,} | {counts.bounced:,} | "
+        f"| {medium} | {counts.delivered if counts.reports_delivery else 'unknown'} | {counts.opened:,} | {counts.clicked:,} | {counts.answered:,} | {counts.bounced:,} | "
         f"{counts.machine_opened + counts.machine_clicked:,} |"
         for medium, counts in came.media.items()
     ]
@@ -117,13 +117,15 @@ def rehearsal_page(seen: Rehearsal, drawing: str, zone: str) -> str:
     days: dict[str, dict[str, int]] = {}
     for line in seen.lines:
         what = line.message if line.state == "sent" else f"{line.message}, {line.state}: {line.reason}"
-        row = days.setdefault(clock.shown(line.at, zone, "%a %d %b %Y"), {})
+        row = days.setdefault(clock.format_local(line.at, zone, "%a %d %b %Y"), {})
         row[what] = row.get(what, 0) + line.people
     rows = "\n".join(f"| {day} | {what} | {count:,} |" for day, row in days.items() for what, count in row.items())
-    reasons = "\n".join(f"| {reason} | {count:,} |" for reason, count in seen.held().items()) or "| nobody | 0 |"
+    reasons = (
+        "\n".join(f"| {reason} | {count:,} |" for reason, count in seen.held_reasons().items()) or "| nobody | 0 |"
+    )
     assumed = "".join(f"\n- supposing that {one}" for one in seen.assumed)
     return (
-        f"## {seen.campaign}, the next {seen.days} days\n\n{seen.people:,} enter, **{seen.sent():,} messages** would go out, "
+        f"## {seen.campaign}, the next {seen.days} days\n\n{seen.people:,} enter, **{seen.count_sent():,} messages** would go out, "
         f"cost {seen.costs}.{assumed}\n\n![calendar]({_calendar(seen)})\n\n"
         f"| day | message | people |\n|---|---|---:|\n{rows}\n\n### Held\n\n| reason | messages |\n|---|---:|\n{reasons}\n\n"
         f"### The journey\n\n```mermaid\n{drawing}\n```\n"
@@ -155,4 +157,4 @@ def _calendar(seen: Rehearsal) -> str:
         x, y = 40 + 210 * (place % 4), height + 44 + 22 * (place // 4)
         drawn.append(f'<rect x="{x}" y="{y - 11}" width="12" height="12" fill="{COLOURS[place % len(COLOURS)]}"/>')
         drawn.append(f'<text x="{x + 18}" y="{y}">{escape(message)}</text>')
-    return svg("".join(drawn), width, height + 60 + 22 * (len(messages) // 4))
+    return chart_svg("".join(drawn), width, height + 60 + 22 * (len(messages) // 4))

@@ -4,12 +4,12 @@ from enum import StrEnum
 
 from passaparola.contacts import audience
 from passaparola.journeys import campaign
-from passaparola.settings import settings
+from passaparola.settings import get_settings
 
 
 def _choices(name: str, values: list[str]) -> type[StrEnum]:
     return StrEnum(name, {value: value for value in values or ["none_yet"]})  # type: ignore[return-value]
 
 
-CampaignName = _choices("CampaignName", campaign.names(settings().home))
-AudienceName = _choices("AudienceName", audience.names(settings().home))
+CampaignName = _choices("CampaignName", campaign.campaign_names(get_settings().home))
+AudienceName = _choices("AudienceName", audience.audience_names(get_settings().home))

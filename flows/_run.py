@@ -9,12 +9,12 @@ from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
 from passaparola.errors import PassaparolaError
-from passaparola.settings import Settings, settings
+from passaparola.settings import Settings, get_settings
 from passaparola.store.database import Store
 
 
-def opened() -> tuple[Settings, Store]:
-    own = settings()
+def open_store() -> tuple[Settings, Store]:
+    own = get_settings()
     return own, Store(own.database).open()
 
 
@@ -23,7 +23,7 @@ def house_now(own: Settings) -> datetime:
 
 
 @contextmanager
-def discreet() -> Iterator[None]:
+def hide_details() -> Iterator[None]:
     """Prefect keeps what a flow raises; a database's or a model's own words may hold an address, ours do not."""
     try:
         yield

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from passaparola.contacts import audience
 from passaparola.contacts.audience import Question
 from passaparola.flows._choices import AudienceName
-from passaparola.flows._run import house_now, opened
+from passaparola.flows._run import house_now, open_store
 
 
 class Audience(BaseModel):
@@ -26,13 +26,13 @@ async def audience_preview(who: Audience) -> None:
     Args:
         who: A named audience, or a question of your own, which then counts instead.
     """
-    own, store = opened()
+    own, store = open_store()
     asked = who.question.strip() or who.name.value  # type: ignore[attr-defined]
     with store.read() as session:
-        question = Question.of(asked, audience.catalogue(session, own))
-        count = audience.count(session, question, house_now(own))
+        question = Question.parse(asked, audience.load_catalogue(session, own))
+        count = audience.count_members(session, question, house_now(own))
         parts = [
-            (part.text, audience.count(session, Question("", part, question.catalogue), house_now(own)))
+            (part.text, audience.count_members(session, Question("", part, question.catalogue), house_now(own)))
             for part in question.node.parts
             if part.text
         ]

@@ -3,7 +3,7 @@
 from prefect import flow
 
 from passaparola.flows._outbox import drain_outbox
-from passaparola.flows._run import opened
+from passaparola.flows._run import open_store
 from passaparola.journeys import launch
 from passaparola.store.database import utc_now
 
@@ -11,6 +11,6 @@ from passaparola.store.database import utc_now
 @flow(name="system-deliver")
 async def system_deliver() -> None:
     """Send whatever is due. Runs on a clock; any number of workers may do it at once."""
-    own, store = opened()
+    own, store = open_store()
     launch.release_approved(store, actor="prefect", now=utc_now())
     await drain_outbox(store, own)

@@ -6,15 +6,15 @@ from prefect import flow, get_run_logger
 
 from passaparola import engine
 from passaparola.flows._outbox import drain_outbox
-from passaparola.flows._run import discreet, opened
+from passaparola.flows._run import hide_details, open_store
 from passaparola.store.database import utc_now
 
 
 @flow(name="system-follow-up")
 async def system_follow_up() -> None:
     """Follow up what people did: whoever ordered, signed up or answered goes on in their campaigns, once."""
-    own, store = opened()
-    with discreet():
-        decided = await asyncio.to_thread(engine.decide, store, own, utc_now(), actor="prefect")
+    own, store = open_store()
+    with hide_details():
+        decided = await asyncio.to_thread(engine.tick, store, own, utc_now(), actor="prefect")
     get_run_logger().info("%s", decided)
     await drain_outbox(store, own, patience=5.0)

@@ -7,11 +7,11 @@ from prefect import flow, get_run_logger
 from prefect.artifacts import acreate_markdown_artifact
 from pydantic import BaseModel, Field
 
-from passaparola.contacts.imports.columns import Mapping, guessed
+from passaparola.contacts.imports.columns import ColumnMapping, guess_columns
 from passaparola.contacts.imports.importing import Import
-from passaparola.contacts.imports.tables import opened as table_opened
+from passaparola.contacts.imports.tables import open_table as table_opened
 from passaparola.errors import NotAllowed, Unknown, did_you_mean
-from passaparola.flows._run import discreet, opened
+from passaparola.flows._run import hide_details, open_store
 from passaparola.store.database import utc_now
 
 
@@ -44,7 +44,7 @@ async def contacts_import(people: People) -> None:
     Args:
         people: The file, and what its people allow. Consent is never assumed.
     """
-    own, store = opened()
+    own, store = open_store()
     folder = own.var / "import"
     folder.mkdir(parents=True, exist_ok=True)
     path = (folder / people.file).resolve()
@@ -54,9 +54,9 @@ async def contacts_import(people: People) -> None:
         )
     if people.topics and not people.source.strip():
         raise NotAllowed("Say where and how these people said yes; that is the proof of their consent.")
-    with discreet():
+    with hide_details():
         with table_opened(path) as table:
-            mapping = Mapping(columns=guessed(table.header))
+            mapping = ColumnMapping(columns=guess_columns(table.header))
         work = Import(store, own, path, mapping, tuple(people.topics), people.source)
         tally = await asyncio.to_thread(work.run, utc_now())
     columns = "\n".join(f"| {number} | {role} |" for number, role in enumerate(mapping.columns.values(), 1))

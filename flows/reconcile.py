@@ -2,7 +2,7 @@
 
 from prefect import flow, get_run_logger
 
-from passaparola.flows._run import discreet, opened
+from passaparola.flows._run import hide_details, open_store
 from passaparola.outbox import reconcile as outbox
 from passaparola.store.database import utc_now
 
@@ -10,10 +10,10 @@ from passaparola.store.database import utc_now
 @flow(name="system-reconcile")
 async def system_reconcile() -> None:
     """Give up on workers that are gone, and ask the channels what became of messages whose answer never came."""
-    own, store = opened()
-    with discreet():
+    own, store = open_store()
+    with hide_details():
         found = await outbox.reconcile(store, utc_now())
-        silenced = await outbox.suppressions_synced(store, own, utc_now())
+        silenced = await outbox.sync_suppressions(store, own, utc_now())
     get_run_logger().info(
         "%s batches given up, %s messages proved sent, %s proved not sent, %s still unknown, %s addresses suppressed",
         found.stale, found.accepted, found.absent, found.still_unknown, silenced,

@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 
 from passaparola.flows._artifacts import rehearsal_page
 from passaparola.flows._choices import CampaignName
-from passaparola.flows._run import discreet, house_now, opened
-from passaparola.journeys.diagram import mermaid
-from passaparola.journeys.freeze import content_now
+from passaparola.flows._run import hide_details, house_now, open_store
+from passaparola.journeys.diagram import draw_mermaid
+from passaparola.journeys.freeze import freeze_now
 from passaparola.outbox.render.frozen import freezer
 from passaparola.rehearsal import rehearse
 
@@ -42,19 +42,19 @@ async def campaign_rehearse(rehearsing: Rehearsing) -> None:
     Args:
         rehearsing: What to play, for whom, and what to suppose of them.
     """
-    own, store = opened()
+    own, store = open_store()
     name = rehearsing.campaign.value  # type: ignore[attr-defined]
-    frozen = await asyncio.to_thread(content_now, store, own, name, freezer(own))
-    with discreet():
+    frozen = await asyncio.to_thread(freeze_now, store, own, name, freezer(own))
+    with hide_details():
         seen = await asyncio.to_thread(
             rehearse, store, own, name, days=int(rehearsing.days), now=house_now(own),
             contacts=rehearsing.contacts, assume=[rehearsing.assume] if rehearsing.assume else [],
         )  # fmt: skip
     await acreate_markdown_artifact(
-        rehearsal_page(seen, mermaid(frozen), own.time_zone),
+        rehearsal_page(seen, draw_mermaid(frozen), own.time_zone),
         key=f"rehearsal-{name.replace('_', '-')}",
         description=f"Rehearsal of {name}",
     )
     get_run_logger().info(
-        "%s enter, %s messages would go out, %s held", seen.people, seen.sent(), sum(seen.held().values())
+        "%s enter, %s messages would go out, %s held", seen.people, seen.count_sent(), sum(seen.held_reasons().values())
     )

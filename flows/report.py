@@ -4,7 +4,7 @@ from prefect import flow, get_run_logger
 
 from passaparola.flows._artifacts import show_report
 from passaparola.flows._choices import CampaignName
-from passaparola.flows._run import opened
+from passaparola.flows._run import open_store
 from passaparola.outbox import ledger
 
 
@@ -15,8 +15,8 @@ async def campaign_report(campaign: CampaignName) -> None:  # type: ignore[valid
     Args:
         campaign: Which campaign to report on.
     """
-    own, store = opened()
+    own, store = open_store()
     with store.read() as session:
-        newest = ledger.latest(session, campaign.value)  # type: ignore[attr-defined]
+        newest = ledger.latest_launch(session, campaign.value)  # type: ignore[attr-defined]
     found = await show_report(store, newest, own)
     get_run_logger().info("Launch %s is %s", found["launch"], found["state"])

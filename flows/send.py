@@ -16,11 +16,11 @@ from passaparola.errors import NotAllowed
 from passaparola.flows._artifacts import preview_table, show_preview, show_report
 from passaparola.flows._choices import CampaignName
 from passaparola.flows._outbox import drain_outbox
-from passaparola.flows._run import house_now, opened
+from passaparola.flows._run import house_now, open_store
 from passaparola.journeys import launch
 from passaparola.outbox.preview import Preview
 from passaparola.outbox.render.frozen import freezer
-from passaparola.settings import Settings, settings
+from passaparola.settings import Settings, get_settings
 from passaparola.store.database import utc_now
 from passaparola.store.models import Launch
 
@@ -61,7 +61,7 @@ class Sending(BaseModel):
     at: Annotated[str, BeforeValidator(_as_words)] = Field(
         "tomorrow 09:00",
         title="Time",
-        description=f"Only for “at the time below”, on the clock of {settings().time_zone}: tomorrow 09:00, Saturday 10:00, 2026-11-28 09:00.",
+        description=f"Only for “at the time below”, on the clock of {get_settings().time_zone}: tomorrow 09:00, Saturday 10:00, 2026-11-28 09:00.",
         max_length=60,
         json_schema_extra=_place(3),
     )
@@ -89,9 +89,9 @@ async def campaign_send(send: Sending) -> None:
     Args:
         send: Pick the campaign; leave “Dry run” on to look first.
     """
-    log, (own, store) = get_run_logger(), opened()
+    log, (own, store) = get_run_logger(), open_store()
     name = send.campaign.value  # type: ignore[attr-defined]
-    due = _due(send, utc_now(), own.time_zone)
+    due = _parse_due(send, utc_now(), own.time_zone)
     seen = await show_preview(name)
     log.info("%s in the audience, %s would get it", seen.enrolled, seen.sendable)
     if send.dry_run:
@@ -108,7 +108,7 @@ async def campaign_send(send: Sending) -> None:
             launch.reject(store, prepared.id, approver="prefect", now=utc_now(), comment="changed while it was shown")
             raise NotAllowed(f"“{name}” was changed after it was shown, so nothing was sent. Run it again.")
         said = await asuspend_flow_run(
-            wait_for_input=Approval.with_initial_data(description=_question(prepared, seen, send, own)),
+            wait_for_input=Approval.with_initial_data(description=_describe_approval(prepared, seen, send, own)),
             timeout=int(APPROVAL_WAITS.total_seconds()),
             key="approval",
         )
@@ -120,10 +120,10 @@ async def campaign_send(send: Sending) -> None:
         launch.approve(
             store, own, prepared.id, prepared.hash, freeze, approver=said.approver, now=utc_now(), comment=said.comment
         )
-    await asyncio.to_thread(engine.decide, store, own, utc_now(), actor="prefect", only=prepared.id)
+    await asyncio.to_thread(engine.tick, store, own, utc_now(), actor="prefect", only=prepared.id)
     await drain_outbox(store, own, prepared.id)
     found = await show_report(store, prepared.id, own)
-    if prepared.entering:
+    if prepared.accepting:
         log.info(
             "Launch %s stands: it takes people in from now on. Stop it with `passaparola campaign stop`.", prepared.id
         )
@@ -134,18 +134,18 @@ async def campaign_send(send: Sending) -> None:
     )
 
 
-def _due(send: Sending, now: datetime, zone: str) -> datetime | None:
+def _parse_due(send: Sending, now: datetime, zone: str) -> datetime | None:
     """Raises NotAllowed: that is no time."""
     if send.when != "at the time below":
         return None
     try:
-        return clock.parsed(send.at, now, zone)
+        return clock.parse_local(send.at, now, zone)
     except ValueError as error:
         raise NotAllowed(f"Time: {error}.") from None
 
 
-def _question(prepared: Launch, seen: Preview, send: Sending, own: Settings) -> str:
-    at = f"on {clock.in_full(prepared.due_at, own.time_zone)}, or when you approve, if that is later"
+def _describe_approval(prepared: Launch, seen: Preview, send: Sending, own: Settings) -> str:
+    at = f"on {clock.format_in_full(prepared.due_at, own.time_zone)}, or when you approve, if that is later"
     when = at if send.when == "at the time below" else "as soon as you approve"
     links = "\n".join(
         f"- [{sample.medium}, {sample.locale}]({own.public_url}/preview/{seen.campaign}/{sample.message}/{sample.medium}/{sample.locale})"

@@ -3,7 +3,7 @@
 from prefect import flow, get_run_logger
 
 from passaparola import engine
-from passaparola.flows._run import discreet, opened
+from passaparola.flows._run import hide_details, open_store
 from passaparola.operations import watchdog
 from passaparola.store.database import utc_now
 
@@ -11,13 +11,13 @@ from passaparola.store.database import utc_now
 @flow(name="system-watchdog")
 async def system_watchdog() -> None:
     """Every five minutes: which step of the street is stuck, whether that could be mended, and who is needed."""
-    own, store = opened()
-    with discreet():
-        findings = await watchdog.watch(store, own, utc_now(), engine.decide)
+    own, store = open_store()
+    with hide_details():
+        findings = await watchdog.run_watchdog(store, own, utc_now(), engine.tick)
     for one in findings:
-        if one.asks:
-            get_run_logger().warning("%s: %s. %s", one.step, one.says, one.asks)
+        if one.action:
+            get_run_logger().warning("%s: %s. %s", one.step, one.summary, one.action)
         else:
-            get_run_logger().info("%s: %s. Mended.", one.step, one.says)
+            get_run_logger().info("%s: %s. Mended.", one.step, one.summary)
     if not findings:
         get_run_logger().info("Everything that is due moves.")

@@ -11,21 +11,21 @@ DAYS = (r"(?P<year>\d{4})-(?P<month>\d\d?)-(?P<day>\d\d?)", r"(?P<day>\d\d?)[/.]
 TIME = re.compile(r"(?P<hour>\d\d?)[:.](?P<minute>\d\d)(:\d\d)?")
 
 
-def local(at: datetime, zone: str) -> datetime:
+def to_local(at: datetime, zone: str) -> datetime:
     return at.astimezone(ZoneInfo(zone))
 
 
-def shown(at: datetime, zone: str, form: str = "%Y-%m-%d %H:%M") -> str:
+def format_local(at: datetime, zone: str, form: str = "%Y-%m-%d %H:%M") -> str:
     """An instant as the house's clock shows it."""
-    return local(at, zone).strftime(form)
+    return to_local(at, zone).strftime(form)
 
 
-def in_full(at: datetime, zone: str) -> str:
+def format_in_full(at: datetime, zone: str) -> str:
     """For a decision: the weekday catches a wrong date, the zone a wrong hour."""
-    return f"{local(at, zone):%A %d %B %Y, %H:%M} ({zone})"
+    return f"{to_local(at, zone):%A %d %B %Y, %H:%M} ({zone})"
 
 
-def parsed(said: str, now: datetime, zone: str) -> datetime:
+def parse_local(said: str, now: datetime, zone: str) -> datetime:
     """`tomorrow 09:00`, `Saturday 10:00`, `2026-11-28 09:00`, `28/11/2026 09:00`, on the house's clock unless it brings its
     own offset. Raises ValueError, in a marketer's words."""
     words = " ".join(said.lower().replace(",", " ").replace(" at ", " ").split())
@@ -38,7 +38,7 @@ def parsed(said: str, now: datetime, zone: str) -> datetime:
         words.replace("t", " ", 1).rpartition(" ") if re.match(r"\d{4}-\d\d-\d\dt", words) else words.rpartition(" ")
     )
     matched = TIME.fullmatch(clock)
-    date_ = _day(day, local(now, zone))
+    date_ = _parse_day(day, to_local(now, zone))
     if matched is None or date_ is None or int(matched["hour"]) > 23 or int(matched["minute"]) > 59:
         raise ValueError(
             f"“{said}” is not a time; write one such as tomorrow 09:00, Saturday 10:00 or 2026-11-28 09:00"
@@ -47,7 +47,7 @@ def parsed(said: str, now: datetime, zone: str) -> datetime:
     return datetime.fromtimestamp(there.timestamp(), tz=UTC)
 
 
-def _day(words: str, today: datetime) -> Date | None:
+def _parse_day(words: str, today: datetime) -> Date | None:
     """None: no day, or none that the calendar has."""
     ahead = {"today": 0, "": 0, "tomorrow": 1}.get(words)
     if ahead is None and words.removeprefix("next ") in WEEKDAYS:

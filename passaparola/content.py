@@ -50,7 +50,7 @@ def from_yaml(text: str, model: type[Model], where: str, first_line: int = 1) ->
         problem = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
         path = tuple(part for part in problem["loc"] if not (isinstance(part, str) and part.startswith("function-")))
         line = _line_of(node, path) + first_line
-        raise BadContent(_sentence(problem, path, model), f"{where}:{line}") from None
+        raise BadContent(_describe_problem(problem, path, model), f"{where}:{line}") from None
 
 
 def _line_of(node: yaml.Node | None, path: tuple[int | str, ...]) -> int:
@@ -67,12 +67,12 @@ def _line_of(node: yaml.Node | None, path: tuple[int | str, ...]) -> int:
     return line
 
 
-def _sentence(problem: object, path: tuple[int | str, ...], model: type[BaseModel]) -> str:
+def _describe_problem(problem: object, path: tuple[int | str, ...], model: type[BaseModel]) -> str:
     assert isinstance(problem, dict)
     field = ".".join(str(part) for part in path)
     match problem["type"]:
         case "extra_forbidden":
-            return f"“{path[-1]}” is not a field here{did_you_mean(str(path[-1]), _fields(model, path[:-1]))}"
+            return f"“{path[-1]}” is not a field here{did_you_mean(str(path[-1]), _known_fields(model, path[:-1]))}"
         case "missing":
             return f"“{field}” is missing"
         case "value_error":
@@ -82,7 +82,7 @@ def _sentence(problem: object, path: tuple[int | str, ...], model: type[BaseMode
             return f"{field}: {message[0].lower()}{message[1:]} (it is {problem['input']!r})"
 
 
-def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+def _known_fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     """The names that may stand at a path: those of the models met on the way down."""
     names = _aliases(model)
     for part in path:

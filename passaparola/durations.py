@@ -11,7 +11,7 @@ UNITS = {
 }
 
 
-def span(words: str) -> timedelta:
+def parse_duration(words: str) -> timedelta:
     """Raises ValueError, in words."""
     found = re.fullmatch(r"\s*(\d{1,5})\s+(minute|hour|day|week)s?\s*", words)
     if not found or found[1].strip("0") == "":

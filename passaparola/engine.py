@@ -18,48 +18,50 @@ from passaparola.journeys import launch
 from passaparola.journeys.advance import advance
 from passaparola.outbox import evidence, transactional
 from passaparola.outbox.links import Links
-from passaparola.outbox.plan import say
+from passaparola.outbox.plan import plan_messages
 from passaparola.privacy import erasure
 from passaparola.settings import Settings
 from passaparola.store.database import Store
 
 
 @dataclass(frozen=True)
-class Decided:
+class TickResult:
     """How many events of which kind were told, and how many people entered, moved on, left."""
 
-    told: Counter[str]
+    events: Counter[str]
     moved: Counter[str]
 
     def __str__(self) -> str:
-        counted = [f"{count} {what}" for what, count in (*self.told.items(), *self.moved.items()) if count]
+        counted = [f"{count} {what}" for what, count in (*self.events.items(), *self.moved.items()) if count]
         return ", ".join(counted) or "nobody was due"
 
 
-def decide(store: Store, settings: Settings, now: datetime, *, actor: str, only: int | None = None) -> Decided:
+def tick(store: Store, settings: Settings, now: datetime, *, actor: str, only: int | None = None) -> TickResult:
     """Apply what came in, set going what was approved, and move on who is due. Nothing is sent by this."""
     told = intake.apply(store, settings, now)
     told += Counter(survey_answered=surveys.settle(store, settings, now))
-    signup.write_to_them(store, settings, now, partial(_confirmation, settings, now))
-    evidence.resolve(store, now)
+    signup.send_confirmations(store, settings, now, partial(_send_confirmation, settings, now))
+    evidence.resolve_unknown(store, now)
     launch.release_approved(store, actor=actor, now=now)
-    return Decided(told, advance(store, settings, now, say, only))
+    return TickResult(told, advance(store, settings, now, plan_messages, only))
 
 
-def _confirmation(settings: Settings, now: datetime, session: Session, contact: int, id_: int, language: str) -> None:
+def _send_confirmation(
+    settings: Settings, now: datetime, session: Session, contact: int, id_: int, language: str
+) -> None:
     """The letter that asks for the second yes; nothing that was typed into the form is in it."""
     link = Links(settings.secret, settings.public_url)
-    says = {"action_url": f"{settings.public_url}/confirm/{link.token('confirm', str(id_))}"}
+    says = {"action_url": f"{settings.public_url}/confirm/{link.sign('confirm', str(id_))}"}
     headers = {"Auto-Submitted": "auto-generated"}
-    transactional.write(
+    transactional.send_to_contact(
         session, settings, contact, "confirm", says=says, now=now, headers=headers, language=language or None
     )
 
 
-def set_going(store: Store, settings: Settings, launch_id: int, *, actor: str, now: datetime) -> Counter[str]:
+def start_launch(store: Store, settings: Settings, launch_id: int, *, actor: str, now: datetime) -> Counter[str]:
     """Release one approved launch and move on who is due in it. Raises NotAllowed."""
     launch.release(store, launch_id, actor=actor, now=now)
-    return advance(store, settings, now, say, launch_id)
+    return advance(store, settings, now, plan_messages, launch_id)
 
 
 def erase_contact(store: Store, settings: Settings, contact_id: int, *, actor: str, now: datetime) -> None:

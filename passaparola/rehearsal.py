@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Table, and_, func, insert, or_, select, true, update
 from sqlmodel import Session, SQLModel, col
 
-from passaparola.channel.registry import speaking
-from passaparola.channel.sender import Answer
+from passaparola.channel.registry import sender_for
+from passaparola.channel.sender import SendResult
 from passaparola.contacts import activity, audience, events
 from passaparola.contacts.audience import Question
 from passaparola.durations import UNITS
@@ -26,30 +26,30 @@ from passaparola.errors import BadContent, NotAllowed
 from passaparola.journeys import launch as launches
 from passaparola.journeys import schedule, times
 from passaparola.journeys.advance import advance, next_due
-from passaparola.outbox.batches import prepared
-from passaparola.outbox.claim import reserve
-from passaparola.outbox.plan import say
+from passaparola.outbox.batches import cut_batch_wording
+from passaparola.outbox.claim import reserve_batch
+from passaparola.outbox.plan import plan_messages
 from passaparola.outbox.pricing import Costs
-from passaparola.outbox.record import record
+from passaparola.outbox.record import record_outcome
 from passaparola.outbox.render.cast import AN_ORDER
 from passaparola.outbox.render.frozen import freezer
 from passaparola.settings import Settings
 from passaparola.store.database import Store
 from passaparola.store.models import Batch, Contact, Enrolment, Launch, Message, message_state
 
-COPIED_AT_ONCE = 5_000
-LEFT_OUT = {"intake", "audit", "attempt"}
-UNDECLARED = {
+COPY_BATCH_ROWS = 5_000
+SKIPPED_TABLES = {"raw_body", "audit", "attempt"}
+IMPLICIT_FOREIGN_KEYS = {
     "contact_id": "contact",
     "enrolment_id": "enrolment",
 }  # pointed to without a foreign key, where that costs too much
-SHOWN = 20  # people whose own calendar is kept
-ANSWERS_AFTER = timedelta(hours=4)  # of a question, unless the assumption says otherwise
-DOES_AFTER = timedelta(days=1)  # of entering
+MAX_SHOWN_CONTACTS = 20  # people whose own calendar is kept
+ANSWER_DELAY = timedelta(hours=4)  # of a question, unless the assumption says otherwise
+ACTION_DELAY = timedelta(days=1)  # of entering
 
 
 @dataclass(frozen=True)
-class Line:
+class TimelineLine:
     """What happened to a number of people at one time: `sent`, or `held` with the reason."""
 
     at: datetime
@@ -61,7 +61,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Moment:
+class PlannedMessage:
     """One message to one person, on their own clock."""
 
     person: str
@@ -83,12 +83,12 @@ class Rehearsal:
     days: int
     assumed: list[str] = field(default_factory=list)
     people: int = 0
-    lines: list[Line] = field(default_factory=list)
-    moments: list[Moment] = field(default_factory=list)
+    lines: list[TimelineLine] = field(default_factory=list)
+    moments: list[PlannedMessage] = field(default_factory=list)
     costs: Costs = field(default_factory=Costs)
     outcomes: Counter[str] = field(default_factory=Counter)
 
-    def said(self, person: str) -> list[str]:
+    def messages_to(self, person: str) -> list[str]:
         """The messages that someone gets, in order."""
         return [moment.message for moment in self.moments if moment.person == person and moment.state == "sent"]
 
@@ -96,10 +96,10 @@ class Rehearsal:
         """The same with everything held, as sentences on their own clock."""
         return [str(moment) for moment in self.moments if moment.person == person]
 
-    def sent(self, message: str = "") -> int:
+    def count_sent(self, message: str = "") -> int:
         return sum(line.people for line in self.lines if line.state == "sent" and message in ("", line.message))
 
-    def held(self) -> dict[str, int]:
+    def held_reasons(self) -> dict[str, int]:
         """Reasons, with how many messages each held."""
         found: Counter[str] = Counter()
         for line in self.lines:
@@ -119,7 +119,7 @@ class Rehearsal:
         peak = max(self.per_hour().items(), key=lambda pair: pair[1], default=None)
         return {
             "campaign": self.campaign, "since": self.since.isoformat(), "days": self.days, "assumed": self.assumed,
-            "people": self.people, "sent": self.sent(), "held": self.held(), "costs": self.costs.as_json(),
+            "people": self.people, "sent": self.count_sent(), "held": self.held_reasons(), "costs": self.costs.as_json(),
             "outcomes": dict(self.outcomes),
             "busiest_hour": {"at": peak[0][0].isoformat(), "medium": peak[0][1], "messages": peak[1]} if peak else None,
             "calendar": [{**vars(line), "at": line.at.isoformat()} for line in self.lines],
@@ -136,7 +136,7 @@ class Assumption:
     text: str
 
     @classmethod
-    def of(cls, text: str) -> "Assumption":
+    def parse(cls, text: str) -> "Assumption":
         """`answers survey 9`, `order_completed`, `order_refunded after 2 days`, `survey_answered score=3`."""
         words = re.sub(r"^answers survey (\d+)", r"survey_answered score=\1", " ".join(text.split()))
         matched = re.fullmatch(r"([a-z][a-z0-9_]*)((?: \w+=\S+)*)(?: after (\d+) (minute|hour|day|week)s?)?", words)
@@ -169,23 +169,25 @@ def rehearse(
     with tempfile.TemporaryDirectory(prefix="passaparola-rehearsal-") as folder:
         copy = Store(f"sqlite:///{Path(folder) / 'rehearsal.db'}").open()
         try:
-            _copy(store, settings, copy, contacts, now)
+            _copy_store(store, settings, copy, contacts, now)
             own = settings.model_copy(
                 update={"database_url": copy.url, "var": Path(folder), "secret_key": settings.secret}
             )
-            return play(copy, own, name, days=days, now=now, assume=assume)
+            return play_in_place(copy, own, name, days=days, now=now, assume=assume)
         finally:
             copy.close()
 
 
-def play(
+def play_in_place(
     store: Store, settings: Settings, name: str, *, days: int, now: datetime, assume: Iterable[str] = ()
 ) -> Rehearsal:
     """In this very store, which is then spent."""
-    return _Playing(store, settings, name, days, times.minute_of(now), [Assumption.of(text) for text in assume]).play()
+    return _Playback(
+        store, settings, name, days, times.truncate_to_minute(now), [Assumption.parse(text) for text in assume]
+    ).play()
 
 
-class _Playing:
+class _Playback:
     def __init__(
         self, store: Store, settings: Settings, name: str, days: int, now: datetime, assumed: list[Assumption]
     ) -> None:
@@ -201,23 +203,23 @@ class _Playing:
     def play(self) -> Rehearsal:
         self._start()
         while True:
-            advance(self.store, self.settings, self.now, say)
+            advance(self.store, self.settings, self.now, plan_messages)
             self._deliver()
-            self._assume()
-            self._note()
-            following = self._next()
+            self._script_assumptions()
+            self._record_progress()
+            following = self._next_instant()
             if following is None or following > self.end:
                 break
             self.now = following
-            self._act()
+            self._act_script()
         self._sum_up()
         return self.seen
 
     def _start(self) -> None:
         freeze = freezer(self.settings)
         with self.store.write() as session:
-            standing = update(Launch).where(col(Launch.campaign) == self.seen.campaign, col(Launch.entering))
-            session.execute(standing.values(entering=False), execution_options={"synchronize_session": False})
+            standing = update(Launch).where(col(Launch.campaign) == self.seen.campaign, col(Launch.accepting))
+            session.execute(standing.values(accepting=False), execution_options={"synchronize_session": False})
         made = launches.prepare(self.store, self.settings, self.seen.campaign, freeze, actor="rehearsal", now=self.now)
         assert made.id is not None
         launches.approve(self.store, self.settings, made.id, made.hash, freeze, approver="rehearsal", now=self.now)
@@ -225,35 +227,37 @@ class _Playing:
         self.first, self.content = made.id, made.content
         with self.store.write() as session:
             people = select(col(Contact.id), col(Contact.first_name), col(Contact.time_zone)).order_by(col(Contact.id))
-            for id_, first, zone in session.execute(people.limit(SHOWN)):
+            for id_, first, zone in session.execute(people.limit(MAX_SHOWN_CONTACTS)):
                 self.shown[id_] = (first or f"contact {id_}", zone or self.settings.time_zone)
             if kind := self.content["enter"].get("on"):
                 self.seen.assumed.insert(0, f"everyone does {kind} at the start")
-                self._everyone_does(session, kind)
+                self._record_for_everyone(session, kind)
 
-    def _everyone_does(self, session: Session, kind: str) -> None:
+    def _record_for_everyone(self, session: Session, kind: str) -> None:
         ids = [
             id_
             for id_ in session.execute(select(col(Contact.id)).where(col(Contact.erased_at).is_(None))).scalars()
             if id_
         ]
         key = self.content["enter"].get("key")
-        self._happen(session, [(id_, kind, {key: f"rehearsal-{id_}"} if key else {}) for id_ in ids])
+        self._record_events(session, [(id_, kind, {key: f"rehearsal-{id_}"} if key else {}) for id_ in ids])
 
-    def _happen(self, session: Session, what: Sequence[tuple[int, str, dict[str, Any]]]) -> None:
+    def _record_events(self, session: Session, what: Sequence[tuple[int, str, dict[str, Any]]]) -> None:
         rows = [
             {"contact_id": contact, "kind": kind, "at": self.now, "received_at": self.now, "source": "rehearsal",
-             "source_id": f"{kind}:{contact}:{self.now:%Y%m%d%H%M}", **_money(kind), "properties": properties}
+             "source_id": f"{kind}:{contact}:{self.now:%Y%m%d%H%M}", **_sample_amount(kind), "properties": properties}
             for contact, kind, properties in what
         ]  # fmt: skip
-        for start in range(0, len(rows), COPIED_AT_ONCE):
-            activity.add(session, self.settings.currency, events.keep(session, rows[start : start + COPIED_AT_ONCE]))
+        for start in range(0, len(rows), COPY_BATCH_ROWS):
+            activity.add_events(
+                session, self.settings.currency, events.record_events(session, rows[start : start + COPY_BATCH_ROWS])
+            )
 
     def _deliver(self) -> None:
-        while reserved := reserve(self.store, self.settings, worker="rehearsal", now=self.now):
-            record(self.store, reserved, Answer(), self.now)
+        while reserved := reserve_batch(self.store, self.settings, worker="rehearsal", now=self.now):
+            record_outcome(self.store, reserved, SendResult(), self.now)
 
-    def _assume(self) -> None:
+    def _script_assumptions(self) -> None:
         """Whoever now waits for what is assumed, or has entered, will do it."""
         if not self.assumed:
             return
@@ -274,10 +278,10 @@ class _Playing:
                 for id_, contact, since, entered in session.execute(mine):
                     if (id_, f"{place}") not in self.done:
                         self.done.add((id_, f"{place}"))
-                        after = one.after or (ANSWERS_AFTER if waits else DOES_AFTER)
+                        after = one.after or (ANSWER_DELAY if waits else ACTION_DELAY)
                         self.script.append(((since if waits else entered) + after, contact, one, id_))
 
-    def _act(self) -> None:
+    def _act_script(self) -> None:
         due = [entry for entry in self.script if entry[0] <= self.now]
         if not due:
             return
@@ -289,7 +293,7 @@ class _Playing:
                     select(col(Enrolment.id), col(Enrolment.key)).where(col(Enrolment.id).in_([e[3] for e in due]))
                 ).all()
             )
-            self._happen(
+            self._record_events(
                 session,
                 [
                     (contact, one.kind, {**one.properties, **({key: keys[id_]} if key else {})})
@@ -297,7 +301,7 @@ class _Playing:
                 ],
             )
 
-    def _next(self) -> datetime | None:
+    def _next_instant(self) -> datetime | None:
         with self.store.read() as session:
             batch = (
                 select(func.min(col(Batch.due_at)))
@@ -310,12 +314,12 @@ class _Playing:
         return min(later, default=None)
 
     def _occurrences(self, session: Session) -> Iterator[datetime]:
-        standing = select(Launch).where(col(Launch.entering), col(Launch.state) == "running")
+        standing = select(Launch).where(col(Launch.accepting), col(Launch.state) == "running")
         for launch in session.execute(standing).scalars():
-            if (coming := schedule.next_(launch, self.now)) is not None:
+            if (coming := schedule.next_occurrence(launch, self.now)) is not None:
                 yield coming
 
-    def _note(self) -> None:
+    def _record_progress(self) -> None:
         """What is new since the last time, in numbers; and for those shown, one by one."""
         with self.store.read() as session:
             counted = (
@@ -326,18 +330,20 @@ class _Playing:
                 .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
                 .join(Launch, col(Launch.id) == col(Enrolment.launch_id))
                 .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
-                .where(*self._ours())
+                .where(*self._own_launches())
                 .group_by(col(Launch.id), col(Message.step), col(Message.medium), message_state(), col(Message.reason))
             )  # fmt: skip
             for launch, step, medium, state, reason, count in session.execute(counted):
                 key = (launch, step, medium, state, reason)
                 if state != "queued" and count > self.counted[key]:
                     message = self.content["steps"][step]["say"]
-                    self.seen.lines.append(Line(self.now, message, medium, state, reason, count - self.counted[key]))
+                    self.seen.lines.append(
+                        TimelineLine(self.now, message, medium, state, reason, count - self.counted[key])
+                    )
                     self.counted[key] = count
-            self._note_one_by_one(session)
+            self._record_shown(session)
 
-    def _note_one_by_one(self, session: Session) -> None:
+    def _record_shown(self, session: Session) -> None:
         own = (
             select(
                 col(Message.enrolment_id), col(Message.step), col(Message.medium), col(Enrolment.contact_id),
@@ -346,7 +352,7 @@ class _Playing:
             .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
             .join(Launch, col(Launch.id) == col(Enrolment.launch_id))
             .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
-            .where(*self._ours(), col(Enrolment.contact_id).in_(self.shown))
+            .where(*self._own_launches(), col(Enrolment.contact_id).in_(self.shown))
             .order_by(col(Message.enrolment_id), col(Message.step))
         )  # fmt: skip
         for enrolment, step, medium, contact, state, reason in session.execute(own):
@@ -355,9 +361,9 @@ class _Playing:
                 name, zone = self.shown[contact]
                 said = self.content["steps"][step]["say"]
                 local = self.now.astimezone(ZoneInfo(zone))
-                self.seen.moments.append(Moment(name, local, said, medium, state, reason))
+                self.seen.moments.append(PlannedMessage(name, local, said, medium, state, reason))
 
-    def _ours(self) -> tuple[ColumnElement[bool], ...]:
+    def _own_launches(self) -> tuple[ColumnElement[bool], ...]:
         return (col(Launch.id) >= self.first, col(Launch.campaign) == self.seen.campaign)
 
     def _sum_up(self) -> None:
@@ -365,7 +371,7 @@ class _Playing:
             mine = select(col(Enrolment.outcome), col(Enrolment.holdout), func.count()).join(
                 Launch, col(Launch.id) == col(Enrolment.launch_id)
             )
-            of_people = mine.where(*self._ours(), col(Enrolment.contact_id).is_not(None))
+            of_people = mine.where(*self._own_launches(), col(Enrolment.contact_id).is_not(None))
             for outcome, holdout, count in session.execute(
                 of_people.group_by(col(Enrolment.outcome), col(Enrolment.holdout))
             ):
@@ -375,52 +381,60 @@ class _Playing:
                 select(Batch, func.count())
                 .join(Launch, col(Launch.id) == col(Batch.launch_id))
                 .join(Message, and_(col(Message.batch_id) == col(Batch.id), col(Message.state).is_(None)))
-                .where(*self._ours(), col(Batch.state) == "sent")
+                .where(*self._own_launches(), col(Batch.state) == "sent")
                 .group_by(col(Batch.id))
             )
             for batch, count in session.execute(sent):
-                skeleton = prepared(self.content, batch).skeleton
-                self.seen.costs.add(self.settings, batch.medium, speaking(batch.medium, self.settings), skeleton, count)
+                skeleton = cut_batch_wording(self.content, batch).skeleton
+                self.seen.costs.add(
+                    self.settings, batch.medium, sender_for(batch.medium, self.settings), skeleton, count
+                )
 
 
-def _money(kind: str) -> dict[str, Any]:
+def _sample_amount(kind: str) -> dict[str, Any]:
     """An order like any other."""
     bought = kind.startswith("order_")
     return {"amount": AN_ORDER["amount"] if bought else None, "currency": AN_ORDER["currency"] if bought else None}
 
 
-def _copy(store: Store, settings: Settings, copy: Store, contacts: str, now: datetime) -> None:
+def _copy_store(store: Store, settings: Settings, copy: Store, contacts: str, now: datetime) -> None:
     """Rows as they are; where only some people take part, theirs."""
     with store.read() as source:
         chosen: ColumnElement[bool] | None = None
         if contacts:
-            words = audience.catalogue(source, settings)
-            chosen = Question.of(contacts, words).members(now)
-            if audience.count(source, Question.of(contacts, words), now) == 0:
+            words = audience.load_catalogue(source, settings)
+            chosen = Question.parse(contacts, words).members(now)
+            if audience.count_members(source, Question.parse(contacts, words), now) == 0:
                 raise NotAllowed(f"Nobody is in “{contacts}”; there is nothing to rehearse.")
         for table in SQLModel.metadata.sorted_tables:
-            if table.name in LEFT_OUT:
+            if table.name in SKIPPED_TABLES:
                 continue
-            rows = source.execute(_of(table, chosen), execution_options={"yield_per": COPIED_AT_ONCE})
-            for part in rows.mappings().partitions(COPIED_AT_ONCE):
+            rows = source.execute(_of(table, chosen), execution_options={"yield_per": COPY_BATCH_ROWS})
+            for part in rows.mappings().partitions(COPY_BATCH_ROWS):
                 with copy.write() as target:
                     target.execute(insert(table), [dict(row) for row in part])
 
 
 def _of(table: Table, chosen: ColumnElement[bool] | None) -> Any:
     return (
-        select(table) if chosen is None else select(table).where(_theirs(table, select(col(Contact.id)).where(chosen)))
+        select(table)
+        if chosen is None
+        else select(table).where(_rows_of_contacts(table, select(col(Contact.id)).where(chosen)))
     )
 
 
-def _theirs(table: Table, people: Any) -> ColumnElement[bool]:
+def _rows_of_contacts(table: Table, people: Any) -> ColumnElement[bool]:
     """The rows that are of these people alone, or of nobody: whatever a table points to is in the copy, too."""
     if table.name == "contact":
         return and_(table.c.id.in_(people), or_(table.c.merged_into.is_(None), table.c.merged_into.in_(people)))
     kept: list[ColumnElement[bool]] = []
     for column in table.c:
-        if column.name in UNDECLARED:
-            pointed: Any = people if UNDECLARED[column.name] == "contact" else _ids(UNDECLARED[column.name], people)
+        if column.name in IMPLICIT_FOREIGN_KEYS:
+            pointed: Any = (
+                people
+                if IMPLICIT_FOREIGN_KEYS[column.name] == "contact"
+                else _ids(IMPLICIT_FOREIGN_KEYS[column.name], people)
+            )
             kept.append(or_(column.is_(None), column.in_(pointed)))
         for key in column.foreign_keys:
             kept.append(or_(column.is_(None), column.in_(_ids(key.column.table.name, people))))
@@ -429,4 +443,4 @@ def _theirs(table: Table, people: Any) -> ColumnElement[bool]:
 
 def _ids(name: str, people: Any) -> Any:
     table = SQLModel.metadata.tables[name]
-    return select(table.c.id).where(_theirs(table, people))
+    return select(table.c.id).where(_rows_of_contacts(table, people))

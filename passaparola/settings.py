@@ -102,19 +102,19 @@ class Settings(FromEnvironment):
         description="`after_sales`: topics on which buyers may be written to, if your checkout tells them and lets them refuse.",
     )
 
-    costs: str = Field(
+    cost_per_message: str = Field(
         "",
         pattern=r"^([a-z]+ \d+(\.\d+)?(, ?[a-z]+ \d+(\.\d+)?)*)?$",
         description="`email 0.0009, twitter 0.2`: what one message costs you, in your currency; for reports.",
     )
-    alerts: str = Field(
+    alert_urls: str = Field(
         "", description="`ntfy://topic mailto://…`: who is told when a channel stops, as Apprise writes it."
     )
-    lanes: int = Field(5, ge=1, le=50, description="how many requests a worker has on their way at once")
-    logs: Literal["text", "json"] = Field("text", description="how processes that run for long write their log")
+    send_concurrency: int = Field(5, ge=1, le=50, description="how many requests a worker has on their way at once")
+    log_format: Literal["text", "json"] = Field("text", description="how processes that run for long write their log")
     metrics_token: str = Field("", description="with this bearer token Prometheus may read /metrics; none: nobody may")
-    keep_bodies: int = Field(30, ge=1, description="days for which webhooks' bodies are kept as they came")
-    keep_feedback: int = Field(730, ge=30, description="days for which deliveries, opens and clicks are kept")
+    raw_body_retention_days: int = Field(30, ge=1, description="days for which webhooks' bodies are kept as they came")
+    feedback_retention_days: int = Field(730, ge=30, description="days for which deliveries, opens and clicks are kept")
 
     frequency_cap: str = Field(
         "", pattern=r"^(\d+ per \d+ days)?$", description="`3 per 7 days`: the most marketing a contact gets."
@@ -144,8 +144,8 @@ class Settings(FromEnvironment):
         return [topic.strip() for topic in self.soft_opt_in.split(",") if topic.strip()]
 
     @property
-    def costs_per_message(self) -> dict[str, float]:
-        pairs = (pair.split() for pair in self.costs.split(",") if pair.strip())
+    def message_costs(self) -> dict[str, float]:
+        pairs = (pair.split() for pair in self.cost_per_message.split(",") if pair.strip())
         return {medium: float(price) for medium, price in pairs}
 
     @property
@@ -155,11 +155,11 @@ class Settings(FromEnvironment):
     @property
     def secret(self) -> str:
         """The secret key; made once, readable by its owner only, when none is set."""
-        return self.secret_key or kept_secret(self.var / "secret_key")
+        return self.secret_key or load_or_create_secret(self.var / "secret_key")
 
 
 @cache
-def kept_secret(path: Path) -> str:
+def load_or_create_secret(path: Path) -> str:
     """A secret of this house's own: made once, readable by its owner only."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -171,5 +171,5 @@ def kept_secret(path: Path) -> str:
 
 
 @cache
-def settings() -> Settings:
+def get_settings() -> Settings:
     return Settings()

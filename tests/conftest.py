@@ -136,8 +136,8 @@ def settings(home: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Sett
     }
     for name, value in given.items():
         monkeypatch.setenv(f"PASSAPAROLA_{name}", value)
-    module.settings.cache_clear()
-    return module.settings()
+    module.get_settings.cache_clear()
+    return module.get_settings()
 
 
 @pytest.fixture

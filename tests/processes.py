@@ -45,7 +45,7 @@ def _serve(port: int, patient: bool, environment: dict[str, str], files: int) ->
 
     os.environ.clear()
     os.environ.update(environment)
-    settings.settings.cache_clear()
+    settings.get_settings.cache_clear()
     link_context.store.cache_clear()
     if files:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))

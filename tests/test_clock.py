@@ -30,7 +30,7 @@ NOW = datetime(2026, 11, 27, 22, 30, tzinfo=UTC)  # 23:30 of that Friday in Rome
     ],
 )  # fmt: skip
 def test_a_time_is_typed_on_the_house_clock(said: str, at: str) -> None:
-    assert clock.parsed(said, NOW, ROME) == datetime.fromisoformat(at).replace(tzinfo=UTC)
+    assert clock.parse_local(said, NOW, ROME) == datetime.fromisoformat(at).replace(tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -38,13 +38,13 @@ def test_a_time_is_typed_on_the_house_clock(said: str, at: str) -> None:
 )
 def test_what_is_no_time_is_a_sentence(said: str) -> None:
     with pytest.raises(ValueError, match="is not a time; write one such as"):
-        clock.parsed(said, NOW, ROME)
+        clock.parse_local(said, NOW, ROME)
 
 
 def test_an_instant_is_shown_with_its_weekday_and_zone() -> None:
     summer, winter = datetime(2026, 7, 1, 7, tzinfo=UTC), datetime(2026, 11, 28, 8, tzinfo=timezone(timedelta(hours=1)))
-    assert clock.in_full(summer, ROME) == "Wednesday 01 July 2026, 09:00 (Europe/Rome)"
-    assert clock.in_full(winter, ROME) == "Saturday 28 November 2026, 08:00 (Europe/Rome)"
+    assert clock.format_in_full(summer, ROME) == "Wednesday 01 July 2026, 09:00 (Europe/Rome)"
+    assert clock.format_in_full(winter, ROME) == "Saturday 28 November 2026, 08:00 (Europe/Rome)"
 
 
 def _orders(session: Session) -> None:
@@ -75,14 +75,14 @@ def test_a_date_is_the_house_s_midnight_whatever_clock_asks(asked_in: str, store
     with store.write() as session:
         _orders(session)
     with store.read() as session:
-        words = audience.catalogue(session, settings)
+        words = audience.load_catalogue(session, settings)
         for question, people in {
             "ordered since 2026-04-21": 1,
             "ordered before 2026-04-21": 1,
             "first ordered since 2026-04-21": 1,
             "spent at least 0 EUR since 2026-04-21": 2,
         }.items():
-            assert audience.count(session, Question.of(question, words), now) == people, question
+            assert audience.count_members(session, Question.parse(question, words), now) == people, question
 
 
 def test_birthdays_are_on_the_house_s_calendar(store: Store, settings: Settings) -> None:
@@ -90,5 +90,7 @@ def test_birthdays_are_on_the_house_s_calendar(store: Store, settings: Settings)
     with store.write() as session:
         add(session, "Alice", late, birthday="04-21")
     with store.read() as session:
-        found = audience.count(session, Question.of("birthday today", audience.catalogue(session, settings)), late)
+        found = audience.count_members(
+            session, Question.parse("birthday today", audience.load_catalogue(session, settings)), late
+        )
     assert (found, Catalogue().zone) == (1, "UTC")

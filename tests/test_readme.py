@@ -60,10 +60,10 @@ def test_every_question_on_the_page_is_understood(text: str) -> None:
         traits={"nps": "number", "vip": "boolean"}, audiences={"vip_italy": "everyone", "staff": 'city = "Milano"', "newsletter_readers": "everyone"},
     )  # fmt: skip
     asked = f"ordered {text}" if text.startswith(spans) else text
-    Question.of(asked, known).clause(NOW)
+    Question.parse(asked, known).clause(NOW)
 
 
 def test_the_questions_are_there_to_be_tried() -> None:
     assert len(questions()) > 25
-    assert audience.names(ROOT)
-    assert campaign.names(ROOT)
+    assert audience.audience_names(ROOT)
+    assert campaign.campaign_names(ROOT)

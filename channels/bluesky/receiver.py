@@ -9,30 +9,37 @@ from typing import Any
 
 import orjson
 
-from passaparola.channel.receiver import Body, Happening, Heard, Poll, Said, each
-from passaparola.channel.signed_webhook import at, json_of, listed, mapping, part, text
+from passaparola.channel.receiver import InboundEvent, InboundText, ParseResult, Poll, RawPayload, parse_each
+from passaparola.channel.signed_webhook import (
+    as_list,
+    as_mapping,
+    clean_text,
+    parse_instant,
+    parse_json,
+    parse_mime_part,
+)
 
 KINDS = {"mention": "mentioned", "quote": "mentioned", "reply": "replied", "like": "liked", "repost": "shared"}
-PAGE, MOST_PAGES = 100, 10
-BETWEEN = 10 * 60  # seconds; each look begins a session, of which a day has three hundred at most
+PAGE_SIZE, MAX_PAGES = 100, 10
+POLL_INTERVAL_SECONDS = 10 * 60  # seconds; each look begins a session, of which a day has three hundred at most
 
 
-class BlueskyEar(Poll):
+class BlueskyReceiver(Poll):
     name = "bluesky"
 
-    async def look(self, since: str) -> tuple[Sequence[Body], str]:
-        from passaparola.channels.bluesky.sender import account
+    async def poll(self, since: str) -> tuple[Sequence[RawPayload], str]:
+        from passaparola.channels.bluesky.sender import open_account
 
-        pds, fresh, cursor = account(15.0), [], ""
+        pds, fresh, cursor = open_account(15.0), [], ""
         known, _, looked = since.partition(" ")
-        if time.time() - float(looked or 0) < BETWEEN:
+        if time.time() - float(looked or 0) < POLL_INTERVAL_SECONDS:
             return [], since
         try:
             await pds.open()
-            for _ in range(MOST_PAGES):
-                asked = {"limit": str(PAGE), **({"cursor": cursor} if cursor else {})}
+            for _ in range(MAX_PAGES):
+                asked = {"limit": str(PAGE_SIZE), **({"cursor": cursor} if cursor else {})}
                 page = await pds.read("/xrpc/app.bsky.notification.listNotifications", params=asked)
-                shown = listed(page.get("notifications"))
+                shown = as_list(page.get("notifications"))
                 new = [one for one in shown if str(one.get("indexedAt", "")) > known]
                 fresh += new
                 cursor = str(page.get("cursor") or "")
@@ -44,28 +51,30 @@ class BlueskyEar(Poll):
         if not fresh:
             return [], f"{known} {now}"
         newest = max(str(one["indexedAt"]) for one in fresh)
-        return [Body(f"notifications:{newest}", orjson.dumps({"notifications": fresh[::-1]}))], f"{newest} {now}"
+        return [RawPayload(f"notifications:{newest}", orjson.dumps({"notifications": fresh[::-1]}))], f"{newest} {now}"
 
-    def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
-        return each(listed(json_of(body).get("notifications")), lambda one: _happening(mapping(one)))
+    def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
+        return parse_each(
+            as_list(parse_json(body).get("notifications")), lambda one: _parse_notification(as_mapping(one))
+        )
 
 
-def _happening(one: dict[str, Any]) -> Happening | None:
-    kind, uri = KINDS.get(text(one.get("reason"))), text(one.get("uri"))
-    handle = text(part(one, "author", "handle"))
+def _parse_notification(one: dict[str, Any]) -> InboundEvent | None:
+    kind, uri = KINDS.get(clean_text(one.get("reason"))), clean_text(one.get("uri"))
+    handle = clean_text(parse_mime_part(one, "author", "handle"))
     if kind is None:
         return None
     if not handle or not uri:
         raise ValueError("a notification without author or address")
-    words = str(part(one, "record", "text") or "").replace("\x00", "")[:8_000]
-    root = text(part(one, "record", "reply", "root", "uri")) or uri
-    said = Said(words, name=uri, thread=root) if kind in ("mentioned", "replied") else None
-    return Happening(
+    words = str(parse_mime_part(one, "record", "text") or "").replace("\x00", "")[:8_000]
+    root = clean_text(parse_mime_part(one, "record", "reply", "root", "uri")) or uri
+    said = InboundText(words, external_id=uri, thread=root) if kind in ("mentioned", "replied") else None
+    return InboundEvent(
         kind=kind,
         id=uri[:250],
-        at=at(one.get("indexedAt")),
+        at=parse_instant(one.get("indexedAt")),
         addresses={"bluesky": handle},
         medium="bluesky",
-        said=said,
-        properties={"post": text(one.get("reasonSubject"))} if said is None else {},
+        text=said,
+        properties={"post": clean_text(one.get("reasonSubject"))} if said is None else {},
     )

@@ -13,14 +13,14 @@ import regex
 from pydantic import SecretStr
 
 from passaparola.channel import posts
-from passaparola.channel.http import Missing, Network, Reply, resume
-from passaparola.channel.sender import Answer, Channel, Dispatch, Evidence, Look, Media, Skeleton
+from passaparola.channel.http import HttpApi, HttpReply, NotFound, resume_hint
+from passaparola.channel.sender import Branding, Dispatch, Evidence, Media, Sender, SendResult, Skeleton
 from passaparola.errors import Blocked, ChannelError, Misconfigured, Refused, Unavailable
 from passaparola.failpoints import failpoint
 from passaparola.settings import FromEnvironment
 
 COLLECTION = "app.bsky.feed.post"
-BYTES = 3_000
+MAX_TEXT_BYTES = 3_000
 SORTABLE = "234567abcdefghijklmnopqrstuvwxyz"
 
 
@@ -28,7 +28,7 @@ def graphemes(text: str) -> int:
     return len(regex.findall(r"\X", text))
 
 
-LIMITS = posts.Limits(300, 4, 2_000_000, (".png", ".jpg", ".jpeg", ".webp"), graphemes)
+LIMITS = posts.PostLimits(300, 4, 2_000_000, (".png", ".jpg", ".jpeg", ".webp"), graphemes)
 
 
 class BlueskySettings(FromEnvironment):
@@ -37,54 +37,54 @@ class BlueskySettings(FromEnvironment):
     bluesky_url: str = "https://bsky.social"
 
 
-class Bluesky(Channel):
+class BlueskySender(Sender):
     name = "bluesky"
     medium = "bluesky"
     public = True
     timeout = 60.0
-    look = Look("Bluesky", "#0085ff", share="https://bsky.app/intent/compose?text={text}%20{url}")
+    branding = Branding("Bluesky", "#0085ff", share="https://bsky.app/intent/compose?text={text}%20{url}")
 
     def __init__(self) -> None:
-        self.pds = account(self.timeout / 4)
+        self.pds = open_account(self.timeout / 4)
 
     @classmethod
     def problems(cls, skeleton: Skeleton) -> list[str]:
-        found = posts.problems(skeleton, "Bluesky", LIMITS)
-        if (size := len(posts.text_of(skeleton).encode())) > BYTES:
-            found.append(f"{size} bytes; Bluesky takes {BYTES}")
+        found = posts.find_problems(skeleton, "Bluesky", LIMITS)
+        if (size := len(posts.skeleton_text(skeleton).encode())) > MAX_TEXT_BYTES:
+            found.append(f"{size} bytes; Bluesky takes {MAX_TEXT_BYTES}")
         return found
 
     @classmethod
-    def note(cls, skeleton: Skeleton) -> str:
-        return posts.note(skeleton, LIMITS)
+    def approval_note(cls, skeleton: Skeleton) -> str:
+        return posts.length_note(skeleton, LIMITS)
 
-    async def send(self, dispatch: Dispatch) -> Answer:
-        message, text = dispatch.messages[0], posts.said(dispatch)
+    async def send(self, dispatch: Dispatch) -> SendResult:
+        message, text = dispatch.messages[0], posts.dispatch_text(dispatch)
         await self.pds.open()
         record: dict[str, Any] = {
             "$type": COLLECTION, "text": text, "createdAt": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
         }  # fmt: skip
-        if facets := facets_of(text):
+        if facets := find_facets(text):
             record["facets"] = facets
         if answered := message.headers.get("In-Reply-To", ""):
-            record["reply"] = await self._thread(answered)
+            record["reply"] = await self._reply_refs(answered)
         elif dispatch.skeleton.media:
-            images = [await self._picture(media) for media in dispatch.skeleton.media]
+            images = [await self._upload_picture(media) for media in dispatch.skeleton.media]
             record["embed"] = {"$type": "app.bsky.embed.images", "images": images}
         failpoint("half_written")
-        put = {"repo": self.pds.did, "collection": COLLECTION, "rkey": key_of(dispatch), "record": record}
+        put = {"repo": self.pds.did, "collection": COLLECTION, "rkey": record_key(dispatch), "record": record}
         made = await self.pds.call("POST", "/xrpc/com.atproto.repo.putRecord", personal=bool(answered), json=put)
         failpoint("accepted")
         receipt = str(made.body.get("uri", ""))
-        return Answer(receipt=receipt, receipts={message.id: receipt})
+        return SendResult(receipt=receipt, receipts={message.id: receipt})
 
-    async def _picture(self, media: Media) -> dict[str, Any]:
-        _, body, kind = posts.picture(media)
+    async def _upload_picture(self, media: Media) -> dict[str, Any]:
+        _, body, kind = posts.load_picture(media)
         put = "/xrpc/com.atproto.repo.uploadBlob"
         made = await self.pds.call("POST", put, changes=False, data=body, headers={"Content-Type": kind})
         return {"alt": media.alt, "image": made.body["blob"]}
 
-    async def _thread(self, uri: str) -> dict[str, Any]:
+    async def _reply_refs(self, uri: str) -> dict[str, Any]:
         """What is answered and what began it, each by address and hash."""
         found = (await self.pds.read("/xrpc/app.bsky.feed.getPosts", params={"uris": uri})).get("posts") or []
         if not found:
@@ -95,7 +95,7 @@ class Bluesky(Channel):
     async def look_up(self, dispatch: Dispatch) -> Evidence:
         message = dispatch.messages[0]
         await self.pds.open()
-        uri = f"at://{self.pds.did}/{COLLECTION}/{key_of(dispatch)}"
+        uri = f"at://{self.pds.did}/{COLLECTION}/{record_key(dispatch)}"
         return Evidence({message.id: uri}) if await self.read_back(uri) else Evidence(absent=frozenset([message.id]))
 
     async def read_back(self, receipt: str) -> bool:
@@ -104,7 +104,7 @@ class Bluesky(Channel):
         asked = {"repo": repo, "collection": collection, "rkey": key}
         try:
             found = await self.pds.read("/xrpc/com.atproto.repo.getRecord", params=asked)
-        except Missing:
+        except NotFound:
             return False
         return found.get("uri") == receipt
 
@@ -117,16 +117,16 @@ class Bluesky(Channel):
         await self.pds.close()
 
 
-def account(timeout: float) -> "Pds":
+def open_account(timeout: float) -> "PdsApi":
     """Raises Misconfigured."""
     own = BlueskySettings()
     password = own.bluesky_app_password.get_secret_value()
     if not own.bluesky_handle or not password:
         raise Misconfigured("Bluesky needs PASSAPAROLA_BLUESKY_HANDLE and PASSAPAROLA_BLUESKY_APP_PASSWORD")
-    return Pds(own.bluesky_url, timeout, own.bluesky_handle, password)
+    return PdsApi(own.bluesky_url, timeout, own.bluesky_handle, password)
 
 
-class Pds(Network):
+class PdsApi(HttpApi):
     """The server that keeps our account, and hands on to the others what is asked of them."""
 
     def __init__(self, url: str, timeout: float, handle: str, password: str) -> None:
@@ -141,27 +141,27 @@ class Pds(Network):
         self._session().headers["Authorization"] = f"Bearer {made.get('accessJwt')}"
         self.did = str(made.get("did"))
 
-    def understood(self, reply: Reply, lost: type[ChannelError]) -> ChannelError | None:
+    def interpret(self, reply: HttpReply, lost: type[ChannelError]) -> ChannelError | None:
         error = reply.body.get("error")
         if error == "RecordNotFound":
-            return Missing(f"Bluesky: {self.reason(reply)}")
+            return NotFound(f"Bluesky: {self.reason(reply)}")
         if error == "ExpiredToken":
             self.did = ""
             self._session().headers.pop("Authorization", None)
             return Unavailable("Bluesky's session ended", after=1.0)
         if error in ("AccountTakedown", "AccountDeactivated"):
-            return Blocked(f"Bluesky: {self.reason(reply)}; {resume('bluesky')}")
+            return Blocked(f"Bluesky: {self.reason(reply)}; {resume_hint('bluesky')}")
         return None
 
 
-def key_of(dispatch: Dispatch) -> str:
+def record_key(dispatch: Dispatch) -> str:
     """A record key (TID) that is the same each time this message is tried: the launch's time, and what tells messages apart."""
     mark = int.from_bytes(hashlib.sha256(dispatch.messages[0].id.encode()).digest()[:8], "big")
     number = ((int(dispatch.since.timestamp() * 1_000_000) + mark % 1_000_000) << 10) | (mark >> 20) % 1024
     return "".join(SORTABLE[number >> shift & 31] for shift in range(60, -1, -5))
 
 
-def facets_of(text: str) -> list[dict[str, Any]]:
+def find_facets(text: str) -> list[dict[str, Any]]:
     """What is a link and what a tag, by its place in bytes. https://docs.bsky.app/docs/advanced-guides/post-richtext"""
     kinds = [
         *((found, {"$type": "app.bsky.richtext.facet#link", "uri": found[0]}) for found in posts.URL.finditer(text)),

@@ -12,17 +12,17 @@ import orjson
 from pydantic import SecretStr
 
 from passaparola.channel import posts
-from passaparola.channel.http import KeyRefused, Missing, Network, Reply, resume, slower
-from passaparola.channel.sender import Answer, Channel, Dispatch, Evidence, Look, Media, Skeleton
+from passaparola.channel.http import CredentialsRefused, HttpApi, HttpReply, NotFound, resume_hint, retry_after
+from passaparola.channel.sender import Branding, Dispatch, Evidence, Media, Sender, SendResult, Skeleton
 from passaparola.errors import Blocked, ChannelError, Misconfigured, Refused, Slower
 from passaparola.failpoints import failpoint
 from passaparola.settings import FromEnvironment
 
-PAGE, LONGEST_MESSAGE = 100, 2_000
-LIMITS = posts.Limits(63_206, 10, 4 * 1024 * 1024)
-PASSING, SLOWER, KEY, DUPLICATE = {1, 2}, {4, 17, 32, 341, 613}, {102, 190}, {506}
-OF_THE_PERSON = {2018278, 2018108, 1545041}  # they wrote too long ago, or take no messages
-NOT_ALLOWED = {10, 368, *range(200, 300)}
+PAGE_SIZE, MAX_MESSAGE_CHARS = 100, 2_000
+LIMITS = posts.PostLimits(63_206, 10, 4 * 1024 * 1024)
+TEMPORARY_ERRORS, RATE_LIMIT_ERRORS, TOKEN_ERRORS, DUPLICATE_ERRORS = {1, 2}, {4, 17, 32, 341, 613}, {102, 190}, {506}
+RECIPIENT_ERRORS = {2018278, 2018108, 1545041}  # they wrote too long ago, or take no messages
+PERMISSION_ERRORS = {10, 368, *range(200, 300)}
 
 
 class FacebookSettings(FromEnvironment):
@@ -33,36 +33,36 @@ class FacebookSettings(FromEnvironment):
     facebook_api_version: str = "v26.0"
 
 
-class Facebook(Channel):
+class FacebookSender(Sender):
     name = "facebook"
     medium = "facebook"
     public = True
     timeout = 60.0
-    look = Look("Facebook", "#1877f2", fold=480, share="https://www.facebook.com/sharer/sharer.php?u={url}")
+    branding = Branding("Facebook", "#1877f2", fold=480, share="https://www.facebook.com/sharer/sharer.php?u={url}")
 
     def __init__(self) -> None:
         own = FacebookSettings()
         self.page, token = own.facebook_page_id, own.facebook_page_token.get_secret_value()
         if not self.page or not token:
             raise Misconfigured("Facebook needs PASSAPAROLA_FACEBOOK_PAGE_ID and PASSAPAROLA_FACEBOOK_PAGE_TOKEN")
-        self.proof = _proof(token, own.facebook_app_secret.get_secret_value())
+        self.proof = _app_secret_proof(token, own.facebook_app_secret.get_secret_value())
         url = f"{own.facebook_api_url.rstrip('/')}/{own.facebook_api_version}"
-        self.graph = _Graph(self.name, "Facebook", url, self.timeout / 4, {"Authorization": f"Bearer {token}"})
+        self.graph = _GraphApi(self.name, "Facebook", url, self.timeout / 4, {"Authorization": f"Bearer {token}"})
 
     @classmethod
     def problems(cls, skeleton: Skeleton) -> list[str]:
-        return posts.problems(skeleton, "Facebook", LIMITS)
+        return posts.find_problems(skeleton, "Facebook", LIMITS)
 
     @classmethod
-    def note(cls, skeleton: Skeleton) -> str:
-        return posts.note(skeleton, LIMITS)
+    def approval_note(cls, skeleton: Skeleton) -> str:
+        return posts.length_note(skeleton, LIMITS)
 
-    async def send(self, dispatch: Dispatch) -> Answer:
-        message, text = dispatch.messages[0], posts.said(dispatch)
+    async def send(self, dispatch: Dispatch) -> SendResult:
+        message, text = dispatch.messages[0], posts.dispatch_text(dispatch)
         if answered := message.headers.get("In-Reply-To", ""):
-            return await self._answer(message.id, answered, text)
+            return await self._reply(message.id, answered, text)
         post: dict[str, Any] = {"message": text, **self.proof}
-        pictures = [await self._picture(media) for media in dispatch.skeleton.media]
+        pictures = [await self._upload_picture(media) for media in dispatch.skeleton.media]
         if pictures:
             post |= {
                 f"attached_media[{n}]": orjson.dumps({"media_fbid": id_}).decode() for n, id_ in enumerate(pictures)
@@ -76,24 +76,24 @@ class Facebook(Channel):
             there = (await self.look_up(dispatch)).accepted
             if message.id not in there:
                 raise Refused("Facebook already holds this very post; change the wording") from None
-            return Answer(receipt=there[message.id], receipts=there)
+            return SendResult(receipt=there[message.id], receipts=there)
         failpoint("accepted")
         receipt = str(made.body.get("id", ""))
-        return Answer(receipt=receipt, receipts={message.id: receipt})
+        return SendResult(receipt=receipt, receipts={message.id: receipt})
 
-    async def _picture(self, media: Media) -> str:
+    async def _upload_picture(self, media: Media) -> str:
         """Kept on the page without being shown; a post that is never made leaves nothing behind."""
         from aiohttp import FormData
 
-        name, body, kind = posts.picture(media)
+        name, body, kind = posts.load_picture(media)
         form = FormData({"published": "false", "alt_text_custom": media.alt, **self.proof})
         form.add_field("source", body, filename=name, content_type=kind)
         made = await self.graph.call("POST", f"/{self.page}/photos", changes=False, data=form)
         return str(made.body.get("id", ""))
 
-    async def _answer(self, id_: str, answered: str, text: str) -> Answer:
+    async def _reply(self, id_: str, answered: str, text: str) -> SendResult:
         if answered.startswith("direct:"):
-            text = posts.no_longer_than(text, LONGEST_MESSAGE, "Facebook")
+            text = posts.require_length(text, MAX_MESSAGE_CHARS, "Facebook")
             person = {"id": answered.removeprefix("direct:")}
             said = {"recipient": person, "messaging_type": "RESPONSE", "message": {"text": text}}
             made = await self.graph.call("POST", f"/{self.page}/messages", json=said, params=self.proof, personal=True)
@@ -104,27 +104,27 @@ class Facebook(Channel):
             )
             receipt = str(made.body.get("id", ""))
         failpoint("accepted")
-        return Answer(receipt=receipt, receipts={id_: receipt})
+        return SendResult(receipt=receipt, receipts={id_: receipt})
 
     async def look_up(self, dispatch: Dispatch) -> Evidence:
         """The page's feed since the launch."""
         since = int((dispatch.since - timedelta(minutes=1)).timestamp())
-        asked = {"fields": "id,message,created_time,from", "limit": str(PAGE), "since": str(since), **self.proof}
+        asked = {"fields": "id,message,created_time,from", "limit": str(PAGE_SIZE), "since": str(since), **self.proof}
         page = await self.graph.read(f"/{self.page}/feed", params=asked)
         message, shown = dispatch.messages[0], page.get("data")
         if not isinstance(shown, list):
             return Evidence()
         ours = [post for post in shown if (post.get("from") or {}).get("id", self.page) == self.page]
         for post in ours:
-            if posts.same(str(post.get("message", "")), posts.said(dispatch)):
+            if posts.same_text(str(post.get("message", "")), posts.dispatch_text(dispatch)):
                 return Evidence({message.id: str(post["id"])})
         # A full page may go on where we do not look.
-        return Evidence(absent=frozenset([message.id])) if len(shown) < PAGE else Evidence()
+        return Evidence(absent=frozenset([message.id])) if len(shown) < PAGE_SIZE else Evidence()
 
     async def read_back(self, receipt: str) -> bool:
         try:
             post = await self.graph.read(f"/{receipt}", params={"fields": "id,is_published", **self.proof})
-        except Missing:
+        except NotFound:
             return False
         return post.get("is_published", True) is True
 
@@ -140,42 +140,44 @@ class _Duplicate(ChannelError):
     pass
 
 
-class _Graph(Network):
+class _GraphApi(HttpApi):
     """Everything is a 400 here; the code within says what is meant."""
 
-    def understood(self, reply: Reply, lost: type[ChannelError]) -> ChannelError | None:
+    def interpret(self, reply: HttpReply, lost: type[ChannelError]) -> ChannelError | None:
         error = reply.body.get("error")
         code, part = (error.get("code"), error.get("error_subcode")) if isinstance(error, dict) else (None, None)
         said = self.reason(reply)
-        if part in OF_THE_PERSON:
+        if part in RECIPIENT_ERRORS:
             return Refused(f"Facebook: {said}")
-        if code in PASSING:
+        if code in TEMPORARY_ERRORS:
             return lost(f"Facebook: {said}")
-        if code in SLOWER:
-            return Slower("Facebook asks us to slow down", after=_pause(reply))
+        if code in RATE_LIMIT_ERRORS:
+            return Slower("Facebook asks us to slow down", after=_regain_seconds(reply))
         if code == 100 and part == 33:
-            return Missing(f"Facebook: {said}")
-        if code in KEY:
-            return KeyRefused(f"Facebook no longer takes the page token: {said}; renew it, {resume('facebook')}")
-        if code in NOT_ALLOWED:
-            return Blocked(f"Facebook does not let us do this: {said}; {resume('facebook')}")
-        return _Duplicate(said) if code in DUPLICATE else None
+            return NotFound(f"Facebook: {said}")
+        if code in TOKEN_ERRORS:
+            return CredentialsRefused(
+                f"Facebook no longer takes the page token: {said}; renew it, {resume_hint('facebook')}"
+            )
+        if code in PERMISSION_ERRORS:
+            return Blocked(f"Facebook does not let us do this: {said}; {resume_hint('facebook')}")
+        return _Duplicate(said) if code in DUPLICATE_ERRORS else None
 
-    def reason(self, reply: Reply) -> str:
+    def reason(self, reply: HttpReply) -> str:
         error = reply.body.get("error")
         return str(error.get("message"))[:300] if isinstance(error, dict) else f"it answered {reply.status}"
 
 
-def _pause(reply: Reply) -> float:
+def _regain_seconds(reply: HttpReply) -> float:
     """`estimated_time_to_regain_access`, in minutes. https://developers.facebook.com/docs/graph-api/overview/rate-limiting"""
     try:
         usage = orjson.loads(reply.headers.get("x-business-use-case-usage", "{}"))
         minutes = [int(one.get("estimated_time_to_regain_access", 0)) for kinds in usage.values() for one in kinds]
     except (orjson.JSONDecodeError, AttributeError, TypeError, ValueError):
         minutes = []
-    return max(minutes, default=0) * 60.0 or slower(reply.headers)
+    return max(minutes, default=0) * 60.0 or retry_after(reply.headers)
 
 
-def _proof(token: str, secret: str) -> dict[str, str]:
+def _app_secret_proof(token: str, secret: str) -> dict[str, str]:
     """https://developers.facebook.com/docs/graph-api/guides/secure-requests"""
     return {"appsecret_proof": hmac.digest(secret.encode(), token.encode(), "sha256").hex()} if secret else {}

@@ -1,6 +1,6 @@
 """A LinkedIn page, through the Posts API: a post with pictures, answers to comments."""
 
-from passaparola.channels.linkedin.receiver import LinkedinEar
-from passaparola.channels.linkedin.sender import Linkedin
+from passaparola.channels.linkedin.receiver import LinkedinReceiver
+from passaparola.channels.linkedin.sender import LinkedinSender
 
-__all__ = ["Linkedin", "LinkedinEar"]
+__all__ = ["LinkedinReceiver", "LinkedinSender"]

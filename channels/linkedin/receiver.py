@@ -10,68 +10,81 @@ from urllib.parse import quote
 
 import orjson
 
-from passaparola.channel.receiver import Body, Happening, Heard, Poll, Said, each
-from passaparola.channel.signed_webhook import at, json_of, listed, mapping, part, text
+from passaparola.channel.receiver import InboundEvent, InboundText, ParseResult, Poll, RawPayload, parse_each
+from passaparola.channel.signed_webhook import (
+    as_list,
+    as_mapping,
+    clean_text,
+    parse_instant,
+    parse_json,
+    parse_mime_part,
+)
 from passaparola.errors import Refused
 
-POSTS, COMMENTS = 20, 100
-OVERLAP = 10 * 60 * 1000  # milliseconds
-BETWEEN = 15 * 60  # seconds; a look is a call for each of the newest posts, and a day has a limit of calls
+MAX_POSTS, MAX_COMMENTS = 20, 100
+OVERLAP_MS = 10 * 60 * 1000  # milliseconds
+POLL_INTERVAL_SECONDS = (
+    15 * 60
+)  # seconds; a look is a call for each of the newest posts, and a day has a limit of calls
 
 
-class LinkedinEar(Poll):
+class LinkedinReceiver(Poll):
     name = "linkedin"
 
-    async def look(self, since: str) -> tuple[Sequence[Body], str]:
-        from passaparola.channels.linkedin.sender import account, own_posts
+    async def poll(self, since: str) -> tuple[Sequence[RawPayload], str]:
+        from passaparola.channels.linkedin.sender import open_account, own_posts_path
 
-        page, api = account(15.0)
+        page, api = open_account(15.0)
         last, _, looked = since.partition(" ")
         known, newest, bodies = int(last or 0), int(last or 0), []
-        if time.time() - float(looked or 0) < BETWEEN:
+        if time.time() - float(looked or 0) < POLL_INTERVAL_SECONDS:
             return [], since
         try:
-            for post in listed((await api.read(f"/rest/posts?{own_posts(page, POSTS)}")).get("elements")):
-                urn = str(mapping(post).get("id", ""))
+            for post in as_list((await api.read(f"/rest/posts?{own_posts_path(page, MAX_POSTS)}")).get("elements")):
+                urn = str(as_mapping(post).get("id", ""))
                 try:
-                    found = await api.read(f"/rest/socialActions/{quote(urn, safe='')}/comments?count={COMMENTS}")
+                    found = await api.read(f"/rest/socialActions/{quote(urn, safe='')}/comments?count={MAX_COMMENTS}")
                 except Refused:
                     continue  # one post that can't be asked stops no other
                 # What came while another post was read is older than the newest; told twice it is the same.
-                fresh = [one for one in listed(found.get("elements")) if _time(mapping(one)) > known - OVERLAP]
+                fresh = [
+                    one for one in as_list(found.get("elements")) if _created_at(as_mapping(one)) > known - OVERLAP_MS
+                ]
                 if fresh:
-                    latest = max(_time(one) for one in fresh)
+                    latest = max(_created_at(one) for one in fresh)
                     newest = max(newest, latest)
                     bodies.append(
-                        Body(f"comments:{urn}:{latest}", orjson.dumps({"post": urn, "page": page, "comments": fresh}))
+                        RawPayload(
+                            f"comments:{urn}:{latest}", orjson.dumps({"post": urn, "page": page, "comments": fresh})
+                        )
                     )
         finally:
             await api.close()
         return bodies, f"{newest} {int(time.time())}"
 
-    def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
-        told = json_of(body)
-        post, page = text(told.get("post")), text(told.get("page"))
-        return each(listed(told.get("comments")), lambda one: _comment(mapping(one), post, page))
+    def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
+        told = parse_json(body)
+        post, page = clean_text(told.get("post")), clean_text(told.get("page"))
+        return parse_each(as_list(told.get("comments")), lambda one: _parse_comment(as_mapping(one), post, page))
 
 
-def _time(comment: dict[str, Any]) -> int:
-    found = part(comment, "created", "time")
+def _created_at(comment: dict[str, Any]) -> int:
+    found = parse_mime_part(comment, "created", "time")
     return found if isinstance(found, int) else 0
 
 
-def _comment(one: dict[str, Any], post: str, page: str) -> Happening | None:
-    author = text(one.get("actor"))
+def _parse_comment(one: dict[str, Any], post: str, page: str) -> InboundEvent | None:
+    author = clean_text(one.get("actor"))
     if author == page:
         return None
     urn = (
-        text(one.get("commentUrn") or one.get("$URN"))
-        or f"urn:li:comment:({text(one.get('object'))},{text(one.get('id'))})"
+        clean_text(one.get("commentUrn") or one.get("$URN"))
+        or f"urn:li:comment:({clean_text(one.get('object'))},{clean_text(one.get('id'))})"
     )
-    words = str(part(one, "message", "text") or "").replace("\x00", "")[:8_000]
+    words = str(parse_mime_part(one, "message", "text") or "").replace("\x00", "")[:8_000]
     if not author or not words:
         raise ValueError("a comment without author or words")
-    return Happening(
-        kind="replied", id=f"comment:{urn}"[:250], at=at(_time(one) / 1000), addresses={"linkedin": author.removeprefix("urn:li:")},
-        medium="linkedin", said=Said(words, name=urn, thread=post),
+    return InboundEvent(
+        kind="replied", id=f"comment:{urn}"[:250], at=parse_instant(_created_at(one) / 1000), addresses={"linkedin": author.removeprefix("urn:li:")},
+        medium="linkedin", text=InboundText(words, external_id=urn, thread=post),
     )  # fmt: skip

@@ -13,16 +13,16 @@ import regex
 from pydantic import SecretStr
 
 from passaparola.channel import posts
-from passaparola.channel.http import Missing, Network, Reply, resume, slower
-from passaparola.channel.sender import Answer, Channel, Dispatch, Evidence, Look, Media, Skeleton
+from passaparola.channel.http import HttpApi, HttpReply, NotFound, resume_hint, retry_after
+from passaparola.channel.sender import Branding, Dispatch, Evidence, Media, Sender, SendResult, Skeleton
 from passaparola.errors import Blocked, ChannelError, Misconfigured, Refused, Slower
 from passaparola.failpoints import failpoint
 from passaparola.settings import FromEnvironment
 
-LIMITS = posts.Limits(3_000, 20, 8 * 1024 * 1024, (".png", ".jpg", ".jpeg", ".gif"))
-LONGEST_COMMENT, PAGE = 1_250, 100
+LIMITS = posts.PostLimits(3_000, 20, 8 * 1024 * 1024, (".png", ".jpg", ".jpeg", ".gif"))
+MAX_COMMENT_CHARS, PAGE_SIZE = 1_250, 100
 RESERVED = regex.compile(r"[\\|{}@\[\]()<>#*_~]")  # of its "little text" format
-A_WHILE = 15 * 60.0  # its limits are per day and in no header
+RATE_LIMIT_RETRY_SECONDS = 15 * 60.0  # its limits are per day and in no header
 
 
 class LinkedinSettings(FromEnvironment):
@@ -32,34 +32,38 @@ class LinkedinSettings(FromEnvironment):
     linkedin_api_version: str = "202607"
 
 
-class Linkedin(Channel):
+class LinkedinSender(Sender):
     name = "linkedin"
     medium = "linkedin"
     public = True
     timeout = 60.0
-    look = Look("LinkedIn", "#0a66c2", fold=210, share="https://www.linkedin.com/sharing/share-offsite/?url={url}")
+    branding = Branding(
+        "LinkedIn", "#0a66c2", fold=210, share="https://www.linkedin.com/sharing/share-offsite/?url={url}"
+    )
 
     def __init__(self) -> None:
-        self.page, self.api = account(self.timeout / 4)
+        self.page, self.api = open_account(self.timeout / 4)
 
     @classmethod
     def problems(cls, skeleton: Skeleton) -> list[str]:
-        return posts.problems(skeleton, "LinkedIn", LIMITS)
+        return posts.find_problems(skeleton, "LinkedIn", LIMITS)
 
     @classmethod
-    def note(cls, skeleton: Skeleton) -> str:
-        return posts.note(skeleton, LIMITS)
+    def approval_note(cls, skeleton: Skeleton) -> str:
+        return posts.length_note(skeleton, LIMITS)
 
-    async def send(self, dispatch: Dispatch) -> Answer:
-        message, text = dispatch.messages[0], posts.said(dispatch)
+    async def send(self, dispatch: Dispatch) -> SendResult:
+        message, text = dispatch.messages[0], posts.dispatch_text(dispatch)
         if answered := message.headers.get("In-Reply-To", ""):
-            return await self._answer(message.id, answered, text)
+            return await self._reply(message.id, answered, text)
         post: dict[str, Any] = {
             "author": self.page, "commentary": little_text(text), "visibility": "PUBLIC", "lifecycleState": "PUBLISHED",
             "distribution": {"feedDistribution": "MAIN_FEED", "targetEntities": [], "thirdPartyDistributionChannels": []},
             "isReshareDisabledByAuthor": False,
         }  # fmt: skip
-        pictures = [{"id": await self._picture(one), "altText": one.alt[:4086]} for one in dispatch.skeleton.media]
+        pictures = [
+            {"id": await self._upload_picture(one), "altText": one.alt[:4086]} for one in dispatch.skeleton.media
+        ]
         if pictures:
             post["content"] = {"multiImage": {"images": pictures}} if len(pictures) > 1 else {"media": pictures[0]}
         failpoint("half_written")
@@ -69,13 +73,13 @@ class Linkedin(Channel):
             there = (await self.look_up(dispatch)).accepted
             if message.id not in there:
                 raise Refused(f"LinkedIn already holds this very post ({error}); change the wording") from None
-            return Answer(receipt=there[message.id], receipts=there)
+            return SendResult(receipt=there[message.id], receipts=there)
         failpoint("accepted")
         receipt = made.headers.get("x-restli-id", "")
-        return Answer(receipt=receipt, receipts={message.id: receipt})
+        return SendResult(receipt=receipt, receipts={message.id: receipt})
 
-    async def _picture(self, media: Media) -> str:
-        _, body, kind = posts.picture(media)
+    async def _upload_picture(self, media: Media) -> str:
+        _, body, kind = posts.load_picture(media)
         asked = {"initializeUploadRequest": {"owner": self.page}}
         begun = await self.api.call("POST", "/rest/images?action=initializeUpload", changes=False, json=asked)
         value = begun.body.get("value") or {}
@@ -84,39 +88,39 @@ class Linkedin(Channel):
         )
         return str(value.get("image"))
 
-    async def _answer(self, id_: str, comment: str, text: str) -> Answer:
+    async def _reply(self, id_: str, comment: str, text: str) -> SendResult:
         """`comment` is urn:li:comment:(urn:li:activity:1,2); a comment on a comment names both."""
         thing = found[1] if (found := re.match(r"urn:li:comment:\((urn:li:\w+:\d+),\d+\)", comment)) else comment
         said = {
             "actor": self.page,
             "object": thing,
-            "message": {"text": posts.no_longer_than(text, LONGEST_COMMENT, "LinkedIn")},
+            "message": {"text": posts.require_length(text, MAX_COMMENT_CHARS, "LinkedIn")},
             "parentComment": comment,
         }
         where = f"/rest/socialActions/{quote(comment, safe='')}/comments"
         made = await self.api.call("POST", where, json=said, personal=True)
         failpoint("accepted")
         receipt = str(made.body.get("commentUrn") or made.headers.get("x-restli-id", ""))
-        return Answer(receipt=receipt, receipts={id_: receipt})
+        return SendResult(receipt=receipt, receipts={id_: receipt})
 
     async def look_up(self, dispatch: Dispatch) -> Evidence:
         """The page's own posts since the launch."""
         since = (dispatch.since - timedelta(minutes=1)).timestamp() * 1000
-        shown = (await self.api.read(f"/rest/posts?{own_posts(self.page, PAGE)}")).get("elements")
-        wanted, message = little_text(posts.said(dispatch)), dispatch.messages[0]
+        shown = (await self.api.read(f"/rest/posts?{own_posts_path(self.page, PAGE_SIZE)}")).get("elements")
+        wanted, message = little_text(posts.dispatch_text(dispatch)), dispatch.messages[0]
         if not isinstance(shown, list):
             return Evidence()
         recent = [post for post in shown if float(post.get("createdAt") or 0) >= since]
         for post in recent:
-            if posts.same(str(post.get("commentary", "")), wanted):
+            if posts.same_text(str(post.get("commentary", "")), wanted):
                 return Evidence({message.id: str(post["id"])})
         # A page full of what is newer may go on where we do not look.
-        return Evidence(absent=frozenset([message.id])) if len(recent) < PAGE else Evidence()
+        return Evidence(absent=frozenset([message.id])) if len(recent) < PAGE_SIZE else Evidence()
 
     async def read_back(self, receipt: str) -> bool | None:
         try:
             post = await self.api.read(f"/rest/posts/{quote(receipt, safe='')}")
-        except Missing:
+        except NotFound:
             return False
         state = post.get("lifecycleState")
         return None if state == "PUBLISH_REQUESTED" else state == "PUBLISHED"
@@ -129,7 +133,7 @@ class Linkedin(Channel):
         await self.api.close()
 
 
-def account(timeout: float) -> tuple[str, "LinkedinApi"]:
+def open_account(timeout: float) -> tuple[str, "LinkedinApi"]:
     """The page's URN and the way to it. Raises Misconfigured."""
     own = LinkedinSettings()
     token = own.linkedin_access_token.get_secret_value()
@@ -144,7 +148,7 @@ def account(timeout: float) -> tuple[str, "LinkedinApi"]:
     return f"urn:li:organization:{own.linkedin_organisation_id}", api
 
 
-def own_posts(page: str, count: int) -> str:
+def own_posts_path(page: str, count: int) -> str:
     """A query as Rest.li 2 wants it: what is in a URN stays encoded."""
     return urlencode({"author": page, "q": "author", "count": count, "sortBy": "LAST_MODIFIED"}, quote_via=quote)
 
@@ -153,15 +157,17 @@ class _Duplicate(ChannelError):
     pass
 
 
-class LinkedinApi(Network):
-    def understood(self, reply: Reply, lost: type[ChannelError]) -> ChannelError | None:
+class LinkedinApi(HttpApi):
+    def interpret(self, reply: HttpReply, lost: type[ChannelError]) -> ChannelError | None:
         said = self.reason(reply)
         if reply.status == 426 or reply.body.get("code") == "NONEXISTENT_VERSION":
             return Blocked(
-                f"LinkedIn has retired this version of its API; set PASSAPAROLA_LINKEDIN_API_VERSION, {resume('linkedin')}"
+                f"LinkedIn has retired this version of its API; set PASSAPAROLA_LINKEDIN_API_VERSION, {resume_hint('linkedin')}"
             )
         if reply.status == 429:
-            return Slower("LinkedIn's limit for today is reached", after=max(slower(reply.headers), A_WHILE))
+            return Slower(
+                "LinkedIn's limit for today is reached", after=max(retry_after(reply.headers), RATE_LIMIT_RETRY_SECONDS)
+            )
         return _Duplicate(said) if reply.status in (409, 422) and "duplicate" in said.lower() else None
 
 

@@ -1,6 +1,6 @@
 """Mastodon, through Mastodon.py: a post with pictures and words for them, answers in the thread or in private."""
 
-from passaparola.channels.mastodon.receiver import MastodonEar
-from passaparola.channels.mastodon.sender import Mastodon
+from passaparola.channels.mastodon.receiver import MastodonReceiver
+from passaparola.channels.mastodon.sender import MastodonSender
 
-__all__ = ["Mastodon", "MastodonEar"]
+__all__ = ["MastodonReceiver", "MastodonSender"]

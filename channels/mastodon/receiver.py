@@ -7,63 +7,70 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from passaparola.channel.receiver import Body, Happening, Heard, Poll, Said, each
-from passaparola.channel.signed_webhook import at, json_of, listed, mapping, part, text
+from passaparola.channel.receiver import InboundEvent, InboundText, ParseResult, Poll, RawPayload, parse_each
+from passaparola.channel.signed_webhook import (
+    as_list,
+    as_mapping,
+    clean_text,
+    parse_instant,
+    parse_json,
+    parse_mime_part,
+)
 
 KINDS = {"mention": "mentioned", "favourite": "liked", "reblog": "shared"}
-PAGE, MOST_PAGES = 40, 10
+PAGE_SIZE, MAX_PAGES = 40, 10
 
 
-class MastodonEar(Poll):
+class MastodonReceiver(Poll):
     name = "mastodon"
 
-    async def look(self, since: str) -> tuple[Sequence[Body], str]:
-        return await to_thread(_look, since)
+    async def poll(self, since: str) -> tuple[Sequence[RawPayload], str]:
+        return await to_thread(_poll, since)
 
-    def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
-        told = json_of(body)
-        host = text(told.get("host"))
-        return each(listed(told.get("notifications")), lambda one: _happening(mapping(one), host))
+    def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
+        told = parse_json(body)
+        host = clean_text(told.get("host"))
+        return parse_each(as_list(told.get("notifications")), lambda one: _parse_notification(as_mapping(one), host))
 
 
-def _look(since: str) -> tuple[Sequence[Body], str]:
-    from passaparola.channels.mastodon.sender import answered, client
+def _poll(since: str) -> tuple[Sequence[RawPayload], str]:
+    from passaparola.channels.mastodon.sender import call_api, open_client
 
-    api, bodies, mark = client(15.0), [], since
+    api, bodies, mark = open_client(15.0), [], since
     host = urlsplit(api.api_base_url).hostname or ""
-    for _ in range(MOST_PAGES):  # `min_id` goes forward from what we know; the first time, from the newest page
-        with answered(api):
+    for _ in range(MAX_PAGES):  # `min_id` goes forward from what we know; the first time, from the newest page
+        with call_api(api):
             asked = {"min_id": mark} if mark else {}
-            page = api.notifications(types=list(KINDS), limit=PAGE, **asked)
+            page = api.notifications(types=list(KINDS), limit=PAGE_SIZE, **asked)
         if not page:
             break
         mark = str(max(int(one.id) for one in page))
         bodies.append(
-            Body(f"notifications:{mark}", orjson.dumps({"host": host, "notifications": list(page)}, default=str))
+            RawPayload(f"notifications:{mark}", orjson.dumps({"host": host, "notifications": list(page)}, default=str))
         )
-        if not since or len(page) < PAGE:
+        if not since or len(page) < PAGE_SIZE:
             break
     return bodies, mark
 
 
-def _happening(one: dict[str, Any], host: str) -> Happening | None:
+def _parse_notification(one: dict[str, Any], host: str) -> InboundEvent | None:
     from inscriptis import get_text
 
-    kind, status = KINDS.get(text(one.get("type"))), mapping(one.get("status"))
-    handle = text(part(one, "account", "acct"))
+    kind, status = KINDS.get(clean_text(one.get("type"))), as_mapping(one.get("status"))
+    handle = clean_text(parse_mime_part(one, "account", "acct"))
     if kind is None or not status or not handle:
         return None
     whole = handle if "@" in handle else f"{handle}@{host}"
     private = status.get("visibility") == "direct"
     said, about = None, dict[str, Any](private=True) if private else {}
     if kind == "mentioned":
-        id_, replied = text(status.get("id")), text(status.get("in_reply_to_id"))
+        id_, replied = clean_text(status.get("id")), clean_text(status.get("in_reply_to_id"))
         words = get_text(f"<html><body>{status.get('content') or ''}</body></html>").strip().replace("\x00", "")[:8_000]
-        said = Said(words, name=id_, thread=f"direct:{handle}" if private else replied or id_)
+        said = InboundText(words, external_id=id_, thread=f"direct:{handle}" if private else replied or id_)
         kind = "replied" if private or replied else "mentioned"
     else:
-        about = {"post": text(status.get("id"))}
-    return Happening(
-        kind=kind, id=f"notification:{text(one.get('id'))}", at=at(one.get("created_at")), addresses={"mastodon": whole},
-        medium="mastodon", properties=about, said=said,
+        about = {"post": clean_text(status.get("id"))}
+    return InboundEvent(
+        kind=kind, id=f"notification:{clean_text(one.get('id'))}", at=parse_instant(one.get("created_at")), addresses={"mastodon": whole},
+        medium="mastodon", properties=about, text=said,
     )  # fmt: skip

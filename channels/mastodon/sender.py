@@ -14,17 +14,17 @@ from typing import Any
 from pydantic import SecretStr
 
 from passaparola.channel import posts
-from passaparola.channel.http import resume
+from passaparola.channel.http import resume_hint
 from passaparola.channel.message_ids import named
-from passaparola.channel.sender import Answer, Channel, Dispatch, Evidence, Look, Skeleton
+from passaparola.channel.sender import Branding, Dispatch, Evidence, Sender, SendResult, Skeleton
 from passaparola.errors import Blocked, ChannelError, Misconfigured, Refused, Slower, Unavailable, Uncertain
 from passaparola.failpoints import failpoint
-from passaparola.settings import FromEnvironment, settings
+from passaparola.settings import FromEnvironment, get_settings
 
-URL_LENGTH, PAGE = 23, 40
+URL_LENGTH, PAGE_SIZE = 23, 40
 
 
-def counted(text: str) -> int:
+def count_chars(text: str) -> int:
     """As Mastodon does: every link counts the same."""
     return len(posts.URL.sub("x" * URL_LENGTH, text))
 
@@ -35,56 +35,56 @@ class MastodonSettings(FromEnvironment):
     mastodon_longest: int = 500  # characters; an instance may allow more
 
 
-class Mastodon(Channel):
+class MastodonSender(Sender):
     name = "mastodon"
     medium = "mastodon"
     public = True
     timeout = 60.0
-    look = Look("Mastodon", "#6364ff", share="https://share.joinmastodon.org/#text={text}%20{url}")
+    branding = Branding("Mastodon", "#6364ff", share="https://share.joinmastodon.org/#text={text}%20{url}")
 
     def __init__(self) -> None:
-        self.client = client(self.timeout / 4)
+        self.client = open_client(self.timeout / 4)
 
     @classmethod
-    def _limits(cls) -> posts.Limits:
+    def _limits(cls) -> posts.PostLimits:
         kinds = (".png", ".jpg", ".jpeg", ".gif", ".webp")
-        return posts.Limits(MastodonSettings().mastodon_longest, 4, 16 * 1024 * 1024, kinds, counted)
+        return posts.PostLimits(MastodonSettings().mastodon_longest, 4, 16 * 1024 * 1024, kinds, count_chars)
 
     @classmethod
     def problems(cls, skeleton: Skeleton) -> list[str]:
-        return posts.problems(skeleton, "Mastodon", cls._limits())
+        return posts.find_problems(skeleton, "Mastodon", cls._limits())
 
     @classmethod
-    def note(cls, skeleton: Skeleton) -> str:
-        return posts.note(skeleton, cls._limits())
+    def approval_note(cls, skeleton: Skeleton) -> str:
+        return posts.length_note(skeleton, cls._limits())
 
-    async def send(self, dispatch: Dispatch) -> Answer:
+    async def send(self, dispatch: Dispatch) -> SendResult:
         return await to_thread(self._send, dispatch)
 
-    def _send(self, dispatch: Dispatch) -> Answer:
-        message, text = dispatch.messages[0], posts.said(dispatch)
-        media = [self._picture(*posts.picture(one), one.alt) for one in dispatch.skeleton.media]
-        how = self._as_answer(message.headers.get("In-Reply-To", ""))
-        key = named(settings().secret, message.id)
+    def _send(self, dispatch: Dispatch) -> SendResult:
+        message, text = dispatch.messages[0], posts.dispatch_text(dispatch)
+        media = [self._upload_picture(*posts.load_picture(one), one.alt) for one in dispatch.skeleton.media]
+        how = self._reply_fields(message.headers.get("In-Reply-To", ""))
+        key = named(get_settings().secret, message.id)
         failpoint("half_written")
-        with answered(self.client, changes=True, personal=bool(message.headers.get("In-Reply-To"))):
+        with call_api(self.client, changes=True, personal=bool(message.headers.get("In-Reply-To"))):
             words = f"{how.pop('to', '')}{text}"
             made = self.client.status_post(words, media_ids=media or None, idempotency_key=key, **how)
         failpoint("accepted")
-        return Answer(receipt=str(made.id), receipts={message.id: str(made.id)})
+        return SendResult(receipt=str(made.id), receipts={message.id: str(made.id)})
 
-    def _as_answer(self, replied: str) -> dict[str, Any]:
+    def _reply_fields(self, replied: str) -> dict[str, Any]:
         """Who is answered is named in the text: that is how they come to know of it."""
         if replied.startswith("direct:"):
             return {"to": f"@{replied.removeprefix('direct:')} ", "visibility": "direct"}
         if not replied:
             return {}
-        with answered(self.client):
+        with call_api(self.client):
             said = self.client.status(replied)
         return {"to": f"@{said.account.acct} ", "in_reply_to_id": replied, "visibility": said.visibility}
 
-    def _picture(self, name: str, body: bytes, kind: str, alt: str) -> Any:
-        with answered(self.client):
+    def _upload_picture(self, name: str, body: bytes, kind: str, alt: str) -> Any:
+        with call_api(self.client):
             return self.client.media_post(body, mime_type=kind, description=alt[:1500], file_name=name).id
 
     async def look_up(self, dispatch: Dispatch) -> Evidence:
@@ -92,23 +92,27 @@ class Mastodon(Channel):
         return await to_thread(self._look_up, dispatch)
 
     def _look_up(self, dispatch: Dispatch) -> Evidence:
-        since, message, wanted = dispatch.since - timedelta(minutes=1), dispatch.messages[0], posts.said(dispatch)
-        with answered(self.client):
-            mine = self.client.account_statuses(self.client.me().id, exclude_reblogs=True, limit=PAGE)
+        since, message, wanted = (
+            dispatch.since - timedelta(minutes=1),
+            dispatch.messages[0],
+            posts.dispatch_text(dispatch),
+        )
+        with call_api(self.client):
+            mine = self.client.account_statuses(self.client.me().id, exclude_reblogs=True, limit=PAGE_SIZE)
             recent = [status for status in mine if status.created_at >= since]
             for status in recent:
-                if posts.same(self.client.status_source(status.id).text, wanted):
+                if posts.same_text(self.client.status_source(status.id).text, wanted):
                     return Evidence({message.id: str(status.id)})
         # A page full of what is newer may go on where we do not look.
-        return Evidence(absent=frozenset([message.id])) if len(recent) < PAGE else Evidence()
+        return Evidence(absent=frozenset([message.id])) if len(recent) < PAGE_SIZE else Evidence()
 
     async def read_back(self, receipt: str) -> bool:
-        return await to_thread(self._there, receipt)
+        return await to_thread(self._is_visible, receipt)
 
-    def _there(self, receipt: str) -> bool:
+    def _is_visible(self, receipt: str) -> bool:
         import mastodon
 
-        with answered(self.client):
+        with call_api(self.client):
             try:
                 return str(self.client.status(receipt).id) == receipt
             except mastodon.MastodonNotFoundError:
@@ -119,7 +123,7 @@ class Mastodon(Channel):
         return f"{MastodonSettings().mastodon_url.rstrip('/')}/statuses/{receipt}"
 
 
-def client(timeout: float) -> Any:
+def open_client(timeout: float) -> Any:
     """Raises Misconfigured. As shipped the library sleeps through a rate limit and waits five minutes for an answer."""
     own = MastodonSettings()
     token = own.mastodon_access_token.get_secret_value()
@@ -128,7 +132,7 @@ def client(timeout: float) -> Any:
     try:
         import mastodon
     except ImportError:
-        raise posts.needs("mastodon", "Mastodon") from None
+        raise posts.missing_library("mastodon", "Mastodon") from None
     return mastodon.Mastodon(
         access_token=token, api_base_url=own.mastodon_url, ratelimit_method="throw", request_timeout=timeout,
         user_agent="passaparola", mastodon_version="4.0.0",
@@ -136,7 +140,7 @@ def client(timeout: float) -> Any:
 
 
 @contextmanager
-def answered(api: Any, changes: bool = False, personal: bool = False) -> Iterator[None]:
+def call_api(api: Any, changes: bool = False, personal: bool = False) -> Iterator[None]:
     """The library's errors in our words. `personal`: it is about one person, whose no is theirs alone."""
     import mastodon
 
@@ -147,23 +151,23 @@ def answered(api: Any, changes: bool = False, personal: bool = False) -> Iterato
         reset = (api.ratelimit_reset or time.time() + 60) - time.time()
         raise Slower("Mastodon asks us to slow down", after=max(reset, 1.0)) from None
     except mastodon.MastodonUnauthorizedError:
-        raise Blocked(f"Mastodon refused the access token; {resume('mastodon')}") from None
+        raise Blocked(f"Mastodon refused the access token; {resume_hint('mastodon')}") from None
     except mastodon.MastodonServerError as error:
         raise lost(f"Mastodon answered {error.args[1]}") from None
     except mastodon.MastodonNetworkError as error:
         raise (
-            Unavailable("Mastodon cannot be reached") if _never_left(error) else lost("Mastodon's answer was lost")
+            Unavailable("Mastodon cannot be reached") if _was_never_sent(error) else lost("Mastodon's answer was lost")
         ) from None
     except mastodon.MastodonAPIError as error:
         status, said = (*error.args, 0, "", "")[1], str(error.args[-1])[:300]
         if not isinstance(status, int) or status < 400:
             raise lost("Mastodon answered with something that can't be read") from None
         if status == 403 and not personal:
-            raise Blocked(f"Mastodon does not let us do this: {said}; {resume('mastodon')}") from None
+            raise Blocked(f"Mastodon does not let us do this: {said}; {resume_hint('mastodon')}") from None
         raise Refused(f"Mastodon: {said}") from None
 
 
-def _never_left(error: Exception) -> bool:
+def _was_never_sent(error: Exception) -> bool:
     """The library hides what broke behind one class; whether anything was sent is in what it hides."""
     import requests
 

@@ -17,19 +17,19 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, Ellip
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from passaparola.channel.bounces import verdict
-from passaparola.channel.receiver import Happening, Heard, Webhook
-from passaparola.channel.signed_webhook import at, print_of, secrets_of, text
+from passaparola.channel.bounces import classify_bounce
+from passaparola.channel.receiver import InboundEvent, ParseResult, Webhook
+from passaparola.channel.signed_webhook import body_digest, clean_text, parse_instant, split_secrets
 from passaparola.errors import Forged, Misconfigured
 from passaparola.settings import FromEnvironment
 
 SIGNATURE, TIMESTAMP = "x-twilio-email-event-webhook-signature", "x-twilio-email-event-webhook-timestamp"
-RETRIED = timedelta(
+MAX_AGE = timedelta(
     hours=25
 )  # SendGrid tries for a day; what comes twice is known by its id, so this only bounds replay
-AHEAD = timedelta(minutes=10)
+MAX_CLOCK_SKEW = timedelta(minutes=10)
 # Reserved names of the event webhook win over equal ones, so ours have a prefix.
-OURS, ATTEMPT = "passaparola_message", "passaparola_attempt"
+MESSAGE_ARG, ATTEMPT_ARG = "passaparola_message", "passaparola_attempt"
 
 KINDS = {
     "processed": "accepted",
@@ -58,18 +58,18 @@ class EventSettings(FromEnvironment):
     sendgrid_webhook_public_key: str = ""
 
 
-class SendgridEvents(Webhook):
+class SendgridReceiver(Webhook):
     name = "sendgrid"
 
-    def delivery(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
-        believe(EventSettings().sendgrid_webhook_public_key, "SENDGRID_WEBHOOK_PUBLIC_KEY", headers, body, now)
-        return print_of(body)
+    def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
+        verify_signature(EventSettings().sendgrid_webhook_public_key, "SENDGRID_WEBHOOK_PUBLIC_KEY", headers, body, now)
+        return body_digest(body)
 
     @classmethod
-    def urgent(cls, body: bytes) -> bool:
+    def may_be_urgent(cls, body: bytes) -> bool:
         return any(word in body for word in URGENT)
 
-    def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
+    def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
         try:
             events = orjson.loads(body)
         except orjson.JSONDecodeError:
@@ -79,27 +79,27 @@ class SendgridEvents(Webhook):
         happenings, problems = [], []
         for place, event in enumerate(events, 1):
             try:
-                if happening := _translated(event):
+                if happening := _parse_event(event):
                     happenings.append(happening)
             except ValueError as problem:
                 problems.append(f"event {place}: {problem}")
-        return Heard(happenings, problems[:20])
+        return ParseResult(happenings, problems[:20])
 
 
-def believe(keys: str, setting: str, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
+def verify_signature(keys: str, setting: str, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
     """Raises Misconfigured: no key is set. Forged: none of the keys signed this, or not lately."""
-    given = secrets_of(keys, setting)
+    given = split_secrets(keys, setting)
     stamp = headers.get(TIMESTAMP, "")
     try:
         signature = base64.b64decode(headers.get(SIGNATURE, ""), validate=True)
         signed_at = datetime.fromtimestamp(int(stamp), tz=UTC) if stamp.isascii() and stamp.isdigit() else None
     except (binascii.Error, ValueError, OverflowError, OSError):
         raise Forged("The signature is not one.") from None
-    if signed_at is None or not -AHEAD <= now - signed_at <= RETRIED:
+    if signed_at is None or not -MAX_CLOCK_SKEW <= now - signed_at <= MAX_AGE:
         raise Forged("The signature is too old, or of no time.")
     for key in given:
         try:
-            _key(key, setting).verify(signature, stamp.encode() + body, ECDSA(SHA256()))
+            _public_key(key, setting).verify(signature, stamp.encode() + body, ECDSA(SHA256()))
             return
         except InvalidSignature:
             continue
@@ -107,7 +107,7 @@ def believe(keys: str, setting: str, headers: Mapping[str, str], body: bytes, no
 
 
 @cache
-def _key(encoded: str, setting: str) -> EllipticCurvePublicKey:
+def _public_key(encoded: str, setting: str) -> EllipticCurvePublicKey:
     try:
         key = load_der_public_key(base64.b64decode(encoded, validate=True))
     except (ValueError, TypeError):
@@ -119,7 +119,7 @@ def _key(encoded: str, setting: str) -> EllipticCurvePublicKey:
     return key
 
 
-def _translated(event: Any) -> Happening | None:
+def _parse_event(event: Any) -> InboundEvent | None:
     """None: an event of the account, not of a message. Raises ValueError."""
     if not isinstance(event, dict):
         raise ValueError("this is not an object")
@@ -127,32 +127,32 @@ def _translated(event: Any) -> Happening | None:
     if kind is None:
         if str(event.get("event")).startswith("account_"):
             return None
-        raise ValueError(f"“{text(event.get('event'), 30)}” is not an event we know")
-    id_ = text(event.get("sg_event_id"))
+        raise ValueError(f"“{clean_text(event.get('event'), 30)}” is not an event we know")
+    id_ = clean_text(event.get("sg_event_id"))
     if not id_:
         raise ValueError("it has no sg_event_id")
-    return Happening(
+    return InboundEvent(
         kind=kind,
         id=id_,
-        at=at(event.get("timestamp")),
-        addresses={"email": email} if (email := text(event.get("email"))) else {},
+        at=parse_instant(event.get("timestamp")),
+        addresses={"email": email} if (email := clean_text(event.get("email"))) else {},
         properties={name: value for name, value in _properties(kind, event).items() if value not in ("", None)},
-        message=text(event.get(OURS), 80),
+        message=clean_text(event.get(MESSAGE_ARG), 80),
         medium="email",
-        machine="opened by the mail program before anyone looked" if event.get("sg_machine_open") is True else "",
+        bot_reason="opened by the mail program before anyone looked" if event.get("sg_machine_open") is True else "",
     )
 
 
 def _properties(kind: str, event: Mapping[str, Any]) -> dict[str, Any]:
-    attempt = text(event.get(ATTEMPT), 20)
+    attempt = clean_text(event.get(ATTEMPT_ARG), 20)
     found: dict[str, Any] = {"attempt": int(attempt) if attempt.isdigit() else None}
     match kind:
         case "accepted":
-            found["smtp_id"] = text(event.get("smtp-id"))
+            found["smtp_id"] = clean_text(event.get("smtp-id"))
         case "bounced":
-            class_ = text(event.get("bounce_classification"), 60)
-            reason, status = text(event.get("reason"), 300), text(event.get("status"), 20)
-            of = verdict(status, reason)
+            class_ = clean_text(event.get("bounce_classification"), 60)
+            reason, status = clean_text(event.get("reason"), 300), clean_text(event.get("status"), 20)
+            of = classify_bounce(status, reason)
             # `blocked` is soft; a bounce that SendGrid files under our content or reputation says nothing of the address.
             ours = class_ in NOT_THE_ADDRESS or of == "us"
             evidence = of == "address" or (class_ == "Invalid Address" and of == "nothing")
@@ -165,12 +165,12 @@ def _properties(kind: str, event: Mapping[str, Any]) -> dict[str, Any]:
                 "counts": not ours,
             }
         case "rejected":
-            reason = text(event.get("reason"), 300)
+            reason = clean_text(event.get("reason"), 300)
             found |= {"reason": reason, "because": DROPPED.get(reason.lower(), "")}
         case "deferred":
-            found |= {"reason": text(event.get("response"), 300), "tries": text(event.get("attempt"), 10)}
+            found |= {"reason": clean_text(event.get("response"), 300), "tries": clean_text(event.get("attempt"), 10)}
         case "clicked":
-            found["url"] = text(event.get("url"), 500)
+            found["url"] = clean_text(event.get("url"), 500)
         case "unsubscribed" | "resubscribed":
-            found["group"] = text(event.get("asm_group_id"), 20)
+            found["group"] = clean_text(event.get("asm_group_id"), 20)
     return found

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from pydantic import SecretStr
 
-from passaparola.channel.mime import UNSAFE, header
-from passaparola.channel.sender import Answer, Channel, Dispatch, Evidence, Look, Outgoing
-from passaparola.channels.sendgrid.receiver import ATTEMPT, OURS
+from passaparola.channel.mime import UNSAFE, header_value
+from passaparola.channel.sender import Branding, Dispatch, Evidence, OutboundMessage, Sender, SendResult
+from passaparola.channels.sendgrid.receiver import ATTEMPT_ARG, MESSAGE_ARG
 from passaparola.errors import Blocked, Misconfigured, Refused, Slower, TooLarge, Unavailable, Uncertain
 from passaparola.failpoints import failpoint
 from passaparola.settings import FromEnvironment
@@ -25,9 +25,11 @@ from passaparola.settings import FromEnvironment
 if TYPE_CHECKING:
     import aiohttp
 
-SUBSTITUTIONS = 10_000  # bytes per personalization; the documentation also says 50,000, so this is the safe one
-LARGEST_REQUEST = 28 * 1024 * 1024
-PAGE = 500
+MAX_SUBSTITUTION_BYTES = (
+    10_000  # bytes per personalization; the documentation also says 50,000, so this is the safe one
+)
+MAX_REQUEST_BYTES = 28 * 1024 * 1024
+PAGE_SIZE = 500
 
 
 class SendgridSettings(FromEnvironment):
@@ -35,13 +37,13 @@ class SendgridSettings(FromEnvironment):
     sendgrid_api_url: str = "https://api.sendgrid.com"
 
 
-class Sendgrid(Channel):
+class SendgridSender(Sender):
     name = "sendgrid"
     medium = "email"
-    look = Look("Email")
-    batch = 1_000
+    branding = Branding("Email")
+    batch_size = 1_000
     timeout = 25.0  # so that what a dead worker held is given up within a minute
-    as_one = True
+    all_or_nothing = True
 
     def __init__(self) -> None:
         own = SendgridSettings()
@@ -50,21 +52,21 @@ class Sendgrid(Channel):
             raise Misconfigured("SendGrid needs PASSAPAROLA_SENDGRID_API_KEY; see docs/operations.md")
         self.http: aiohttp.ClientSession | None = None
 
-    async def send(self, dispatch: Dispatch) -> Answer:
+    async def send(self, dispatch: Dispatch) -> SendResult:
         import aiohttp  # half a second, which only those pay who send
 
-        body = orjson.dumps(request(dispatch))
-        if len(body) > LARGEST_REQUEST:
+        body = orjson.dumps(build_request(dispatch))
+        if len(body) > MAX_REQUEST_BYTES:
             raise TooLarge(f"{len(body) // 1024 // 1024} MB in one request")
         try:
             async with self._session().post(
                 f"{self.url}/v3/mail/send",
-                data=_in_two(body),
+                data=_split_body(body),
                 headers={"Content-Length": str(len(body))},
                 allow_redirects=False,
             ) as answer:
                 failpoint("accepted")
-                return _understood(answer.status, answer.headers, await _body(answer), dispatch)
+                return _interpret(answer.status, answer.headers, await _read_body(answer), dispatch)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise Unavailable(f"SendGrid cannot be reached: {type(error).__name__}") from None
         except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
@@ -77,7 +79,7 @@ class Sendgrid(Channel):
         """
         import aiohttp
 
-        query = {"limit": "1", "query": f"(unique_args['{ATTEMPT}']=\"{dispatch.attempt}\")"}
+        query = {"limit": "1", "query": f"(unique_args['{ATTEMPT_ARG}']=\"{dispatch.attempt}\")"}
         try:
             async with self._session().get(f"{self.url}/v3/messages", params=query) as answer:
                 found = orjson.loads(await answer.read()).get("messages") if answer.status == 200 else None
@@ -88,10 +90,10 @@ class Sendgrid(Channel):
         return Evidence(accepted=dict.fromkeys(ids, receipt)) if found else Evidence()
 
     @classmethod
-    def must_go_alone(cls, dispatch: Dispatch) -> set[str]:
+    def unbatchable(cls, dispatch: Dispatch) -> set[str]:
         """Those whose holes are larger than a personalization may carry; alone, a message needs no substitutions."""
         tags = 24 * (1 + max((place for part in dispatch.skeleton.parts.values() for place in part.order), default=0))
-        room = SUBSTITUTIONS - tags
+        room = MAX_SUBSTITUTION_BYTES - tags
         return {
             message.id
             for message in dispatch.messages
@@ -116,11 +118,11 @@ class Sendgrid(Channel):
             ("invalid_emails", "invalid address"),
         ):
             try:
-                page: list[Any] = [None] * PAGE
-                for offset in itertools.count(0, PAGE):
-                    if len(page) < PAGE:
+                page: list[Any] = [None] * PAGE_SIZE
+                for offset in itertools.count(0, PAGE_SIZE):
+                    if len(page) < PAGE_SIZE:
                         break
-                    query = {"start_time": int(since.timestamp()), "limit": PAGE, "offset": offset}
+                    query = {"start_time": int(since.timestamp()), "limit": PAGE_SIZE, "offset": offset}
                     page = orjson.loads(getattr(account.client.suppression, kind).get(query_params=query).body)
                     found += [(entry["email"], reason) for entry in page]
             except (HTTPError, OSError, orjson.JSONDecodeError) as error:
@@ -144,10 +146,10 @@ class Sendgrid(Channel):
             await self.http.close()
 
 
-def request(dispatch: Dispatch) -> dict[str, Any]:
+def build_request(dispatch: Dispatch) -> dict[str, Any]:
     """The body of POST /v3/mail/send. Values are inserted raw, so each hole has a tag that nobody could guess."""
     sender, parts = dispatch.sender, dispatch.skeleton.parts
-    tags = _tags(parts, len(dispatch.messages[0].values)) if len(dispatch.messages) > 1 else None
+    tags = _unguessable_tags(parts, len(dispatch.messages[0].values)) if len(dispatch.messages) > 1 else None
     fill = tags or dispatch.messages[0].values
     body: dict[str, Any] = {
         "personalizations": [_personalization(message, tags, dispatch.attempt) for message in dispatch.messages],
@@ -169,21 +171,21 @@ def request(dispatch: Dispatch) -> dict[str, Any]:
     return body
 
 
-def _tags(parts: Any, count: int) -> tuple[str, ...]:
+def _unguessable_tags(parts: Any, count: int) -> tuple[str, ...]:
     statics = [static for part in parts.values() for static in part.statics]
     while any((nonce := secrets.token_hex(6)) in static for static in statics):
         continue
     return tuple(f"-{nonce}.{place}-" for place in range(count))
 
 
-def _personalization(message: Outgoing, tags: tuple[str, ...] | None, attempt: int) -> dict[str, Any]:
-    to = {"email": message.to}
+def _personalization(message: OutboundMessage, tags: tuple[str, ...] | None, attempt: int) -> dict[str, Any]:
+    to = {"email": message.to_address}
     if name := _one_line(message.name):
         to["name"] = name
     person: dict[str, Any] = {
         "to": [to],
-        "custom_args": {OURS: message.id, ATTEMPT: str(attempt)},
-        "headers": {name: header(value) for name, value in message.headers.items()},
+        "custom_args": {MESSAGE_ARG: message.id, ATTEMPT_ARG: str(attempt)},
+        "headers": {name: header_value(value) for name, value in message.headers.items()},
     }
     if tags:
         person["substitutions"] = dict(zip(tags, message.values, strict=True))
@@ -197,13 +199,13 @@ def _one_line(name: str) -> str:
     return UNSAFE.sub(" ", name).translate(str.maketrans(";,", "  ")).strip()
 
 
-async def _in_two(body: bytes) -> AsyncIterator[bytes]:
+async def _split_body(body: bytes) -> AsyncIterator[bytes]:
     yield body[: len(body) // 2]
     failpoint("half_written")
     yield body[len(body) // 2 :]
 
 
-async def _body(answer: "aiohttp.ClientResponse") -> bytes:
+async def _read_body(answer: "aiohttp.ClientResponse") -> bytes:
     """An error's explanation; if it is lost on the way, its status still says what it says."""
     import aiohttp
 
@@ -213,10 +215,10 @@ async def _body(answer: "aiohttp.ClientResponse") -> bytes:
         return b""
 
 
-def _understood(status: int, headers: Any, body: bytes, dispatch: Dispatch) -> Answer:
+def _interpret(status: int, headers: Any, body: bytes, dispatch: Dispatch) -> SendResult:
     if status in (200, 202):
-        return Answer(receipt=headers.get("X-Message-Id", ""))
-    reason, named, field = _errors(body, dispatch)
+        return SendResult(receipt=headers.get("X-Message-Id", ""))
+    reason, named, field = _parse_errors(body, dispatch)
     if status == 413:
         raise TooLarge("SendGrid: the request is too large")
     if status == 429:
@@ -233,7 +235,7 @@ def _understood(status: int, headers: Any, body: bytes, dispatch: Dispatch) -> A
     raise Uncertain(f"SendGrid answered {status}; it may or may not have taken the request")
 
 
-def _errors(body: bytes, dispatch: Dispatch) -> tuple[str, dict[str, str], str]:
+def _parse_errors(body: bytes, dispatch: Dispatch) -> tuple[str, dict[str, str], str]:
     """(what it says, the messages it names, the first field). A 413 and a proxy's errors are HTML, which says nothing."""
     try:
         errors = orjson.loads(body)["errors"]

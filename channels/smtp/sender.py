@@ -14,14 +14,14 @@ import aiosmtplib
 from pydantic import SecretStr
 
 from passaparola.channel.message_ids import envelope_sender
-from passaparola.channel.mime import Letter
-from passaparola.channel.sender import Answer, Channel, Dispatch, Look, Outgoing
-from passaparola.channels.smtp.wire import Broken, Reply, Wire
+from passaparola.channel.mime import MimeBuilder
+from passaparola.channel.sender import Branding, Dispatch, OutboundMessage, Sender, SendResult
+from passaparola.channels.smtp.wire import ConnectionBroken, SmtpReply, Wire
 from passaparola.errors import Blocked, Misconfigured, Unavailable
 from passaparola.failpoints import failpoint
-from passaparola.settings import FromEnvironment, settings
+from passaparola.settings import FromEnvironment, get_settings
 
-CONNECTIONS = 5
+MAX_CONNECTIONS = 5
 
 
 class SmtpSettings(FromEnvironment):
@@ -29,11 +29,11 @@ class SmtpSettings(FromEnvironment):
     bounce_address: str = ""  # bounces come back to bounce+<message>@…; a channel that hears mail reads them
 
 
-class Smtp(Channel):
+class SmtpSender(Sender):
     name = "smtp"
     medium = "email"
-    look = Look("Email")
-    batch = 200
+    branding = Branding("Email")
+    batch_size = 200
     timeout = 300.0  # for a whole batch; one command has a fifth of it
 
     def __init__(self) -> None:
@@ -44,32 +44,32 @@ class Smtp(Channel):
         self.url, self.bounces = url, own.bounce_address
         self.idle: list[Wire] = []
 
-    async def send(self, dispatch: Dispatch) -> Answer:
+    async def send(self, dispatch: Dispatch) -> SendResult:
         waiting = deque(dispatch.messages)
-        wires = await self._connected(min(CONNECTIONS, len(waiting)))
-        run = _Run(Letter(dispatch), self._envelope(dispatch), waiting)
-        await asyncio.gather(*(run.along(wire) for wire in wires))
+        wires = await self._open_wires(min(MAX_CONNECTIONS, len(waiting)))
+        run = _DispatchRun(MimeBuilder(dispatch), self._envelope_sender(dispatch), waiting)
+        await asyncio.gather(*(run.send_over(wire) for wire in wires))
         if run.blocked and len(waiting) == len(dispatch.messages):
             raise Blocked(run.blocked)
         self.idle += [wire for wire in wires if not wire.broken]
         for message in waiting:  # every wire broke before it came to these
             run.deferred[message.id] = "the connection to the server broke"
         failpoint("accepted")
-        return Answer(refused=run.refused, deferred=run.deferred, uncertain=run.uncertain)
+        return SendResult(refused=run.refused, deferred=run.deferred, uncertain=run.uncertain)
 
-    def _envelope(self, dispatch: Dispatch) -> Callable[[Outgoing], str]:
+    def _envelope_sender(self, dispatch: Dispatch) -> Callable[[OutboundMessage], str]:
         """Who a bounce goes to: each message's own address, where bounces are heard."""
         if not self.bounces:
             return lambda message: dispatch.sender.email
-        return lambda message: envelope_sender(self.bounces, settings().secret, message.id)
+        return lambda message: envelope_sender(self.bounces, get_settings().secret, message.id)
 
-    async def _connected(self, count: int) -> list[Wire]:
+    async def _open_wires(self, count: int) -> list[Wire]:
         """At least one open wire, or Unavailable; an idle one that the server has closed is not used."""
         wires: list[Wire] = []
         while self.idle and len(wires) < count:
-            if await _alive(wire := self.idle.pop()):
+            if await _is_alive(wire := self.idle.pop()):
                 wires.append(wire)
-        made = await asyncio.gather(*(self._wire() for _ in range(count - len(wires))), return_exceptions=True)
+        made = await asyncio.gather(*(self._open_wire() for _ in range(count - len(wires))), return_exceptions=True)
         wires += [wire for wire in made if isinstance(wire, Wire)]
         for error in made:
             if isinstance(error, aiosmtplib.SMTPAuthenticationError):
@@ -78,7 +78,7 @@ class Smtp(Channel):
             raise Unavailable(f"the SMTP server cannot be reached: {made[0]}")
         return wires
 
-    async def _wire(self) -> Wire:
+    async def _open_wire(self) -> Wire:
         client = aiosmtplib.SMTP(
             hostname=self.url.hostname,
             port=self.url.port or (465 if self.url.scheme == "smtps" else 587),
@@ -97,64 +97,66 @@ class Smtp(Channel):
             try:
                 await wire.write(b"QUIT\r\n")
                 await wire.reply()
-            except Broken:
+            except ConnectionBroken:
                 pass
             wire.close()
 
 
-async def _alive(wire: Wire) -> bool:
+async def _is_alive(wire: Wire) -> bool:
     try:
         await wire.write(b"NOOP\r\n")
         if (await wire.reply()).code == 250 and not wire.replies:
             return True
-    except Broken:
+    except ConnectionBroken:
         pass
     wire.close()
     return False
 
 
 @dataclass(frozen=True, slots=True)
-class _Ready:
+class _EncodedMessage:
     """A message as the wire takes it."""
 
-    message: Outgoing
+    message: OutboundMessage
     envelope: tuple[bytes, bytes, bytes]
     body: bytes
 
 
-class _Run:
+class _DispatchRun:
     """One dispatch along several wires, each taking the next message until none is left."""
 
-    def __init__(self, letter: Letter, envelope: Callable[[Outgoing], str], waiting: deque[Outgoing]) -> None:
+    def __init__(
+        self, letter: MimeBuilder, envelope: Callable[[OutboundMessage], str], waiting: deque[OutboundMessage]
+    ) -> None:
         self.letter, self.envelope, self.waiting = letter, envelope, waiting
         self.blocked = ""
         self.refused: dict[str, str] = {}
         self.deferred: dict[str, str] = {}
         self.uncertain: dict[str, str] = {}
 
-    async def along(self, wire: Wire) -> None:
+    async def send_over(self, wire: Wire) -> None:
         """Until nothing waits any more, or the wire breaks: then the message whose envelope it was goes to another one."""
-        current, said = self._next(), False
+        current, said = self._next_message(), False
         while current:
-            following: _Ready | None = None
+            following: _EncodedMessage | None = None
             began = False
             try:
-                if not await self._may_follow(wire, current, said):
+                if not await self._envelope_accepted(wire, current, said):
                     if self.blocked:
                         wire.close()
                         return
                     current, said = None, False  # it has its answer, whatever happens now
-                    await _cleared(wire)
-                    current = self._next()
+                    await _reset(wire)
+                    current = self._next_message()
                     continue
-                following = self._next()
+                following = self._next_message()
                 failpoint("half_written")
                 began = True
                 ahead = following.envelope if following and wire.pipelining else ()
                 await wire.write(current.body, *ahead)
-                self._answered(current.message, await wire.reply())
+                self._record_reply(current.message, await wire.reply())
                 current, said = following, bool(ahead)
-            except Broken as error:
+            except ConnectionBroken as error:
                 # What was not begun goes to another wire; what was, may have arrived.
                 if began and current:
                     self.uncertain[current.message.id] = f"the connection broke: {error}"[:300]
@@ -163,24 +165,28 @@ class _Run:
                     self.waiting.append(unbegun.message)
                 return
 
-    def _next(self) -> _Ready | None:
+    def _next_message(self) -> _EncodedMessage | None:
         """The next one that can be said at all."""
         while self.waiting and not self.blocked:
             message = self.waiting.popleft()
             try:
-                envelope = (_command("MAIL FROM", self.envelope(message)), _command("RCPT TO", message.to), b"DATA\r\n")
-                return _Ready(message, envelope, self.letter.build(message) + b".\r\n")
+                envelope = (
+                    _command("MAIL FROM", self.envelope(message)),
+                    _command("RCPT TO", message.to_address),
+                    b"DATA\r\n",
+                )
+                return _EncodedMessage(message, envelope, self.letter.build(message) + b".\r\n")
             except ValueError as error:
                 self.refused[message.id] = str(error)
         return None
 
-    async def _may_follow(self, wire: Wire, ready: _Ready, said: bool) -> bool:
+    async def _envelope_accepted(self, wire: Wire, ready: _EncodedMessage, said: bool) -> bool:
         """Whether the server waits for the body. `said`: the envelope is on its way already."""
-        replies = await self._replies(wire, ready, said)
+        replies = await self._envelope_replies(wire, ready, said)
         wrong = next((reply for reply in replies if reply.code >= 400), None)
         if wrong is None:
             if replies[-1].code != 354:
-                raise Broken(f"it answers {replies[-1]} to DATA")
+                raise ConnectionBroken(f"it answers {replies[-1]} to DATA")
             return True
         if replies[-1].code == 354:  # RFC 2920, 3.1: it waits for a body although nobody is to get it
             await wire.write(b".\r\n")
@@ -193,13 +199,13 @@ class _Run:
             (self.refused if wrong.code >= 500 else self.deferred)[ready.message.id] = str(wrong)
         return False
 
-    async def _replies(self, wire: Wire, ready: _Ready, said: bool) -> list[Reply]:
+    async def _envelope_replies(self, wire: Wire, ready: _EncodedMessage, said: bool) -> list[SmtpReply]:
         """To the envelope: all three at once, or one by one up to the first no."""
         if wire.pipelining:
             if not said:
                 await wire.write(*ready.envelope)
             return [await wire.reply() for _ in ready.envelope]
-        replies: list[Reply] = []
+        replies: list[SmtpReply] = []
         for command in ready.envelope:
             await wire.write(command)
             replies.append(await wire.reply())
@@ -207,12 +213,12 @@ class _Run:
                 break
         return replies
 
-    def _answered(self, message: Outgoing, reply: Reply) -> None:
+    def _record_reply(self, message: OutboundMessage, reply: SmtpReply) -> None:
         if reply.code >= 400:
             (self.refused if reply.code >= 500 else self.deferred)[message.id] = str(reply)
 
 
-async def _cleared(wire: Wire) -> None:
+async def _reset(wire: Wire) -> None:
     """A no may have left half an envelope behind."""
     await wire.write(b"RSET\r\n")
     await wire.reply()

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import aiosmtplib
 
-MOST = 64 * 1024  # bytes of answers that nobody asked for
+MAX_BUFFER_BYTES = 64 * 1024  # bytes of answers that nobody asked for
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class SmtpReply:
     """RFC 5321, 4.2: 2 done, 3 go on, 4 not now, 5 no."""
 
     code: int
@@ -24,7 +24,7 @@ class Reply:
         return f"{self.code} {self.words}"[:300]
 
 
-class Broken(Exception):
+class ConnectionBroken(Exception):
     """The connection is no more, or nobody answers on it."""
 
 
@@ -34,7 +34,7 @@ class Wire(asyncio.Protocol):
     def __init__(self, transport: asyncio.Transport, pipelining: bool, patience: float) -> None:
         self.transport, self.pipelining, self.patience = transport, pipelining, patience
         self.unread, self.words = bytearray(), ""
-        self.replies: deque[Reply] = deque()
+        self.replies: deque[SmtpReply] = deque()
         self.waiting: asyncio.Future[None] | None = None
         self.clock: asyncio.TimerHandle | None = None
         self.since, self.full, self.broken = 0.0, False, ""
@@ -44,20 +44,20 @@ class Wire(asyncio.Protocol):
     def over(cls, client: aiosmtplib.SMTP, patience: float) -> "Wire":
         """Raises Broken: it closed meanwhile."""
         if client.transport is None:
-            raise Broken("the connection closed")
+            raise ConnectionBroken("the connection closed")
         return cls(client.transport, client.supports_extension("pipelining"), patience)  # type: ignore[arg-type]
 
     async def write(self, *pieces: bytes) -> None:
         if self.broken:
-            raise Broken(self.broken)
+            raise ConnectionBroken(self.broken)
         self.transport.write(b"".join(pieces))
         while self.full and not self.broken:
             await self._woken()
 
-    async def reply(self) -> Reply:
+    async def reply(self) -> SmtpReply:
         while not self.replies:
             if self.broken:
-                raise Broken(self.broken)
+                raise ConnectionBroken(self.broken)
             await self._woken()
         return self.replies.popleft()
 
@@ -93,7 +93,7 @@ class Wire(asyncio.Protocol):
         while (end := self.unread.find(b"\n")) >= 0:
             self._line(bytes(self.unread[:end]).rstrip(b"\r"))
             del self.unread[: end + 1]
-        if len(self.unread) > MOST or len(self.replies) > MOST:
+        if len(self.unread) > MAX_BUFFER_BYTES or len(self.replies) > MAX_BUFFER_BYTES:
             self._break("it answers what nobody asked")
         elif self.replies:
             self._wake()
@@ -107,7 +107,7 @@ class Wire(asyncio.Protocol):
         self.words = said if sign == b"-" else ""
         if sign != b"-":
             clean = said if said.isprintable() else "".join(c if c.isprintable() else " " for c in said)
-            self.replies.append(Reply(int(code), clean))
+            self.replies.append(SmtpReply(int(code), clean))
 
     def _break(self, why: str) -> None:
         self.broken = self.broken or why

@@ -1,6 +1,6 @@
 """A Telegram channel and its bot: posts to the channel, answers to those who write to the bot."""
 
-from passaparola.channels.telegram.receiver import TelegramEar
-from passaparola.channels.telegram.sender import Telegram
+from passaparola.channels.telegram.receiver import TelegramReceiver
+from passaparola.channels.telegram.sender import TelegramSender
 
-__all__ = ["Telegram", "TelegramEar"]
+__all__ = ["TelegramReceiver", "TelegramSender"]

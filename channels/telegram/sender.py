@@ -10,14 +10,14 @@ import orjson
 from pydantic import SecretStr
 
 from passaparola.channel import posts
-from passaparola.channel.http import KeyRefused, Network, Reply, resume
-from passaparola.channel.sender import Answer, Channel, Dispatch, Look, Skeleton
+from passaparola.channel.http import CredentialsRefused, HttpApi, HttpReply, resume_hint
+from passaparola.channel.sender import Branding, Dispatch, Sender, SendResult, Skeleton
 from passaparola.errors import Blocked, ChannelError, Misconfigured, Refused, Slower
 from passaparola.failpoints import failpoint
 from passaparola.settings import FromEnvironment
 
-LIMITS = posts.Limits(4_096, 10, 10 * 1024 * 1024)
-CAPTION = 1_024
+LIMITS = posts.PostLimits(4_096, 10, 10 * 1024 * 1024)
+MAX_CAPTION_CHARS = 1_024
 
 
 class TelegramSettings(FromEnvironment):
@@ -26,35 +26,35 @@ class TelegramSettings(FromEnvironment):
     telegram_api_url: str = "https://api.telegram.org"
 
 
-class Telegram(Channel):
+class TelegramSender(Sender):
     name = "telegram"
     medium = "telegram"
     public = True
     timeout = 30.0
-    look = Look("Telegram", "#229ed9", bubble=True, share="https://t.me/share/url?url={url}&text={text}")
+    branding = Branding("Telegram", "#229ed9", bubble=True, share="https://t.me/share/url?url={url}&text={text}")
 
     def __init__(self) -> None:
-        self.api = bot(self.timeout / 2)
+        self.api = open_bot(self.timeout / 2)
         self.channel = TelegramSettings().telegram_channel
         if not self.channel:
             raise Misconfigured("Telegram needs PASSAPAROLA_TELEGRAM_CHANNEL, such as @bottega")
 
     @classmethod
     def problems(cls, skeleton: Skeleton) -> list[str]:
-        found = posts.problems(skeleton, "Telegram", LIMITS)
-        length = len(posts.text_of(skeleton))
-        if skeleton.media and CAPTION < length <= LIMITS.text:
-            found.append(f"{length} characters beside a picture; Telegram takes {CAPTION} there")
+        found = posts.find_problems(skeleton, "Telegram", LIMITS)
+        length = len(posts.skeleton_text(skeleton))
+        if skeleton.media and MAX_CAPTION_CHARS < length <= LIMITS.text:
+            found.append(f"{length} characters beside a picture; Telegram takes {MAX_CAPTION_CHARS} there")
         return found
 
     @classmethod
-    def note(cls, skeleton: Skeleton) -> str:
-        return f"{len(posts.text_of(skeleton))} of {CAPTION if skeleton.media else LIMITS.text}"
+    def approval_note(cls, skeleton: Skeleton) -> str:
+        return f"{len(posts.skeleton_text(skeleton))} of {MAX_CAPTION_CHARS if skeleton.media else LIMITS.text}"
 
-    async def send(self, dispatch: Dispatch) -> Answer:
+    async def send(self, dispatch: Dispatch) -> SendResult:
         from aiohttp import FormData
 
-        message, text = dispatch.messages[0], posts.said(dispatch)
+        message, text = dispatch.messages[0], posts.dispatch_text(dispatch)
         answered = message.headers.get("In-Reply-To", "")
         chat, _, replied = answered.removeprefix("direct:").partition("/")
         pictures = () if answered else dispatch.skeleton.media
@@ -65,14 +65,14 @@ class Telegram(Channel):
             form.add_field("text", text)
             method = "sendMessage"
         elif len(pictures) == 1:
-            name, body, kind = posts.picture(pictures[0])
+            name, body, kind = posts.load_picture(pictures[0])
             form.add_field("caption", text)
             form.add_field("photo", body, filename=name, content_type=kind)
             method = "sendPhoto"
         else:
             album = []
             for n, media in enumerate(pictures):
-                name, body, kind = posts.picture(media)
+                name, body, kind = posts.load_picture(media)
                 form.add_field(f"p{n}", body, filename=name, content_type=kind)
                 album.append({"type": "photo", "media": f"attach://p{n}", **({"caption": text} if n == 0 else {})})
             form.add_field("media", orjson.dumps(album).decode())
@@ -80,8 +80,8 @@ class Telegram(Channel):
         failpoint("half_written")
         made = await self.api.call("POST", f"/{method}", personal=bool(answered), data=form)
         failpoint("accepted")
-        receipt = _receipt(made.body.get("result"))
-        return Answer(receipt=receipt, receipts={message.id: receipt})
+        receipt = _receipt_of(made.body.get("result"))
+        return SendResult(receipt=receipt, receipts={message.id: receipt})
 
     @classmethod
     def post_url(cls, receipt: str) -> str:
@@ -92,7 +92,7 @@ class Telegram(Channel):
         await self.api.close()
 
 
-def bot(timeout: float) -> "TelegramApi":
+def open_bot(timeout: float) -> "TelegramApi":
     """Raises Misconfigured."""
     own = TelegramSettings()
     token = own.telegram_bot_token.get_secret_value()
@@ -101,27 +101,29 @@ def bot(timeout: float) -> "TelegramApi":
     return TelegramApi("telegram", "Telegram", f"{own.telegram_api_url.rstrip('/')}/bot{token}", timeout)
 
 
-class TelegramApi(Network):
-    def understood(self, reply: Reply, lost: type[ChannelError]) -> ChannelError | None:
+class TelegramApi(HttpApi):
+    def interpret(self, reply: HttpReply, lost: type[ChannelError]) -> ChannelError | None:
         said = self.reason(reply)
         after = (reply.body.get("parameters") or {}).get("retry_after")
         if reply.status == 429 and isinstance(after, int):
             return Slower("Telegram asks us to slow down", after=float(after))
         if reply.status in (401, 404):
-            return KeyRefused(f"Telegram does not know this bot token; {resume('telegram')}")
+            return CredentialsRefused(f"Telegram does not know this bot token; {resume_hint('telegram')}")
         if reply.status == 403:
             return (
-                Refused(f"Telegram: {said}") if "user" in said else Blocked(f"Telegram: {said}; {resume('telegram')}")
+                Refused(f"Telegram: {said}")
+                if "user" in said
+                else Blocked(f"Telegram: {said}; {resume_hint('telegram')}")
             )
         if "chat not found" in said or "not enough rights" in said:
-            return Blocked(f"Telegram: {said}: make the bot an administrator of the channel, {resume('telegram')}")
+            return Blocked(f"Telegram: {said}: make the bot an administrator of the channel, {resume_hint('telegram')}")
         return None
 
-    def reason(self, reply: Reply) -> str:
+    def reason(self, reply: HttpReply) -> str:
         return str(reply.body.get("description") or f"it answered {reply.status}")[:300]
 
 
-def _receipt(result: Any) -> str:
+def _receipt_of(result: Any) -> str:
     first = result[0] if isinstance(result, list) and result else result
     chat = first.get("chat") or {}
     return f"{chat.get('username') or chat.get('id')}/{first.get('message_id')}"

@@ -1,6 +1,6 @@
 """X, through tweepy: a post, a thread when the text is long, pictures with alt text."""
 
-from passaparola.channels.twitter.receiver import TwitterEar
-from passaparola.channels.twitter.sender import Twitter
+from passaparola.channels.twitter.receiver import TwitterReceiver
+from passaparola.channels.twitter.sender import TwitterSender
 
-__all__ = ["Twitter", "TwitterEar"]
+__all__ = ["TwitterReceiver", "TwitterSender"]

@@ -5,7 +5,7 @@ from functools import cache
 
 import regex
 
-LIMIT, URL_LENGTH = 280, 23
+MAX_WEIGHT, URL_LENGTH = 280, 23
 LIGHT = ((0, 4351), (8192, 8205), (8208, 8223), (8242, 8247))
 URL = regex.compile(
     r"https?://[^\s<>\"]+[^\s<>\".,;:!?')\]}]|(?<![@\w.-])(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+"
@@ -15,25 +15,25 @@ URL = regex.compile(
 EMOJI = regex.compile(r"(?=\p{Extended_Pictographic}|\p{Regional_Indicator}|[0-9#*]\uFE0F?\u20E3)\X")
 
 
-def weighted(text: str) -> int:
+def weighted_length(text: str) -> int:
     text = unicodedata.normalize("NFC", text)
     urls = len(URL.findall(text))
     return urls * URL_LENGTH + _weight(URL.sub("", text))
 
 
 def _weight(text: str) -> int:
-    emoji = [found for found in EMOJI.findall(text) if not _plain_sign(found)]
-    rest = EMOJI.sub(lambda found: found[0] if _plain_sign(found[0]) else "", text)
-    return 2 * len(emoji) + sum(_sign(sign) for sign in rest)
+    emoji = [found for found in EMOJI.findall(text) if not _is_plain_sign(found)]
+    rest = EMOJI.sub(lambda found: found[0] if _is_plain_sign(found[0]) else "", text)
+    return 2 * len(emoji) + sum(_sign_weight(sign) for sign in rest)
 
 
-def _plain_sign(found: str) -> bool:
+def _is_plain_sign(found: str) -> bool:
     """© and ® are pictographs to Unicode and letters to X, unless an emoji selector follows."""
     return ord(found[0]) < 0x2000 and "\ufe0f" not in found and "\u20e3" not in found
 
 
 @cache
-def _sign(sign: str) -> int:
+def _sign_weight(sign: str) -> int:
     return 1 if any(low <= ord(sign) <= high for low, high in LIGHT) else 2
 
 
@@ -46,10 +46,10 @@ def thread(text: str) -> list[str]:
 
 
 def _append(parts: list[str], piece: str, joint: str) -> None:
-    if parts and weighted(parts[-1] + joint + piece) <= LIMIT:
+    if parts and weighted_length(parts[-1] + joint + piece) <= MAX_WEIGHT:
         parts[-1] += joint + piece
         return
-    if weighted(piece) <= LIMIT:
+    if weighted_length(piece) <= MAX_WEIGHT:
         parts.append(piece)
         return
     smaller = regex.split(r"(?<=[.!?…])\s+", piece)

@@ -14,67 +14,75 @@ from typing import Any
 import orjson
 from pydantic import SecretStr
 
-from passaparola.channel.receiver import Body, Happening, Heard, Poll, Said, Webhook, each
+from passaparola.channel.receiver import InboundEvent, InboundText, ParseResult, Poll, RawPayload, Webhook, parse_each
 from passaparola.channel.signed_webhook import (
-    at,
-    believe,
-    from_base64,
-    json_of,
-    listed,
-    mapping,
-    part,
-    print_of,
-    secrets_of,
-    text,
+    as_list,
+    as_mapping,
+    body_digest,
+    clean_text,
+    parse_instant,
+    parse_json,
+    parse_mime_part,
+    signature_from_base64,
+    split_secrets,
+    verify_signature,
 )
 from passaparola.errors import Forged
 from passaparola.settings import FromEnvironment
 
 SIGNATURE = "x-twitter-webhooks-signature"
-MOST_PAGES = 10
+MAX_PAGES = 10
 FIELDS = ["created_at", "author_id", "conversation_id", "in_reply_to_user_id"]
 
 
-class EarSettings(FromEnvironment):
+class ReceiverSettings(FromEnvironment):
     twitter_consumer_secret: SecretStr = SecretStr("")
 
 
-class TwitterEar(Webhook, Poll):
+class TwitterReceiver(Webhook, Poll):
     name = "twitter"
 
-    def delivery(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
-        secrets = secrets_of(EarSettings().twitter_consumer_secret.get_secret_value(), "TWITTER_CONSUMER_SECRET")
+    def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
+        secrets = split_secrets(
+            ReceiverSettings().twitter_consumer_secret.get_secret_value(), "TWITTER_CONSUMER_SECRET"
+        )
         way, _, signature = headers.get(SIGNATURE, "").partition("=")
         if way != "sha256":
             raise Forged("The signature is not one.")
-        believe(body, [from_base64(signature)], secrets)
-        return print_of(body)
+        verify_signature(body, [signature_from_base64(signature)], secrets)
+        return body_digest(body)
 
     @classmethod
     def challenge(cls, question: Mapping[str, str]) -> str | None:
         """X asks every hour, by GET: https://docs.x.com/x-api/webhooks/introduction#challenge-response-checks"""
         if not (token := question.get("crc_token")):
             return None
-        secret = secrets_of(EarSettings().twitter_consumer_secret.get_secret_value(), "TWITTER_CONSUMER_SECRET")[0]
+        secret = split_secrets(
+            ReceiverSettings().twitter_consumer_secret.get_secret_value(), "TWITTER_CONSUMER_SECRET"
+        )[0]
         digest = base64.b64encode(hmac.digest(secret.encode(), token.encode(), "sha256")).decode()
         return orjson.dumps({"response_token": f"sha256={digest}"}).decode()
 
-    async def look(self, since: str) -> tuple[Sequence[Body], str]:
-        return await to_thread(_fetched, since)
+    async def poll(self, since: str) -> tuple[Sequence[RawPayload], str]:
+        return await to_thread(_fetch, since)
 
-    def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
-        said = json_of(body)
-        ways = {"data": _fetched_post, "tweet_create_events": _told_post, "direct_message_events": _direct}
-        items = [(read, mapping(item)) for name, read in ways.items() for item in listed(said.get(name))]
-        return each(items, lambda item: item[0](item[1], said))
+    def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
+        said = parse_json(body)
+        ways = {
+            "data": _parse_fetched_post,
+            "tweet_create_events": _parse_webhook_post,
+            "direct_message_events": _parse_direct_message,
+        }
+        items = [(read, as_mapping(item)) for name, read in ways.items() for item in as_list(said.get(name))]
+        return parse_each(items, lambda item: item[0](item[1], said))
 
 
-def _fetched(since: str) -> tuple[Sequence[Body], str]:
+def _fetch(since: str) -> tuple[Sequence[RawPayload], str]:
     """A page of mentions and one of direct messages, each with our own id beside them."""
-    from passaparola.channels.twitter.sender import Twitter, account
+    from passaparola.channels.twitter.sender import TwitterSender, open_account
 
     mark = orjson.loads(since) if since else {}
-    x = account(Twitter())
+    x = open_account(TwitterSender())
     me = x.me()
     bodies = []
     for page in _pages(
@@ -86,7 +94,7 @@ def _fetched(since: str) -> tuple[Sequence[Body], str]:
         )
     ):  # fmt: skip
         newest = max(int(post["id"]) for post in page["data"])
-        bodies.append(Body(f"mentions:{newest}", orjson.dumps(page | {"for_user_id": me})))
+        bodies.append(RawPayload(f"mentions:{newest}", orjson.dumps(page | {"for_user_id": me})))
     known = int(mark.get("direct") or 0)
     for page in _pages(
         lambda token: x.read(
@@ -100,7 +108,7 @@ def _fetched(since: str) -> tuple[Sequence[Body], str]:
         if not fresh:
             break
         told = {"for_user_id": me, "direct_message_events": fresh, "includes": page.get("includes", {})}
-        bodies.append(Body(f"direct:{max(int(one['id']) for one in fresh)}", orjson.dumps(told)))
+        bodies.append(RawPayload(f"direct:{max(int(one['id']) for one in fresh)}", orjson.dumps(told)))
     for name, kind in (("mention", "mentions"), ("direct", "direct")):
         newest_of = [int(body.key.partition(":")[2]) for body in bodies if body.key.startswith(f"{kind}:")]
         if newest_of:
@@ -111,7 +119,7 @@ def _fetched(since: str) -> tuple[Sequence[Body], str]:
 def _pages(read: Callable[[str | None], dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Newest first, until there are no more; what is older than the most pages was missed for too long."""
     token = None
-    for _ in range(MOST_PAGES):
+    for _ in range(MAX_PAGES):
         page = read(token)
         if page.get("data"):
             yield page
@@ -120,57 +128,74 @@ def _pages(read: Callable[[str | None], dict[str, Any]]) -> Iterator[dict[str, A
             return
 
 
-def _fetched_post(post: dict[str, Any], page: dict[str, Any]) -> Happening | None:
-    author = text(post.get("author_id"))
-    us = text(page.get("for_user_id"))
+def _parse_fetched_post(post: dict[str, Any], page: dict[str, Any]) -> InboundEvent | None:
+    author = clean_text(post.get("author_id"))
+    us = clean_text(page.get("for_user_id"))
     if author == us:
         return None
-    users = part(page, "includes", "users")
-    handle = next((text(u.get("username")) for u in users or [] if text(mapping(u).get("id")) == author), "")
-    answered = text(post.get("in_reply_to_user_id")) == us != ""
-    return _spoken(post, handle, at(post.get("created_at")), text(post.get("conversation_id")), answered)
+    users = parse_mime_part(page, "includes", "users")
+    handle = next(
+        (clean_text(u.get("username")) for u in users or [] if clean_text(as_mapping(u).get("id")) == author), ""
+    )
+    answered = clean_text(post.get("in_reply_to_user_id")) == us != ""
+    return _post_event(
+        post, handle, parse_instant(post.get("created_at")), clean_text(post.get("conversation_id")), answered
+    )
 
 
-def _told_post(post: dict[str, Any], page: dict[str, Any]) -> Happening | None:
-    author, us = mapping(post.get("user")), text(page.get("for_user_id"))
-    if text(author.get("id_str")) == us or "retweeted_status" in post:
+def _parse_webhook_post(post: dict[str, Any], page: dict[str, Any]) -> InboundEvent | None:
+    author, us = as_mapping(post.get("user")), clean_text(page.get("for_user_id"))
+    if clean_text(author.get("id_str")) == us or "retweeted_status" in post:
         return None
-    post = {"id": post.get("id_str"), "text": part(post, "extended_tweet", "full_text") or post.get("text"), **post}
-    answered = text(post.get("in_reply_to_user_id_str")) == us != ""
-    thread = text(post.get("conversation_id_str") or post.get("in_reply_to_status_id_str") or post.get("id_str"))
-    when = int(text(post.get("timestamp_ms")) or 0) / 1000
-    return _spoken(post | {"id": text(post.get("id_str"))}, text(author.get("screen_name")), at(when), thread, answered)
+    post = {
+        "id": post.get("id_str"),
+        "text": parse_mime_part(post, "extended_tweet", "full_text") or post.get("text"),
+        **post,
+    }
+    answered = clean_text(post.get("in_reply_to_user_id_str")) == us != ""
+    thread = clean_text(post.get("conversation_id_str") or post.get("in_reply_to_status_id_str") or post.get("id_str"))
+    when = int(clean_text(post.get("timestamp_ms")) or 0) / 1000
+    return _post_event(
+        post | {"id": clean_text(post.get("id_str"))},
+        clean_text(author.get("screen_name")),
+        parse_instant(when),
+        thread,
+        answered,
+    )
 
 
-def _spoken(post: dict[str, Any], handle: str, when: datetime, thread: str, answered: bool) -> Happening:
-    id_ = text(post.get("id"))
+def _post_event(post: dict[str, Any], handle: str, when: datetime, thread: str, answered: bool) -> InboundEvent:
+    id_ = clean_text(post.get("id"))
     if not handle or not id_:
         raise ValueError("a post without author or id")
     said = str(post.get("text") or "").replace("\x00", "")[:5_000]
-    return Happening(
+    return InboundEvent(
         kind="replied" if answered else "mentioned", id=f"post:{id_}", at=when, addresses={"twitter": handle},
-        medium="twitter", said=Said(said, name=id_, thread=thread or id_),
+        medium="twitter", text=InboundText(said, external_id=id_, thread=thread or id_),
     )  # fmt: skip
 
 
-def _direct(event: dict[str, Any], page: dict[str, Any]) -> Happening | None:
+def _parse_direct_message(event: dict[str, Any], page: dict[str, Any]) -> InboundEvent | None:
     """As told by a webhook (message_create) or as fetched (sender_id, text)."""
-    us, made = text(page.get("for_user_id")), mapping(event.get("message_create"))
-    sender = text(made.get("sender_id") or event.get("sender_id"))
+    us, made = clean_text(page.get("for_user_id")), as_mapping(event.get("message_create"))
+    sender = clean_text(made.get("sender_id") or event.get("sender_id"))
     if sender == us:
         return None
     users = {
-        text(mapping(u).get("id")): text(mapping(u).get("username")) for u in part(page, "includes", "users") or []
+        clean_text(as_mapping(u).get("id")): clean_text(as_mapping(u).get("username"))
+        for u in parse_mime_part(page, "includes", "users") or []
     }
-    handle = users.get(sender) or text(part(mapping(page.get("users")), sender, "screen_name"))
-    said = str(part(made, "message_data", "text") or event.get("text") or "").replace("\x00", "")[:10_000]
-    stamp = text(event.get("created_timestamp"))
-    when = datetime.fromtimestamp(int(stamp) / 1000, tz=UTC) if stamp.isdigit() else at(event.get("created_at"))
+    handle = users.get(sender) or clean_text(parse_mime_part(as_mapping(page.get("users")), sender, "screen_name"))
+    said = str(parse_mime_part(made, "message_data", "text") or event.get("text") or "").replace("\x00", "")[:10_000]
+    stamp = clean_text(event.get("created_timestamp"))
+    when = (
+        datetime.fromtimestamp(int(stamp) / 1000, tz=UTC) if stamp.isdigit() else parse_instant(event.get("created_at"))
+    )
     if not handle:
         raise ValueError("a direct message without a sender")
-    id_ = text(event.get("id"))
-    thread = text(event.get("dm_conversation_id")) or "-".join(sorted([us, sender]))
-    return Happening(
+    id_ = clean_text(event.get("id"))
+    thread = clean_text(event.get("dm_conversation_id")) or "-".join(sorted([us, sender]))
+    return InboundEvent(
         kind="replied", id=f"direct:{id_}", at=when, addresses={"twitter": handle}, medium="twitter",
-        properties={"private": True}, said=Said(said, name=id_, thread=f"direct:{thread}"),
+        properties={"private": True}, text=InboundText(said, external_id=id_, thread=f"direct:{thread}"),
     )  # fmt: skip

@@ -17,15 +17,15 @@ from typing import Any
 from pydantic import SecretStr
 
 from passaparola.channel import posts
-from passaparola.channel.sender import Answer, Channel, Dispatch, Evidence, Look, Media, Skeleton
-from passaparola.channels.twitter.length import LIMIT, URL, thread, weighted
+from passaparola.channel.sender import Branding, Dispatch, Evidence, Media, Sender, SendResult, Skeleton
+from passaparola.channels.twitter.length import MAX_WEIGHT, URL, thread, weighted_length
 from passaparola.errors import Blocked, Misconfigured, Refused, Slower, Unavailable, Uncertain
 from passaparola.failpoints import failpoint
 from passaparola.settings import FromEnvironment
 
-LONGEST_THREAD, PAGE = 10, 100
-LIMITS = posts.Limits(0, 4, 5 * 1024 * 1024, (".png", ".jpg", ".jpeg", ".webp", ".gif"), lambda text: 0)
-POST, POST_WITH_URL = Decimal("0.015"), Decimal("0.200")  # US dollars, pay per use since 2026-02-06
+MAX_THREAD_POSTS, PAGE_SIZE = 10, 100
+LIMITS = posts.PostLimits(0, 4, 5 * 1024 * 1024, (".png", ".jpg", ".jpeg", ".webp", ".gif"), lambda text: 0)
+PRICE_PER_POST, PRICE_PER_POST_WITH_URL = Decimal("0.015"), Decimal("0.200")  # US dollars, pay per use since 2026-02-06
 
 
 class TwitterSettings(FromEnvironment):
@@ -36,12 +36,12 @@ class TwitterSettings(FromEnvironment):
     twitter_api_url: str = "https://api.x.com"
 
 
-class Twitter(Channel):
+class TwitterSender(Sender):
     name = "twitter"
     medium = "twitter"
-    look = Look("X", "#0f1419", share="https://x.com/intent/post?text={text}&url={url}")
+    branding = Branding("X", "#0f1419", share="https://x.com/intent/post?text={text}&url={url}")
     public = True
-    batch = 1
+    batch_size = 1
     timeout = 60.0
 
     def __init__(self) -> None:
@@ -61,40 +61,40 @@ class Twitter(Channel):
 
     @classmethod
     def problems(cls, skeleton: Skeleton) -> list[str]:
-        found = posts.problems(skeleton, "X", LIMITS)
-        if (parts := len(cls.as_posted(posts.text_of(skeleton)))) > LONGEST_THREAD:
-            found.append(f"{parts} posts of {LIMIT} are a long thread; {LONGEST_THREAD} are the most")
+        found = posts.find_problems(skeleton, "X", LIMITS)
+        if (parts := len(cls.split_posts(posts.skeleton_text(skeleton)))) > MAX_THREAD_POSTS:
+            found.append(f"{parts} posts of {MAX_WEIGHT} are a long thread; {MAX_THREAD_POSTS} are the most")
         return found
 
     @classmethod
-    def as_posted(cls, text: str) -> list[str]:
+    def split_posts(cls, text: str) -> list[str]:
         return thread(text)
 
     @classmethod
     def price(cls, skeleton: Skeleton) -> Decimal:
         parts = thread(skeleton.parts["text"].fill(()))
-        return sum((POST_WITH_URL if URL.search(part) else POST for part in parts), Decimal(0))
+        return sum((PRICE_PER_POST_WITH_URL if URL.search(part) else PRICE_PER_POST for part in parts), Decimal(0))
 
     @classmethod
-    def note(cls, skeleton: Skeleton) -> str:
+    def approval_note(cls, skeleton: Skeleton) -> str:
         parts = thread(skeleton.parts["text"].fill(()))
-        return " + ".join(f"{weighted(part)} of {LIMIT}" for part in parts)
+        return " + ".join(f"{weighted_length(part)} of {MAX_WEIGHT}" for part in parts)
 
-    async def send(self, dispatch: Dispatch) -> Answer:
-        return await to_thread(account(self).post, dispatch)
+    async def send(self, dispatch: Dispatch) -> SendResult:
+        return await to_thread(open_account(self).post, dispatch)
 
     async def look_up(self, dispatch: Dispatch) -> Evidence:
-        return await to_thread(account(self).evidence, dispatch)
+        return await to_thread(open_account(self).evidence, dispatch)
 
     async def read_back(self, receipt: str) -> bool | None:
-        return await to_thread(account(self).there, receipt)
+        return await to_thread(open_account(self).is_visible, receipt)
 
     @classmethod
     def post_url(cls, receipt: str) -> str:
         return f"https://x.com/i/status/{receipt}"
 
 
-def account(own: Twitter) -> "_Account":
+def open_account(own: TwitterSender) -> "_Account":
     return _Account(own.keys, own.api_url, own.timeout)
 
 
@@ -105,16 +105,16 @@ class _Account:
         import tweepy
 
         self.client = tweepy.Client(None, *keys, wait_on_rate_limit=False)
-        _redirected(self.client.session, api_url, timeout)
+        _redirect(self.client.session, api_url, timeout)
         self.keys, self.api_url, self.timeout = keys, api_url, timeout
 
     def me(self) -> str:
-        return str(self._answered(lambda: self.client.get_me(user_auth=True), began=False).data.id)
+        return str(self._call(lambda: self.client.get_me(user_auth=True), began=False).data.id)
 
-    def there(self, id_: str) -> bool | None:
+    def is_visible(self, id_: str) -> bool | None:
         """An owned read; of a post that is not there X says so in a 200, so a refusal says nothing of it."""
         try:
-            found = self._answered(lambda: self.client.get_tweet(id_, user_auth=True), began=False)
+            found = self._call(lambda: self.client.get_tweet(id_, user_auth=True), began=False)
         except Refused:
             return None
         return found.data is not None and str(found.data.id) == id_
@@ -124,17 +124,17 @@ class _Account:
         import requests
 
         self.client.return_type = requests.Response
-        page: dict[str, Any] = self._answered(lambda: asked(self.client), began=False).json()
+        page: dict[str, Any] = self._call(lambda: asked(self.client), began=False).json()
         return page
 
-    def post(self, dispatch: Dispatch) -> Answer:
+    def post(self, dispatch: Dispatch) -> SendResult:
         message = dispatch.messages[0]
         answered = message.headers.get("In-Reply-To", "")
         if answered.startswith("direct:"):
-            return self._direct(message.id, answered.removeprefix("direct:"), dispatch)
+            return self._direct_message(message.id, answered.removeprefix("direct:"), dispatch)
         began = time.monotonic()
         parts = thread(dispatch.skeleton.parts["text"].fill(message.values))
-        media = [self._answered(partial(self._upload, one), began=False) for one in dispatch.skeleton.media]
+        media = [self._call(partial(self._upload, one), began=False) for one in dispatch.skeleton.media]
         posted: list[str] = []
         for part in parts:
             failpoint("half_written")
@@ -152,30 +152,30 @@ class _Account:
                     raise Uncertain(f"{len(posted)} of {len(parts)} posts of the thread are out: {error}") from error
                 raise
         failpoint("accepted")
-        return Answer(receipt=posted[0], receipts={message.id: posted[0]})
+        return SendResult(receipt=posted[0], receipts={message.id: posted[0]})
 
-    def _direct(self, id_: str, conversation: str, dispatch: Dispatch) -> Answer:
+    def _direct_message(self, id_: str, conversation: str, dispatch: Dispatch) -> SendResult:
         text = dispatch.skeleton.parts["text"].fill(dispatch.messages[0].values)
-        made = self._answered(
+        made = self._call(
             lambda: self.client.create_direct_message(dm_conversation_id=conversation, text=text, user_auth=True)
         )
         failpoint("accepted")
         receipt = str(made.data["dm_event_id"])
-        return Answer(receipt=receipt, receipts={id_: receipt})
+        return SendResult(receipt=receipt, receipts={id_: receipt})
 
     def _create(self, text: str, media: list[str], after: str | None) -> str:
-        made = self._answered(
+        made = self._call(
             lambda: self.client.create_tweet(
                 text=text, media_ids=media or None, in_reply_to_tweet_id=after, user_auth=True
             )
         )
         return str(made.data["id"])
 
-    def _already_there(self, dispatch: Dispatch, posted: list[str]) -> Answer:
+    def _already_there(self, dispatch: Dispatch, posted: list[str]) -> SendResult:
         """X has this very text. Ours from this launch: then it is out. Older: then X will not take it again."""
         message = dispatch.messages[0]
         if not posted and (receipt := self.evidence(dispatch).accepted.get(message.id)):
-            return Answer(receipt=receipt, receipts={message.id: receipt})
+            return SendResult(receipt=receipt, receipts={message.id: receipt})
         if posted:
             raise Uncertain("a later post of the thread is a duplicate of an older one")
         raise Refused("X already holds a post with this very text; change the wording")
@@ -184,11 +184,14 @@ class _Account:
         """Our own timeline since the launch: all parts there, or none; a part of a thread proves neither."""
         me = self.me()
         fields = ["created_at", "entities"]
-        read = self._answered(
-            lambda: self.client.get_users_tweets(me, max_results=PAGE, tweet_fields=fields, user_auth=True), began=False
+        read = self._call(
+            lambda: self.client.get_users_tweets(me, max_results=PAGE_SIZE, tweet_fields=fields, user_auth=True),
+            began=False,
         )
         mine = {
-            _as_written(t): str(t.id) for t in read.data or [] if t.created_at >= dispatch.since - timedelta(minutes=1)
+            _original_text(t): str(t.id)
+            for t in read.data or []
+            if t.created_at >= dispatch.since - timedelta(minutes=1)
         }
         accepted, absent = {}, set()
         for message in dispatch.messages:
@@ -196,23 +199,25 @@ class _Account:
             there = [mine[part] for part in wanted if part in mine]
             if len(there) == len(wanted):
                 accepted[message.id] = there[0]
-            elif not there and len(mine) < PAGE:  # a page full of what is newer may go on where we do not look
+            elif not there and len(mine) < PAGE_SIZE:  # a page full of what is newer may go on where we do not look
                 absent.add(message.id)
         return Evidence(accepted, frozenset(absent))
 
     def _upload(self, media: Media) -> str:
         """Version 2 of the upload, which tweepy does not have: initialize, append, finalize, alt text."""
-        name, body, kind = posts.picture(media)
-        begun = self._raw(
+        name, body, kind = posts.load_picture(media)
+        begun = self._upload_call(
             "initialize", json={"media_type": kind, "total_bytes": len(body), "media_category": "tweet_image"}
         )
         id_ = str(begun["data"]["id"])
-        self._raw(f"{id_}/append", data={"segment_index": "0"}, files={"media": (name, body)})
-        self._raw(f"{id_}/finalize")
-        self._raw("", route="/2/media/metadata", json={"id": id_, "metadata": {"alt_text": {"text": media.alt[:1000]}}})
+        self._upload_call(f"{id_}/append", data={"segment_index": "0"}, files={"media": (name, body)})
+        self._upload_call(f"{id_}/finalize")
+        self._upload_call(
+            "", route="/2/media/metadata", json={"id": id_, "metadata": {"alt_text": {"text": media.alt[:1000]}}}
+        )
         return id_
 
-    def _raw(self, step: str, route: str = "/2/media/upload/", **body: Any) -> Any:
+    def _upload_call(self, step: str, route: str = "/2/media/upload/", **body: Any) -> Any:
         import requests
         import tweepy
         from requests_oauthlib import OAuth1
@@ -229,7 +234,7 @@ class _Account:
             raise tweepy.BadRequest(answer)
         return answer.json() if answer.content else {}
 
-    def _answered(self, call: Callable[[], Any], began: bool = True) -> Any:
+    def _call(self, call: Callable[[], Any], began: bool = True) -> Any:
         """X's answers in our words. `began`: whether a lost answer may hide a post; reading and uploading hide none."""
         import requests
         import tweepy
@@ -269,7 +274,7 @@ class _Duplicate(Exception):
     pass
 
 
-def _redirected(session: Any, api_url: str, timeout: float) -> None:
+def _redirect(session: Any, api_url: str, timeout: float) -> None:
     """tweepy's client has its host written in and no time-out; an adapter gives it both."""
     from requests.adapters import HTTPAdapter
 
@@ -283,7 +288,7 @@ def _redirected(session: Any, api_url: str, timeout: float) -> None:
     session.mount(api_url, Adapter())
 
 
-def _as_written(tweet: Any) -> str:
+def _original_text(tweet: Any) -> str:
     """A post's text with its shortened links as we wrote them, and without the link to its own picture."""
     text = html.unescape(tweet.text)
     for url in (tweet.entities or {}).get("urls", []):

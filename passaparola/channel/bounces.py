@@ -32,7 +32,7 @@ DEAD = re.compile(
 )
 
 
-def verdict(status: str, words: str) -> Verdict:
+def classify_bounce(status: str, words: str) -> Verdict:
     """`status` is the enhanced code where there is one; of several in the words the first counts. `mailbox`: it is full."""
     found = CODE.search(status) or CODE.search(words)
     code = found[0] if found else ""

@@ -16,12 +16,12 @@ from passaparola.errors import Blocked, ChannelError, Refused, Slower, Unavailab
 if TYPE_CHECKING:
     import aiohttp
 
-LARGEST_ANSWER = 4 * 1024 * 1024
-PATIENCE = 60.0  # seconds, for a network that says "slow down" and not for how long
+MAX_REPLY_BYTES = 4 * 1024 * 1024
+DEFAULT_RETRY_SECONDS = 60.0  # seconds, for a network that says "slow down" and not for how long
 
 
 @dataclass(frozen=True)
-class Reply:
+class HttpReply:
     """`body` is what the JSON says; an empty object where there is none."""
 
     status: int
@@ -29,20 +29,20 @@ class Reply:
     body: dict[str, Any] = field(default_factory=dict)
 
 
-def resume(channel: str) -> str:
+def resume_hint(channel: str) -> str:
     """The end of every sentence about a key."""
     return f"mend it, then: passaparola channel resume {channel}"
 
 
-class KeyRefused(Blocked):
+class CredentialsRefused(Blocked):
     """It is the key itself; whatever else is not allowed may be about one person."""
 
 
-class Missing(Refused):
+class NotFound(Refused):
     """What was asked for is not there."""
 
 
-class Network:
+class HttpApi:
     """One network, over one session. A channel that knows more about a refusal overrides `understood`."""
 
     def __init__(
@@ -59,7 +59,7 @@ class Network:
 
     async def call(
         self, method: str, path: str, *, changes: bool = True, personal: bool = False, **given: Any
-    ) -> Reply:
+    ) -> HttpReply:
         """`changes`: a lost answer may hide something that happened. `personal`: it is about one person, whose no is theirs alone.
 
         A path goes out as it is written, so what must be encoded in it is. Raises Unavailable, Blocked, Refused, Uncertain.
@@ -74,41 +74,41 @@ class Network:
             where = path if path.startswith("http") else self.url + path
             url = URL(where, encoded=True)
             async with self._session().request(method, url, allow_redirects=False, **given) as answer:
-                raw = await _whole(answer)
-                reply = Reply(answer.status, answer.headers, _json(raw) or {})
+                raw = await _read_bounded(answer)
+                reply = HttpReply(answer.status, answer.headers, _parse_json(raw) or {})
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise Unavailable(f"{self.title} cannot be reached: {type(error).__name__}") from None
         except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
             raise lost(f"{self.title}'s answer was lost: {type(error).__name__}") from None
         if "0" in (reply.headers.get("x-ratelimit-remaining"), reply.headers.get("ratelimit-remaining")):
-            self.free_at = time.time() + slower(reply.headers)
+            self.free_at = time.time() + retry_after(reply.headers)
         if reply.status < 300:
-            if raw.strip() and _json(raw) is None:
+            if raw.strip() and _parse_json(raw) is None:
                 raise lost(f"{self.title} answered {reply.status} with something that is not JSON")
             return reply
-        refusal = self.understood(reply, lost) or self._usual(reply, lost)
-        if personal and isinstance(refusal, Blocked) and not isinstance(refusal, KeyRefused):
+        refusal = self.interpret(reply, lost) or self._interpret_status(reply, lost)
+        if personal and isinstance(refusal, Blocked) and not isinstance(refusal, CredentialsRefused):
             refusal = Refused(str(refusal).partition("; mend it")[0])
         raise refusal
 
-    def understood(self, reply: Reply, lost: type[ChannelError]) -> ChannelError | None:
+    def interpret(self, reply: HttpReply, lost: type[ChannelError]) -> ChannelError | None:
         """What this network means by it, where it is not what everybody means. `lost`: what to raise in doubt."""
         return None
 
-    def reason(self, reply: Reply) -> str:
+    def reason(self, reply: HttpReply) -> str:
         """The network's own words."""
         said = reply.body.get("message") or reply.body.get("error") or reply.body.get("detail") or ""
         return str(said)[:300] or f"it answered {reply.status}"
 
-    def _usual(self, reply: Reply, lost: type[ChannelError]) -> ChannelError:
+    def _interpret_status(self, reply: HttpReply, lost: type[ChannelError]) -> ChannelError:
         if reply.status == 429:
-            return Slower(f"{self.title} asks us to slow down", after=slower(reply.headers))
+            return Slower(f"{self.title} asks us to slow down", after=retry_after(reply.headers))
         if reply.status in (401, 403):
             what = "refused the key" if reply.status == 401 else f"does not let us do this ({self.reason(reply)})"
-            kind = KeyRefused if reply.status == 401 else Blocked
-            return kind(f"{self.title} {what}; {resume(self.channel)}")
+            kind = CredentialsRefused if reply.status == 401 else Blocked
+            return kind(f"{self.title} {what}; {resume_hint(self.channel)}")
         if reply.status == 404:
-            return Missing(f"{self.title}: {self.reason(reply)}")
+            return NotFound(f"{self.title}: {self.reason(reply)}")
         if reply.status >= 500 or reply.status < 400:
             return lost(f"{self.title} answered {reply.status}")
         return Refused(f"{self.title}: {self.reason(reply)}")
@@ -129,25 +129,25 @@ class Network:
             await self.http.close()
 
 
-def slower(headers: Mapping[str, str]) -> float:
+def retry_after(headers: Mapping[str, str]) -> float:
     """For how many seconds: Retry-After (RFC 9110, 10.2.3), or a reset as seconds or as an instant."""
     for name in ("retry-after", "x-ratelimit-reset", "ratelimit-reset"):
         said = headers.get(name, "")
         if said.replace(".", "", 1).isdigit():
             number = float(said)
             return max(number - time.time() if number > 1_000_000_000 else number, 1.0)
-    return PATIENCE
+    return DEFAULT_RETRY_SECONDS
 
 
-async def _whole(answer: "aiohttp.ClientResponse") -> bytes:
+async def _read_bounded(answer: "aiohttp.ClientResponse") -> bytes:
     """`read(n)` gives what has come so far; this waits for the rest."""
     held = bytearray()
-    while len(held) < LARGEST_ANSWER and (piece := await answer.content.read(LARGEST_ANSWER - len(held))):
+    while len(held) < MAX_REPLY_BYTES and (piece := await answer.content.read(MAX_REPLY_BYTES - len(held))):
         held += piece
     return bytes(held)
 
 
-def _json(raw: bytes) -> dict[str, Any] | None:
+def _parse_json(raw: bytes) -> dict[str, Any] | None:
     """None: it is not."""
     try:
         found = orjson.loads(raw)

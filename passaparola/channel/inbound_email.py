@@ -18,64 +18,77 @@ from flufl.bounce import all_failures
 from inscriptis import get_text
 from mailparser_reply import EmailReplyParser
 
-from passaparola.channel.bounces import verdict
+from passaparola.channel.bounces import classify_bounce
 from passaparola.channel.message_ids import NAME, bounced_to, first_named, read_name
-from passaparola.channel.receiver import Happening, Heard, Said
-from passaparola.channel.signed_webhook import text
+from passaparola.channel.receiver import InboundEvent, InboundText, ParseResult
+from passaparola.channel.signed_webhook import clean_text
 
-LONGEST = 20_000  # characters of what someone says; the rest of a letter is attachments and quotes
-MOST_LINES, LONGEST_LINE = 2_000, 1_000  # of what the quotes are looked for in; a longer line is folded for it
-MOST_FIELDS, LONGEST_FIELD = 500, 8_000  # of a letter's header, in bytes; References of a long thread are the longest
+MAX_TEXT_CHARS = 20_000  # characters of what someone says; the rest of a letter is attachments and quotes
+MAX_LINES, MAX_LINE_CHARS = 2_000, 1_000  # of what the quotes are looked for in; a longer line is folded for it
+MAX_HEADER_FIELDS, MAX_HEADER_BYTES = (
+    500,
+    8_000,
+)  # of a letter's header, in bytes; References of a long thread are the longest
 MARK = (
     "\ue000"  # for private use, so no letter has it, and no space, so nobody strips it: what was folded can be unfolded
 )
 FOLD = f"{MARK}\n{MARK}"
 LANGUAGES = ["en", "it", "de", "fr", "es"]
-STOP = {"stop", "unsubscribe", "cancel", "remove", "cancellami", "cancella", "disiscrivimi", "disiscrizione", "basta"}
-AWAY = re.compile(
+OPT_OUT_WORDS = {
+    "stop",
+    "unsubscribe",
+    "cancel",
+    "remove",
+    "cancellami",
+    "cancella",
+    "disiscrivimi",
+    "disiscrizione",
+    "basta",
+}
+OUT_OF_OFFICE = re.compile(
     r"^(automatic reply|auto(matic)?[- ]?(reply|response)|out of( the)? office|abwesen|risposta automatica|assenza|fuori (sede|ufficio)|non sono in ufficio|réponse automatique)",
     re.I,
 )
-MACHINES = re.compile(r"^(mailer-daemon|postmaster|no-?reply|do-?not-?reply|bounces?)([+@-]|$)", re.I)
+AUTOMATIC_SENDERS = re.compile(r"^(mailer-daemon|postmaster|no-?reply|do-?not-?reply|bounces?)([+@-]|$)", re.I)
 
 
-def heard(raw: bytes, recipients: Iterable[str], secret: str) -> Heard:
+def parse_email(raw: bytes, recipients: Iterable[str], secret: str) -> ParseResult:
     """`recipients` are those of the envelope, where they are known. Raises ValueError: this is no letter."""
-    raw = _bounded(raw)
+    raw = _bound_headers(raw)
     mail: Any = email.message_from_bytes(raw, policy=email.policy.default)
     if not isinstance(mail, EmailMessage) or not (mail.keys() or mail.get_payload()):
         raise ValueError("this is not a letter")
     name = _header(mail, "message-id") or f"<{sha256(raw).hexdigest()[:40]}@nameless>"
-    at = _dated(mail)
+    at = _sent_at(mail)
     to = [
         *recipients,
         *(address for _, address in getaddresses([_header(mail, n) for n in ("to", "cc", "delivered-to")])),
     ]
     named = next((id_ for address in to if (id_ := bounced_to(address, secret))), "")
     if mail.get_content_type() == "multipart/report" and mail.get_param("report-type") == "feedback-report":
-        return _complaint(mail, name, at, named, secret)
-    if (bounce := _bounce(mail, raw, name, at, named, secret)).happenings:
-        return Heard(
-            [one for one in bounce.happenings if one.message]
+        return _parse_complaint(mail, name, at, named, secret)
+    if (bounce := _parse_bounce(mail, raw, name, at, named, secret)).events:
+        return ParseResult(
+            [one for one in bounce.events if one.message]
         )  # of no letter of ours, it may be anybody's joke
-    return _someone(mail, name, at, secret)
+    return _parse_message(mail, name, at, secret)
 
 
-def _bounded(raw: bytes) -> bytes:
+def _bound_headers(raw: bytes) -> bytes:
     """With as many and as long header fields as a letter needs: reading one costs the square of its length."""
     ends = re.search(rb"\r?\n\r?\n", raw)
     head, rest = (raw[: ends.start()], raw[ends.start() :]) if ends else (raw, b"")
-    fields = re.split(rb"\r?\n(?![ \t])", head, maxsplit=MOST_FIELDS)[:MOST_FIELDS]
+    fields = re.split(rb"\r?\n(?![ \t])", head, maxsplit=MAX_HEADER_FIELDS)[:MAX_HEADER_FIELDS]
     kept = [
-        field if len(field) <= LONGEST_FIELD else field[:LONGEST_FIELD].rpartition(b"\n")[0] or field[:998]
+        field if len(field) <= MAX_HEADER_BYTES else field[:MAX_HEADER_BYTES].rpartition(b"\n")[0] or field[:998]
         for field in fields
     ]
     return b"\r\n".join(kept) + rest
 
 
-def _bounce(mail: EmailMessage, raw: bytes, name: str, at: datetime, named: str, secret: str) -> Heard:
+def _parse_bounce(mail: EmailMessage, raw: bytes, name: str, at: datetime, named: str, secret: str) -> ParseResult:
     """Who could not be reached, for good or for now, as the report says it or as flufl.bounce reads it."""
-    about = named or _ours_in(raw, secret)
+    about = named or _find_message_id(raw, secret)
     found: dict[str, tuple[str, str, str]] = {}
     for part in mail.walk():
         if part.get_content_type() != "message/delivery-status":
@@ -85,9 +98,9 @@ def _bounce(mail: EmailMessage, raw: bytes, name: str, at: datetime, named: str,
                 _, _, address = _header(block, "final-recipient").rpartition(";")
                 action, status = _header(block, "action").lower(), _header(block, "status")
                 found[address.strip().lower()] = (action, status, _header(block, "diagnostic-code"))
-    if not found and (named or _looks_returned(mail)):
+    if not found and (named or _looks_bounced(mail)):
         passing, lasting = all_failures(email.message_from_bytes(raw))
-        words = _said_in(mail)
+        words = _bounce_text(mail)
         found = {_text(address): ("delayed", "4.0.0", "") for address in passing} | {
             _text(address): ("failed", "5.0.0", words) for address in lasting
         }
@@ -95,19 +108,19 @@ def _bounce(mail: EmailMessage, raw: bytes, name: str, at: datetime, named: str,
     for address, (action, status, why) in found.items():
         if action not in ("failed", "delayed"):
             continue  # relayed, delivered, expanded: no news of ours
-        said: dict[str, Any] = {"status": status, "reason": text(why, 300)}
+        said: dict[str, Any] = {"status": status, "reason": clean_text(why, 300)}
         if action == "failed":
             said |= _severity(status, why)
         happenings.append(
-            Happening(
+            InboundEvent(
                 kind="bounced" if action == "failed" else "deferred", id=f"{name}:{address}"[:250], at=at,
-                addresses={"email": address} if "@" in address else {}, properties=said, message=about, medium="email", hearsay=True,
+                addresses={"email": address} if "@" in address else {}, properties=said, message=about, medium="email", unverified=True,
             )
         )  # fmt: skip
-    return Heard(happenings)
+    return ParseResult(happenings)
 
 
-def _said_in(mail: EmailMessage) -> str:
+def _bounce_text(mail: EmailMessage) -> str:
     """What a report of no standard form says, before it quotes the letter."""
     try:
         body = mail.get_body(preferencelist=("plain",))
@@ -118,7 +131,7 @@ def _said_in(mail: EmailMessage) -> str:
 
 def _severity(status: str, why: str) -> dict[str, Any]:
     """A full mailbox may be emptied, and what is said of us says nothing of who lives there."""
-    of = verdict(status, why)
+    of = classify_bounce(status, why)
     hard = of == "address" and not status.startswith("4")
     return {
         "bounce": "hard" if hard else "soft",
@@ -126,7 +139,7 @@ def _severity(status: str, why: str) -> dict[str, Any]:
     }
 
 
-def _complaint(mail: EmailMessage, name: str, at: datetime, named: str, secret: str) -> Heard:
+def _parse_complaint(mail: EmailMessage, name: str, at: datetime, named: str, secret: str) -> ParseResult:
     about, address = named, ""
     for part in mail.walk():
         if part.get_content_type() == "message/feedback-report":
@@ -134,50 +147,50 @@ def _complaint(mail: EmailMessage, name: str, at: datetime, named: str, secret: 
             report: Any = fields[0] if isinstance(fields, list) and fields else email.message_from_string(str(fields))
             address = address or parseaddr(_header(report, "original-rcpt-to"))[1]
         if part.get_content_type() in ("message/rfc822", "text/rfc822-headers"):
-            about = about or _ours_in(part.as_bytes(), secret)
-    return Heard(
-        [Happening(kind="complained", id=name[:250], at=at, addresses={"email": address} if address else {}, message=about, medium="email", hearsay=True)]
+            about = about or _find_message_id(part.as_bytes(), secret)
+    return ParseResult(
+        [InboundEvent(kind="complained", id=name[:250], at=at, addresses={"email": address} if address else {}, message=about, medium="email", unverified=True)]
         if about
         else []
     )  # fmt: skip
 
 
-def _someone(mail: EmailMessage, name: str, at: datetime, secret: str) -> Heard:
+def _parse_message(mail: EmailMessage, name: str, at: datetime, secret: str) -> ParseResult:
     address = parseaddr(_header(mail, "from"))[1]
     if "@" not in address:
         raise ValueError("it does not say who wrote it")
-    subject = text(_header(mail, "subject"), 300)
-    automatic = _automatic(mail, address, subject)
-    words = _own_words(mail)
+    subject = clean_text(_header(mail, "subject"), 300)
+    automatic = _is_automatic(mail, address, subject)
+    words = _reply_text(mail)
     threads = " ".join([_header(mail, "in-reply-to"), _header(mail, "references")])
-    refused = _no_by_subject(subject, secret)
+    refused = _opt_out_by_subject(subject, secret)
     about = refused or first_named(secret, threads)
-    whole = Happening(
+    whole = InboundEvent(
         kind="replied", id=name[:250], at=at, addresses={"email": address}, message=about, medium="email",
-        machine="an automatic reply" if automatic else "",
-        said=Said(words, subject, name, threads.split()[0] if threads.split() else name, automatic),
+        bot_reason="an automatic reply" if automatic else "",
+        text=InboundText(words, subject, name, threads.split()[0] if threads.split() else name, automatic),
     )  # fmt: skip
-    if not automatic and (refused or _only_no(words, subject)):
-        no = Happening(
+    if not automatic and (refused or _is_opt_out(words, subject)):
+        no = InboundEvent(
             kind="unsubscribed", id=f"{name}:no"[:250], at=at, addresses={"email": address}, message=about,
-            properties={"way": "by letter"}, medium="email", hearsay=not refused,
+            properties={"way": "by letter"}, medium="email", unverified=not refused,
         )  # fmt: skip
-        return Heard([no])
-    return Heard([whole])
+        return ParseResult([no])
+    return ParseResult([whole])
 
 
-def _automatic(mail: EmailMessage, address: str, subject: str) -> bool:
+def _is_automatic(mail: EmailMessage, address: str, subject: str) -> bool:
     return (
         _header(mail, "auto-submitted").lower().partition(";")[0].strip() not in ("", "no")
         or any(mail.get(name) for name in ("x-autoreply", "x-autorespond", "x-auto-response-suppress", "list-id"))
         or _header(mail, "precedence").lower() in ("bulk", "junk", "list", "auto_reply")
         or _header(mail, "return-path").strip() == "<>"
-        or bool(MACHINES.match(address))
-        or bool(AWAY.match(subject))
+        or bool(AUTOMATIC_SENDERS.match(address))
+        or bool(OUT_OF_OFFICE.match(subject))
     )
 
 
-def _own_words(mail: EmailMessage) -> str:
+def _reply_text(mail: EmailMessage) -> str:
     """What they wrote themselves, without what they quote and without the signature of their telephone."""
     try:
         body = mail.get_body(preferencelist=("plain", "html"))
@@ -187,44 +200,44 @@ def _own_words(mail: EmailMessage) -> str:
         body = None
     if body is not None and body.get_content_type() == "text/html":
         try:
-            content = get_text(str(content)[: LONGEST * 10])
+            content = get_text(str(content)[: MAX_TEXT_CHARS * 10])
         except Exception:  # whatever a stranger's markup does to its reader
             content = re.sub(r"<[^>]*>", " ", str(content))
-    whole = _readable(str(content)[: LONGEST * 2])
+    whole = _prepare_for_parser(str(content)[: MAX_TEXT_CHARS * 2])
     replies = EmailReplyParser(languages=LANGUAGES).read(whole).replies
     own = replies[0].body if replies else whole
-    return (own or "").replace(FOLD, "").replace(MARK, "").strip()[:LONGEST]
+    return (own or "").replace(FOLD, "").replace(MARK, "").strip()[:MAX_TEXT_CHARS]
 
 
-def _readable(content: str) -> str:
+def _prepare_for_parser(content: str) -> str:
     """As the reply parser can bear it: its patterns look for the ends of lines and for empty ones, and thousands of those in
     a row take it minutes. Nothing is lost but empty lines after the second."""
-    lines = content.replace("\x00", "").replace(MARK, "").replace("\r\n", "\n").split("\n")[:MOST_LINES]
-    folded = [FOLD.join(re.findall(f".{{1,{LONGEST_LINE}}}", line.rstrip(), re.S)) for line in lines]
-    return re.sub(r"\n{4,}", "\n\n\n", "\n".join(folded))[:LONGEST]
+    lines = content.replace("\x00", "").replace(MARK, "").replace("\r\n", "\n").split("\n")[:MAX_LINES]
+    folded = [FOLD.join(re.findall(f".{{1,{MAX_LINE_CHARS}}}", line.rstrip(), re.S)) for line in lines]
+    return re.sub(r"\n{4,}", "\n\n\n", "\n".join(folded))[:MAX_TEXT_CHARS]
 
 
-def _only_no(words: str, subject: str) -> bool:
+def _is_opt_out(words: str, subject: str) -> bool:
     said = re.sub(r"\W+", " ", words).strip().lower()
-    return said in STOP or (not said and subject.strip().lower() in STOP)
+    return said in OPT_OUT_WORDS or (not said and subject.strip().lower() in OPT_OUT_WORDS)
 
 
-def _no_by_subject(subject: str, secret: str) -> str:
+def _opt_out_by_subject(subject: str, secret: str) -> str:
     """The message of ours whose List-Unsubscribe header was followed by letter."""
     found = re.fullmatch(rf"unsubscribe\s+({NAME})", subject.strip(), re.I)
     return read_name(secret, found[1]) if found else ""
 
 
-def _looks_returned(mail: EmailMessage) -> bool:
+def _looks_bounced(mail: EmailMessage) -> bool:
     sender = parseaddr(_header(mail, "from"))[1]
     return _header(mail, "return-path").strip() == "<>" or bool(re.match(r"(mailer-daemon|postmaster)@", sender, re.I))
 
 
-def _ours_in(raw: bytes, secret: str) -> str:
+def _find_message_id(raw: bytes, secret: str) -> str:
     return first_named(secret, raw.decode("ascii", "replace"))
 
 
-def _dated(mail: EmailMessage) -> datetime:
+def _sent_at(mail: EmailMessage) -> datetime:
     now = datetime.now(UTC)
     try:
         at = parsedate_to_datetime(_header(mail, "date"))

@@ -13,8 +13,8 @@ from email.header import Header
 from email.utils import format_datetime, formataddr
 
 from passaparola.channel.message_ids import named
-from passaparola.channel.sender import Dispatch, Outgoing, Part
-from passaparola.settings import settings
+from passaparola.channel.sender import Dispatch, OutboundMessage, Part
+from passaparola.settings import get_settings
 
 SOFT_BREAK = b"=\r\n"
 # No line begins with a dot: SMTP would double it (RFC 5321, 4.5.2), and looking for one in whole letters costs as much as
@@ -23,7 +23,7 @@ LEADING_DOT = re.compile(rb"^\.+", re.M)
 UNSAFE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 
-def header(value: str) -> str:
+def header_value(value: str) -> str:
     """A header's value that is one line, and that nobody decodes into two.
 
     An encoded-word in a contact's field would be decoded by the reader, so whatever looks like one is encoded itself.
@@ -35,7 +35,7 @@ def header(value: str) -> str:
     return Header(value, "utf-8", maxlinelen=76).encode().replace("\n", "\r\n")
 
 
-def mailbox(name: str, address: str) -> str:
+def format_address(name: str, address: str) -> str:
     """`"Ada" <ada@example.org>`, whatever the name holds."""
     if name.isascii() and name.replace(" ", "").isalnum() and address.isprintable():
         return f"{name} <{address}>"
@@ -49,24 +49,24 @@ def mailbox(name: str, address: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Encoded:
+class _EncodedPart:
     """A part in quoted-printable. Every piece ends with a soft break, so that each can be encoded alone."""
 
     statics: tuple[bytes, ...]
     order: tuple[int, ...]
 
     @classmethod
-    def of(cls, part: Part) -> "_Encoded":
-        return cls(tuple(_quoted(static) for static in part.statics), part.order)
+    def of(cls, part: Part) -> "_EncodedPart":
+        return cls(tuple(_quoted_printable(static) for static in part.statics), part.order)
 
     def fill(self, values: Sequence[str]) -> bytes:
         pieces = [b""] * (2 * len(self.order) + 1)
         pieces[::2] = self.statics
-        pieces[1::2] = [_quoted(values[place]) for place in self.order]
+        pieces[1::2] = [_quoted_printable(values[place]) for place in self.order]
         return b"".join(pieces)
 
 
-def _quoted(text: str) -> bytes:
+def _quoted_printable(text: str) -> bytes:
     if (
         0 < len(text) < 74
         and text.isascii()
@@ -87,7 +87,7 @@ def _quoted(text: str) -> bytes:
     )
 
 
-class Letter:
+class MimeBuilder:
     """Builds the messages of one dispatch as bytes ready for the wire, lines of 76 at most."""
 
     def __init__(self, dispatch: Dispatch, now: datetime | None = None) -> None:
@@ -95,26 +95,26 @@ class Letter:
         self.domain = sender.email.rpartition("@")[2]
         self.subject = dispatch.skeleton.parts["subject"]
         self.boundary = f"=_{secrets.token_hex(12)}"
-        self.text = _Encoded.of(dispatch.skeleton.parts["text"])
-        self.html = _Encoded.of(dispatch.skeleton.parts["html"])
+        self.text = _EncodedPart.of(dispatch.skeleton.parts["text"])
+        self.html = _EncodedPart.of(dispatch.skeleton.parts["html"])
         fixed = {
-            "From": mailbox(sender.name, sender.email),
-            **({"Reply-To": mailbox("", sender.reply_to)} if sender.reply_to else {}),
+            "From": format_address(sender.name, sender.email),
+            **({"Reply-To": format_address("", sender.reply_to)} if sender.reply_to else {}),
             "Date": format_datetime(now or datetime.now(UTC)),
             "MIME-Version": "1.0",
             "Content-Type": f'multipart/alternative; boundary="{self.boundary}"',
         }
         self.fixed = "".join(f"{name}: {value}\r\n" for name, value in fixed.items())
 
-    def message_id(self, message: Outgoing) -> str:
+    def message_id(self, message: OutboundMessage) -> str:
         """Ours, and the same however often it is made: the ledger's identity, signed, at our domain."""
-        return f"<{named(settings().secret, message.id)}.passaparola@{self.domain}>"
+        return f"<{named(get_settings().secret, message.id)}.passaparola@{self.domain}>"
 
-    def build(self, message: Outgoing) -> bytes:
+    def build(self, message: OutboundMessage) -> bytes:
         """Raises ValueError: a value that must not stand in a header."""
         own = {
-            "To": mailbox(message.name, message.to),
-            "Subject": header(self.subject.fill(message.values)),
+            "To": format_address(message.name, message.to_address),
+            "Subject": header_value(self.subject.fill(message.values)),
             "Message-ID": self.message_id(message),
             **message.headers,
         }

@@ -10,54 +10,54 @@ import regex
 
 from passaparola.channel.sender import Dispatch, Media, Skeleton
 from passaparola.errors import Misconfigured, Refused
-from passaparola.settings import settings
+from passaparola.settings import get_settings
 
 URL = regex.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?')\]}]")
 TAG = regex.compile(r"(?<![\w/&])#(\p{L}[\p{L}\p{N}_]*)")
 
 
 @dataclass(frozen=True)
-class Limits:
+class PostLimits:
     """What a network takes in one post. `pictures` is how many, `bytes` how large one may be."""
 
     text: int
     pictures: int
     bytes: int
     kinds: tuple[str, ...] = (".png", ".jpg", ".jpeg")
-    counted: Callable[[str], int] = len
+    count: Callable[[str], int] = len
 
 
-def text_of(skeleton: Skeleton) -> str:
+def skeleton_text(skeleton: Skeleton) -> str:
     return skeleton.parts["text"].fill(()).strip()
 
 
-def said(dispatch: Dispatch) -> str:
+def dispatch_text(dispatch: Dispatch) -> str:
     """The text of a dispatch that carries one message."""
     return dispatch.skeleton.parts["text"].fill(dispatch.messages[0].values).strip()
 
 
-def same(one: str, other: str) -> bool:
+def same_text(one: str, other: str) -> bool:
     """Networks trim, join and compose what they are given."""
-    return _plain(one) == _plain(other)
+    return _normalised(one) == _normalised(other)
 
 
-def _plain(text: str) -> str:
+def _normalised(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
-def no_longer_than(text: str, most: int, title: str) -> str:
+def require_length(text: str, most: int, title: str) -> str:
     """Raises Refused: nobody's words are cut."""
     if len(text) > most:
         raise Refused(f"{title} takes {most} characters in an answer; this has {len(text)}")
     return text
 
 
-def problems(skeleton: Skeleton, title: str, limits: Limits) -> list[str]:
+def find_problems(skeleton: Skeleton, title: str, limits: PostLimits) -> list[str]:
     """In a marketer's words."""
-    text, found = text_of(skeleton), []
+    text, found = skeleton_text(skeleton), []
     if not text and not skeleton.media:
         found.append("there is nothing to post")
-    if (length := limits.counted(text)) > limits.text:
+    if (length := limits.count(text)) > limits.text:
         found.append(f"{length} characters as {title} counts them; {limits.text} are the most")
     if len(skeleton.media) > limits.pictures:
         found.append(
@@ -66,7 +66,7 @@ def problems(skeleton: Skeleton, title: str, limits: Limits) -> list[str]:
             else f"{title} takes no pictures"
         )
     for media in skeleton.media:
-        path = settings().home / media.path
+        path = get_settings().home / media.path
         if path.suffix.lower() not in limits.kinds:
             found.append(f"{path.name}: {title} takes {', '.join(kind[1:].upper() for kind in limits.kinds)}")
         elif path.is_file() and path.stat().st_size > limits.bytes:
@@ -74,13 +74,13 @@ def problems(skeleton: Skeleton, title: str, limits: Limits) -> list[str]:
     return found
 
 
-def note(skeleton: Skeleton, limits: Limits) -> str:
-    return f"{limits.counted(text_of(skeleton))} of {limits.text}"
+def length_note(skeleton: Skeleton, limits: PostLimits) -> str:
+    return f"{limits.count(skeleton_text(skeleton))} of {limits.text}"
 
 
-def picture(media: Media) -> tuple[str, bytes, str]:
+def load_picture(media: Media) -> tuple[str, bytes, str]:
     """Name, bytes and media type of the picture that was approved. Raises Refused: it is another one by now."""
-    path = settings().home / media.path
+    path = get_settings().home / media.path
     if not path.is_file():
         raise Refused(f"{path.name}, the picture that was approved, is not there any more")
     body = path.read_bytes()
@@ -89,6 +89,6 @@ def picture(media: Media) -> tuple[str, bytes, str]:
     return path.name, body, mimetypes.guess_type(path.name)[0] or "image/jpeg"
 
 
-def needs(extra: str, what: str) -> Misconfigured:
+def missing_library(extra: str, what: str) -> Misconfigured:
     """A library that is not installed, and the command that installs it."""
     return Misconfigured(f"{what} needs a library that is not installed: pip install 'passaparola[{extra}]'")

@@ -14,12 +14,12 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Said:
+class InboundText:
     """Words of theirs. `name` is how the medium calls them, `thread` how it calls what they answer."""
 
     text: str
     subject: str = ""
-    name: str = ""
+    external_id: str = ""
     thread: str = ""
     automatic: bool = False  # an out-of-office said it, or another machine
 
@@ -27,7 +27,7 @@ class Said:
 @dataclass(
     slots=True
 )  # not frozen, though nothing changes it: that would cost three times as much, a million times a day
-class Happening:
+class InboundEvent:
     """Something that someone did, in the words of the Segment spec; or what became of a message, in ours.
 
     `id` is the source's name of it: the same told twice, whichever way, has the same. Without any address it is about
@@ -43,19 +43,21 @@ class Happening:
     amount: int | None = None
     currency: str | None = None
     properties: Mapping[str, Any] = field(default_factory=dict)
-    agrees: bool | None = None  # the answer to the sender's own question whether we may write; None: it did not ask
-    agreed_at: datetime | None = None  # when that was answered, where it is not of this very moment
-    about: str = ""
+    accepts_marketing: bool | None = (
+        None  # the answer to the sender's own question whether we may write; None: it did not ask
+    )
+    accepts_marketing_at: datetime | None = None  # when that was answered, where it is not of this very moment
+    related_event: str = ""
     message: str = ""  # our id of the message that this came back from
     medium: str = ""  # on which it came back, where it is of a medium
-    machine: str = ""  # why we think that a scanner or a prefetch did it; empty: a person
-    hearsay: bool = False  # anyone may have said it: believed of a message's own person, and of nobody else
-    said: Said | None = None
+    bot_reason: str = ""  # why we think that a scanner or a prefetch did it; empty: a person
+    unverified: bool = False  # anyone may have said it: believed of a message's own person, and of nobody else
+    text: InboundText | None = None
 
     @property
     def is_feedback(self) -> bool:
         """Whether it is of a message or an address of ours, rather than something that a person came and did."""
-        return self.kind in OF_MESSAGES
+        return self.kind in MESSAGE_FEEDBACK_KINDS
 
     @property
     def is_urgent(self) -> bool:
@@ -68,7 +70,7 @@ class Happening:
 
 
 # What may come back of a message. Every provider's own names are translated into these, by a table in its file.
-FEEDBACK = frozenset(
+FEEDBACK_KINDS = frozenset(
     [
         "accepted",
         "delivered",
@@ -90,18 +92,18 @@ FEEDBACK = frozenset(
     ]
 )
 # Of these only what is about a message or an address of ours is kept; they make nobody's acquaintance.
-OF_MESSAGES = FEEDBACK - {"replied", "mentioned", "liked", "shared", "answered"}
+MESSAGE_FEEDBACK_KINDS = FEEDBACK_KINDS - {"replied", "mentioned", "liked", "shared", "answered"}
 
 
 @dataclass(frozen=True)
-class Heard:
+class ParseResult:
     """What a body says. One item that is not understood stops no other; with neither, there was nothing for us in it."""
 
-    happenings: Sequence[Happening] = ()
+    events: Sequence[InboundEvent] = ()
     problems: Sequence[str] = ()
 
 
-def each(items: Iterable[T], read: Callable[[T], Happening | None]) -> Heard:
+def parse_each(items: Iterable[T], read: Callable[[T], InboundEvent | None]) -> ParseResult:
     """Every item read by itself; None: nothing for us in it. Whatever is odd in one is a sentence, and stops no other."""
     happenings, problems = [], []
     for place, item in enumerate(items, 1):
@@ -110,11 +112,11 @@ def each(items: Iterable[T], read: Callable[[T], Happening | None]) -> Heard:
                 happenings.append(found)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             problems.append(f"item {place}: {error}"[:200])
-    return Heard(happenings, problems[:20])
+    return ParseResult(happenings, problems[:20])
 
 
 @dataclass(frozen=True)
-class Body:
+class RawPayload:
     """What was fetched, as it came; `key` is its owner's name of it."""
 
     key: str
@@ -122,35 +124,37 @@ class Body:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class Ear(ABC):
+class Receiver(ABC):
     """A way to listen: bodies are kept as they come, and understood later."""
 
     name: ClassVar[str]
     media: ClassVar[tuple[str, ...]] = ()  # on which it hears people, where that is not the medium of its own name
-    unbounded: ClassVar[bool] = (
+    needs_deadline: ClassVar[bool] = (
         False  # how long reading a body takes is the stranger's who wrote it: it gets a deadline
     )
 
     @abstractmethod
-    def hear(self, headers: Mapping[str, str], body: bytes) -> Heard:
+    def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
         """What a body says. Raises ValueError: it is not understood at all."""
 
     @classmethod
-    def urgent(cls, body: bytes) -> bool:
+    def may_be_urgent(cls, body: bytes) -> bool:
         """Whether it may hold a no, a complaint or a hard bounce, which go before everything else. A glance, no reading."""
         return False
 
 
-class Webhook(Ear):
+class Webhook(Receiver):
     """An ear that others speak into, believed by a signature over the raw bytes. Header names come in lower case.
 
     Some are no headers, as in HTTP/2: `:path` is the path with its query, and to `hear` `:at` is the time of arrival.
     """
 
-    largest: ClassVar[int] = 1_000_000  # bytes of a body; the largest orders that shops send are some hundred thousand
+    max_body_bytes: ClassVar[int] = (
+        1_000_000  # bytes of a body; the largest orders that shops send are some hundred thousand
+    )
 
     @abstractmethod
-    def delivery(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
+    def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
         """The sender's name of this delivery, the same when it is sent again; None for a greeting that says nothing.
 
         Raises Misconfigured: we have no secret to believe it by. Forged: it is not from whom it says.
@@ -162,11 +166,11 @@ class Webhook(Ear):
         return None
 
 
-class Poll(Ear):
+class Poll(Receiver):
     """An ear that goes and looks."""
 
     @abstractmethod
-    async def look(self, since: str) -> tuple[Sequence[Body], str]:
+    async def poll(self, since: str) -> tuple[Sequence[RawPayload], str]:
         """What is new since a mark of its own, oldest first, and the next mark.
 
         Raises Misconfigured: nothing tells where to look. Unavailable, Blocked.

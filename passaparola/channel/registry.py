@@ -12,8 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from passaparola.channel.receiver import Ear, Poll, Webhook
-from passaparola.channel.sender import Channel, Look
+from passaparola.channel.receiver import Poll, Receiver, Webhook
+from passaparola.channel.sender import Branding, Sender
 from passaparola.errors import Misconfigured, Unknown, did_you_mean
 from passaparola.settings import Settings, find_home
 
@@ -61,93 +61,102 @@ def _module(name: str) -> ModuleType:
 
 
 @cache
-def names() -> list[str]:
+def sender_names() -> list[str]:
     """The channels that speak."""
-    return [name for name in _modules() if _of(name, Channel)]
+    return [name for name in _modules() if _find_class(name, Sender)]
 
 
 @cache
-def ears() -> list[str]:
+def receiver_names() -> list[str]:
     """The channels that listen."""
-    return [name for name in _modules() if _of(name, Ear)]
+    return [name for name in _modules() if _find_class(name, Receiver)]
 
 
 @cache
-def get(name: str) -> type[Channel]:
+def sender_class(name: str) -> type[Sender]:
     """The channel class of a file. Raises Unknown."""
-    found: type[Channel] | None = _of(name, Channel) if name in _modules() else None
+    found: type[Sender] | None = _find_class(name, Sender) if name in _modules() else None
     if found is None:
-        raise Unknown(f"There is no channel “{name}”{did_you_mean(name, names())}")
+        raise Unknown(f"There is no channel “{name}”{did_you_mean(name, sender_names())}")
     return found
 
 
 @cache
-def ear(name: str) -> type[Ear]:
+def receiver_class(name: str) -> type[Receiver]:
     """The ear of a file. Raises Unknown."""
-    found: type[Ear] = _listening(name, Ear)
+    found: type[Receiver] = _find_receiver(name, Receiver)
     return found
 
 
 @cache
-def webhook(name: str) -> type[Webhook]:
+def webhook_class(name: str) -> type[Webhook]:
     """The ear of a file that others speak into. Raises Unknown."""
-    found: type[Webhook] = _listening(name, Webhook)
+    found: type[Webhook] = _find_receiver(name, Webhook)
     return found
 
 
 @cache
-def polls() -> list[str]:
+def poll_names() -> list[str]:
     """The ears that go and look."""
-    return [name for name in _modules() if _of(name, Poll)]
+    return [name for name in _modules() if _find_class(name, Poll)]
 
 
-def _listening(name: str, kind: type) -> Any:
-    found = _of(name, kind) if name in _modules() else None
+def _find_receiver(name: str, kind: type) -> Any:
+    found = _find_class(name, kind) if name in _modules() else None
     if found is None:
-        raise Unknown(f"Nothing here listens to “{name}”{did_you_mean(name, ears())}")
+        raise Unknown(f"Nothing here listens to “{name}”{did_you_mean(name, receiver_names())}")
     return found
 
 
-def _of(name: str, kind: type) -> Any:
+def _find_class(name: str, kind: type) -> Any:
     module = _module(name)
     found = (value for value in vars(module).values() if isinstance(value, type) and issubclass(value, kind))
     return next((own for own in found if getattr(own, "name", None) == name), None)
 
 
 @cache
-def spoken() -> frozenset[str]:
+def sendable_media() -> frozenset[str]:
     """Every medium that a file here speaks."""
-    return frozenset(get(name).medium for name in names())
+    return frozenset(sender_class(name).medium for name in sender_names())
 
 
 @cache
 def media() -> frozenset[str]:
     """Every medium that a file here speaks or hears people on."""
-    return spoken() | {medium for name in ears() for medium in ear(name).media}
+    return sendable_media() | {medium for name in receiver_names() for medium in receiver_class(name).media}
 
 
-def look(medium: str) -> Look:
+def branding_of(medium: str) -> Branding:
     """How people know a medium, also one that nobody here speaks."""
-    return next((one.look for one in map(get, names()) if one.medium == medium), Look(medium.capitalize()))
+    return next(
+        (one.branding for one in map(sender_class, sender_names()) if one.medium == medium),
+        Branding(medium.capitalize()),
+    )
 
 
-def address_of(medium: str) -> str:
+def address_kind(medium: str) -> str:
     """The kind of address that a medium's messages go to."""
-    return next((one.address for one in map(get, names()) if one.medium == medium and one.address), medium)
+    return next(
+        (one.address_kind for one in map(sender_class, sender_names()) if one.medium == medium and one.address_kind),
+        medium,
+    )
 
 
-def window_of(medium: str) -> timedelta | None:
+def reply_window_of(medium: str) -> timedelta | None:
     """For how long after someone's word a medium may write freely; None: always."""
-    return next((one.window for one in map(get, names()) if one.medium == medium and one.window), None)
+    return next(
+        (one.reply_window for one in map(sender_class, sender_names()) if one.medium == medium and one.reply_window),
+        None,
+    )
 
 
-def speaking(medium: str, settings: Settings) -> type[Channel]:
+def sender_for(medium: str, settings: Settings) -> type[Sender]:
     """The channel whose rules and prices hold for a medium, whoever carries it. Raises Unknown."""
-    return get(settings.email_channel if medium == "email" else medium)
+    return sender_class(settings.email_channel if medium == "email" else medium)
 
 
-def carrying(medium: str, settings: Settings) -> type[Channel]:
+def carrier_for(medium: str, settings: Settings) -> type[Sender]:
     """The channel that a medium's messages are handed to: the local mailbox until an operator says otherwise."""
     if medium != "email" and settings.social_channel == "mailbox":
-        return get("mailbox")
-    return speaking(medium, settings)
+        return sender_class("mailbox")
+    return sender_for(medium, settings)

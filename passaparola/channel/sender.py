@@ -56,21 +56,21 @@ class Skeleton:
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class OutboundMessage:
     """One message: our id of it, where it goes (empty: to the public), and what fills the holes.
 
     `headers` are those of a letter; `In-Reply-To` names what is answered on every medium.
     """
 
     id: str
-    to: str
+    to_address: str
     name: str
     values: tuple[str, ...]
     headers: Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Sender:
+class FromIdentity:
     name: str
     email: str
     reply_to: str = ""
@@ -87,13 +87,13 @@ class Dispatch:
     medium: str
     campaign: str
     skeleton: Skeleton
-    sender: Sender
+    sender: FromIdentity
     since: datetime
-    messages: tuple[Outgoing, ...]
+    messages: tuple[OutboundMessage, ...]
 
 
 @dataclass(frozen=True)
-class Answer:
+class SendResult:
     """What became of a dispatch that was answered. Whoever is named in none of the three was accepted.
 
     refused: never to be tried again · deferred: not accepted, try later · uncertain: may have been accepted.
@@ -119,7 +119,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Look:
+class Branding:
     """How people know a medium: its name, its colour, how it shows what is said there, and where its share links lead."""
 
     title: str
@@ -129,23 +129,25 @@ class Look:
     share: str = ""  # with {url} and {text} in it
 
 
-class Channel(ABC):
+class Sender(ABC):
     """A way to speak. Made inside a running event loop and closed with it."""
 
     name: ClassVar[str]
     medium: ClassVar[str]
-    look: ClassVar[Look]
-    address: ClassVar[str] = ""  # the kind of address it writes to, where that is not its own medium: phone
-    window: ClassVar[timedelta | None] = (
+    branding: ClassVar[Branding]
+    address_kind: ClassVar[str] = ""  # the kind of address it writes to, where that is not its own medium: phone
+    reply_window: ClassVar[timedelta | None] = (
         None  # for how long after someone's word they may be written to without a template
     )
     public: ClassVar[bool] = False
-    batch: ClassVar[int] = 1
+    batch_size: ClassVar[int] = 1
     timeout: ClassVar[float] = 30.0  # seconds after which nobody waits for an answer any more
-    as_one: ClassVar[bool] = False  # a request is accepted whole or not at all: what proves one message proves them all
+    all_or_nothing: ClassVar[bool] = (
+        False  # a request is accepted whole or not at all: what proves one message proves them all
+    )
 
     @abstractmethod
-    async def send(self, dispatch: Dispatch) -> Answer:
+    async def send(self, dispatch: Dispatch) -> SendResult:
         """Make one call. Raises Refused, TooLarge, Unavailable, Blocked or Uncertain."""
 
     async def look_up(self, dispatch: Dispatch) -> Evidence:
@@ -161,7 +163,7 @@ class Channel(ABC):
         return []
 
     @classmethod
-    def must_go_alone(cls, dispatch: Dispatch) -> set[str]:
+    def unbatchable(cls, dispatch: Dispatch) -> set[str]:
         """The ids of messages that can't share a request with others."""
         return set()
 
@@ -176,12 +178,12 @@ class Channel(ABC):
         return Decimal(0)
 
     @classmethod
-    def note(cls, skeleton: Skeleton) -> str:
+    def approval_note(cls, skeleton: Skeleton) -> str:
         """What else an approver should see of this content, such as its length as the network counts it."""
         return ""
 
     @classmethod
-    def as_posted(cls, text: str) -> list[str]:
+    def split_posts(cls, text: str) -> list[str]:
         """The pieces in which people see it: a thread, where it is too long for one."""
         return [text]
 

@@ -14,10 +14,10 @@ from babel.numbers import get_currency_precision, list_currencies
 
 from passaparola.errors import Forged, Misconfigured
 
-LARGEST = 2**62
+MAX_AMOUNT = 2**62
 
 
-def secrets_of(setting: str, name: str) -> list[str]:
+def split_secrets(setting: str, name: str) -> list[str]:
     """While a secret is changed both hold: `new, old`. Raises Misconfigured."""
     secrets = [secret.strip() for secret in setting.split(",") if secret.strip()]
     if not secrets:
@@ -25,7 +25,7 @@ def secrets_of(setting: str, name: str) -> list[str]:
     return secrets
 
 
-def believe(body: bytes, given: Iterable[bytes], secrets: Iterable[str]) -> None:
+def verify_signature(body: bytes, given: Iterable[bytes], secrets: Iterable[str]) -> None:
     """Raises Forged: none of the signatures is HMAC-SHA256 of the body under any of the secrets."""
     wanted = [hmac.digest(secret.encode(), body, "sha256") for secret in secrets]
     held = [hmac.compare_digest(signature, own) for signature in given for own in wanted]  # all of them, always
@@ -33,7 +33,7 @@ def believe(body: bytes, given: Iterable[bytes], secrets: Iterable[str]) -> None
         raise Forged("The signature does not hold.")
 
 
-def from_base64(signature: str) -> bytes:
+def signature_from_base64(signature: str) -> bytes:
     """Raises Forged."""
     try:
         return base64.b64decode(signature, validate=True)
@@ -41,7 +41,7 @@ def from_base64(signature: str) -> bytes:
         raise Forged("The signature is not base64.") from None
 
 
-def from_hex(signature: str) -> bytes:
+def signature_from_hex(signature: str) -> bytes:
     """Raises Forged."""
     try:
         return bytes.fromhex(signature)
@@ -49,11 +49,11 @@ def from_hex(signature: str) -> bytes:
         raise Forged("The signature is not hexadecimal.") from None
 
 
-def print_of(body: bytes) -> str:
+def body_digest(body: bytes) -> str:
     return sha256(body).hexdigest()
 
 
-def json_of(body: bytes) -> dict[str, Any]:
+def parse_json(body: bytes) -> dict[str, Any]:
     """Raises ValueError, in words."""
     try:
         found = orjson.loads(body)
@@ -64,7 +64,7 @@ def json_of(body: bytes) -> dict[str, Any]:
     return found
 
 
-def at(value: Any) -> datetime:
+def parse_instant(value: Any) -> datetime:
     """An instant; one without a zone is in UTC. Raises ValueError."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         if not 0 < value < 4_102_444_800:
@@ -82,7 +82,7 @@ def at(value: Any) -> datetime:
     return found.astimezone(UTC)
 
 
-def currency_of(value: Any) -> str:
+def parse_currency(value: Any) -> str:
     """Raises ValueError."""
     code = value.upper() if isinstance(value, str) else ""
     if code not in list_currencies():
@@ -90,46 +90,46 @@ def currency_of(value: Any) -> str:
     return code
 
 
-def minor(value: Any, currency: str) -> int:
+def to_minor_units(value: Any, currency: str) -> int:
     """From major units, as text or number. Raises ValueError."""
     try:
         exact = Decimal(str(value)).scaleb(get_currency_precision(currency))
         amount = int(exact.to_integral_value())
     except (ArithmeticError, ValueError):
         raise ValueError(f"“{str(value)[:20]}” is not an amount") from None
-    if abs(amount) >= LARGEST:
+    if abs(amount) >= MAX_AMOUNT:
         raise ValueError("this is more money than there is")
     return amount
 
 
-def count(value: Any) -> int:
+def parse_count(value: Any) -> int:
     return value if isinstance(value, int) and 0 <= value < 1_000_000_000 else 1
 
 
-def text(value: Any, longest: int = 200) -> str:
+def clean_text(value: Any, longest: int = 200) -> str:
     """One line of it, without what no database keeps."""
     if type(value) is str and value.isprintable() and "  " not in value and len(value) <= longest:
         return value.strip()
     return " ".join(str(value).replace("\x00", "").split())[:longest] if isinstance(value, str | int) else ""
 
 
-def filled(pairs: Mapping[str, Any]) -> dict[str, str]:
+def without_empty(pairs: Mapping[str, Any]) -> dict[str, str]:
     """Those that say something."""
-    return {name: said for name, value in pairs.items() if value is not None and (said := text(value))}
+    return {name: said for name, value in pairs.items() if value is not None and (said := clean_text(value))}
 
 
-def part(body: Mapping[str, Any], *path: str) -> Any:
+def parse_mime_part(body: Mapping[str, Any], *path: str) -> Any:
     found: Any = body
     for name in path:
         found = found.get(name) if isinstance(found, dict) else None
     return found
 
 
-def listed(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     """A list where one was expected, else an empty one."""
     return value if isinstance(value, list) else []
 
 
-def mapping(value: Any) -> dict[str, Any]:
+def as_mapping(value: Any) -> dict[str, Any]:
     """An object where one was expected, else an empty one."""
     return value if isinstance(value, dict) else {}

@@ -1,16 +1,31 @@
 """Campaigns on the command line: look, rehearse, send, stop, move."""
 
 import sys
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from passaparola.cli.deliver import drained
-from passaparola.cli.output import AsJson, actor, at_home, err, group, house_now, now, opened, out, plain, say, table
+from passaparola.cli.deliver import drain_until_stopped
+from passaparola.cli.output import (
+    AsJson,
+    actor,
+    emit,
+    err,
+    format_time,
+    group,
+    house_now,
+    now,
+    open_store,
+    out,
+    table,
+    without_markup,
+)
 from passaparola.errors import NotAllowed, PassaparolaError, Unknown
 
-GOING = ("approved", "running", "paused")
+if TYPE_CHECKING:
+    from passaparola.store.database import Store
+
+ACTIVE_STATES = ("approved", "running", "paused")
 
 campaigns = group("Preview, rehearse, send and stop campaigns.")
 
@@ -19,28 +34,29 @@ campaigns = group("Preview, rehearse, send and stop campaigns.")
 def campaign_list(as_json: AsJson = False) -> None:
     """The files of campaigns/."""
     from passaparola.journeys import campaign
-    from passaparola.settings import settings
+    from passaparola.settings import get_settings
 
     rows = [
-        {"name": name, "title": campaign.read(settings().home, name).title} for name in campaign.names(settings().home)
+        {"name": name, "title": campaign.read_campaign(get_settings().home, name).title}
+        for name in campaign.campaign_names(get_settings().home)
     ]
-    say(as_json, rows, lambda: table(rows))
+    emit(as_json, rows, lambda: table(rows))
 
 
 @campaigns.command("preview")
 def campaign_preview(name: str, as_json: AsJson = False) -> None:
     """Who would get it, who would not and why, what it says, and what it costs. Sends and keeps nothing."""
-    from passaparola.journeys.freeze import content_now
-    from passaparola.outbox.preview import preview
+    from passaparola.journeys.freeze import freeze_now
+    from passaparola.outbox.preview import build_preview
     from passaparola.outbox.render.frozen import freezer
 
-    own, store = opened()
-    seen = preview(store, own, content_now(store, own, name, freezer(own)), house_now(own))
+    own, store = open_store()
+    seen = build_preview(store, own, freeze_now(store, own, name, freezer(own)), house_now(own))
 
     def shown() -> None:
         out.print(seen.as_text())
 
-    say(as_json, seen.as_json(), shown)
+    emit(as_json, seen.as_json(), shown)
 
 
 @campaigns.command("send")
@@ -52,25 +68,29 @@ def campaign_send(
     """Freeze, approve and send a campaign now, without any Prefect server. Started again, it goes on where it stopped."""
     from passaparola import engine
     from passaparola.journeys import launch, status
-    from passaparola.journeys.freeze import content_now
+    from passaparola.journeys.freeze import freeze_now
     from passaparola.outbox import ledger
-    from passaparola.outbox.preview import preview
+    from passaparola.outbox.preview import build_preview
     from passaparola.outbox.render.frozen import freezer
-    from passaparola.store.models import wording_of
+    from passaparola.store.models import wording_hash
 
-    own, store = opened()
+    own, store = open_store()
     freeze = freezer(own)
-    wording = wording_of(content_now(store, own, name, freeze))  # read before anything else: a broken file is said
+    wording = wording_hash(freeze_now(store, own, name, freeze))  # read before anything else: a broken file is said
     with store.read() as session:
-        going = launch.unfinished(session, name, wording)
-        before = [one for one in status.launches(session, name) if one.wording != wording and one.state in GOING]
+        going = launch.unfinished_launch(session, name, wording)
+        before = [
+            one
+            for one in status.unfinished_launches(session, name)
+            if one.wording != wording and one.state in ACTIVE_STATES
+        ]
     for other in before if going is None else ():
         err.print(
             f"Launch {other.id}, with earlier words, is still under way; those inside finish it. This is a new one."
         )
     if going is None:
         if not yes:
-            seen = preview(store, own, content_now(store, own, name, freeze), house_now(own))
+            seen = build_preview(store, own, freeze_now(store, own, name, freeze), house_now(own))
             err.print(seen.as_text())
             asked = f"Send to {seen.sendable:,} people?" if seen.audience else f"Start “{seen.title}”?"
             if not sys.stdin.isatty() or not typer.confirm(asked, err=True):
@@ -81,11 +101,11 @@ def campaign_send(
             raise NotAllowed("The files were changed while you looked at them. Nothing was sent; look again.")
         going = made.id or 0
         launch.approve(store, own, going, made.hash, freeze, approver=actor(), now=now())
-    engine.decide(store, own, now(), actor=actor(), only=going)
-    drained(own, store, going, quiet=as_json)
+    engine.tick(store, own, now(), actor=actor(), only=going)
+    drain_until_stopped(own, store, going, quiet=as_json)
     with store.read() as session:
-        found = ledger.tally(session, going)
-    say(as_json, found.as_json(), lambda: report_on(found))
+        found = ledger.tally_launch(session, going)
+    emit(as_json, found.as_json(), lambda: show_report(found))
     if found.state == "paused":
         raise PassaparolaError(f"Launch {going} is paused: {found.note}")
 
@@ -103,17 +123,17 @@ def campaign_rehearse(
     """What would happen: the real statements on a fake clock in a copy of the store. Sends and changes nothing."""
     from passaparola.rehearsal import rehearse
 
-    own, store = opened()
+    own, store = open_store()
     seen = rehearse(store, own, name, days=days, now=house_now(own), contacts=contacts, assume=assume or ())
-    say(as_json, seen.as_json(), lambda: _rehearsed(seen, own.time_zone))
+    emit(as_json, seen.as_json(), lambda: _show_rehearsal(seen, own.time_zone))
 
 
-def _rehearsed(seen: Any, zone: str) -> None:
+def _show_rehearsal(seen: Any, zone: str) -> None:
     from zoneinfo import ZoneInfo
 
     out.print(f"[bold]{seen.campaign}[/bold], {seen.days} days from {seen.since:%Y-%m-%d %H:%M}: {seen.people:,} enter")
     for assumed in seen.assumed:
-        out.print(f"  assuming that {plain(assumed)}")
+        out.print(f"  assuming that {without_markup(assumed)}")
     rows: dict[tuple[str, str, str, str], int] = {}
     for line in seen.lines:
         day = line.at.astimezone(ZoneInfo(zone)).strftime("%a %d %b %Y")
@@ -125,8 +145,8 @@ def _rehearsed(seen: Any, zone: str) -> None:
     )
     for (at, medium), count in sorted(seen.per_hour().items(), key=lambda pair: -pair[1])[:3]:
         out.print(f"  busiest: {at.astimezone(ZoneInfo(zone)):%a %d %b %H:00}, {count:,} by {medium}")
-    for reason, count in sorted(seen.held().items(), key=lambda pair: -pair[1]):
-        out.print(f"  {count:,} held: {plain(reason)}")
+    for reason, count in sorted(seen.held_reasons().items(), key=lambda pair: -pair[1]):
+        out.print(f"  {count:,} held: {without_markup(reason)}")
     out.print("  " + ", ".join(f"{count:,} {outcome}" for outcome, count in seen.outcomes.items()))
     out.print(f"  cost: {seen.costs}. Nothing was sent.")
 
@@ -134,26 +154,28 @@ def _rehearsed(seen: Any, zone: str) -> None:
 @campaigns.command("status")
 def campaign_status(name: str, as_json: AsJson = False) -> None:
     """Who is where: under way at which step, ended how, held out; for every launch that is not over."""
-    from passaparola.journeys.status import launches, status
+    from passaparola.journeys.status import launch_status, unfinished_launches
 
-    own, store = opened()
+    own, store = open_store()
     with store.read() as session:
-        found = [status(session, launch) for launch in launches(session, name)]
+        found = [launch_status(session, launch) for launch in unfinished_launches(session, name)]
     if not found:
         raise Unknown(f"“{name}” has not been launched yet.")
 
     def shown() -> None:
         for one in found:
-            door = ", taking people in" if one.entering else ""
-            out.print(f"Launch {one.launch} of [bold]{one.campaign}[/bold]: {one.state}{door}. {plain(one.note)}")
+            door = ", taking people in" if one.accepting else ""
+            out.print(
+                f"Launch {one.launch} of [bold]{one.campaign}[/bold]: {one.state}{door}. {without_markup(one.note)}"
+            )
             ended = "".join(f", {count:,} {how}" for how, count in one.ended.items())
             out.print(f"  {one.entered:,} entered: {one.under_way:,} under way{ended}; {one.held_out:,} held out")
             out.print(f"  goal: {one.goal:,} of those written to, {one.goal_of_held_out:,} of those held out")
             for step in one.steps:
-                due = at_home(own, step["earliest"]) if step["earliest"] else ""
+                due = format_time(own, step["earliest"]) if step["earliest"] else ""
                 out.print(f"  {step['people']:,} at step {step['step']}, {step['next']}; the next at {due}")
 
-    say(as_json, [vars(one) for one in found], shown)
+    emit(as_json, [vars(one) for one in found], shown)
 
 
 @campaigns.command("stop")
@@ -161,8 +183,8 @@ def campaign_stop(name: str) -> None:
     """Take nobody in any more; those who are in finish."""
     from passaparola.journeys import launch
 
-    _, store = opened()
-    stopped = launch.stop(store, name, actor=actor(), now=now())
+    _, store = open_store()
+    stopped = launch.stop_accepting(store, name, actor=actor(), now=now())
     out.print(f"Launch {stopped} takes nobody in any more; those who are in finish. `recall` would end them, too.")
 
 
@@ -175,9 +197,9 @@ def campaign_move(
     """Move those inside older versions of a campaign to the one that stands; says first what that does."""
     from passaparola.journeys import versions
 
-    _, store = opened()
+    _, store = open_store()
     with store.read() as session:
-        plan = versions.planned(session, name)
+        plan = versions.plan_move(session, name)
 
     def shown() -> None:
         for part in plan.parts:
@@ -192,51 +214,72 @@ def campaign_move(
         shown()
         if not sys.stdin.isatty() or not typer.confirm(f"Move {plan.people:,} people?", err=True):
             raise NotAllowed("Nobody was moved. --yes moves without being asked.")
-    plan = versions.moved(store, name, actor=actor(), now=now())
-    say(as_json, vars(plan), lambda: out.print(f"{plan.people:,} people moved to launch {plan.to}."))
+    plan = versions.move_enrolments(store, name, actor=actor(), now=now())
+    emit(as_json, vars(plan), lambda: out.print(f"{plan.people:,} people moved to launch {plan.to}."))
 
 
-def _control(verb: str) -> Callable[[str], None]:
-    def control(
-        name: Annotated[str, typer.Argument(help="A campaign (its newest launch) or a launch's number.")],
-    ) -> None:
-        from passaparola.outbox import ledger
-
-        _, store = opened()
-        with store.read() as session:
-            launch = int(name) if name.isdigit() else ledger.latest(session, name)
-        getattr(ledger, verb)(store, launch, actor=actor(), now=now())
-        out.print(f"Launch {launch}: {verb}d." if verb.endswith("e") else f"Launch {launch}: {verb}ed.")
-
-    return control
+LaunchName = Annotated[str, typer.Argument(help="A campaign (its newest launch) or a launch's number.")]
 
 
-campaigns.command("pause", help="Send nothing more of it for now; what is in the air lands.")(_control("pause"))
-campaigns.command("resume", help="Go on where it was paused.")(_control("resume"))
-campaigns.command("recall", help="Hold for good whatever has not left yet.")(_control("recall"))
+@campaigns.command("pause")
+def campaign_pause(name: LaunchName) -> None:
+    """Send nothing more of it for now; what is in the air lands."""
+    from passaparola.outbox.ledger import pause_launch
+
+    store, launch = _find_launch(name)
+    pause_launch(store, launch, actor=actor(), now=now())
+    out.print(f"Launch {launch}: paused.")
 
 
-def report_on(found: Any) -> None:
-    out.print(f"Launch {found.launch} of [bold]{found.campaign}[/bold]: {found.state}. {plain(found.note)}")
+@campaigns.command("resume")
+def campaign_resume(name: LaunchName) -> None:
+    """Go on where it was paused."""
+    from passaparola.outbox.ledger import resume_launch
+
+    store, launch = _find_launch(name)
+    resume_launch(store, launch, actor=actor(), now=now())
+    out.print(f"Launch {launch}: resumed.")
+
+
+@campaigns.command("recall")
+def campaign_recall(name: LaunchName) -> None:
+    """Hold whatever has not left yet, for good."""
+    from passaparola.outbox.ledger import recall_launch
+
+    store, launch = _find_launch(name)
+    recall_launch(store, launch, actor=actor(), now=now())
+    out.print(f"Launch {launch}: recalled.")
+
+
+def _find_launch(name: str) -> "tuple[Store, int]":
+    from passaparola.outbox.ledger import latest_launch
+
+    _, store = open_store()
+    with store.read() as session:
+        return store, int(name) if name.isdigit() else latest_launch(session, name)
+
+
+def show_report(found: Any) -> None:
+    out.print(f"Launch {found.launch} of [bold]{found.campaign}[/bold]: {found.state}. {without_markup(found.note)}")
     out.print(f"  audience {found.audience:,}")
     if found.begins:
-        from passaparola.clock import in_full
-        from passaparola.settings import settings
+        from passaparola.clock import format_in_full
+        from passaparola.settings import get_settings
 
-        out.print(f"  nothing has gone out yet: it is due on {in_full(found.begins, settings().time_zone)}")
+        out.print(f"  nothing has gone out yet: it is due on {format_in_full(found.begins, get_settings().time_zone)}")
     for medium, counts in found.media.items():
         out.print(f"  {medium}: " + ", ".join(f"{counts[state]:,} {state}" for state in counts))
     for post in found.posts:
-        out.print(f"  {post.medium} post: {plain(str(post))}")
+        out.print(f"  {post.medium} post: {without_markup(str(post))}")
     for medium, why in found.paused.items():
-        out.print(f"  {medium} waits: {plain(why)}")
+        out.print(f"  {medium} waits: {without_markup(why)}")
     for reason, count in sorted(found.delayed.items(), key=lambda pair: -pair[1]):
-        out.print(f"    {count:,} delayed: {plain(reason)}")
+        out.print(f"    {count:,} delayed: {without_markup(reason)}")
     for reason, count in sorted(found.reasons.items(), key=lambda pair: -pair[1]):
-        out.print(f"    {count:,} {plain(reason)}")
+        out.print(f"    {count:,} {without_markup(reason)}")
 
 
-def outcome_of(came: Any) -> None:
+def show_outcome(came: Any) -> None:
     """The funnel of people, how sure it is, and what it was worth."""
     for medium, counts in came.media.items():
         rates = came.rates()[medium]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from passaparola.cli.output import AsJson, actor, group, now, opened, out, say, table
+from passaparola.cli.output import AsJson, actor, emit, group, now, open_store, out, table
 
 channels = group("The ways to speak and to listen: how they are, and going on after a pause.")
 
@@ -16,10 +16,10 @@ def channel_list(as_json: AsJson = False) -> None:
 
     from passaparola.store import incidents
 
-    own, store = opened()
+    own, store = open_store()
     with store.read() as session:
-        rows = [asdict(one) for one in incidents.overview(session, own.time_zone)]
-    say(as_json, rows, lambda: table(rows))
+        rows = [asdict(one) for one in incidents.channel_statuses(session, own.time_zone)]
+    emit(as_json, rows, lambda: table(rows))
 
 
 @channels.command("resume")
@@ -27,7 +27,7 @@ def channel_resume(name: Annotated[str, typer.Argument(help="Such as twitter.")]
     """Let a paused channel speak again, after its key or account was mended. What waited goes out, each message guarded anew."""
     from passaparola.store import incidents
 
-    _, store = opened()
+    _, store = open_store()
     with store.write() as session:
-        incidents.resume(session, name, actor=actor(), now=now())
+        incidents.resume_channel(session, name, actor=actor(), now=now())
     out.print(f"{name} speaks again.")

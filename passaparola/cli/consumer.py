@@ -6,23 +6,23 @@ python -m passaparola.cli.consumer
 from passaparola import engine
 from passaparola.operations import logs
 from passaparola.operations.consumer import Consumer
-from passaparola.operations.stack import spoken
-from passaparola.outbox.deliver import swiftly
-from passaparola.settings import settings
+from passaparola.operations.stack import run_command
+from passaparola.outbox.deliver import run_on_uvloop
+from passaparola.settings import get_settings
 from passaparola.store.database import Store
 
 
 def main() -> None:
     """Follow up until SIGTERM."""
-    logs.speak()
-    own = settings()
+    logs.configure_logging()
+    own = get_settings()
     store = Store(own.database).open()
 
     async def run() -> None:
-        await Consumer(store, own, engine.decide).run()
+        await Consumer(store, own, engine.tick).run()
 
-    swiftly(run())
+    run_on_uvloop(run())
 
 
 if __name__ == "__main__":
-    spoken(main)
+    run_command(main)

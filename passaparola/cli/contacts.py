@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from passaparola.cli.output import AsJson, actor, contact_id, group, now, opened, out, plain, say, table
+from passaparola.cli.output import AsJson, actor, contact_id, emit, group, now, open_store, out, table, without_markup
 from passaparola.errors import NotAllowed, Unknown
 
 contacts = group("One contact: what we know, what they allow, who they are.")
@@ -19,7 +19,7 @@ def contact_show(contact: str, as_json: AsJson = False) -> None:
 
     from passaparola.store.models import Address, Consent, Contact
 
-    _, store = opened()
+    _, store = open_store()
     with store.read() as session:
         id_ = contact_id(session, contact)
         person = session.get(Contact, id_)
@@ -31,7 +31,7 @@ def contact_show(contact: str, as_json: AsJson = False) -> None:
             "addresses": {address.medium: address.value for address in reached},
             "consents": [c.model_dump(include={"medium", "topic", "granted", "basis", "source", "at"}) for c in said],
         }
-    say(as_json, data, lambda: out.print_json(json.dumps(data, default=str, ensure_ascii=False)))
+    emit(as_json, data, lambda: out.print_json(json.dumps(data, default=str, ensure_ascii=False)))
 
 
 @contacts.command("unsubscribe")
@@ -47,7 +47,7 @@ def contact_unsubscribe(
 
     if not is_medium(medium):
         raise Unknown(f"“{medium}” is not a medium{did_you_mean(medium, media())}")
-    _, store = opened()
+    _, store = open_store()
     with store.write() as session:
         id_ = contact_id(session, contact)
         new = consent.record(session, id_, medium, topic, False, at=now(), source=actor())
@@ -60,7 +60,7 @@ def contact_merge(keep: str, other: str, because: Annotated[str, typer.Option(he
     """Two rows that are one person become one; `unmerge` parts them again with nothing lost."""
     from passaparola.contacts import merging
 
-    own, store = opened()
+    own, store = open_store()
     with store.write() as session:
         one, two = contact_id(session, keep), contact_id(session, other)
         row = merging.merge(
@@ -74,7 +74,7 @@ def contact_unmerge(merge: Annotated[int, typer.Argument(help="The number that m
     """Part two rows again: everything goes back to whom it came from; what came since stays."""
     from passaparola.contacts import merging
 
-    own, store = opened()
+    own, store = open_store()
     with store.write() as session:
         row = merging.unmerge(session, own, merge, actor=actor(), now=now())
         out.print(f"Contacts {row.kept_id} and {row.merged_id} are two again.")
@@ -92,10 +92,10 @@ def contact_proposals(
     from passaparola.contacts import duplicates
     from passaparola.store.models import Proposal
 
-    _, store = opened()
+    _, store = open_store()
     with store.write() as session:
         if look:
-            duplicates.find(session, now())
+            duplicates.propose_duplicates(session, now())
         if refuse:
             wrong = session.get(Proposal, refuse)
             if wrong is None:
@@ -107,7 +107,7 @@ def contact_proposals(
             {"id": p.id, "one": p.one_id, "other": p.other_id, "score": p.score, "reasons": "; ".join(p.reasons)}
             for p in session.exec(open_)
         ]
-    say(as_json, rows, lambda: table(rows))
+    emit(as_json, rows, lambda: table(rows))
 
 
 @contacts.command("balance")
@@ -115,31 +115,31 @@ def contact_balance(topic: str = "newsletter", as_json: AsJson = False) -> None:
     """Who is known online, offline or both; how many of them may be written to; what they are worth."""
     from passaparola.reports import people
 
-    own, store = opened()
+    own, store = open_store()
     with store.read() as session:
-        found = people.balance(session, topic)
+        found = people.compare_online_offline(session, topic)
     rows = [
         {"known": name, "people": side.people, "may be written to": side.consenting,
          f"{own.currency} each": f"{side.spent / 100 / max(1, side.people):,.2f}"}
         for name, side in found.items()
     ]  # fmt: skip
-    say(as_json, {name: side.as_json() for name, side in found.items()}, lambda: table(rows))
+    emit(as_json, {name: side.as_json() for name, side in found.items()}, lambda: table(rows))
 
 
-@contacts.command("standing")
-def contact_standing(as_json: AsJson = False) -> None:
+@contacts.command("lifecycle")
+def contact_lifecycle(as_json: AsJson = False) -> None:
     """How many are leads, fans, customers and advocates; how many only read, take part, or make something."""
     from passaparola.reports import people
 
-    _, store = opened()
+    _, store = open_store()
     with store.read() as session:
-        found = people.standing(session)
+        found = people.count_lifecycles(session)
 
     def shown() -> None:
         for name, counts in (("lifecycle", found.lifecycle), ("participation", found.participation)):
             out.print(f"{name}: " + ", ".join(f"{count:,} {what}" for what, count in counts.items()))
 
-    say(as_json, found.as_json(), shown)
+    emit(as_json, found.as_json(), shown)
 
 
 @contacts.command("export")
@@ -149,9 +149,9 @@ def contact_export(
     """Everything we know of one person, as JSON: what they have a right to."""
     from passaparola.privacy import export
 
-    _, store = opened()
+    _, store = open_store()
     with store.read() as session:
-        data = export.of(session, contact_id(session, contact), now())
+        data = export.export_contact(session, contact_id(session, contact), now())
     text = json.dumps(data, ensure_ascii=False, indent=1, default=str)
     if to:
         to.write_text(text + "\n", encoding="utf-8")
@@ -167,12 +167,12 @@ def contact_erase(
     """Forget a person everywhere, for good. Only a keyed hash of their addresses is left, so that nobody writes there again."""
     from passaparola import engine
 
-    own, store = opened()
+    own, store = open_store()
     with store.read() as session:
         id_ = contact_id(session, contact)
     if not yes and not typer.confirm(f"Forget contact {id_} for good?"):
         raise NotAllowed("Nothing was erased.")
     engine.erase_contact(store, own, id_, actor=actor(), now=now())
     out.print(
-        f"Contact {id_} is forgotten. {plain('Backups older than today still hold them: see docs/operations.md.')}"
+        f"Contact {id_} is forgotten. {without_markup('Backups older than today still hold them: see docs/operations.md.')}"
     )

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from passaparola.cli.output import AsJson, actor, err, now, opened, out, say
+from passaparola.cli.output import AsJson, actor, emit, err, now, open_store, out
 
-AGAIN = 1.0  # seconds between two looks
-AWAY = 2.0  # seconds until a database that is away is asked again
+WATCH_EVERY_SECONDS = 1.0  # seconds between two looks
+RETRY_DB_SECONDS = 2.0  # seconds until a database that is away is asked again
 
 
 def deliver(
@@ -23,35 +23,37 @@ def deliver(
     ] = False,
 ) -> None:
     """Apply what came in, move on who is due, send what is due, resolve what is unknown. Any number may run at once."""
-    own, store = opened()
-    with told_to_stop() as stopping:
-        total, found = _turn(own, store, stopping, as_json, watch)
-        while watch and not stopping.wait(AGAIN):
-            total += _turn(own, store, stopping, as_json, watch)[0]
+    own, store = open_store()
+    with stop_signal() as stopping:
+        total, found = _run_once(own, store, stopping, as_json, watch)
+        while watch and not stopping.wait(WATCH_EVERY_SECONDS):
+            total += _run_once(own, store, stopping, as_json, watch)[0]
     data = {**total, "reconciled": vars(found) if found else {}}
-    say(as_json, data, lambda: out.print(", ".join(f"{n:,} {what}" for what, n in total.items()) or "Nothing was due."))
+    emit(
+        as_json, data, lambda: out.print(", ".join(f"{n:,} {what}" for what, n in total.items()) or "Nothing was due.")
+    )
 
 
-def _turn(own: Any, store: Any, stopping: threading.Event, quiet: bool, watch: bool) -> tuple[Counter[str], Any]:
+def _run_once(own: Any, store: Any, stopping: threading.Event, quiet: bool, watch: bool) -> tuple[Counter[str], Any]:
     """One look at everything. For who watches, a database that is away is no reason to end."""
     from passaparola import engine
     from passaparola.outbox import reconcile
-    from passaparola.store.database import passes
+    from passaparola.store.database import is_transient
 
     try:
         found = asyncio.run(reconcile.reconcile(store, now()))
-        engine.decide(store, own, now(), actor=actor())
-        return drained(own, store, None, quiet, 2.0 if watch else 300.0, stopping), found
+        engine.tick(store, own, now(), actor=actor())
+        return drain_until_stopped(own, store, None, quiet, 2.0 if watch else 300.0, stopping), found
     except Exception as error:
-        if not watch or not passes(error):
+        if not watch or not is_transient(error):
             raise
         err.print(f"The database is busy or away ({type(error).__name__}); it is asked again.")
-        stopping.wait(AWAY)
+        stopping.wait(RETRY_DB_SECONDS)
         return Counter(), None
 
 
 @contextmanager
-def told_to_stop() -> Iterator[threading.Event]:
+def stop_signal() -> Iterator[threading.Event]:
     """Set by SIGTERM or Ctrl-C, whenever that comes; whoever comes a second time ends the process at once."""
     stopping = threading.Event()
 
@@ -68,7 +70,7 @@ def told_to_stop() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def drained(
+def drain_until_stopped(
     own: Any,
     store: Any,
     launch: int | None,
@@ -77,10 +79,10 @@ def drained(
     stopping: threading.Event | None = None,
 ) -> Counter[str]:
     """SIGTERM and Ctrl-C let what is in hand land and take nothing new."""
-    from passaparola.outbox.deliver import Drain, swiftly
+    from passaparola.outbox.deliver import Drain, run_on_uvloop
 
     async def run(told: threading.Event) -> Counter[str]:
-        drain = Drain(store, own, launch, patience=patience)
+        drain = Drain(store, own, launch, wait_seconds=patience)
         watching = asyncio.create_task(_stop_when(told, drain))
         try:
             return await drain.run(lambda outcome, size: None if quiet else err.print(f"{size:,} {outcome}"))
@@ -88,9 +90,9 @@ def drained(
             watching.cancel()
 
     if stopping is not None:
-        return swiftly(run(stopping))
-    with told_to_stop() as own_stopping:
-        return swiftly(run(own_stopping))
+        return run_on_uvloop(run(stopping))
+    with stop_signal() as own_stopping:
+        return run_on_uvloop(run(own_stopping))
 
 
 async def _stop_when(told: threading.Event, drain: Any) -> None:

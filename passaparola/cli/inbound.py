@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from passaparola.cli.output import AsJson, actor, at_home, group, now, opened, out, plain, say, table
+from passaparola.cli.output import AsJson, actor, emit, format_time, group, now, open_store, out, table, without_markup
 from passaparola.errors import Unknown
 
 intake = group("What came in from shops and apps: counted, shown, played again.")
@@ -18,31 +18,33 @@ def intake_status(as_json: AsJson = False) -> None:
     """What came in by which source, what became of it, and what was not understood."""
     from passaparola.inbound import raw_bodies
 
-    own, store = opened()
+    own, store = open_store()
     with store.read() as session:
-        found = raw_bodies.standing(session)
+        found = raw_bodies.count_bodies(session)
 
     def shown() -> None:
-        table([{"source": source, **states} for source, states in _square(found.sources).items()])
-        for odd in found.odd:
-            out.print(f"  {odd['id']}  {at_home(own, odd['received_at'])}  {odd['source']}: {plain(odd['problem'])}")
+        table([{"source": source, **states} for source, states in _table_rows(found.sources).items()])
+        for odd in found.invalid:
+            out.print(
+                f"  {odd['id']}  {format_time(own, odd['received_at'])}  {odd['source']}: {without_markup(odd['problem'])}"
+            )
 
-    say(as_json, vars(found), shown)
+    emit(as_json, vars(found), shown)
 
 
-def _square(sources: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
-    states = ("new", "applied", "ignored", "waiting", "odd")
+def _table_rows(sources: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    states = ("new", "applied", "ignored", "waiting", "invalid")
     return {source: {state: counts.get(state, 0) for state in states} for source, counts in sorted(sources.items())}
 
 
 @intake.command("show")
 def intake_show(number: int) -> None:
     """One body as it came."""
-    from passaparola.store.models import Intake
+    from passaparola.store.models import RawBody
 
-    _, store = opened()
+    _, store = open_store()
     with store.read() as session:
-        row = session.get(Intake, number)
+        row = session.get(RawBody, number)
         if row is None:
             raise Unknown(f"There is no body {number}.")
         out.print_json(json.dumps(row.model_dump(exclude={"body"}), default=str))
@@ -61,7 +63,7 @@ def intake_replay(
 
     from passaparola.inbound import apply, raw_bodies
 
-    own, store = opened()
+    own, store = open_store()
     zone = ZoneInfo(own.time_zone)
     ends = until.replace(tzinfo=zone) if until else now()
     bodies = raw_bodies.replay(
@@ -69,4 +71,4 @@ def intake_replay(
     )
     told = apply.apply(store, own, now())
     words = ", ".join(f"{count:,} {kind}" for kind, count in told.items()) or "nothing that was not known"
-    say(as_json, {"bodies": bodies, "new_events": dict(told)}, lambda: out.print(f"{bodies:,} bodies; {words}."))
+    emit(as_json, {"bodies": bodies, "new_events": dict(told)}, lambda: out.print(f"{bodies:,} bodies; {words}."))

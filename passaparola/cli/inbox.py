@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from passaparola.cli.output import AsJson, actor, at_home, group, now, opened, out, plain, say, table
+from passaparola.cli.output import AsJson, actor, emit, format_time, group, now, open_store, out, table, without_markup
 from passaparola.errors import NotAllowed
 
 inbox = group("What people say to us: see it, answer it, close it.")
@@ -22,7 +22,7 @@ def inbox_list(
 
     from passaparola.store.models import Conversation
 
-    own, store = opened()
+    own, store = open_store()
     chosen = select(Conversation).order_by(
         col(Conversation.priority).desc(), col(Conversation.due_at), col(Conversation.id)
     )
@@ -30,10 +30,10 @@ def inbox_list(
         found = session.exec(chosen if everything else chosen.where(col(Conversation.state) != "closed")).all()
         rows = [
             {"id": c.id, "contact": c.contact_id, "by": c.medium, "state": c.state, "kind": c.kind, "topic": c.topic, "priority": c.priority,
-             "team": c.team, "answer until": at_home(own, c.due_at) if c.due_at else None, "subject": c.subject[:50]}
+             "team": c.team, "answer until": format_time(own, c.due_at) if c.due_at else None, "subject": c.subject[:50]}
             for c in found[:200]
         ]  # fmt: skip
-    say(as_json, rows, lambda: table(rows))
+    emit(as_json, rows, lambda: table(rows))
 
 
 @inbox.command("show")
@@ -44,9 +44,9 @@ def inbox_show(conversation: int, as_json: AsJson = False) -> None:
     from passaparola.conversations import threads
     from passaparola.store.models import Turn
 
-    own, store = opened()
+    own, store = open_store()
     with store.read() as session:
-        one = threads.conversation_of(session, conversation)
+        one = threads.get_conversation(session, conversation)
         turns = session.exec(
             select(Turn).where(col(Turn.conversation_id) == conversation).order_by(col(Turn.at), col(Turn.id))
         ).all()
@@ -56,11 +56,13 @@ def inbox_show(conversation: int, as_json: AsJson = False) -> None:
         }
 
     def shown() -> None:
-        out.print(f"{plain(one.subject)} ({one.kind}, {one.state}), contact {one.contact_id} by {one.medium}")
+        out.print(f"{without_markup(one.subject)} ({one.kind}, {one.state}), contact {one.contact_id} by {one.medium}")
         for turn in turns:
-            out.print(f"[bold]{plain(turn.author) or 'they'}[/bold] {at_home(own, turn.at)}\n{plain(turn.text)}\n")
+            out.print(
+                f"[bold]{without_markup(turn.author) or 'they'}[/bold] {format_time(own, turn.at)}\n{without_markup(turn.text)}\n"
+            )
 
-    say(as_json, data, shown)
+    emit(as_json, data, shown)
 
 
 @inbox.command("answer")
@@ -68,9 +70,9 @@ def inbox_answer(conversation: int, text: str) -> None:
     """Write back in the thread, through the same outbox as everything else."""
     from passaparola.outbox import answer
 
-    own, store = opened()
+    own, store = open_store()
     with store.write() as session:
-        message = answer.answer(session, own, conversation, text, actor=actor(), now=now())
+        message = answer.send_answer(session, own, conversation, text, actor=actor(), now=now())
     out.print(f"It goes out as message {message}.")
 
 
@@ -79,31 +81,31 @@ def inbox_close(conversation: int) -> None:
     """Seen to. What was held from the person meanwhile goes out after all."""
     from passaparola.outbox import answer
 
-    _, store = opened()
+    _, store = open_store()
     with store.write() as session:
-        resumed = answer.close(session, conversation, actor=actor(), now=now())
+        resumed = answer.close_and_resume(session, conversation, actor=actor(), now=now())
     out.print(f"Closed. {resumed} messages that were held go out now." if resumed else "Closed.")
 
 
-@inbox.command("voices")
-def inbox_voices(days: int = 30, as_json: AsJson = False) -> None:
+@inbox.command("themes")
+def inbox_themes(days: int = 30, as_json: AsJson = False) -> None:
     """What people say, by topic and mood, with their own sentences."""
     from passaparola.reports import themes
 
-    _, store = opened()
+    _, store = open_store()
     with store.read() as session:
-        found = themes.voices(session, now(), days)
+        found = themes.find_themes(session, now(), days)
 
     def shown() -> None:
         for topic, voice in found.items():
             out.print(
-                f"[bold]{plain(topic)}[/bold] {voice.count}: "
+                f"[bold]{without_markup(topic)}[/bold] {voice.count}: "
                 + ", ".join(f"{n} {feeling}" for feeling, n in voice.moods.items() if n)
             )
             for feeling, sentence in voice.examples:
-                out.print(f"   {feeling}: “{plain(sentence)}”")
+                out.print(f"   {feeling}: “{without_markup(sentence)}”")
 
-    say(as_json, {topic: vars(voice) for topic, voice in found.items()}, shown)
+    emit(as_json, {topic: vars(voice) for topic, voice in found.items()}, shown)
 
 
 @staff.command("add")
@@ -117,11 +119,11 @@ def staff_add(
     """Let someone into the console. The password is asked for, and never shown."""
     from passaparola.contacts import staff as people
 
-    _, store = opened()
+    _, store = open_store()
     given = _password(password_stdin)
     with store.write() as session:
-        people.add(session, name, role, given, actor=actor(), now=now())
-    out.print(f"{plain(name)} may enter at /console as {role}.")
+        people.add_staff(session, name, role, given, actor=actor(), now=now())
+    out.print(f"{without_markup(name)} may enter at /console as {role}.")
 
 
 @staff.command("change")
@@ -131,18 +133,26 @@ def staff_change(
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="A new password from standard input.")
     ] = False,
-    leaves: Annotated[bool, typer.Option("--leaves", help="They no longer work here.")] = False,
 ) -> None:
-    """Another role, another password, or the end; whichever it is, their open sessions end at once."""
+    """Give a colleague another role or another password. Their open sessions end at once."""
     from passaparola.contacts import staff as people
 
-    _, store = opened()
+    _, store = open_store()
     given = _password(True) if password_stdin else None
     with store.write() as session:
-        people.change(
-            session, name, actor=actor(), now=now(), role=role or None, password=given, active=False if leaves else None
-        )
-    out.print(f"{plain(name)}: changed.")
+        people.change_staff(session, name, actor=actor(), now=now(), role=role or None, password=given)
+    out.print(f"{without_markup(name)}: changed.")
+
+
+@staff.command("deactivate")
+def staff_deactivate(name: str) -> None:
+    """Close the console to a colleague who no longer works here. Their open sessions end at once."""
+    from passaparola.contacts import staff as people
+
+    _, store = open_store()
+    with store.write() as session:
+        people.change_staff(session, name, actor=actor(), now=now(), active=False)
+    out.print(f"{without_markup(name)} may no longer enter.")
 
 
 def _password(from_stdin: bool) -> str:
@@ -161,11 +171,11 @@ def audit_check(as_json: AsJson = False) -> None:
     """Read the chain from its beginning. Exit code 1: a row was changed or taken out."""
     from passaparola.store import audit_chain
 
-    _, store = opened()
-    audit_chain.link(store, now())
+    _, store = open_store()
+    audit_chain.link_new_rows(store, now())
     with store.read() as session:
-        found = audit_chain.check(session)
-    say(
+        found = audit_chain.verify_chain(session)
+    emit(
         as_json,
         vars(found),
         lambda: out.print(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from passaparola.cli.campaigns import campaigns, outcome_of, report_on
+from passaparola.cli.campaigns import campaigns, show_outcome, show_report
 from passaparola.cli.channels import channels
 from passaparola.cli.contacts import contacts
 from passaparola.cli.db import database, doctor
@@ -17,17 +17,17 @@ from passaparola.cli.inbox import audits, inbox, staff
 from passaparola.cli.output import (
     AsJson,
     actor,
-    at_home,
     contact_id,
+    emit,
     err,
+    format_time,
     group,
     house_now,
     now,
-    opened,
+    open_store,
     out,
-    plain,
-    say,
     table,
+    without_markup,
 )
 from passaparola.errors import NotAllowed, PassaparolaError
 
@@ -53,18 +53,18 @@ def main() -> None:
     try:
         app()
     except PassaparolaError as error:
-        err.print(f"[red]✗[/red] {plain(str(error))}")
+        err.print(f"[red]✗[/red] {without_markup(str(error))}")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
         if os.environ.get("PASSAPAROLA_DEBUG"):
             raise
-        err.print(f"[red]✗[/red] {plain(_words_for(error))}")
+        err.print(f"[red]✗[/red] {without_markup(_describe_error(error))}")
         sys.exit(1)
 
 
-def _words_for(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     import errno
 
     from pydantic import ValidationError
@@ -96,9 +96,9 @@ def import_(
     import yaml
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from passaparola.contacts.imports.columns import Mapping, guessed
+    from passaparola.contacts.imports.columns import ColumnMapping, guess_columns
     from passaparola.contacts.imports.importing import Import
-    from passaparola.contacts.imports.tables import opened as read
+    from passaparola.contacts.imports.tables import open_table as read
     from passaparola.content import from_yaml
 
     if consent and not source:
@@ -106,16 +106,18 @@ def import_(
     with read(file) as rows:
         header = rows.header
     if show_mapping:
-        sys.stdout.write(yaml.safe_dump({"columns": guessed(header)}, sort_keys=False, allow_unicode=True))
+        sys.stdout.write(yaml.safe_dump({"columns": guess_columns(header)}, sort_keys=False, allow_unicode=True))
         return
     plan = (
-        from_yaml(mapping.read_text(encoding="utf-8"), Mapping, str(mapping))
+        from_yaml(mapping.read_text(encoding="utf-8"), ColumnMapping, str(mapping))
         if mapping
         else from_yaml(
-            yaml.safe_dump({"columns": guessed(header)}), Mapping, "the guessed mapping (see --show-mapping)"
+            yaml.safe_dump({"columns": guess_columns(header)}),
+            ColumnMapping,
+            "the guessed mapping (see --show-mapping)",
         )
     )
-    own, store = opened()
+    own, store = open_store()
     columns = [
         TextColumn("{task.description}"),
         BarColumn(),
@@ -144,7 +146,7 @@ def import_(
         if not tally.consents and not tally.unchanged:
             out.print("Nobody may be written to yet: the file has no consent column, and --consent was not given.")
 
-    say(as_json, vars(tally), shown)
+    emit(as_json, vars(tally), shown)
 
 
 @audiences.command("count")
@@ -154,11 +156,11 @@ def audience_count(
     """How many contacts are in it now."""
     from passaparola.contacts import audience
 
-    own, store = opened()
+    own, store = open_store()
     with store.read() as session:
-        asked = audience.Question.of(question, audience.catalogue(session, own))
-        found = audience.count(session, asked, house_now(own))
-    say(as_json, {"audience": question, "count": found}, lambda: out.print(f"{found:,}"))
+        asked = audience.Question.parse(question, audience.load_catalogue(session, own))
+        found = audience.count_members(session, asked, house_now(own))
+    emit(as_json, {"audience": question, "count": found}, lambda: out.print(f"{found:,}"))
 
 
 @audiences.command("sample")
@@ -168,10 +170,10 @@ def audience_sample(
     """A few of them, the same ones each time."""
     from passaparola.contacts import audience
 
-    own, store = opened()
+    own, store = open_store()
     with store.read() as session:
-        asked = audience.Question.of(question, audience.catalogue(session, own))
-        people = audience.sample(session, asked, house_now(own), size)
+        asked = audience.Question.parse(question, audience.load_catalogue(session, own))
+        people = audience.sample_members(session, asked, house_now(own), size)
         rows = [
             {
                 "id": p.id,
@@ -182,7 +184,7 @@ def audience_sample(
             }
             for p in people
         ]
-    say(as_json, {"audience": question, "contacts": rows}, lambda: table(rows))
+    emit(as_json, {"audience": question, "contacts": rows}, lambda: table(rows))
 
 
 @audiences.command("explain")
@@ -194,69 +196,74 @@ def audience_explain(
     """Which parts of the question hold for one contact, and which do not."""
     from passaparola.contacts import audience
 
-    own, store = opened()
+    own, store = open_store()
     with store.read() as session:
-        asked = audience.Question.of(question, audience.catalogue(session, own))
-        verdicts = audience.explain(session, asked, contact_id(session, contact), house_now(own))
+        asked = audience.Question.parse(question, audience.load_catalogue(session, own))
+        verdicts = audience.explain_contact(session, asked, contact_id(session, contact), house_now(own))
 
     def shown() -> None:
         for verdict in verdicts:
             mark = "[green]✓[/green]" if verdict.holds else "[red]✗[/red]"
-            out.print(f"{'  ' * verdict.depth}{mark} {plain(verdict.text)}")
+            out.print(f"{'  ' * verdict.depth}{mark} {without_markup(verdict.text)}")
 
-    say(as_json, {"holds": verdicts[0].holds, "parts": [vars(verdict) for verdict in verdicts]}, shown)
+    emit(as_json, {"holds": verdicts[0].holds, "parts": [vars(verdict) for verdict in verdicts]}, shown)
 
 
 @audiences.command("list")
 def audience_list(as_json: AsJson = False) -> None:
     """The files of audiences/."""
     from passaparola.contacts import audience
-    from passaparola.settings import settings
+    from passaparola.settings import get_settings
 
     rows = [
-        {"name": name, "title": audience.load(settings().home, name).title} for name in audience.names(settings().home)
+        {"name": name, "title": audience.load_audience(get_settings().home, name).title}
+        for name in audience.audience_names(get_settings().home)
     ]
-    say(as_json, rows, lambda: table(rows))
+    emit(as_json, rows, lambda: table(rows))
 
 
-def _words_of_the_store() -> Any:
+def _store_catalogue() -> Any:
     """What this house's contacts have and did, where there is a store yet; a check makes none."""
     from passaparola.contacts import audience
-    from passaparola.settings import settings
+    from passaparola.settings import get_settings
     from passaparola.store.database import Store
 
-    own = settings()
+    own = get_settings()
     if not own.database_url and not (own.var / "passaparola.db").exists():
-        return audience.catalogue(None, own)
+        return audience.load_catalogue(None, own)
     store = Store(own.database).open()
     with store.read() as session:
-        return audience.catalogue(session, own)
+        return audience.load_catalogue(session, own)
 
 
 @app.command()
 def check(as_json: AsJson = False) -> None:
     """Read all content, render it for the cast, and say file, line and remedy of whatever is wrong."""
     from passaparola.operations import policies
-    from passaparola.operations.check_content import check_content, transactional
-    from passaparola.outbox.render.check import check_house, check_message, offers
-    from passaparola.settings import settings
+    from passaparola.operations.check_content import check_content, transactional_wordings
+    from passaparola.outbox.render.check import check_house_messages, check_message, find_offers
+    from passaparola.settings import get_settings
 
-    words = _words_of_the_store()
+    words = _store_catalogue()
     problems = (
-        check_content(settings(), check_message, words) + check_house(settings()) + policies.check(settings().home)
+        check_content(get_settings(), check_message, words)
+        + check_house_messages(get_settings())
+        + policies.check_policies(get_settings().home)
     )
 
-    warnings = [found for said in transactional(settings()) for found in offers(settings(), *said)]
+    warnings = [
+        found for said in transactional_wordings(get_settings()) for found in find_offers(get_settings(), *said)
+    ]
 
     def shown() -> None:
         for problem in problems:
-            err.print(f"[red]✗[/red] {plain(problem)}")
+            err.print(f"[red]✗[/red] {without_markup(problem)}")
         for warning in warnings:
-            err.print(f"[yellow]![/yellow] {plain(warning)}")
+            err.print(f"[yellow]![/yellow] {without_markup(warning)}")
         if not problems:
             out.print("[green]✓[/green] All audiences, campaigns, templates and policies are fine.")
 
-    say(as_json, {"problems": problems, "warnings": warnings}, shown)
+    emit(as_json, {"problems": problems, "warnings": warnings}, shown)
     if problems:
         raise typer.Exit(1)
 
@@ -267,34 +274,34 @@ def report(name: str, as_json: AsJson = False) -> None:
     from passaparola.outbox import ledger
     from passaparola.reports import campaign
 
-    own, store = opened()
+    own, store = open_store()
     with store.read() as session:
-        found = ledger.tally(session, int(name) if name.isdigit() else ledger.latest(session, name))
-        came = campaign.report(session, own, found.campaign, found.launch)
+        found = ledger.tally_launch(session, int(name) if name.isdigit() else ledger.latest_launch(session, name))
+        came = campaign.build_report(session, own, found.campaign, found.launch)
 
     def shown() -> None:
-        report_on(found)
-        outcome_of(came)
+        show_report(found)
+        show_outcome(came)
 
-    say(as_json, found.as_json() | {"outcome": came.as_json()}, shown)
+    emit(as_json, found.as_json() | {"outcome": came.as_json()}, shown)
 
 
 @app.command()
-def listen(as_json: AsJson = False) -> None:
+def poll(as_json: AsJson = False) -> None:
     """Go and look who wrote to us (mailbox, X), apply it, and see to response clocks, retention and the audit's chain."""
     from passaparola import engine
     from passaparola.operations import polling
 
-    own, store = opened()
+    own, store = open_store()
     import asyncio
 
-    looked = asyncio.run(polling.listen(store, own, now()))
-    engine.decide(store, own, now(), actor=actor())
-    looked.done = polling.tend(store, own, now())
-    say(
+    looked = asyncio.run(polling.poll_channels(store, own, now()))
+    engine.tick(store, own, now(), actor=actor())
+    looked.done = polling.run_maintenance(store, own, now())
+    emit(
         as_json,
         {"found": looked.found, "problems": looked.problems, "done": looked.done},
-        lambda: out.print(plain(str(looked))),
+        lambda: out.print(without_markup(str(looked))),
     )
 
 
@@ -305,18 +312,20 @@ def why(contact: str, campaign: str, as_json: AsJson = False) -> None:
     from passaparola.outbox import ledger
     from passaparola.store.models import Launch
 
-    own, store = opened()
+    own, store = open_store()
     with store.read() as session:
         person = contact_id(session, contact)
-        launch_id = int(campaign) if campaign.isdigit() else ledger.latest(session, campaign)
+        launch_id = int(campaign) if campaign.isdigit() else ledger.latest_launch(session, campaign)
         launch = session.get(Launch, launch_id)
         assert launch is not None
-        words = audience.catalogue(session, own)
+        words = audience.load_catalogue(session, own)
         asked = launch.content["audience"]
         verdicts = (
-            audience.explain(session, audience.Question.of(asked, words), person, launch.created_at) if asked else []
+            audience.explain_contact(session, audience.Question.parse(asked, words), person, launch.created_at)
+            if asked
+            else []
         )
-        told = ledger.story(session, launch_id, person, own.time_zone)
+        told = ledger.tell_story(session, launch_id, person, own.time_zone)
     data = {
         "contact": person, "launch": launch_id,
         "audience": [vars(verdict) for verdict in verdicts],
@@ -327,11 +336,15 @@ def why(contact: str, campaign: str, as_json: AsJson = False) -> None:
         out.print(f"Launch {launch_id} of {campaign}, contact {person}")
         for verdict in verdicts:
             mark = "[green]✓[/green]" if verdict.holds else "[red]✗[/red]"
-            out.print(f"  {'  ' * verdict.depth}{mark} {plain(verdict.text)}")
+            out.print(f"  {'  ' * verdict.depth}{mark} {without_markup(verdict.text)}")
         for at, what in told.sentences:
-            out.print(f"  {at_home(own, at, seconds=True)}  {plain(what)}" if at else f"  {'':19}  {plain(what)}")
+            out.print(
+                f"  {format_time(own, at, seconds=True)}  {without_markup(what)}"
+                if at
+                else f"  {'':19}  {without_markup(what)}"
+            )
 
-    say(as_json, data, shown)
+    emit(as_json, data, shown)
 
 
 app.command()(deliver)
@@ -342,9 +355,9 @@ app.command()(doctor)
 def schema() -> None:
     """Write docs/campaign.schema.json, by which editors complete campaign files."""
     from passaparola.journeys.campaign import json_schema
-    from passaparola.settings import settings
+    from passaparola.settings import get_settings
 
-    path = settings().home / "docs" / "campaign.schema.json"
+    path = get_settings().home / "docs" / "campaign.schema.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json_schema(), encoding="utf-8")
     out.print(f"Written: {path}")
@@ -357,7 +370,7 @@ PrefectPort = Annotated[int, typer.Option(min=1, max=65535, help="The port of Pr
 @app.command()
 def up(port: Port = 8000, prefect_port: PrefectPort = 4200) -> None:
     """Start everything: Prefect server, runner, web app and deployments; Ctrl-C ends it all."""
-    _become("passaparola.operations.stack", ["--port", str(port), "--prefect-port", str(prefect_port)])
+    _exec_module("passaparola.operations.stack", ["--port", str(port), "--prefect-port", str(prefect_port)])
 
 
 @app.command()
@@ -369,7 +382,7 @@ def demo(
 ) -> None:
     """A small shop with 5,000 contacts: everything starts, the spring campaign goes out, its customers come back."""
     given = ["--port", str(port), "--prefect-port", str(prefect_port), "--contacts", str(contacts)]
-    _become("passaparola.demo.run", [*given, *(["--once"] if once else [])])
+    _exec_module("passaparola.demo.run", [*given, *(["--once"] if once else [])])
 
 
 @app.command()
@@ -378,11 +391,11 @@ def web(
     port: Port = 8000,
 ) -> None:
     """The public pages, webhooks and the local mailbox alone."""
-    opened()
-    _become("passaparola.web.server", ["--host", host, "--port", str(port)])
+    open_store()
+    _exec_module("passaparola.web.server", ["--host", host, "--port", str(port)])
 
 
-def _become(module: str, arguments: list[str]) -> None:
+def _exec_module(module: str, arguments: list[str]) -> None:
     """The doors do not import each other: this process becomes the other one."""
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", module, *arguments])

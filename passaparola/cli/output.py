@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-class Voice:
+class LazyConsole:
     """A console that is made when something is said: half of a short command's time would go to importing it."""
 
     def __init__(self, *, aside: bool = False) -> None:
@@ -32,19 +32,19 @@ class Voice:
         return getattr(self.console, name)
 
 
-out, err = Voice(), Voice(aside=True)
+out, err = LazyConsole(), LazyConsole(aside=True)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, for programs.")]
 
 
-def plain(text: str) -> str:
+def without_markup(text: str) -> str:
     return text.replace("[", r"\[")
 
 
-def opened() -> tuple[Any, Any]:
-    from passaparola.settings import settings
+def open_store() -> tuple[Any, Any]:
+    from passaparola.settings import get_settings
     from passaparola.store.database import Store
 
-    own = settings()
+    own = get_settings()
     return own, Store(own.database).open()
 
 
@@ -56,7 +56,7 @@ def actor() -> str:
     return f"cli:{os.environ.get('USER') or 'operator'}"
 
 
-def say(as_json: bool, data: Any, shown: Callable[[], None]) -> None:
+def emit(as_json: bool, data: Any, shown: Callable[[], None]) -> None:
     if as_json:
         sys.stdout.write(json.dumps(data, ensure_ascii=False, default=str) + "\n")
     else:
@@ -69,11 +69,11 @@ def house_now(own: Any) -> datetime:
     return datetime.now(ZoneInfo(own.time_zone))
 
 
-def at_home(own: Any, at: datetime, *, seconds: bool = False) -> str:
+def format_time(own: Any, at: datetime, *, seconds: bool = False) -> str:
     """On the house's clock, as everything that people read here."""
     from passaparola import clock
 
-    return clock.shown(at, own.time_zone, "%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
+    return clock.format_local(at, own.time_zone, "%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
 
 
 def contact_id(session: Any, said: str) -> int:
@@ -91,9 +91,9 @@ def contact_id(session: Any, said: str) -> int:
         found = next(iter(ids), None)
     if found is None:
         raise Unknown(f"There is no contact “{said}”.")
-    from passaparola.contacts.merging import resolve
+    from passaparola.contacts.merging import resolve_contact
 
-    return resolve(session, int(found))
+    return resolve_contact(session, int(found))
 
 
 def table(rows: list[dict[str, Any]]) -> None:
@@ -104,7 +104,7 @@ def table(rows: list[dict[str, Any]]) -> None:
 
     table = Table(*rows[0])
     for row in rows:
-        table.add_row(*(plain("" if value is None else str(value)) for value in row.values()))
+        table.add_row(*(without_markup("" if value is None else str(value)) for value in row.values()))
     out.print(table)
 
 

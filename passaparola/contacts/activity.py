@@ -7,16 +7,16 @@ from typing import Any
 from sqlalchemy import case, delete, func, insert, select
 from sqlmodel import Session, col
 
-from passaparola.store.bulk import among, insert_many, on_postgresql
+from passaparola.store.bulk import in_values, insert_many, on_postgresql
 from passaparola.store.models import Activity, Contact, Event
 
-KEPT = 5
-LATEST = [f"latest_{n}" for n in range(1, KEPT + 1)]
+LATEST_KEPT = 5
+LATEST = [f"latest_{n}" for n in range(1, LATEST_KEPT + 1)]
 COLUMNS = ["contact_id", "kind", "count", "first_at", "total", *LATEST]
 QUIETLY: dict[str, Any] = {"synchronize_session": False}
 
 
-def add(session: Session, currency: str, new: Iterable[Mapping[str, Any]], anew: Collection[int] = ()) -> None:
+def add_events(session: Session, currency: str, new: Iterable[Mapping[str, Any]], anew: Collection[int] = ()) -> None:
     """Bring the rows up to date by events that were just kept. Contacts in `anew`, of whose earlier events something
     changed besides, are made anew instead."""
     by_row: dict[tuple[int, str], list[Mapping[str, Any]]] = {}
@@ -28,24 +28,26 @@ def add(session: Session, currency: str, new: Iterable[Mapping[str, Any]], anew:
     if not by_row:
         return
     contacts = sorted({contact for contact, _ in by_row})
-    in_turn(session, contacts)
+    lock_contacts(session, contacts)
     columns = [col(getattr(Activity, name)) for name in COLUMNS]
-    stood = select(*columns).where(among(session, col(Activity.contact_id), contacts))
+    stood = select(*columns).where(in_values(session, col(Activity.contact_id), contacts))
     standing = {(row[0], row[1]): row for row in session.execute(stood)}
-    rows = [_added(row, standing.get(row), happened, currency) for row, happened in by_row.items()]
+    rows = [_with_event(row, standing.get(row), happened, currency) for row, happened in by_row.items()]
     for kind in {kind for _, kind in by_row}:
         own = [contact for contact, of in by_row if of == kind]
-        changed = delete(Activity).where(col(Activity.kind) == kind, among(session, col(Activity.contact_id), own))
+        changed = delete(Activity).where(col(Activity.kind) == kind, in_values(session, col(Activity.contact_id), own))
         session.execute(changed, execution_options=QUIETLY)
     insert_many(session, Activity, rows)
 
 
-def _added(row: tuple[int, str], standing: Any, happened: list[Mapping[str, Any]], currency: str) -> Mapping[str, Any]:
+def _with_event(
+    row: tuple[int, str], standing: Any, happened: list[Mapping[str, Any]], currency: str
+) -> Mapping[str, Any]:
     count, first, total, *latest = standing[2:] if standing else (0, happened[0]["at"], 0)
     times: list[datetime] = [at for at in latest if at] + [event["at"] for event in happened]
     times.sort(reverse=True)
     spent = sum(event["amount"] or 0 for event in happened if event["currency"] == currency)
-    newest = [*times[:KEPT], *[None] * (KEPT - len(times))]
+    newest = [*times[:LATEST_KEPT], *[None] * (LATEST_KEPT - len(times))]
     return dict(
         zip(
             COLUMNS,
@@ -55,11 +57,11 @@ def _added(row: tuple[int, str], standing: Any, happened: list[Mapping[str, Any]
     )
 
 
-def in_turn(session: Session, contacts: Collection[int]) -> None:
+def lock_contacts(session: Session, contacts: Collection[int]) -> None:
     """Two writers of one contact's events take turns."""
     if not on_postgresql(session):
         return  # SQLite has one writer at a time
-    mine = select(col(Contact.id)).where(among(session, col(Contact.id), contacts))
+    mine = select(col(Contact.id)).where(in_values(session, col(Contact.id), contacts))
     session.execute(mine.order_by(col(Contact.id)).with_for_update())
 
 
@@ -71,9 +73,9 @@ def recounting(currency: str) -> Callable[[Session, list[int]], None]:
 def refresh(session: Session, currency: str, contacts: Collection[int] | None = None) -> None:
     """Make the rows of these contacts (or of everyone) anew from their events. `currency` is the one that is summed."""
     if contacts is not None:
-        in_turn(session, contacts)
-    mine = [~col(Event.machine), *([] if contacts is None else [among(session, col(Event.contact_id), contacts)])]
-    old = [] if contacts is None else [among(session, col(Activity.contact_id), contacts)]
+        lock_contacts(session, contacts)
+    mine = [~col(Event.machine), *([] if contacts is None else [in_values(session, col(Event.contact_id), contacts)])]
+    old = [] if contacts is None else [in_values(session, col(Activity.contact_id), contacts)]
     session.execute(delete(Activity).where(*old), execution_options=QUIETLY)
     place = func.row_number().over(
         partition_by=(col(Event.contact_id), col(Event.kind)), order_by=(col(Event.at).desc(), col(Event.id).desc())

@@ -7,20 +7,20 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 
-def normalised(medium: str, raw: str, country: str | None = None) -> str:
+def normalise_address(medium: str, raw: str, country: str | None = None) -> str:
     """`country` reads a phone number that has no prefix. Raises ValueError, in words for a rejects file."""
-    return _normalised(medium, raw, country)
+    return _normalise(medium, raw, country)
 
 
 @lru_cache(maxsize=4096)  # of one person several things come back within minutes
-def _normalised(medium: str, raw: str, country: str | None) -> str:
+def _normalise(medium: str, raw: str, country: str | None) -> str:
     value = raw.strip()
     if not value.isprintable() and any(ord(sign) < 32 or ord(sign) == 127 for sign in value):
         raise ValueError(f"{medium}: control characters are not part of an address")
     if medium == "email":
-        return _email(value)
+        return _normalise_email(value)
     if medium in ("phone", "sms", "whatsapp"):
-        return _phone(value, country)
+        return _normalise_phone(value, country)
     handle = value.removeprefix("@").lower()
     if not handle or len(handle) > 100 or any(sign.isspace() for sign in handle):
         raise ValueError(f"{medium}: “{value[:60]}” is not a handle")
@@ -28,11 +28,11 @@ def _normalised(medium: str, raw: str, country: str | None) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _domain_checked(domain: str) -> str:
+def _check_domain(domain: str) -> str:
     return validate_email(f"x@{domain}", check_deliverability=False, test_environment=True).domain
 
 
-def _email(value: str) -> str:
+def _normalise_email(value: str) -> str:
     local, at, domain = value.rpartition("@")
     try:
         if (
@@ -41,13 +41,13 @@ def _email(value: str) -> str:
             and local.isascii()
             and not (local.startswith(".") or local.endswith(".") or ".." in local or len(local) > 64)
         ):
-            return f"{local}@{_domain_checked(domain)}".lower()
+            return f"{local}@{_check_domain(domain)}".lower()
         return validate_email(value, check_deliverability=False, test_environment=True).normalized.lower()
     except EmailNotValidError as error:
         raise ValueError(f"email: “{value[:60]}”: {error}") from None
 
 
-def _phone(value: str, country: str | None) -> str:
+def _normalise_phone(value: str, country: str | None) -> str:
     try:
         number = phonenumbers.parse(value, country)
     except phonenumbers.NumberParseException:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, and_, case, literal
 
-PARTS = 10_000
+BUCKETS = 10_000
 PRIME = 2**31 - 1  # Mersenne's; what is multiplied is always smaller
 
 
@@ -21,26 +21,28 @@ def bucket(contact_id: Any, purpose: str) -> Any:
         for factor, shift in ((first, second), (third, first), (second, third)):
             number = ((number % PRIME) * (factor + 1) + shift) % PRIME
             number = ((number // 65536 + factor) * (number % 65536 + 1)) % PRIME
-        return number % PARTS
+        return number % BUCKETS
     for factor, shift in ((first, second), (third, first), (second, third)):
-        number = ((number % _big(PRIME)) * _big(factor + 1) + _big(shift)) % _big(PRIME)
-        number = ((number // _big(65536) + _big(factor)) * (number % _big(65536) + _big(1))) % _big(PRIME)
-    return number % _big(PARTS)
+        number = ((number % _big_integer(PRIME)) * _big_integer(factor + 1) + _big_integer(shift)) % _big_integer(PRIME)
+        number = (
+            (number // _big_integer(65536) + _big_integer(factor)) * (number % _big_integer(65536) + _big_integer(1))
+        ) % _big_integer(PRIME)
+    return number % _big_integer(BUCKETS)
 
 
-def _big(number: int) -> ColumnElement[int]:
+def _big_integer(number: int) -> ColumnElement[int]:
     return literal(number, BigInteger(), literal_execute=True)
 
 
-def share(contact_id: Any, purpose: str, part: float) -> ColumnElement[bool]:
+def in_share(contact_id: Any, purpose: str, part: float) -> ColumnElement[bool]:
     """Whether a contact belongs to the first `part` of all, such as 0.05."""
-    return and_(bucket(contact_id, purpose) < round(part * PARTS))
+    return and_(bucket(contact_id, purpose) < round(part * BUCKETS))
 
 
-def one_of(contact_id: Any, purpose: str, shares: dict[str, int]) -> ColumnElement[str]:
+def pick_variant(contact_id: Any, purpose: str, shares: dict[str, int]) -> ColumnElement[str]:
     """The variant that is a contact's; `shares` are in percent and make 100."""
     number, upto, cases = bucket(contact_id, purpose), 0, []
     for name, percent in shares.items():
-        upto += percent * PARTS // 100
+        upto += percent * BUCKETS // 100
         cases.append((number < upto, literal(name)))
     return case(*cases, else_=literal(next(reversed(shares))))

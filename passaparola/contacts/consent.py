@@ -54,17 +54,17 @@ def record(
     return True
 
 
-def told(
+def record_reported(
     session: Session, contact_id: int, topic: str, granted: bool, *, at: datetime, source: str, proof: dict[str, Any]
 ) -> bool:
     """An answer that another system took and dates, to email: it holds only where nothing was said here since."""
-    said = _said(session, contact_id, topic)
+    said = _latest_answer(session, contact_id, topic)
     if said and (said[0].at >= at or said[0].granted is granted):
         return False
     return record(session, contact_id, "email", topic, granted, at=at, source=source, proof=proof)
 
 
-def dated(
+def record_dated(
     session: Session,
     contact_id: int,
     medium: str,
@@ -92,13 +92,13 @@ def dated(
     audit(session, at, source, said, f"contact:{contact_id}", topic=topic, medium=medium)
 
 
-def soft_opt_in(
+def record_soft_opt_in(
     session: Session, contact_id: int, topic: str, *, agrees: bool | None, at: datetime, source: str, order: str
 ) -> bool:
     """Who bought may be written to by email about the like, until they say no: where they were told so and could refuse
     (ePrivacy directive, 13.2; in Italy art. 130.4 of the Codice privacy). Never where they were asked and did not agree,
     and never over anything that they ever said."""
-    if agrees is False or _said(session, contact_id, topic):
+    if agrees is False or _latest_answer(session, contact_id, topic):
         return False
     return record(
         session, contact_id, "email", topic, True,
@@ -106,7 +106,7 @@ def soft_opt_in(
     )  # fmt: skip
 
 
-def _said(session: Session, contact_id: int, topic: str) -> list[Any]:
+def _latest_answer(session: Session, contact_id: int, topic: str) -> list[Any]:
     said = select(col(Consent.granted), col(Consent.at)).where(
         col(Consent.contact_id) == contact_id, col(Consent.medium) == "email", col(Consent.topic).in_([topic, "*"])
     )
@@ -115,13 +115,13 @@ def _said(session: Session, contact_id: int, topic: str) -> list[Any]:
 
 # Of several reasons the gravest is kept, as of its earliest day, whichever was told first. What is not here stays.
 DERIVED = "soft bounces"  # a suppression that follows from a count, and goes with it
-GRAVITY = ("complaint", "hard bounce", "invalid address")
+SEVERITY = ("complaint", "hard bounce", "invalid address")
 
 
 def suppress(session: Session, medium: str, key: str, reason: str, *, at: datetime, source: str) -> bool:
     """Never write to this address again; False when it already is suppressed."""
     if standing := session.get(Suppression, key):
-        if _graver(reason, at, standing):
+        if _outweighs(reason, at, standing):
             standing.reason, standing.at, standing.source = reason, at, source
         return False
     session.add(Suppression(key=key, medium=medium, reason=reason, source=source, at=at))
@@ -132,10 +132,10 @@ def suppress(session: Session, medium: str, key: str, reason: str, *, at: dateti
     return True
 
 
-def _graver(reason: str, at: datetime, standing: Suppression) -> bool:
-    if reason not in GRAVITY:
+def _outweighs(reason: str, at: datetime, standing: Suppression) -> bool:
+    if reason not in SEVERITY:
         return reason == standing.reason and at < standing.at
-    known = GRAVITY.index(standing.reason) if standing.reason in GRAVITY else None
+    known = SEVERITY.index(standing.reason) if standing.reason in SEVERITY else None
     if known is None:
         return standing.source == DERIVED
-    return (GRAVITY.index(reason), at) < (known, standing.at)
+    return (SEVERITY.index(reason), at) < (known, standing.at)

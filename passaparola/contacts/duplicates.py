@@ -11,16 +11,16 @@ from rapidfuzz.fuzz import WRatio
 from sqlalchemy import func, or_, select
 from sqlmodel import Session, col
 
-from passaparola.contacts.merging import propose
+from passaparola.contacts.merging import propose_merge
 from passaparola.store.models import Address, Contact
 
 GOOGLE = ("gmail.com", "googlemail.com")  # dots do not count there: https://support.google.com/mail/answer/7436150
-MOST_ALIKE = 6  # more rows than this that look alike are a common name, and no person
-ENOUGH = 0.7
+MAX_SIMILAR = 6  # more rows than this that look alike are a common name, and no person
+MIN_SCORE = 0.7
 
 
 @dataclass(frozen=True)
-class Row:
+class DuplicateCandidate:
     id: int
     name: str
     birthday: str | None
@@ -28,19 +28,19 @@ class Row:
     media: frozenset[str]
 
 
-def find(session: Session, now: datetime) -> int:
+def propose_duplicates(session: Session, now: datetime) -> int:
     """Propose what has not been proposed yet. Returns how many."""
     proposed = 0
-    for first, second, reason in _one_mailbox(session):
-        proposed += propose(session, first, second, 0.95, [reason], now)
-    for one, other in _alike(session):
-        score, reasons = likeness(one, other)
-        if score >= ENOUGH:
-            proposed += propose(session, one.id, other.id, score, reasons, now)
+    for first, second, reason in _same_mailbox(session):
+        proposed += propose_merge(session, first, second, 0.95, [reason], now)
+    for one, other in _similar_pairs(session):
+        score, reasons = similarity(one, other)
+        if score >= MIN_SCORE:
+            proposed += propose_merge(session, one.id, other.id, score, reasons, now)
     return proposed
 
 
-def likeness(one: Row, other: Row) -> tuple[float, list[str]]:
+def similarity(one: DuplicateCandidate, other: DuplicateCandidate) -> tuple[float, list[str]]:
     """How likely two rows are one person; 0 where something speaks against it."""
     if one.birthday and other.birthday and one.birthday != other.birthday:
         return 0.0, []
@@ -61,34 +61,34 @@ def likeness(one: Row, other: Row) -> tuple[float, list[str]]:
     return min(score, 0.94), reasons
 
 
-def mailbox(email: str) -> str:
+def canonical_mailbox(email: str) -> str:
     """The mailbox that an address leads to, as far as that is known."""
     local, _, domain = email.rpartition("@")
     local = local.partition("+")[0]
     return f"{local.replace('.', '')}@gmail.com" if domain in GOOGLE else f"{local}@{domain}"
 
 
-def _one_mailbox(session: Session) -> Iterator[tuple[int, int, str]]:
+def _same_mailbox(session: Session) -> Iterator[tuple[int, int, str]]:
     value = col(Address.value)
     chosen = select(value, col(Address.contact_id)).where(
         col(Address.medium) == "email", or_(value.contains("+"), *(value.endswith(f"@{domain}") for domain in GOOGLE))
     )
     boxes: dict[str, set[int]] = defaultdict(set)
     for email, contact in session.execute(chosen):
-        boxes[mailbox(email)].add(contact)
+        boxes[canonical_mailbox(email)].add(contact)
     plain = select(value, col(Address.contact_id)).where(col(Address.medium) == "email", value.in_(list(boxes)))
     for email, contact in session.execute(plain):
         boxes[email].add(contact)
     for box, people in boxes.items():
-        if 1 < len(people) <= MOST_ALIKE:
+        if 1 < len(people) <= MAX_SIMILAR:
             for one, other in combinations(sorted(people), 2):
                 yield one, other, f"their addresses lead to one mailbox ({box.partition('@')[2]})"
 
 
-def _alike(session: Session) -> Iterator[tuple[Row, Row]]:
+def _similar_pairs(session: Session) -> Iterator[tuple[DuplicateCandidate, DuplicateCandidate]]:
     """Pairs that share a birthday and the beginning of a last name, or first name and town."""
-    blocks: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
-    for row in _rows(session):
+    blocks: dict[tuple[Any, ...], list[DuplicateCandidate]] = defaultdict(list)
+    for row in _load_candidates(session):
         first, _, last = row.name.lower().partition(" ")
         if row.birthday and last:
             blocks["birthday", row.birthday, last[:3]].append(row)
@@ -96,7 +96,7 @@ def _alike(session: Session) -> Iterator[tuple[Row, Row]]:
             blocks["town", row.city.lower(), first, last[:3]].append(row)
     seen: set[tuple[int, int]] = set()
     for rows in blocks.values():
-        if len(rows) > MOST_ALIKE:
+        if len(rows) > MAX_SIMILAR:
             continue
         for one, other in combinations(rows, 2):
             pair = (min(one.id, other.id), max(one.id, other.id))
@@ -105,7 +105,7 @@ def _alike(session: Session) -> Iterator[tuple[Row, Row]]:
                 yield one, other
 
 
-def _rows(session: Session) -> Iterable[Row]:
+def _load_candidates(session: Session) -> Iterable[DuplicateCandidate]:
     media: dict[int, set[str]] = defaultdict(set)
     for contact, medium in session.execute(select(col(Address.contact_id), col(Address.medium))):
         media[contact].add(medium)
@@ -114,4 +114,4 @@ def _rows(session: Session) -> Iterable[Row]:
         col(Contact.birthday), col(Contact.city),
     ).where(col(Contact.erased_at).is_(None), col(Contact.merged_into).is_(None), col(Contact.last_name).is_not(None))  # fmt: skip
     for id_, name, birthday, city in session.execute(people):
-        yield Row(id_, name.strip(), birthday, city, frozenset(media[id_]))
+        yield DuplicateCandidate(id_, name.strip(), birthday, city, frozenset(media[id_]))

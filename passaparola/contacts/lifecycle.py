@@ -21,7 +21,7 @@ A_YEAR = timedelta(days=365)
 QUIETLY: dict[str, Any] = {"synchronize_session": False}
 
 
-def refresh(session: Session, promoter_score: float, now: datetime) -> int:
+def refresh_lifecycles(session: Session, promoter_score: float, now: datetime) -> int:
     """Work it out anew for everyone, writing only rows that change. Return how many did.
 
     `promoter_score`, from 0 to 10, is the one from which on an answer recommends us (policies/care.yaml).
@@ -39,14 +39,14 @@ def refresh(session: Session, promoter_score: float, now: datetime) -> int:
 
 
 def _lifecycle(promoter_score: float) -> ColumnElement[str]:
-    kindly = _told("mentioned", col(Event.properties)["sentiment"].as_string() == "good")
-    recommends = _told(
+    kindly = _has_event_with("mentioned", col(Event.properties)["sentiment"].as_string() == "good")
+    recommends = _has_event_with(
         "survey_answered", func.coalesce(scalar(col(Event.properties), "score", "number") >= promoter_score, False)
     )
     return case(
-        (or_(recommends, kindly, _did("shared")), literal("advocate")),
-        (_did("order_completed"), literal("customer")),
-        (_did(*TOUCHED), literal("fan")),
+        (or_(recommends, kindly, _has_done("shared")), literal("advocate")),
+        (_has_done("order_completed"), literal("customer")),
+        (_has_done(*TOUCHED), literal("fan")),
         else_=literal("lead"),
     )
 
@@ -54,16 +54,16 @@ def _lifecycle(promoter_score: float) -> ColumnElement[str]:
 def _participation(now: datetime) -> ColumnElement[str]:
     since = now - A_YEAR
     return case(
-        (_did(*MADE, since=since), literal("creator")), (_did(*SPOKE, since=since), literal("contributor")), else_=literal("reader")
+        (_has_done(*MADE, since=since), literal("creator")), (_has_done(*SPOKE, since=since), literal("contributor")), else_=literal("reader")
     )  # fmt: skip
 
 
-def _did(*kinds: str, since: datetime | None = None) -> ColumnElement[bool]:
+def _has_done(*kinds: str, since: datetime | None = None) -> ColumnElement[bool]:
     seen = select(literal(1)).where(col(Activity.contact_id) == col(Contact.id), col(Activity.kind).in_(kinds))
     return exists((seen.where(col(Activity.latest_1) >= since) if since else seen).correlate(Contact))
 
 
-def _told(kind: str, what: Any) -> ColumnElement[bool]:
+def _has_event_with(kind: str, what: Any) -> ColumnElement[bool]:
     told = select(literal(1)).where(
         col(Event.contact_id) == col(Contact.id), col(Event.kind) == kind, ~col(Event.machine), what
     )

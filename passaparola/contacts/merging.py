@@ -17,21 +17,21 @@ from passaparola.contacts import activity
 from passaparola.contacts.audience.words import TRAITS, media
 from passaparola.errors import NotAllowed, Unknown
 from passaparola.settings import Settings
-from passaparola.store.bulk import among
-from passaparola.store.database import audit, insert_new
+from passaparola.store.bulk import in_values
+from passaparola.store.database import audit, insert_or_ignore
 from passaparola.store.models import Address, Consent, Contact, Conversation, Enrolment, Event, Merge, Proposal, SignUp
 
-FIELDS = (*TRAITS, "birthday", "weekly_most", "paused_until")
+FIELDS = (*TRAITS, "birthday", "max_per_week", "paused_until")
 MOVED: dict[str, Any] = {
     "consent": Consent, "event": Event, "enrolment": Enrolment, "conversation": Conversation, "sign_up": SignUp,
 }  # fmt: skip
 # Whose word counts more, where two rows say different things: their own, then a shop's, then a file's.
-OWN = ("sign-up", "preferences", "survey", "form")
+OWN_WORDS_SOURCES = ("sign-up", "preferences", "survey", "form")
 QUIETLY: dict[str, Any] = {"synchronize_session": False}
-MOST_SHARE = 6  # more people than this with one telephone are an office, and no household
+MAX_SHARERS = 6  # more people than this with one telephone are an office, and no household
 
 
-def resolve(session: Session, contact_id: int) -> int:
+def resolve_contact(session: Session, contact_id: int) -> int:
     """Who an id stands for now: old ones keep leading to the person. Raises Unknown."""
     seen = contact_id
     for _ in range(100):
@@ -46,18 +46,18 @@ def resolve(session: Session, contact_id: int) -> int:
     raise Unknown(f"Contact {contact_id} leads round in a circle.")
 
 
-def resolved(session: Session, contacts: Collection[int]) -> dict[int, int]:
+def resolve_contacts(session: Session, contacts: Collection[int]) -> dict[int, int]:
     """The same for many at once."""
     found = {contact: contact for contact in contacts}
     moved = select(col(Contact.id), col(Contact.merged_into)).where(
-        among(session, col(Contact.id), contacts), col(Contact.merged_into).is_not(None)
+        in_values(session, col(Contact.id), contacts), col(Contact.merged_into).is_not(None)
     )
     for contact, _ in session.execute(moved).all() if contacts else ():
-        found[contact] = resolve(session, contact)
+        found[contact] = resolve_contact(session, contact)
     return found
 
 
-def deciding(addresses: Mapping[str, str]) -> set[tuple[str, str]]:
+def identifying_addresses(addresses: Mapping[str, str]) -> set[tuple[str, str]]:
     """Of the addresses that somebody was named by in one breath those that say who it is: a shop's own number and an email
     where there is either, else their handles, else their telephones."""
     numbers = {pair for pair in addresses.items() if pair[0] not in media()}
@@ -66,7 +66,7 @@ def deciding(addresses: Mapping[str, str]) -> set[tuple[str, str]]:
     return numbers | emails or handles or set(addresses.items())
 
 
-def met(
+def decide_between(
     session: Session,
     settings: Settings,
     owners: Collection[int],
@@ -78,17 +78,17 @@ def met(
     kept, *others = sorted(owners)
     sure = any(medium not in media() for medium in addresses)
     for other in others:
-        if sure and resolve(session, kept) != resolve(session, other):
+        if sure and resolve_contact(session, kept) != resolve_contact(session, other):
             merge(
                 session, settings, kept, other, actor=source, now=now,
                 reasons=[f"{source} knows both under one customer number"],
             )  # fmt: skip
         elif not sure:
-            propose(
+            propose_merge(
                 session, kept, other, 0.8, [f"{source} named {' and '.join(sorted(addresses))} of both at once"], now
             )
     if sure:
-        return resolve(session, kept)
+        return resolve_contact(session, kept)
     by_email = select(col(Address.contact_id)).where(
         col(Address.medium) == "email", col(Address.value) == addresses.get("email", "")
     )
@@ -96,30 +96,30 @@ def met(
     return found if found is not None and found in owners else kept
 
 
-def propose(session: Session, one: int, other: int, score: float, reasons: list[str], now: datetime) -> bool:
+def propose_merge(session: Session, one: int, other: int, score: float, reasons: list[str], now: datetime) -> bool:
     """False: it has been proposed before, whatever became of it."""
     first, second = sorted((one, other))
-    row = insert_new(session, Proposal).values(
+    row = insert_or_ignore(session, Proposal).values(
         one_id=first, other_id=second, score=round(score, 2), reasons=reasons, at=now, state="open", decided_by=""
     )
     return session.execute(row.returning(col(Proposal.id))).scalar() is not None
 
 
-def propose_shared(session: Session, one: int, other: int, medium: str, source: str, now: datetime) -> bool:
+def propose_shared_address(session: Session, one: int, other: int, medium: str, source: str, now: datetime) -> bool:
     """Two people with one telephone or handle. False: it has been proposed, or so many share it that it is a switchboard's."""
     mine = or_(col(Proposal.one_id) == other, col(Proposal.other_id) == other)
     reason = f"{source} named one {medium} of both"
     so_far = session.execute(select(col(Proposal.reasons)).where(mine)).scalars()
-    if sum(reason in reasons for reasons in so_far) >= MOST_SHARE:
+    if sum(reason in reasons for reasons in so_far) >= MAX_SHARERS:
         return False
-    return propose(session, one, other, 0.8, [reason], now)
+    return propose_merge(session, one, other, 0.8, [reason], now)
 
 
 def merge(
     session: Session, settings: Settings, one: int, other: int, *, actor: str, now: datetime, reasons: list[str]
 ) -> Merge:
     """The second becomes the first. Raises NotAllowed, Unknown."""
-    kept_id, merged_id = resolve(session, one), resolve(session, other)
+    kept_id, merged_id = resolve_contact(session, one), resolve_contact(session, other)
     if kept_id == merged_id:
         raise NotAllowed(f"Contacts {one} and {other} are one person already.")
     locked = select(Contact).where(col(Contact.id).in_([kept_id, merged_id])).order_by(col(Contact.id))
@@ -127,10 +127,10 @@ def merge(
     kept, merged = people[kept_id], people[merged_id]
     if kept.erased_at or merged.erased_at:
         raise NotAllowed("Who asked to be forgotten is merged with nobody.")
-    before = {name: _plain(getattr(kept, name)) for name in (*FIELDS, "traits", "sources")}
-    fields = _survivors(kept, merged)
+    before = {name: _jsonable(getattr(kept, name)) for name in (*FIELDS, "traits", "sources")}
+    fields = _surviving_fields(kept, merged)
     moved: dict[str, Any] = {name: _move(session, table, merged_id, kept_id) for name, table in MOVED.items()}
-    moved["address"] = _addresses(session, merged_id, kept_id)
+    moved["address"] = _move_addresses(session, merged_id, kept_id)
     merged.merged_into, merged.updated_at, kept.updated_at = kept_id, now, now
     row = Merge(
         kept_id=kept_id, merged_id=merged_id, at=now, actor=actor, reasons=reasons, moved=moved, before=before, fields=fields
@@ -168,7 +168,7 @@ def unmerge(session: Session, settings: Settings, merge_id: int, *, actor: str, 
             update(table).where(col(table.id).in_(keys), col(table.contact_id) == row.kept_id).values(contact_id=row.merged_id),
             execution_options=QUIETLY,
         )  # fmt: skip
-    _say_no_for_both(session, row)
+    _merge_opt_outs(session, row)
     for medium, value, rank in row.moved.get("address", []):
         back = update(Address).where(col(Address.medium) == medium, col(Address.value) == value)
         session.execute(
@@ -178,7 +178,7 @@ def unmerge(session: Session, settings: Settings, merge_id: int, *, actor: str, 
     session.flush()
     session.expire_all()
     for name in row.fields:
-        _give_back(kept, name, row)
+        _restore_field(kept, name, row)
     merged.merged_into, row.undone_at, kept.updated_at, merged.updated_at = None, now, now, now
     session.flush()
     activity.refresh(session, settings.currency, [row.kept_id, row.merged_id])
@@ -186,7 +186,7 @@ def unmerge(session: Session, settings: Settings, merge_id: int, *, actor: str, 
     return row
 
 
-def _say_no_for_both(session: Session, row: Merge) -> None:
+def _merge_opt_outs(session: Session, row: Merge) -> None:
     """A no that the one person said is a no of both: whoever of the two it was, nobody is written to against it."""
     said = select(Consent).where(
         col(Consent.contact_id) == row.kept_id, col(Consent.at) >= row.at, ~col(Consent.granted),
@@ -196,17 +196,17 @@ def _say_no_for_both(session: Session, row: Merge) -> None:
         session.add(Consent(**no.model_dump(exclude={"id", "contact_id"}), contact_id=row.merged_id))
 
 
-def _survivors(kept: Contact, merged: Contact) -> dict[str, Any]:
+def _surviving_fields(kept: Contact, merged: Contact) -> dict[str, Any]:
     """What the kept row lacks comes from the other; where both speak, their own word, then the newer one."""
     taken: dict[str, Any] = {}
     for name in FIELDS:
         ours, theirs = getattr(kept, name), getattr(merged, name)
         if theirs is None or theirs == ours:
             continue
-        why = "the other did not say" if ours is None else _weightier(name, kept, merged)
+        why = "the other did not say" if ours is None else _preferred(name, kept, merged)
         if why:
             setattr(kept, name, theirs)
-            taken[name] = {"from": merged.id, "why": why, "value": _plain(theirs)}
+            taken[name] = {"from": merged.id, "why": why, "value": _jsonable(theirs)}
     fresh = {name: value for name, value in merged.traits.items() if name not in kept.traits}
     if fresh:
         kept.traits = {**kept.traits, **fresh}
@@ -220,11 +220,11 @@ def _survivors(kept: Contact, merged: Contact) -> dict[str, Any]:
     return taken
 
 
-def _weightier(name: str, kept: Contact, merged: Contact) -> str:
+def _preferred(name: str, kept: Contact, merged: Contact) -> str:
     ours, theirs = kept.sources.get(name), merged.sources.get(name)
     if not theirs:
         return ""
-    own = [any(word in str(said.get("by", "")) for word in OWN) for said in (ours or {}, theirs)]
+    own = [any(word in str(said.get("by", "")) for word in OWN_WORDS_SOURCES) for said in (ours or {}, theirs)]
     if own[0] != own[1]:
         return "they told it themselves" if own[1] else ""
     if str(theirs.get("at", "")) > str((ours or {}).get("at", "")):
@@ -247,7 +247,7 @@ def _move(session: Session, table: Any, source: int, to: int) -> list[int]:
     return ids
 
 
-def _addresses(session: Session, source: int, to: int) -> list[list[Any]]:
+def _move_addresses(session: Session, source: int, to: int) -> list[list[Any]]:
     """The kept row's own are written to first."""
     mine = list(
         session.execute(select(Address).where(col(Address.contact_id) == source).order_by(col(Address.rank))).scalars()
@@ -265,7 +265,7 @@ def _addresses(session: Session, source: int, to: int) -> list[list[Any]]:
     return moved
 
 
-def _give_back(kept: Contact, name: str, row: Merge) -> None:
+def _restore_field(kept: Contact, name: str, row: Merge) -> None:
     """Only what still is as the merge made it; what was learned since stays."""
     made = row.fields[name].get("value")
     if name.startswith("traits."):
@@ -273,7 +273,7 @@ def _give_back(kept: Contact, name: str, row: Merge) -> None:
         if kept.traits.get(own) == made:
             kept.traits = {key: value for key, value in kept.traits.items() if key != own}
         return
-    if _plain(getattr(kept, name)) == made:
+    if _jsonable(getattr(kept, name)) == made:
         was = row.before.get(name)
         setattr(kept, name, datetime.fromisoformat(was) if name == "paused_until" and was else was)
         kept.sources = {
@@ -282,5 +282,5 @@ def _give_back(kept: Contact, name: str, row: Merge) -> None:
         }
 
 
-def _plain(value: Any) -> Any:
+def _jsonable(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value

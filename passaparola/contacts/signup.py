@@ -11,17 +11,17 @@ from sqlalchemy import select, update
 from sqlmodel import Session, col
 
 from passaparola.contacts import activity, consent, events
-from passaparola.contacts.addresses import address_key, normalised
+from passaparola.contacts.addresses import address_key, normalise_address
 from passaparola.settings import Settings
 from passaparola.store.database import Store
 from passaparola.store.models import Address, Contact, SignUp, Suppression
 
-ONCE_IN = timedelta(hours=24)  # one confirmation to one address, however often someone asks for it
-HOLDS = timedelta(days=7)
-AT_ONCE = 200
+CONFIRMATION_INTERVAL = timedelta(hours=24)  # one confirmation to one address, however often someone asks for it
+CONFIRMATION_VALID = timedelta(days=7)
+CONFIRMATIONS_PER_RUN = 200
 
 
-def ask(
+def request_signup(
     session: Session, address: str, topics: Sequence[str], language: str, proof: dict[str, Any], now: datetime
 ) -> None:
     """Kept, and nothing else: whether we know the address makes no difference that anyone could see or measure."""
@@ -30,7 +30,7 @@ def ask(
     )
 
 
-def write_to_them(
+def send_confirmations(
     store: Store, settings: Settings, now: datetime, write: Callable[[Session, int, int, str], None]
 ) -> int:
     """A confirmation to each who asked, by `write(session, contact, sign-up, language)`. Returns how many."""
@@ -39,7 +39,7 @@ def write_to_them(
             return 0
     written = 0
     with store.write() as session:
-        asked = select(SignUp).where(col(SignUp.state) == "asked").order_by(col(SignUp.id)).limit(AT_ONCE)
+        asked = select(SignUp).where(col(SignUp.state) == "asked").order_by(col(SignUp.id)).limit(CONFIRMATIONS_PER_RUN)
         for row in session.execute(asked.with_for_update(skip_locked=True)).scalars().all():
             contact = _contact(session, settings, row, now)
             row.address = ""
@@ -56,7 +56,7 @@ def write_to_them(
 def _contact(session: Session, settings: Settings, row: SignUp, now: datetime) -> int | None:
     """None: not an address, one that is never written to again, or one that has had its letter today."""
     try:
-        value = normalised("email", row.address)
+        value = normalise_address("email", row.address)
     except ValueError:
         return None
     key = address_key(settings.secret, "email", value)
@@ -75,20 +75,22 @@ def _contact(session: Session, settings: Settings, row: SignUp, now: datetime) -
         row.made_contact = True
         return person.id
     recent = select(col(SignUp.id)).where(
-        col(SignUp.contact_id) == known.contact_id, col(SignUp.asked_at) > row.asked_at - ONCE_IN,
+        col(SignUp.contact_id) == known.contact_id, col(SignUp.asked_at) > row.asked_at - CONFIRMATION_INTERVAL,
         col(SignUp.state).in_(["written to", "confirmed"]),
     )  # fmt: skip
     return None if session.execute(recent.limit(1)).scalar() is not None else known.contact_id
 
 
-def confirm(session: Session, settings: Settings, id_: int, proof: dict[str, Any], now: datetime) -> SignUp | None:
+def confirm_signup(
+    session: Session, settings: Settings, id_: int, proof: dict[str, Any], now: datetime
+) -> SignUp | None:
     """The second yes. None: there is no such sign-up, or it came too late. Confirming twice is confirming once."""
     row = session.get(SignUp, id_, with_for_update=True)
     if row is None or row.contact_id is None or row.state not in ("written to", "confirmed"):
         return None
     if row.state == "confirmed":
         return row
-    if now - row.asked_at > HOLDS:
+    if now - row.asked_at > CONFIRMATION_VALID:
         return None
     row.state, row.confirmed_at = "confirmed", now
     whole = {"asked": row.proof | {"at": row.asked_at.isoformat()}, "confirmed": proof | {"at": now.isoformat()}}
@@ -102,5 +104,5 @@ def confirm(session: Session, settings: Settings, id_: int, proof: dict[str, Any
         "contact_id": row.contact_id, "kind": "signed_up", "at": now, "received_at": now, "source": "sign-up",
         "source_id": str(id_), "properties": {"topics": row.topics},
     }  # fmt: skip
-    activity.add(session, settings.currency, events.keep(session, [event]))
+    activity.add_events(session, settings.currency, events.record_events(session, [event]))
     return row

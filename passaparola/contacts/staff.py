@@ -11,26 +11,26 @@ from passaparola.store.database import audit
 from passaparola.store.models import Staff
 
 ROLES = ("reader", "care", "marketer", "admin")  # each may do what the ones before it may
-SHORTEST = 12
+MIN_PASSWORD_CHARS = 12
 HASH = PasswordHash.recommended()
-NOBODY = HASH.hash(secrets.token_urlsafe(16))  # so that an unknown name takes as long as a wrong password
+DUMMY_HASH = HASH.hash(secrets.token_urlsafe(16))  # so that an unknown name takes as long as a wrong password
 
 
-def add(session: Session, name: str, role: str, password: str, *, actor: str, now: datetime) -> None:
+def add_staff(session: Session, name: str, role: str, password: str, *, actor: str, now: datetime) -> None:
     """Raises NotAllowed, Unknown."""
     if role not in ROLES:
         raise Unknown(f"“{role}” is not a role{did_you_mean(role, ROLES)}")
-    if len(password) < SHORTEST:
-        raise NotAllowed(f"A password has {SHORTEST} characters at least.")
+    if len(password) < MIN_PASSWORD_CHARS:
+        raise NotAllowed(f"A password has {MIN_PASSWORD_CHARS} characters at least.")
     if session.get(Staff, name):
         raise NotAllowed(f"“{name}” works here already; change them with `passaparola staff change {name}`.")
     session.add(
-        Staff(name=name, role=role, password=HASH.hash(password), entry=secrets.token_urlsafe(16), created_at=now)
+        Staff(name=name, role=role, password=HASH.hash(password), session_key=secrets.token_urlsafe(16), created_at=now)
     )
     audit(session, now, actor, "hired", f"staff:{name}", role=role)
 
 
-def change(
+def change_staff(
     session: Session, name: str, *, actor: str, now: datetime, role: str | None = None, password: str | None = None,
     active: bool | None = None,
 ) -> None:  # fmt: skip
@@ -43,21 +43,21 @@ def change(
             raise Unknown(f"“{role}” is not a role{did_you_mean(role, ROLES)}")
         one.role = role
     if password is not None:
-        if len(password) < SHORTEST:
-            raise NotAllowed(f"A password has {SHORTEST} characters at least.")
+        if len(password) < MIN_PASSWORD_CHARS:
+            raise NotAllowed(f"A password has {MIN_PASSWORD_CHARS} characters at least.")
         one.password = HASH.hash(password)
     if active is not None:
         one.active = active
-    one.entry = secrets.token_urlsafe(16)
+    one.session_key = secrets.token_urlsafe(16)
     audit(session, now, actor, "changed", f"staff:{name}", role=one.role, active=one.active)
 
 
-def entered(session: Session, name: str, password: str) -> Staff | None:
+def authenticate(session: Session, name: str, password: str) -> Staff | None:
     """Whoever name and password belong to; the same time is taken for nobody."""
     one = session.get(Staff, name[:100])
-    right = HASH.verify(password[:1_000], one.password if one else NOBODY)
+    right = HASH.verify(password[:1_000], one.password if one else DUMMY_HASH)
     return one if one and right and one.active else None
 
 
-def may(role: str, needed: str) -> bool:
+def has_role(role: str, needed: str) -> bool:
     return role in ROLES and ROLES.index(role) >= ROLES.index(needed)

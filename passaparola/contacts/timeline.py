@@ -20,11 +20,11 @@ from passaparola.store.models import (
     message_state,
 )
 
-LONGEST = 400
+MAX_TEXT_CHARS = 400
 
 
 @dataclass(frozen=True)
-class Moment:
+class TimelineEntry:
     """`side` is whose it is: theirs, ours, or the system's; `to` is where the console shows more."""
 
     at: datetime
@@ -34,7 +34,7 @@ class Moment:
     to: str = ""
 
 
-def of(session: Session, contact_id: int, most: int = 150) -> list[Moment]:
+def contact_timeline(session: Session, contact_id: int, most: int = 150) -> list[TimelineEntry]:
     """Newest first."""
     found = [
         *_events(session, contact_id, most), *_consents(session, contact_id), *_messages(session, contact_id, most),
@@ -43,7 +43,7 @@ def of(session: Session, contact_id: int, most: int = 150) -> list[Moment]:
     return sorted(found, key=lambda moment: moment.at, reverse=True)[:most]
 
 
-def _events(session: Session, contact_id: int, most: int) -> list[Moment]:
+def _events(session: Session, contact_id: int, most: int) -> list[TimelineEntry]:
     chosen = select(Event).where(col(Event.contact_id) == contact_id).order_by(col(Event.at).desc()).limit(most)
     found = []
     for row in session.execute(chosen).scalars():
@@ -59,14 +59,16 @@ def _events(session: Session, contact_id: int, most: int) -> list[Moment]:
         by = ["a machine, not counted"] if row.machine else []
         campaign = [str(row.properties["campaign"])] if row.properties.get("campaign") else []
         what = row.kind.replace("_", " ")
-        found.append(Moment(row.at, "theirs", what, ", ".join(by + campaign + money + score + named)[:LONGEST]))
+        found.append(
+            TimelineEntry(row.at, "theirs", what, ", ".join(by + campaign + money + score + named)[:MAX_TEXT_CHARS])
+        )
     return found
 
 
-def _consents(session: Session, contact_id: int) -> list[Moment]:
+def _consents(session: Session, contact_id: int) -> list[TimelineEntry]:
     rows = session.execute(select(Consent).where(col(Consent.contact_id) == contact_id)).scalars()
     return [
-        Moment(
+        TimelineEntry(
             row.at, "theirs", f"said {'yes' if row.granted else 'no'} to {'everything' if row.topic == '*' else row.topic.replace('_', ' ')}",
             f"by {row.medium}, {row.basis.replace('_', ' ')}, {row.source}",
         )
@@ -74,7 +76,7 @@ def _consents(session: Session, contact_id: int) -> list[Moment]:
     ]  # fmt: skip
 
 
-def _messages(session: Session, contact_id: int, most: int) -> list[Moment]:
+def _messages(session: Session, contact_id: int, most: int) -> list[TimelineEntry]:
     chosen = (
         select(
             func.coalesce(col(Batch.finished_at), col(Batch.due_at), col(Enrolment.due_at)).label("at"), col(Launch.campaign),
@@ -92,11 +94,11 @@ def _messages(session: Session, contact_id: int, most: int) -> list[Moment]:
         own = row.campaign.startswith("_")
         name = row.campaign.removeprefix("_").replace("_", " ")
         to = "" if own else f"/console/campaigns/{row.campaign}"
-        found.append(Moment(row.at, "ours", f"{name} by {row.medium}: {row.state}", row.reason or "", to))
+        found.append(TimelineEntry(row.at, "ours", f"{name} by {row.medium}: {row.state}", row.reason or "", to))
     return found
 
 
-def _turns(session: Session, contact_id: int, most: int) -> list[Moment]:
+def _turns(session: Session, contact_id: int, most: int) -> list[TimelineEntry]:
     chosen = (
         select(Turn, Conversation)
         .join(Conversation, col(Conversation.id) == col(Turn.conversation_id))
@@ -106,14 +108,14 @@ def _turns(session: Session, contact_id: int, most: int) -> list[Moment]:
     )
     rows: Any = session.execute(chosen)
     return [
-        Moment(turn.at, "ours" if turn.author else "theirs", f"{turn.author or 'wrote'} by {one.medium}", turn.text[:LONGEST], f"/console/inbox/{one.id}")
+        TimelineEntry(turn.at, "ours" if turn.author else "theirs", f"{turn.author or 'wrote'} by {one.medium}", turn.text[:MAX_TEXT_CHARS], f"/console/inbox/{one.id}")
         for turn, one in rows
     ]  # fmt: skip
 
 
-def _merges(session: Session, contact_id: int) -> list[Moment]:
+def _merges(session: Session, contact_id: int) -> list[TimelineEntry]:
     rows = session.execute(select(Merge).where(col(Merge.kept_id) == contact_id)).scalars()
     return [
-        Moment(row.at, "system", f"one with contact {row.merged_id}", "; ".join(row.reasons) + (" (undone)" if row.undone_at else ""))
+        TimelineEntry(row.at, "system", f"one with contact {row.merged_id}", "; ".join(row.reasons) + (" (undone)" if row.undone_at else ""))
         for row in rows
     ]  # fmt: skip

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from passaparola.errors import BadContent
 
 
-class Words(BaseModel):
+class TopicWording(BaseModel):
     model_config = ConfigDict(extra="forbid")
     title: str = Field(min_length=2)
     about: str = ""
@@ -18,8 +18,8 @@ class Words(BaseModel):
 
 class Topic(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    en: Words
-    it: Words | None = None
+    en: TopicWording
+    it: TopicWording | None = None
     media: list[str] = ["email"]
     basis: Literal["consent", "transactional"] = Field(
         "consent",
@@ -27,29 +27,29 @@ class Topic(BaseModel):
     )
     sign_up: bool = Field(False, description="offered on the sign-up page")
 
-    def words(self, language: str) -> Words:
+    def words(self, language: str) -> TopicWording:
         return self.it if language == "it" and self.it else self.en
 
 
-def load(home: Path) -> dict[str, Topic]:
+def load_topics(home: Path) -> dict[str, Topic]:
     """Raises BadContent."""
     path = home / "policies" / "topics.yaml"
-    return _read(path, path.stat().st_mtime_ns) if path.is_file() else {}
+    return _read_topics(path, path.stat().st_mtime_ns) if path.is_file() else {}
 
 
 def basis_of(home: Path, name: str) -> str:
     """On what basis a topic's letters go out. Raises BadContent."""
-    described = load(home).get(name)
+    described = load_topics(home).get(name)
     return described.basis if described else "consent"
 
 
-def plain(name: str) -> Topic:
+def plain_topic(name: str) -> Topic:
     """Of a topic that no file describes."""
-    return Topic(en=Words(title=name.replace("_", " ").capitalize()))
+    return Topic(en=TopicWording(title=name.replace("_", " ").capitalize()))
 
 
 @cache
-def _read(path: Path, changed: int) -> dict[str, Topic]:
+def _read_topics(path: Path, changed: int) -> dict[str, Topic]:
     where = "policies/topics.yaml"
     try:
         found: Any = yaml.safe_load(path.read_text("utf-8")) or {}

@@ -14,48 +14,48 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from whenever import Date, Time
 
 from passaparola.content import read_yaml
-from passaparola.durations import span
+from passaparola.durations import parse_duration
 from passaparola.errors import BadContent
 
 Kind = Literal["complaint", "low_score", "request", "question", "praise", "remark"]
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-GRAVEST_FIRST: tuple[Kind, ...] = ("complaint", "low_score", "request", "question", "praise", "remark")
+BY_SEVERITY: tuple[Kind, ...] = ("complaint", "low_score", "request", "question", "praise", "remark")
 # While one of these is not closed, nothing is sold to the person.
-BEFORE_SELLING: tuple[Kind, ...] = ("complaint", "low_score", "request")
-MOST_DAYS = 400
+BLOCKS_MARKETING: tuple[Kind, ...] = ("complaint", "low_score", "request")
+MAX_DAYS_AHEAD = 400
 
 
-def _span(words: Any) -> Any:
-    return span(words) if isinstance(words, str) else words
+def _parse_span(words: Any) -> Any:
+    return parse_duration(words) if isinstance(words, str) else words
 
 
-def _hours(words: str) -> str:
-    open_hours(words)
+def _check_hours(words: str) -> str:
+    parse_open_hours(words)
     return words
 
 
-def _country(code: str) -> str:
+def _check_country(code: str) -> str:
     if code and code not in list_supported_countries():
         raise ValueError(f"“{code}” is not a country whose holidays are known; write its code, such as IT")
     return code
 
 
-Span = Annotated[timedelta, BeforeValidator(_span)]
-Hours = Annotated[str, AfterValidator(_hours)]
+Span = Annotated[timedelta, BeforeValidator(_parse_span)]
+Hours = Annotated[str, AfterValidator(_check_hours)]
 
 
-class Strict(BaseModel):
+class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
 
-class Topic(Strict):
+class Topic(StrictModel):
     """One thing that people write about, and how its words begin, in any language."""
 
     title: str
     words: list[str] = Field(min_length=1)
 
 
-class Fits(Strict):
+class RuleCondition(StrictModel):
     kind: list[Kind] | Kind | None = None
     topic: list[str] | str | None = None
     medium: list[str] | str | None = None
@@ -63,36 +63,38 @@ class Fits(Strict):
     sentiment: Literal["bad", "neutral", "good"] | None = None
 
 
-class Rule(Strict):
-    when: Fits = Fits()
+class Rule(StrictModel):
+    when: RuleCondition = RuleCondition()
     team: str
     priority: int = Field(0, ge=0, le=9)
     within: Span | None = Field(None, alias="answer within")
     escalate: str = Field("", alias="escalate to", description="which team gets it when the time is up")
 
 
-class Scores(Strict):
+class Scores(StrictModel):
     """On a scale from 0 to 10; other scales are brought to it."""
 
     low: int = Field(6, ge=0, le=10, description="up to this, an answer to a survey opens a conversation")
     high: int = Field(9, ge=0, le=10, description="from this, someone is asked to pass the word on")
 
 
-class Care(Strict):
+class CarePolicy(StrictModel):
     title: str = ""
     hours: Hours = "mon-fri 09:00-18:00"
-    country: Annotated[str, AfterValidator(_country)] = Field("", description="whose public holidays are days off")
+    country: Annotated[str, AfterValidator(_check_country)] = Field(
+        "", description="whose public holidays are days off"
+    )
     topics: dict[str, Topic] = {}
     scores: Scores = Scores()
     rules: list[Rule] = []
 
-    def rule(self, asked: "Asked") -> Rule:
+    def rule_for(self, asked: "ConversationFacts") -> Rule:
         """The first that fits."""
-        return next((rule for rule in self.rules if _fits(rule.when, asked)), Rule(team="care"))
+        return next((rule for rule in self.rules if _matches(rule.when, asked)), Rule(team="care"))
 
 
 @dataclass(frozen=True)
-class Asked:
+class ConversationFacts:
     """What is known of a conversation when the rules are asked."""
 
     kind: str
@@ -102,26 +104,26 @@ class Asked:
     sentiment: float
 
 
-def load(home: Path) -> Care:
+def load_policy(home: Path) -> CarePolicy:
     """Raises BadContent. A house without a policy has a plain one."""
     path = home / "policies" / "care.yaml"
-    return _read(path, path.stat().st_mtime_ns, home) if path.is_file() else Care()
+    return _read_policy(path, path.stat().st_mtime_ns, home) if path.is_file() else CarePolicy()
 
 
-def in_force(home: Path) -> Care:
+def current_policy(home: Path) -> CarePolicy:
     """The policy, or a plain one while its file cannot be read: nobody goes unheard for a typo. `passaparola check` names it."""
     try:
-        return load(home)
+        return load_policy(home)
     except BadContent:
-        return Care()
+        return CarePolicy()
 
 
 @cache
-def _read(path: Path, changed: int, home: Path) -> Care:
-    return read_yaml(path, Care, home)
+def _read_policy(path: Path, changed: int, home: Path) -> CarePolicy:
+    return read_yaml(path, CarePolicy, home)
 
 
-def _fits(when: Fits, asked: Asked) -> bool:
+def _matches(when: RuleCondition, asked: ConversationFacts) -> bool:
     def one_of(wanted: Any, is_: str) -> bool:
         return wanted is None or is_ in (wanted if isinstance(wanted, list) else [wanted])
 
@@ -130,16 +132,16 @@ def _fits(when: Fits, asked: Asked) -> bool:
         and one_of(when.topic, asked.topic)
         and one_of(when.medium, asked.medium)
         and one_of(when.language, asked.language)
-        and one_of(when.sentiment, mood(asked.sentiment))
+        and one_of(when.sentiment, mood_of(asked.sentiment))
     )
 
 
-def mood(sentiment: float) -> str:
+def mood_of(sentiment: float) -> str:
     return "bad" if sentiment <= -0.2 else "good" if sentiment >= 0.2 else "neutral"
 
 
 @cache
-def open_hours(words: str) -> tuple[frozenset[int], time, time]:
+def parse_open_hours(words: str) -> tuple[frozenset[int], time, time]:
     """`mon-fri 09:00-18:00`, `mon,wed,sat 10:00-13:00`. Raises ValueError."""
     found = re.fullmatch(r"([a-z]{3}(?:[-,][a-z]{3})*) (\d\d:\d\d)-(\d\d:\d\d)", words.strip())
     try:
@@ -156,14 +158,14 @@ def open_hours(words: str) -> tuple[frozenset[int], time, time]:
     return frozenset(days), opens, closes
 
 
-def due(care: Care, within: timedelta, heard_at: datetime, zone: str) -> datetime:
+def response_due_at(care: CarePolicy, within: timedelta, heard_at: datetime, zone: str) -> datetime:
     """When the time for an answer is up, counted in open hours only, on the house's clock; a day is a working day."""
-    days, opens, closes = open_hours(care.hours)
+    days, opens, closes = parse_open_hours(care.hours)
     local = heard_at.astimezone(ZoneInfo(zone))
-    left = within.days * _length(opens, closes) + timedelta(seconds=within.seconds)
+    left = within.days * _hours_between(opens, closes) + timedelta(seconds=within.seconds)
     off: Any = country_holidays(care.country, years=[local.year, local.year + 1]) if care.country else {}
     day = Date(local.year, local.month, local.day)
-    for _ in range(MOST_DAYS):
+    for _ in range(MAX_DAYS_AHEAD):
         date = day.to_stdlib()
         if date.weekday() in days and date not in off:
             start = max(_at(day, opens, zone), heard_at)
@@ -176,7 +178,7 @@ def due(care: Care, within: timedelta, heard_at: datetime, zone: str) -> datetim
     return heard_at + within
 
 
-def _length(opens: time, closes: time) -> timedelta:
+def _hours_between(opens: time, closes: time) -> timedelta:
     return timedelta(hours=closes.hour - opens.hour, minutes=closes.minute - opens.minute)
 
 
@@ -185,5 +187,5 @@ def _at(day: Date, clock: time, zone: str) -> datetime:
     return datetime.fromtimestamp(moment.timestamp(), tz=ZoneInfo("UTC"))
 
 
-def gravest(kinds: Sequence[str]) -> str:
-    return min(kinds, key=lambda kind: GRAVEST_FIRST.index(kind) if kind in GRAVEST_FIRST else 99)
+def most_severe(kinds: Sequence[str]) -> str:
+    return min(kinds, key=lambda kind: BY_SEVERITY.index(kind) if kind in BY_SEVERITY else 99)

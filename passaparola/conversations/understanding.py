@@ -14,19 +14,19 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from passaparola.content import from_yaml
-from passaparola.conversations.care import Care, Kind
+from passaparola.conversations.care import CarePolicy, Kind
 
-WORDS = Path(__file__).parent / "words"
-SPOKEN = ("it", "en")
-SURE = 4  # words from which on a text says by itself in which language it is
+WORDS_FOLDER = Path(__file__).parent / "words"
+LANGUAGES = ("it", "en")
+MIN_SURE_WORDS = 4  # words from which on a text says by itself in which language it is
 EMOJI = {"😀😃😄😁😊🙂😍🥰❤💚💛🧡👍👏🎉🤩😋🙏⭐✨💯": 1.5, "😡😠🤬😞😢😭👎😤🙁☹😒💔🤮😩": -1.5}
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|[,.;:!?()\n–—]|[\U0001F300-\U0001FAFF☹❤⭐✨]")
 # Where a no ends: “never arrived, terrible” says no to having arrived, and not to terrible.
-ENDS_A_NO = {*",.;:!?()\n–—", "but", "ma", "però", "however", "anzi"}
-REACH = 3  # words over which a no is felt
+NEGATION_ENDS = {*",.;:!?()\n–—", "but", "ma", "però", "however", "anzi"}
+NEGATION_REACH = 3  # words over which a no is felt
 
 
-class Words(BaseModel):
+class LanguageWords(BaseModel):
     """One language's words."""
 
     model_config = ConfigDict(extra="forbid")
@@ -42,23 +42,23 @@ class Words(BaseModel):
 
 
 @dataclass(frozen=True)
-class Understood:
+class Understanding:
     language: str
     sentiment: float  # from -1 to 1
     kind: Kind
     topic: str
 
 
-def understood(text: str, care: Care, spoken: str | None = None) -> Understood:
+def understand(text: str, care: CarePolicy, spoken: str | None = None) -> Understanding:
     """`spoken` is the language we know the person by, which short texts are taken to be in."""
-    lang = language(text, spoken)
-    feeling = sentiment(text)
-    return Understood(lang, feeling, kind(text, feeling), topic(text, care))
+    lang = detect_language(text, spoken)
+    feeling = measure_sentiment(text)
+    return Understanding(lang, feeling, classify_intent(text, feeling), find_topic(text, care))
 
 
-def language(text: str, spoken: str | None = None) -> str:
+def detect_language(text: str, spoken: str | None = None) -> str:
     words = re.findall(r"[^\W\d_]{2,}", text)
-    if len(words) < SURE and spoken:
+    if len(words) < MIN_SURE_WORDS and spoken:
         return spoken
     return str(_identifier(spoken or "").classify(text)[0])
 
@@ -70,23 +70,23 @@ def _identifier(spoken: str) -> Any:
 
     found = LanguageIdentifier.from_model_file(MODEL_FILE)
     try:
-        found.set_languages(sorted({*SPOKEN, spoken} - {""}))
+        found.set_languages(sorted({*LANGUAGES, spoken} - {""}))
     except ValueError:
-        found.set_languages(list(SPOKEN))
+        found.set_languages(list(LANGUAGES))
     return found
 
 
-def sentiment(text: str) -> float:
+def measure_sentiment(text: str) -> float:
     """From -1 to 1: what is good and bad in it, turned by a no before it, weighed by a very; a score counts as one."""
     score, counted = 0.0, 0.0
     said = _tokens(text)
     for place, word in enumerate(said):
         if not (weight := _weight(word)):
             continue
-        before = said[max(0, place - REACH) : place]
-        if _negated(said, place):
+        before = said[max(0, place - NEGATION_REACH) : place]
+        if _is_negated(said, place):
             weight *= -0.7
-        if any(_is(one, "very") for one in before[-1:]):
+        if any(_matches(one, "very") for one in before[-1:]):
             weight *= 1.5
         score += weight
         counted += abs(weight)
@@ -99,23 +99,23 @@ def sentiment(text: str) -> float:
     return round(max(-1.0, min(1.0, score / (counted + 1.0))), 2)
 
 
-def kind(text: str, feeling: float) -> Kind:
+def classify_intent(text: str, feeling: float) -> Kind:
     low = f" {' '.join(text.lower().replace('’', chr(39)).split())} "
-    if _complains(low, text) or feeling <= -0.45:
+    if _is_complaint(low, text) or feeling <= -0.45:
         return "complaint"
-    if _any(low, "request"):
+    if _contains_any(low, "request"):
         return "request"
-    if "?" in text or _any(low, "question"):
+    if "?" in text or _contains_any(low, "question"):
         return "question"
     return "complaint" if feeling <= -0.3 else "praise" if feeling >= 0.3 else "remark"
 
 
-def _complains(low: str, text: str) -> bool:
+def _is_complaint(low: str, text: str) -> bool:
     """A complaint that was found is one, however kindly the rest is said; “nothing broken” is none."""
-    _, _, phrases = _list("complaint")
+    _, _, phrases = _word_list("complaint")
     said = _tokens(text)
     return any(f" {phrase}" in low for phrase in phrases) or any(
-        _is(word, "complaint") and not _negated(said, place) for place, word in enumerate(said)
+        _matches(word, "complaint") and not _is_negated(said, place) for place, word in enumerate(said)
     )
 
 
@@ -123,17 +123,17 @@ def _tokens(text: str) -> list[str]:
     return [word.lower().replace("’", "'") for word in WORD.findall(text)]
 
 
-def _negated(said: list[str], place: int) -> bool:
+def _is_negated(said: list[str], place: int) -> bool:
     """Whether a no stands shortly before a word, in its own part of the sentence."""
-    for word in reversed(said[max(0, place - REACH) : place]):
-        if word in ENDS_A_NO:
+    for word in reversed(said[max(0, place - NEGATION_REACH) : place]):
+        if word in NEGATION_ENDS:
             return False
-        if _is(word, "no"):
+        if _matches(word, "no"):
             return True
     return False
 
 
-def topic(text: str, care: Care) -> str:
+def find_topic(text: str, care: CarePolicy) -> str:
     """The one that most of its words are of; empty where none is."""
     said = [word.lower() for word in re.findall(r"[^\W\d_]+", text)]
     counts = {
@@ -145,16 +145,17 @@ def topic(text: str, care: Care) -> str:
 
 
 @cache
-def _words() -> Mapping[str, Words]:
+def _load_words() -> Mapping[str, LanguageWords]:
     return {
-        name: from_yaml((WORDS / f"{name}.yaml").read_text("utf-8"), Words, f"words/{name}.yaml") for name in SPOKEN
+        name: from_yaml((WORDS_FOLDER / f"{name}.yaml").read_text("utf-8"), LanguageWords, f"words/{name}.yaml")
+        for name in LANGUAGES
     }
 
 
 @cache
-def _list(of: str) -> tuple[frozenset[str], tuple[str, ...], tuple[str, ...]]:
+def _word_list(of: str) -> tuple[frozenset[str], tuple[str, ...], tuple[str, ...]]:
     """(whole words, beginnings, phrases) of every language."""
-    every = [entry.lower() for words in _words().values() for entry in getattr(words, of)]
+    every = [entry.lower() for words in _load_words().values() for entry in getattr(words, of)]
     phrases = tuple(entry for entry in every if " " in entry)
     single = [entry for entry in every if " " not in entry]
     return (
@@ -164,20 +165,20 @@ def _list(of: str) -> tuple[frozenset[str], tuple[str, ...], tuple[str, ...]]:
     )
 
 
-def _is(word: str, of: str) -> bool:
-    whole, starts, _ = _list(of)
+def _matches(word: str, of: str) -> bool:
+    whole, starts, _ = _word_list(of)
     return word in whole or (bool(starts) and word.startswith(starts))
 
 
-def _any(low: str, of: str) -> bool:
-    _, _, phrases = _list(of)
+def _contains_any(low: str, of: str) -> bool:
+    _, _, phrases = _word_list(of)
     return any(f" {phrase}" in low for phrase in phrases) or any(
-        _is(word, of) for word in re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", low)
+        _matches(word, of) for word in re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", low)
     )
 
 
 def _weight(word: str) -> float:
     for of, weight in (("great", 2.0), ("awful", -2.0), ("good", 1.0), ("bad", -1.0)):
-        if _is(word, of):
+        if _matches(word, of):
             return weight
     return next((weight for signs, weight in EMOJI.items() if word in signs), 0.0)

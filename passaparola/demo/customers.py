@@ -36,9 +36,9 @@ BROWSER = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_1 like Mac OS X) AppleWebKit/60
 X_SECRET, FACEBOOK_SECRET = "the demo's own X app", "the demo's own page"
 KEY = ec.generate_private_key(ec.SECP256R1())
 PUBLIC_KEY = base64.b64encode(KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
-THINK = 2.5  # seconds before anyone does anything with a letter
+THINK_SECONDS = 2.5  # seconds before anyone does anything with a letter
 
-LETTERS = {
+EMAILS = {
     "it": [
         ("Il pacco non è ancora arrivato", "Buongiorno, il mio pacco non è arrivato e aspetto da dieci giorni. Sono molto delusa."),
         ("Una domanda", "Ciao, spedite anche in Svizzera? E quanto costa la spedizione?"),
@@ -56,7 +56,7 @@ LETTERS = {
         ("Thank you", "Fast delivery and great quality, I will recommend you to everyone."),
     ],
 }  # fmt: skip
-AWAY = {
+OUT_OF_OFFICE = {
     "it": ("Risposta automatica: ", "Sono in ferie fino a lunedì."),
     "en": ("Automatic reply: ", "I am out of the office until Monday."),
 }
@@ -107,7 +107,7 @@ class Customers:
             self._on_x()
             self._on_facebook()
         while not self.stopping.wait(0.3):
-            ripe = time.time() - THINK
+            ripe = time.time() - THINK_SECONDS
             new = [
                 path
                 for path in (self.box / "new").iterdir()
@@ -221,11 +221,11 @@ class Customers:
 
     def _order(self, to: str) -> None:
         self.orders += 1
-        shop.says_ordered(f"{self.url}/webhooks/shopify", self.shop_secret, shop.now(), number=self.orders, email=to)
+        shop.send_order(f"{self.url}/webhooks/shopify", self.shop_secret, shop.now(), number=self.orders, email=to)
         self.done["ordered"] += 1
 
     def _write(self, dice: random.Random, mail: EmailMessage, to: str, tongue: str) -> None:
-        subject, words = dice.choice(LETTERS[tongue])
+        subject, words = dice.choice(EMAILS[tongue])
         quoted = (
             f"\n\nIl giorno gio 26 nov 2026 Bottega Passaparola ha scritto:\n> {mail['Subject']}\n> ..."
             if tongue == "it"
@@ -235,7 +235,7 @@ class Customers:
         self.done["wrote back"] += 1
 
     def _away(self, mail: EmailMessage, to: str, tongue: str) -> None:
-        subject, words = AWAY[tongue]
+        subject, words = OUT_OF_OFFICE[tongue]
         self._inbound(
             to,
             subject + str(mail["Subject"]),

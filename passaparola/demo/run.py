@@ -14,22 +14,22 @@ from sqlalchemy import func
 from sqlmodel import col, select
 
 from passaparola import engine
-from passaparola.channel.registry import look
+from passaparola.channel.registry import branding_of
 from passaparola.contacts import staff
 from passaparola.contacts.consent import suppress
-from passaparola.contacts.imports.columns import Mapping, guessed
+from passaparola.contacts.imports.columns import ColumnMapping, guess_columns
 from passaparola.contacts.imports.importing import Import
-from passaparola.contacts.imports.tables import opened
+from passaparola.contacts.imports.tables import open_table
 from passaparola.demo import marketer, shop
 from passaparola.demo.customers import FACEBOOK_SECRET, PUBLIC_KEY, X_SECRET, Customers
 from passaparola.demo.marketer import WAITS, Late
 from passaparola.journeys import launch
 from passaparola.operations import polling
-from passaparola.operations.stack import Stack, arguments, prefect_files, running, spoken, urls
+from passaparola.operations.stack import Stack, argument_parser, describe_urls, prefect_files, run_command, run_stack
 from passaparola.outbox import ledger
 from passaparola.outbox.render.frozen import freezer
 from passaparola.reports import campaign as report
-from passaparola.settings import Settings, settings
+from passaparola.settings import Settings, get_settings
 from passaparola.store.database import Store, utc_now
 from passaparola.store.models import Address, Conversation
 
@@ -41,22 +41,23 @@ SHOP_SECRET = "the demo's own shop"
 
 
 def main() -> None:
-    parser = arguments("Show a small shop at work.")
+    parser = argument_parser("Show a small shop at work.")
     parser.add_argument("--once", action="store_true", help="leave after the report")
     parser.add_argument("--contacts", type=int, default=5_000)
     given = parser.parse_args()
-    own = _of_its_own()
+    own = _own_settings()
     _fill(own, given.contacts)
-    with running(own, given.port, given.prefect_port) as stack:
+    with run_stack(own, given.port, given.prefect_port) as stack:
         town = Customers(f"http://127.0.0.1:{stack.port}", own.var / "mailbox" / "email", SHOP_SECRET)
         try:
-            _show(own, stack, town)
+            _run_show(own, stack, town)
         except Late as late:
             if given.once:
                 raise
             _say(f"{late} This machine is busy; everything stays up, so that you can look yourself.")
         _say(
-            urls(stack) + f"  Console      http://127.0.0.1:{stack.port}/console   as {MEMBER}, password: {PASSWORD}\n"
+            describe_urls(stack)
+            + f"  Console      http://127.0.0.1:{stack.port}/console   as {MEMBER}, password: {PASSWORD}\n"
         )
         if not given.once:
             _say("Ctrl-C stops everything.")
@@ -64,19 +65,19 @@ def main() -> None:
         town.stop()
 
 
-def _show(own: Settings, stack: Stack, town: Customers) -> None:
+def _run_show(own: Settings, stack: Stack, town: Customers) -> None:
     """Raises Late."""
     asyncio.run(marketer.send(stack, CAMPAIGN, _say))
-    _report(own)
-    _an_order(own, stack)
+    _show_report(own)
+    _follow_up_order(own, stack)
     town.start()
-    _one_question(own)
-    _they_come_back(own, town, stack.port)
+    _send_survey(own)
+    _await_reactions(own, town, stack.port)
 
 
-def _of_its_own() -> Settings:
+def _own_settings() -> Settings:
     """A demo never touches the real store: it has its own folder, new each time, and the mailbox for a channel."""
-    home = settings().home
+    home = get_settings().home
     var = home / "var" / "demo"
     shutil.rmtree(var, ignore_errors=True)
     for name in [name for name in os.environ if name.startswith("PASSAPAROLA_") and name != "PASSAPAROLA_HOME"]:
@@ -90,21 +91,21 @@ def _of_its_own() -> Settings:
         "PASSAPAROLA_SENDGRID_INBOUND_PUBLIC_KEY": PUBLIC_KEY,
         "PASSAPAROLA_TWITTER_CONSUMER_SECRET": X_SECRET,
         "PASSAPAROLA_FACEBOOK_APP_SECRET": FACEBOOK_SECRET,
-        "PASSAPAROLA_COSTS": "email 0.0009, twitter 0.2",
+        "PASSAPAROLA_COST_PER_MESSAGE": "email 0.0009, twitter 0.2",
     }
     os.environ["PASSAPAROLA_DATABASE_URL"] = f"sqlite:///{var / 'passaparola.db'}"
-    settings.cache_clear()
-    shutil.rmtree(prefect_files(settings()), ignore_errors=True)
-    return settings()
+    get_settings.cache_clear()
+    shutil.rmtree(prefect_files(get_settings()), ignore_errors=True)
+    return get_settings()
 
 
 def _fill(own: Settings, size: int) -> None:
     folder = own.var / "import"
     folder.mkdir(parents=True)
     store = Store(own.database).open()
-    for path in shop.written(folder, size, utc_now()):
-        with opened(path) as table:
-            mapping = Mapping(columns=guessed(table.header))
+    for path in shop.write_files(folder, size, utc_now()):
+        with open_table(path) as table:
+            mapping = ColumnMapping(columns=guess_columns(table.header))
         tally = Import(store, own, path, mapping).run(utc_now())
         _say(
             f"{path.name}: {tally.rows:,} rows, {tally.new:,} people, {tally.consents:,} consents, {tally.purchases:,} purchases"
@@ -116,25 +117,25 @@ def _fill(own: Settings, size: int) -> None:
         for key in gone:
             suppress(session, "email", key, "hard bounce", at=utc_now(), source="the demo")
     with store.write() as session:
-        staff.add(session, MEMBER, "admin", PASSWORD, actor="the demo", now=utc_now())
+        staff.add_staff(session, MEMBER, "admin", PASSWORD, actor="the demo", now=utc_now())
     store.close()
 
 
-def _report(own: Settings) -> None:
+def _show_report(own: Settings) -> None:
     store = Store(own.database)
     with store.read() as session:
-        found = ledger.tally(session, ledger.latest(session, CAMPAIGN))
+        found = ledger.tally_launch(session, ledger.latest_launch(session, CAMPAIGN))
     _say(f"\n{CAMPAIGN}, launch {found.launch}: {found.state}\n  audience {found.audience:,}")
     for state in ("sent", "held", "failed", "unknown"):
         _say(f"  {state:8} {found.total(state):,}")
     for reason, count in found.reasons.items():
         _say(f"           {count:,} {reason}")
     for post in found.posts:
-        _say(f"  post on {look(post.medium).title}: {post}")
+        _say(f"  post on {branding_of(post.medium).title}: {post}")
     store.close()
 
 
-def _an_order(own: Settings, stack: Stack) -> None:
+def _follow_up_order(own: Settings, stack: Stack) -> None:
     """The follow-up stands, the shop says that Giulia ordered, and her thank-you lies in the mailbox."""
     store = Store(own.database)
     freeze = freezer(own)
@@ -144,7 +145,7 @@ def _an_order(own: Settings, stack: Stack) -> None:
     store.close()
     box = own.var / "mailbox" / "email" / "new"
     before, began = {path.name for path in box.iterdir()}, time.monotonic()
-    shop.says_ordered(f"http://127.0.0.1:{stack.port}/webhooks/shopify", SHOP_SECRET, utc_now())
+    shop.send_order(f"http://127.0.0.1:{stack.port}/webhooks/shopify", SHOP_SECRET, utc_now())
     _say(f"\n{FOLLOW_UP}, launch {made.id}, stands. The shop says that Giulia has ordered …")
     while time.monotonic() - began < WAITS:
         if new := {path.name for path in box.iterdir()} - before:
@@ -155,23 +156,23 @@ def _an_order(own: Settings, stack: Stack) -> None:
     raise Late(f"No thank-you came within {WAITS} seconds; the log is {stack.logs / 'consumer.log'}")
 
 
-def _one_question(own: Settings) -> None:
+def _send_survey(own: Settings) -> None:
     """The quarterly survey goes out: its answers come back with one tap."""
     store, freeze = Store(own.database), freezer(own)
     made = launch.prepare(store, own, SURVEY, freeze, actor="the demo", now=utc_now())
     launch.approve(store, own, made.id or 0, made.hash, freeze, approver="Marta", now=utc_now())
-    engine.set_going(store, own, made.id or 0, actor="the demo", now=utc_now())
+    engine.start_launch(store, own, made.id or 0, actor="the demo", now=utc_now())
     store.close()
     _say(f"\n{SURVEY}, launch {made.id}, asks those who keep coming back. The customers read their mail …")
 
 
-def _they_come_back(own: Settings, town: Customers, port: int) -> None:
+def _await_reactions(own: Settings, town: Customers, port: int) -> None:
     """Until what they do has come home: into the report, the inbox and the answers."""
     store, began = Store(own.database), time.monotonic()
     while time.monotonic() - began < WAITS:
         time.sleep(2)
         with store.read() as session:
-            came, asked = (report.report(session, own, name) for name in (CAMPAIGN, SURVEY))
+            came, asked = (report.build_report(session, own, name) for name in (CAMPAIGN, SURVEY))
             open_ = session.exec(select(func.count()).where(col(Conversation.state) == "open")).one()
         letters, survey = came.media["email"], asked.media["email"]
         if (
@@ -184,7 +185,7 @@ def _they_come_back(own: Settings, town: Customers, port: int) -> None:
             break
     else:
         raise Late(f"What the customers did has not come home within {WAITS} seconds; see {own.var / 'log'}")
-    polling.tend(store, own, utc_now(), everything=True)
+    polling.run_maintenance(store, own, utc_now(), everything=True)
     _say(f"  posts as each network shows them: http://127.0.0.1:{port}/timeline")
     _say("  " + ", ".join(f"{count:,} {what}" for what, count in town.done.most_common()))
     _say(
@@ -201,4 +202,4 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    spoken(main)
+    run_command(main)

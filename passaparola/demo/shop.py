@@ -46,7 +46,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def written(folder: Path, size: int, now: datetime) -> tuple[Path, Path]:
+def write_files(folder: Path, size: int, now: datetime) -> tuple[Path, Path]:
     """people.csv and purchases.csv, as a shop would export them."""
     dice = random.Random(20260321)
     people, purchases = folder / "people.csv", folder / "purchases.csv"
@@ -119,7 +119,7 @@ def _basket(dice: random.Random, now: datetime) -> list[tuple[datetime, list[tup
     ]  # fmt: skip
 
 
-def says_ordered(
+def send_order(
     url: str, secret: str, now: datetime, *, number: int = 820982911946, email: str = "giulia.ferrari@example.com"
 ) -> None:
     """Giulia's order, as Shopify tells of it when it is paid. Raises OSError."""

@@ -15,14 +15,14 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from sqlmodel import Session, col
 
-from passaparola.channel.receiver import Heard
+from passaparola.channel.receiver import ParseResult
 from passaparola.contacts import activity, consent, events
 from passaparola.inbound import conversing, feedback, parse
 from passaparola.inbound.identify import Told, Whose
 from passaparola.settings import Settings
-from passaparola.store.bulk import little_garbage
+from passaparola.store.bulk import relaxed_gc
 from passaparola.store.database import Store
-from passaparola.store.models import Intake
+from passaparola.store.models import RawBody
 
 AT_ONCE = 500
 BYTES_AT_ONCE = 2_000_000  # some five thousand events, half a second: so that a transaction is short, and the urgent lane is looked at again soon
@@ -35,14 +35,14 @@ def apply(store: Store, settings: Settings, now: datetime) -> Counter[str]:
     """All that had come when it began. Returns the kinds of event that were told, and how often."""
     told: Counter[str] = Counter()
     with store.read() as session:
-        last = session.execute(select(func.max(col(Intake.id))).where(col(Intake.state) == "new")).scalar()
+        last = session.execute(select(func.max(col(RawBody.id))).where(col(RawBody.state) == "new")).scalar()
     began = time.monotonic()
 
     def at() -> datetime:
         # An event is stamped when it is told, and not when a long backlog was begun: journeys listen by that.
         return now + timedelta(seconds=time.monotonic() - began)
 
-    with little_garbage():
+    with relaxed_gc():
         while last is not None:
             told += _urgent(store, settings, at)
             new = _patiently(store, settings, at, last, urgent=False)
@@ -81,15 +81,15 @@ def _alone(store: Store, now: datetime, most: int, last: int | None, urgent: boo
     if most == 1:
         with store.write() as session:
             if row := session.execute(_waiting(last, urgent).limit(1)).scalar():
-                row.state, row.problem, row.applied_at = "odd", f"could not be kept ({type(error).__name__})", now
+                row.state, row.problem, row.applied_at = "invalid", f"could not be kept ({type(error).__name__})", now
                 row.urgent = False
     return 1
 
 
 def _waiting(last: int | None, urgent: bool) -> Any:
     if urgent:
-        return select(Intake).where(col(Intake.urgent), col(Intake.state) == "new").order_by(col(Intake.id))
-    return select(Intake).where(col(Intake.state) == "new", col(Intake.id) <= last).order_by(col(Intake.id))
+        return select(RawBody).where(col(RawBody.urgent), col(RawBody.state) == "new").order_by(col(RawBody.id))
+    return select(RawBody).where(col(RawBody.state) == "new", col(RawBody.id) <= last).order_by(col(RawBody.id))
 
 
 def _some(
@@ -100,27 +100,27 @@ def _some(
             return None
         ids: list[int] = []
         held = 0
-        sized = _waiting(last, urgent).with_only_columns(col(Intake.id), func.length(col(Intake.body))).limit(most)
+        sized = _waiting(last, urgent).with_only_columns(col(RawBody.id), func.length(col(RawBody.body))).limit(most)
         for id_, size in session.execute(sized):
             if ids and held + size > BYTES_AT_ONCE:
                 break
             ids.append(id_)
             held += size
-        bodies = session.execute(_of(Intake, ids)).scalars().all()
+        bodies = session.execute(_of(RawBody, ids)).scalars().all()
     # Read before anything is locked: what a stranger wrote may take its reader long, and nobody waits for it.
     heard = {row.id: parse.read(row) for row in bodies if row.id is not None}
     with store.write() as session:
         if not store.on_sqlite:  # two appliers must not make one person twice
             session.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
-        still = _of(Intake, ids).where(col(Intake.state) == "new", *((col(Intake.urgent),) if urgent else ()))
+        still = _of(RawBody, ids).where(col(RawBody.state) == "new", *((col(RawBody.urgent),) if urgent else ()))
         application = _Application(session, settings, now, urgent, heard)
         told = application.apply(list(session.execute(still.with_for_update()).scalars()))
     if application.whose.forgot:
-        store.empty_log()
+        store.truncate_wal()
     return told
 
 
-def _of(table: type[Intake], ids: list[int]) -> Any:
+def _of(table: type[RawBody], ids: list[int]) -> Any:
     return select(table).where(col(table.id).in_(ids)).order_by(col(table.id))
 
 
@@ -128,12 +128,12 @@ class _Application:
     """Some bodies that were read, in one transaction."""
 
     def __init__(
-        self, session: Session, settings: Settings, now: datetime, urgent: bool, heard: Mapping[int, Heard]
+        self, session: Session, settings: Settings, now: datetime, urgent: bool, heard: Mapping[int, ParseResult]
     ) -> None:
         self.session, self.settings, self.now, self.urgent, self.heard = session, settings, now, urgent, heard
         self.whose = Whose(session, settings, now)
 
-    def apply(self, rows: list[Intake]) -> Counter[str]:
+    def apply(self, rows: list[RawBody]) -> Counter[str]:
         told: list[Told] = []
         for row in rows:
             told += self._heard(row)
@@ -148,27 +148,27 @@ class _Application:
             if one.contact is not None:
                 self._allowed(one)
         if new:
-            activity.add(self.session, self.settings.currency, rows_new, judged)
+            activity.add_events(self.session, self.settings.currency, rows_new, judged)
             self._those_who_waited({one.row.source for one in told})
         return Counter(one.said.kind for one in new)
 
-    def _heard(self, row: Intake) -> list[Told]:
+    def _heard(self, row: RawBody) -> list[Told]:
         """With every address in our own form; what was not understood is written to the row."""
         heard = self.heard[row.id or 0]
         if self.urgent:
             row.urgent = False
             if parse.TOO_LONG in heard.problems:  # it is not read a second time
-                row.state, row.problem, row.applied_at = "odd", parse.TOO_LONG, self.now
-            return [one for said in heard.happenings if said.is_urgent for one in [self.whose.told(row, said)]]
+                row.state, row.problem, row.applied_at = "invalid", parse.TOO_LONG, self.now
+            return [one for said in heard.events if said.is_urgent for one in [self.whose.told(row, said)]]
         problems, told = list(heard.problems), []
-        for said in heard.happenings:
+        for said in heard.events:
             one = self.whose.told(row, said)
             problems += one.wrong
-            if one.addresses or said.about or said.message:
+            if one.addresses or said.related_event or said.message:
                 told.append(one)
             elif not one.wrong or not said.is_feedback:
                 problems.append(f"{said.kind}: it does not say whose it is")
-        row.state = "odd" if problems else "applied" if told else "ignored"
+        row.state = "invalid" if problems else "applied" if told else "ignored"
         row.problem, row.applied_at, row.urgent = "; ".join(problems)[:1000], self.now, False
         return told
 
@@ -177,7 +177,7 @@ class _Application:
         by_name: dict[tuple[str, str], Told] = {}
         for one in told:
             by_name.setdefault((one.row.source, one.said.id[:250]), one)
-        rows = events.keep(self.session, (one.event(self.now) for one in by_name.values()))
+        rows = events.record_events(self.session, (one.event(self.now) for one in by_name.values()))
         new = [by_name[row["source"], row["source_id"]] for row in rows]
         for one, row in zip(new, rows, strict=True):
             one.event_id = row["id"]
@@ -188,22 +188,22 @@ class _Application:
         said, contact = one.said, one.contact
         assert contact is not None
         # Only at a checkout is it an answer; later deliveries of the same order merely repeat it.
-        if said.agrees and said.kind == "order_completed" and "email" in one.addresses:
+        if said.accepts_marketing and said.kind == "order_completed" and "email" in one.addresses:
             proof = {"source": one.row.source, "delivery": one.row.key, "asked": "at the checkout"}
-            at = min(said.agreed_at or said.at, self.now)
-            consent.told(
+            at = min(said.accepts_marketing_at or said.at, self.now)
+            consent.record_reported(
                 self.session, contact, "newsletter", True, at=at, source=f"{one.row.source} checkout", proof=proof
             )
         if said.kind == "order_completed" and "email" in one.addresses:
             for topic in self.settings.soft_opt_in_topics:
                 order = str(said.properties.get("order_id", said.id))
-                consent.soft_opt_in(
+                consent.record_soft_opt_in(
                     self.session, contact, topic,
-                    agrees=said.agrees, at=min(said.at, self.now), source=f"bought at {one.row.source}", order=order,
+                    agrees=said.accepts_marketing, at=min(said.at, self.now), source=f"bought at {one.row.source}", order=order,
                 )  # fmt: skip
 
     def _those_who_waited(self, sources: set[str]) -> None:
         """Their orders may have come: they are looked at again in the next round."""
         self.session.flush()
-        waiting = update(Intake).where(col(Intake.state) == "waiting", col(Intake.source).in_(sources))
+        waiting = update(RawBody).where(col(RawBody.state) == "waiting", col(RawBody.source).in_(sources))
         self.session.execute(waiting.values(state="new"), execution_options=QUIETLY)

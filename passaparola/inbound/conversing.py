@@ -5,8 +5,8 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from passaparola.channel.receiver import Said
-from passaparola.conversations.threads import Spoken, listen
+from passaparola.channel.receiver import InboundText
+from passaparola.conversations.threads import IncomingText, receive
 from passaparola.inbound.identify import Told
 from passaparola.settings import Settings
 
@@ -15,15 +15,17 @@ def hear(session: Session, settings: Settings, new: Sequence[Told], now: datetim
     """Whatever of the new happenings is words of theirs, or a score."""
     for one in new:
         assert one.contact is not None
-        said, score = one.said.said, one.said.properties.get("score")
+        said, score = one.said.text, one.said.properties.get("score")
         if one.said.kind == "survey_answered" and isinstance(score, int | float):
-            said = Said(str(one.said.properties.get("comment") or ""), name=f"{one.row.source}:{one.said.id}"[:200])
+            said = InboundText(
+                str(one.said.properties.get("comment") or ""), external_id=f"{one.row.source}:{one.said.id}"[:200]
+            )
         elif said is None:
             continue
         about = one.said.message if one.ours else ""
         medium = one.said.medium or "email"
         number = score if one.said.kind == "survey_answered" and isinstance(score, int | float) else None
-        listen(
+        receive(
             session, settings,
-            Spoken(one.contact, one.event_id, medium, one.row.source, min(one.said.at, now), said, about, number), now,
+            IncomingText(one.contact, one.event_id, medium, one.row.source, min(one.said.at, now), said, about, number), now,
         )  # fmt: skip

@@ -15,7 +15,7 @@ from sqlmodel import Session, col
 from passaparola.contacts import consent
 from passaparola.inbound.identify import Told
 from passaparola.settings import Settings
-from passaparola.store.bulk import among
+from passaparola.store.bulk import in_values
 from passaparola.store.database import audit
 from passaparola.store.models import Batch, Event, Message, Suppression
 from passaparola.store.types import unindexed
@@ -60,7 +60,9 @@ def _to_address_and_consent(session: Session, one: Told, now: datetime) -> None:
         # A complaint is a no to everything; a no is to what the letter was about.
         topic = one.ours.topic if one.ours and one.ours.topic and because != "complaint" else "*"
         proof = {"event": one.event_id, "from": source, "told": said.kind}
-        consent.dated(session, one.contact, said.medium or "email", topic, False, at=at, source=source, proof=proof)
+        consent.record_dated(
+            session, one.contact, said.medium or "email", topic, False, at=at, source=source, proof=proof
+        )
     if because and because != "unsubscribed" and one.to:
         consent.suppress(session, said.medium or "email", one.to, because, at=at, source=source)
 
@@ -70,7 +72,7 @@ def _perhaps_in_a_row(session: Session, facts: Sequence[Told]) -> set[int]:
     bounced = {one.contact for one in facts if one.said.kind == "bounced" and one.contact}
     arrived = {one.to: one.contact for one in facts if one.said.kind == "delivered" and one.contact and one.to}
     silenced = select(col(Suppression.key)).where(
-        among(session, col(Suppression.key), arrived), col(Suppression.reason) == SOFT
+        in_values(session, col(Suppression.key), arrived), col(Suppression.reason) == SOFT
     )
     back = {arrived[key] for key in session.execute(silenced).scalars()} if arrived else set()
     return bounced | {contact for contact in back if contact}
@@ -81,7 +83,7 @@ def _in_a_row(session: Session, contacts: Iterable[int], now: datetime) -> None:
     told = select(
         col(Event.contact_id), col(Event.kind), col(Event.at), col(Event.enrolment_id), col(Event.step), col(Event.id),
         col(Event.properties), col(Event.medium),
-    ).where(among(session, col(Event.contact_id), set(contacts)), unindexed(col(Event.kind)).in_(["bounced", "delivered"]))  # fmt: skip
+    ).where(in_values(session, col(Event.contact_id), set(contacts)), unindexed(col(Event.kind)).in_(["bounced", "delivered"]))  # fmt: skip
     by_address: dict[tuple[int, str, str], list[Any]] = {}
     for row in session.execute(told.order_by(col(Event.at), col(Event.id))):
         if to := row.properties.get("to"):
@@ -146,7 +148,7 @@ def mark_machines(session: Session, enrolments: Collection[int]) -> set[int]:
             & (col(Message.medium) == col(Event.medium)),
         )
         .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
-        .where(among(session, col(Event.enrolment_id), enrolments), unindexed(col(Event.kind)).in_(["opened", "clicked"]))
+        .where(in_values(session, col(Event.enrolment_id), enrolments), unindexed(col(Event.kind)).in_(["opened", "clicked"]))
     )  # fmt: skip
     by_message: dict[Any, list[Any]] = {}
     for row in session.execute(chosen):

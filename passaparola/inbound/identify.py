@@ -10,18 +10,22 @@ from sqlalchemy import func, or_, select
 from sqlmodel import Session, col
 
 from passaparola.channel.message_ids import message_key
-from passaparola.channel.receiver import Happening
+from passaparola.channel.receiver import InboundEvent
 from passaparola.contacts import merging
-from passaparola.contacts.addresses import address_key, normalised
+from passaparola.contacts.addresses import address_key, normalise_address
 from passaparola.contacts.audience.words import TRAITS, is_medium
-from passaparola.contacts.imports.columns import country_code, language_code, time_zone
+from passaparola.contacts.imports.columns import parse_country, parse_language, parse_time_zone
 from passaparola.settings import Settings
-from passaparola.store.bulk import among
-from passaparola.store.models import Address, Batch, Contact, Enrolment, Event, Intake, Launch, Message, message_state
+from passaparola.store.bulk import in_values
+from passaparola.store.models import Address, Batch, Contact, Enrolment, Event, Launch, Message, RawBody, message_state
 
 LATE_BOUNCE = timedelta(days=7)
 PATIENCE = timedelta(days=30)  # for the order of a refund that came first
-READ: dict[str, Callable[[str], str]] = {"country": country_code, "language": language_code, "time_zone": time_zone}
+READ: dict[str, Callable[[str], str]] = {
+    "country": parse_country,
+    "language": parse_language,
+    "time_zone": parse_time_zone,
+}
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,8 @@ class OfOurs:
 class Told:
     """One happening on its way to be kept."""
 
-    row: Intake
-    said: Happening
+    row: RawBody
+    said: InboundEvent
     addresses: dict[str, str]
     wrong: list[str] = field(default_factory=list)
     contact: int | None = None
@@ -55,8 +59,8 @@ class Told:
     def event(self, now: datetime) -> dict[str, Any]:
         said, ours = self.said, self.ours
         properties = dict(said.properties)
-        if said.machine:
-            properties["machine"] = said.machine
+        if said.bot_reason:
+            properties["machine"] = said.bot_reason
         if self.to:
             properties["to"] = self.to
         if ours:
@@ -65,7 +69,7 @@ class Told:
             "contact_id": self.contact, "kind": said.kind, "received_at": now, "source": self.row.source,
             # A sender's clock may run ahead; nothing has happened yet that is still to come.
             "at": min(said.at, now), "source_id": said.id[:250], "amount": said.amount, "currency": said.currency,
-            "properties": properties, "machine": bool(said.machine), "enrolment_id": ours.enrolment if ours else None,
+            "properties": properties, "machine": bool(said.bot_reason), "enrolment_id": ours.enrolment if ours else None,
             "step": ours.step if ours else None, "medium": said.medium or None,
         }  # fmt: skip
 
@@ -75,14 +79,14 @@ class Whose:
         self.session, self.settings, self.now = session, settings, now
         self.forgot = False  # whether something came of someone who asked to be forgotten
 
-    def told(self, row: Intake, said: Happening) -> Told:
+    def told(self, row: RawBody, said: InboundEvent) -> Told:
         """With its addresses in our own form, and what was wrong with them."""
         one = Told(row, said, {})
         for medium, value in said.addresses.items():
             try:
                 if not is_medium(medium):
                     raise ValueError(f"“{medium[:20]}” is not a medium")
-                one.addresses[medium] = normalised(medium, value, said.traits.get("country") or "IT")
+                one.addresses[medium] = normalise_address(medium, value, said.traits.get("country") or "IT")
             except ValueError as error:
                 one.wrong.append(str(error))
         if said.is_feedback and (medium := next(iter(one.addresses), "")):
@@ -94,7 +98,7 @@ class Whose:
         ours = self._ours({one.said.message for one in told if one.said.message})
         for one in told:
             one.ours, of_message = ours.get(one.said.message, (None, None))
-            owned = {owners[pair] for pair in merging.deciding(one.addresses) if pair in owners}
+            owned = {owners[pair] for pair in merging.identifying_addresses(one.addresses) if pair in owners}
             if one.said.is_feedback:
                 self._of_feedback(one, owned, of_message)
             else:
@@ -106,7 +110,7 @@ class Whose:
 
     def _of_feedback(self, one: Told, owned: set[int], of_message: int | None) -> None:
         """Of whom it is sent about, even if they have another address by now; it makes nobody's acquaintance."""
-        if not one.said.hearsay:
+        if not one.said.unverified:
             one.contact = of_message or next(iter(owned), None)
             everything = one.said.properties.get("everything")
             if one.contact and one.ours is None and not everything and (name := self._latest_before(one)):
@@ -131,7 +135,7 @@ class Whose:
         one.contact = self._one_of(owned, one) or of_message
         for pair, owner in owners.items():
             if owner in owned and len(owned) > 1:
-                owners[pair] = merging.resolve(self.session, owner)
+                owners[pair] = merging.resolve_contact(self.session, owner)
         known_by_thread = one.contact is not None and not owned
         if one.contact is None and one.addresses:
             one.contact = self._someone_new()
@@ -147,7 +151,7 @@ class Whose:
         """What still comes back of someone who asked to be forgotten is not kept, nor the body that tells it."""
         people = {one.contact for one in told if one.contact is not None}
         erased = select(col(Contact.id)).where(
-            among(self.session, col(Contact.id), people), col(Contact.erased_at).is_not(None)
+            in_values(self.session, col(Contact.id), people), col(Contact.erased_at).is_not(None)
         )
         gone = set(self.session.execute(erased).scalars()) if people else set()
         for one in told:
@@ -159,7 +163,7 @@ class Whose:
         """Two people in one happening: the same person where a shop's own number says so, else perhaps."""
         if len(owned) < 2:
             return next(iter(owned), None)
-        return merging.met(self.session, self.settings, owned, one.addresses, one.row.source, self.now)
+        return merging.decide_between(self.session, self.settings, owned, one.addresses, one.row.source, self.now)
 
     def _owners(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
         found: dict[tuple[str, str], int] = {}
@@ -168,7 +172,7 @@ class Whose:
             by_medium.setdefault(medium, []).append(value)
         for medium, values in by_medium.items():
             owned = select(col(Address.value), col(Address.contact_id)).where(
-                col(Address.medium) == medium, among(self.session, col(Address.value), values)
+                col(Address.medium) == medium, in_values(self.session, col(Address.value), values)
             )
             found |= {(medium, value): contact for value, contact in self.session.execute(owned)}
         return found
@@ -179,10 +183,10 @@ class Whose:
             return {}
         columns = (col(Enrolment.id), col(Enrolment.contact_id), col(Enrolment.key), col(Enrolment.launch_id))
         ids = {key[0] for key in keys.values()}
-        rows = self.session.execute(select(*columns).where(among(self.session, col(Enrolment.id), ids)))
+        rows = self.session.execute(select(*columns).where(in_values(self.session, col(Enrolment.id), ids)))
         enrolments = {row[0]: row for row in rows}
         said = self._said({row[3] for row in enrolments.values()})
-        now = merging.resolved(self.session, {row[1] for row in enrolments.values() if row[1]})
+        now = merging.resolve_contacts(self.session, {row[1] for row in enrolments.values() if row[1]})
         found = {}
         for name, (enrolment, step, medium) in keys.items():
             if row := enrolments.get(enrolment):
@@ -231,9 +235,9 @@ class Whose:
         """A telephone that is somebody else's too may be a household's: whether they are one person, somebody decides."""
         assert one.contact is not None
         for pair in one.addresses.items():
-            other = merging.resolve(self.session, owners[pair])
-            if other != one.contact and pair not in merging.deciding(one.addresses):
-                merging.propose_shared(self.session, one.contact, other, pair[0], one.row.source, self.now)
+            other = merging.resolve_contact(self.session, owners[pair])
+            if other != one.contact and pair not in merging.identifying_addresses(one.addresses):
+                merging.propose_shared_address(self.session, one.contact, other, pair[0], one.row.source, self.now)
 
     def _know(self, one: Told) -> None:
         """A shop fills in what we do not know of a person; it does not overwrite what they told us."""
@@ -250,17 +254,20 @@ class Whose:
 
     def _of_its_order(self, one: Told, told: list[Told]) -> None:
         source = one.row.source
-        here = (o.contact for o in told if o.row.source == source and o.said.id == one.said.about and o.contact)
+        here = (o.contact for o in told if o.row.source == source and o.said.id == one.said.related_event and o.contact)
         one.contact = next(here, None)
         if one.contact is None:
             known = select(col(Event.contact_id)).where(
                 col(Event.source) == source,
-                or_(col(Event.source_id) == one.said.about, col(Event.source_id) == one.said.about.partition(":")[2]),
+                or_(
+                    col(Event.source_id) == one.said.related_event,
+                    col(Event.source_id) == one.said.related_event.partition(":")[2],
+                ),
             )
             one.contact = self.session.execute(known).scalar()
         if one.contact is None:
             late = one.row.received_at + PATIENCE < self.now
-            one.row.state, one.row.problem = "odd" if late else "waiting", f"waits for {one.said.about}"
+            one.row.state, one.row.problem = "invalid" if late else "waiting", f"waits for {one.said.related_event}"
 
 
 def _last_sent(session: Session, contact: int, medium: str, before: datetime) -> str:

@@ -15,8 +15,8 @@ from typing import Any
 from pebble import ProcessExpired, ProcessPool
 
 from passaparola.channel import registry
-from passaparola.channel.receiver import Heard
-from passaparola.store.models import Intake
+from passaparola.channel.receiver import ParseResult
+from passaparola.store.models import RawBody
 
 DEADLINE = 10.0  # seconds for one body
 TOO_LONG = f"not read: it took longer than {DEADLINE:g} seconds"
@@ -24,24 +24,26 @@ OURS = "PASSAPAROLA_"
 _turn = threading.Lock()
 
 
-def read(row: Intake) -> Heard:
+def read(row: RawBody) -> ParseResult:
     """What a body says. Whatever it does to its reader is a problem of that body alone."""
     headers, body = {**row.headers, ":at": row.received_at.isoformat()}, bytes(row.body)
     try:
-        ear = registry.ear(row.source)
-        return _apart(row.source, headers, body) if ear.unbounded else ear().hear(headers, body)
+        ear = registry.receiver_class(row.source)
+        return _apart(row.source, headers, body) if ear.needs_deadline else ear().parse(headers, body)
     except Late:
-        return Heard(problems=[TOO_LONG])
+        return ParseResult(problems=[TOO_LONG])
     except Exception as error:
-        return Heard(problems=[str(error) if type(error) is ValueError else f"not understood ({type(error).__name__})"])
+        return ParseResult(
+            problems=[str(error) if type(error) is ValueError else f"not understood ({type(error).__name__})"]
+        )
 
 
-def _apart(source: str, headers: Mapping[str, str], body: bytes) -> Heard:
+def _apart(source: str, headers: Mapping[str, str], body: bytes) -> ParseResult:
     """Raises TimeoutError; ProcessExpired: the reader died of it; what the ear raised."""
     own = {name: value for name, value in os.environ.items() if name.startswith(OURS)}
     with _turn:
         try:
-            found: Heard = _readers().schedule(_hear, (own, source, headers, body), timeout=DEADLINE).result()
+            found: ParseResult = _readers().schedule(_hear, (own, source, headers, body), timeout=DEADLINE).result()
         except ProcessExpired as error:
             raise ValueError(f"not read: its reader ended ({error.exitcode})") from None
         except (BrokenProcessPool, RuntimeError):  # no reader could be started: the next letter gets new ones
@@ -58,16 +60,16 @@ def _readers() -> Any:
 
 def _begin() -> None:
     """The reader's: it imports before the clock of its first letter runs."""
-    registry.ears()
+    registry.receiver_names()
 
 
-def _hear(environment: Mapping[str, str], source: str, headers: Mapping[str, str], body: bytes) -> Heard:
-    from passaparola.settings import settings
+def _hear(environment: Mapping[str, str], source: str, headers: Mapping[str, str], body: bytes) -> ParseResult:
+    from passaparola.settings import get_settings
 
     standing = {name: value for name, value in os.environ.items() if name.startswith(OURS)}
     if standing != environment:
         for name in standing:
             del os.environ[name]
         os.environ.update(environment)
-        settings.cache_clear()
-    return registry.ear(source)().hear(headers, body)
+        get_settings.cache_clear()
+    return registry.receiver_class(source)().parse(headers, body)

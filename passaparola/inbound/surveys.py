@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from passaparola.channel.receiver import Said
+from passaparola.channel.receiver import InboundText
 from passaparola.contacts import activity, events
 from passaparola.conversations import care, threads
-from passaparola.conversations.threads import Spoken
+from passaparola.conversations.threads import IncomingText
 from passaparola.inbound import feedback
 from passaparola.settings import Settings
 from passaparola.store.database import Store
@@ -72,7 +72,7 @@ def answer(
         "contact_id": contact, "kind": "survey_answered", "at": at, "received_at": now, "source": "survey", "source_id": name,
         "properties": properties, "enrolment_id": of.enrolment_id, "step": of.step, "medium": of.medium,
     }  # fmt: skip
-    new = events.keep(session, [event])
+    new = events.record_events(session, [event])
     id_ = new[0]["id"] if new else None
     comment, score = str(said.get("comment", "")), said.get("score")
     if id_ is None:
@@ -80,9 +80,9 @@ def answer(
         score = score if id_ else None
     activity.refresh(session, settings.currency, [contact])
     if id_ is not None and (score is not None or comment):
-        words = Said(comment, name=f"survey:{name}")
-        threads.listen(
-            session, settings, Spoken(contact, id_, of.medium, "survey", at, words, name, None if score is None else float(score)), now
+        words = InboundText(comment, external_id=f"survey:{name}")
+        threads.receive(
+            session, settings, IncomingText(contact, id_, of.medium, "survey", at, words, name, None if score is None else float(score)), now
         )  # fmt: skip
     return id_ is not None
 
@@ -97,7 +97,7 @@ def _corrected(
     ).scalar_one()
     if first.properties.get("comment", "") == comment and first.properties.get("answer") == properties.get("answer"):
         return None
-    low = care.in_force(settings.home).scores.low
+    low = care.current_policy(settings.home).scores.low
     sinks = float(properties.get("score", 10)) <= low < float(first.properties.get("score", 10))
     first.properties = {**first.properties, **properties}
     if not comment and not sinks:
@@ -107,5 +107,5 @@ def _corrected(
         "source_id": f"{name}/words {at:%Y%m%d%H%M%S}", "properties": {"campaign": properties.get("campaign")},
         "enrolment_id": of.enrolment_id, "step": of.step, "medium": of.medium,
     }  # fmt: skip
-    new = events.keep(session, [event])
+    new = events.record_events(session, [event])
     return int(new[0]["id"]) if new else None

@@ -24,10 +24,10 @@ from passaparola.journeys.campaign import STEP, Pause, Say, WaitFor
 from passaparola.settings import Settings
 from passaparola.store.database import Store, audit
 from passaparola.store.models import Batch, Contact, Enrolment, Launch, Message
-from passaparola.store.types import later
+from passaparola.store.types import add_seconds
 
 
-class Plan(Protocol):
+class PlanMessages(Protocol):
     """Plans a step's messages in the transaction that moves its people on; handed in by who knows the outbox."""
 
     def __call__(
@@ -43,7 +43,9 @@ class Plan(Protocol):
     ) -> None: ...
 
 
-def advance(store: Store, settings: Settings, now: datetime, plan: Plan, launch: int | None = None) -> Counter[str]:
+def advance(
+    store: Store, settings: Settings, now: datetime, plan: PlanMessages, launch: int | None = None
+) -> Counter[str]:
     """Returns how many entered, left, reached the goal and moved."""
     moved: Counter[str] = Counter()
     with store.read() as session:
@@ -53,7 +55,7 @@ def advance(store: Store, settings: Settings, now: datetime, plan: Plan, launch:
     while ids:
         started: list[int] = []
         for id_ in ids:
-            tick = _Tick(store, settings, id_ or 0, now, plan)
+            tick = _LaunchTick(store, settings, id_ or 0, now, plan)
             try:
                 tick.run()
             except OperationalError:
@@ -75,10 +77,10 @@ def _pause(store: Store, id_: int, reason: str, now: datetime) -> None:
             audit(session, now, "journeys", "paused", f"launch:{id_}", because=launch.note)
 
 
-class _Tick:
+class _LaunchTick:
     """One launch's part of a tick."""
 
-    def __init__(self, store: Store, settings: Settings, id_: int, now: datetime, plan: Plan) -> None:
+    def __init__(self, store: Store, settings: Settings, id_: int, now: datetime, plan: PlanMessages) -> None:
         self.store, self.settings, self.id, self.now, self.plan = store, settings, id_, now, plan
         self.moved: Counter[str] = Counter()
         self.started: list[int] = []
@@ -91,43 +93,43 @@ class _Tick:
             assert launch is not None
             self.launch, self.content = launch, launch.content
             self.last_batch = session.execute(select(func.coalesce(func.max(col(Batch.id)), 0))).scalar_one()
-            news = events.news(session, launch, self.now)
-            occurred = schedule.due(launch, self.now)
-        words = self.words if occurred else Catalogue()
+            news = events.pending_event_kinds(session, launch, self.now)
+            occurred = schedule.due_occurrences(launch, self.now)
+        words = self.catalogue if occurred else Catalogue()
         if news or occurred:
             with self.store.write() as session:
-                if launch := self._locked(session):
-                    self.moved += events.heard(session, launch, news, self.now) if news else Counter()
+                if launch := self._lock_launch(session):
+                    self.moved += events.apply_events(session, launch, news, self.now) if news else Counter()
                     if occurred:
-                        self.started += schedule.start(session, launch, occurred, words, self.now)
+                        self.started += schedule.start_occurrence(session, launch, occurred, words, self.now)
         for number, plain in enumerate(self.content["steps"]):
-            if self._anyone(number):
+            if self._has_anyone_at(number):
                 with self.store.write() as session:
-                    if self._locked(session):
-                        self._step(session, number, STEP.validate_python(plain))
+                    if self._lock_launch(session):
+                        self._advance_step(session, number, STEP.validate_python(plain))
                         failpoint("advanced")
         if self.spread:
             with self.store.write() as session:
-                if self._locked(session):
-                    self._put_back(session)
+                if self._lock_launch(session):
+                    self._postpone_after_delay(session)
 
     @cached_property
-    def words(self) -> Catalogue:
+    def catalogue(self) -> Catalogue:
         with self.store.read() as session:
-            known = audience.catalogue(session, self.settings)
-        return enrolment.words_of(self.content, known)
+            known = audience.load_catalogue(session, self.settings)
+        return enrolment.launch_catalogue(self.content, known)
 
-    def _locked(self, session: Session) -> Launch | None:
+    def _lock_launch(self, session: Session) -> Launch | None:
         """Two ticks of one launch take turns; one that was paused or recalled meanwhile stands still."""
         launch = session.get(Launch, self.id, with_for_update=True, populate_existing=True)
         self.launch = launch or self.launch
         return launch if launch and launch.state == "running" else None
 
-    def _anyone(self, step: int) -> bool:
+    def _has_anyone_at(self, step: int) -> bool:
         with self.store.read() as session:
-            return session.execute(select(col(Enrolment.id)).where(*self._due(step)).limit(1)).scalar() is not None
+            return session.execute(select(col(Enrolment.id)).where(*self._due_at(step)).limit(1)).scalar() is not None
 
-    def _due(self, step: int) -> tuple[Clause, ...]:
+    def _due_at(self, step: int) -> tuple[Clause, ...]:
         return (
             col(Enrolment.launch_id) == self.id,
             col(Enrolment.step) == step,
@@ -135,33 +137,33 @@ class _Tick:
             col(Enrolment.outcome).is_(None),
         )
 
-    def _step(self, session: Session, number: int, step: Say | Pause | WaitFor) -> None:
-        due = and_(*self._due(number))
-        self.moved["left"] += events.leave(session, self.launch, due, self.now)
+    def _advance_step(self, session: Session, number: int, step: Say | Pause | WaitFor) -> None:
+        due = and_(*self._due_at(number))
+        self.moved["left"] += events.end_passages(session, self.launch, due, self.now)
         if (leave := self.content["leave"]) and leave.get("when"):
-            left = update(Enrolment).where(due, self._true_of(leave["when"]))
+            left = update(Enrolment).where(due, self._condition_holds(leave["when"]))
             ended = {"outcome": "left", "ended_at": self.now, "waiting": None}
-            self.moved["left"] += events.changed(session, left.values(**ended))
+            self.moved["left"] += events.count_changed(session, left.values(**ended))
         if step.when:
-            self._go_on(session, number, and_(due, ~self._true_of(step.when)))
+            self._move_to_next_step(session, number, and_(due, ~self._condition_holds(step.when)))
         match step:
             case Say():
-                self._says(session, number, due)
+                self._plan_say(session, number, due)
             case Pause():
-                self._waits(session, number, step, due)
+                self._start_wait(session, number, step, due)
             case WaitFor():
-                self._listens(session, number, step, due)
+                self._wait_for_event(session, number, step, due)
 
-    def _true_of(self, condition: str) -> Clause:
-        question = Question.of(condition, self.words)
+    def _condition_holds(self, condition: str) -> Clause:
+        question = Question.parse(condition, self.catalogue)
         return col(Enrolment.contact_id).in_(select(col(Contact.id)).where(question.clause(self.now)))
 
-    def _says(self, session: Session, number: int, due: Clause) -> None:
+    def _plan_say(self, session: Session, number: int, due: Clause) -> None:
         """After a stillness what was missed keeps its distances: nobody gets a week's letters in one morning."""
         earliest = session.execute(select(func.min(col(Enrolment.due_at))).where(due)).scalar()
         if earliest is None:
             return
-        again = self._told_just_now(number)
+        again = self._planned_in_this_tick(number)
         overdue = session.execute(select(func.min(col(Enrolment.due_at))).where(due, again)).scalar()
         if overdue is not None and self.first_said is not None and overdue > self.first_said:
             later_on = self.now + (overdue - self.first_said)
@@ -172,9 +174,9 @@ class _Tick:
             self.plan(session, self.settings, self.launch, number, due, not_before=self.now, now=self.now)
         self.first_said = min(self.first_said or earliest, earliest)
         if pause := self._wait_after(number):
-            self.moved["said"] += self._waits(session, number + 1, pause, due)
+            self.moved["said"] += self._start_wait(session, number + 1, pause, due)
         else:
-            self.moved["said"] += self._go_on(session, number, due)
+            self.moved["said"] += self._move_to_next_step(session, number, due)
 
     def _wait_after(self, number: int) -> Pause | None:
         """A wait for everybody that follows a say: both steps are taken in one write, which is most of what a tick costs."""
@@ -182,7 +184,7 @@ class _Tick:
         step = STEP.validate_python(following[0]) if following else None
         return step if isinstance(step, Pause) and not step.when else None
 
-    def _told_just_now(self, number: int) -> Clause:
+    def _planned_in_this_tick(self, number: int) -> Clause:
         """Those for whom this very tick has an earlier letter ready."""
         ready = (
             select(col(Message.enrolment_id))
@@ -191,7 +193,7 @@ class _Tick:
         )
         return col(Enrolment.id).in_(ready)
 
-    def _put_back(self, session: Session) -> None:
+    def _postpone_after_delay(self, session: Session) -> None:
         """Who still has a missed letter to come gets the following ones as much later."""
         assert self.first_said is not None
         behind = int((self.now - self.first_said).total_seconds())
@@ -206,22 +208,24 @@ class _Tick:
             col(Enrolment.due_at) > self.now,
             col(Enrolment.id).in_(to_come),
         )
-        events.changed(session, late.values(due_at=later(col(Enrolment.due_at), behind)))
+        events.count_changed(session, late.values(due_at=add_seconds(col(Enrolment.due_at), behind)))
 
-    def _go_on(self, session: Session, number: int, who: Clause) -> int:
+    def _move_to_next_step(self, session: Session, number: int, who: Clause) -> int:
         """To the next step at the same time, or to the end."""
         values: dict[str, Any] = {"step": number + 1, "waiting": None, "since": None}
         if number + 1 == len(self.content["steps"]):
             values |= {"outcome": "finished", "ended_at": self.now}
-        return events.changed(session, update(Enrolment).where(who).values(**values))
+        return events.count_changed(session, update(Enrolment).where(who).values(**values))
 
-    def _waits(self, session: Session, number: int, step: Pause, due: Clause) -> int:
+    def _start_wait(self, session: Session, number: int, step: Pause, due: Clause) -> int:
         """The end of a wait is reckoned once for all who share a minute, a clock and a calendar."""
         ends = step.ends()
-        if not ends.looks_at_the_clock:
-            seconds = int((ends.ends(self.now, "UTC") - self.now).total_seconds())
-            on = update(Enrolment).where(due).values(step=number + 1, due_at=later(col(Enrolment.due_at), seconds))
-            waiting = events.changed(session, on)
+        if not ends.needs_clock:
+            seconds = int((ends.ends_at(self.now, "UTC") - self.now).total_seconds())
+            on = (
+                update(Enrolment).where(due).values(step=number + 1, due_at=add_seconds(col(Enrolment.due_at), seconds))
+            )
+            waiting = events.count_changed(session, on)
             self.moved["waiting"] += waiting
             return waiting
         zone = func.coalesce(col(Contact.time_zone), self.settings.time_zone)
@@ -241,15 +245,17 @@ class _Tick:
             own: Clause = true() if alone else col(Enrolment.contact_id).in_(same)
             if not alone and zone_ == self.settings.time_zone and not country_:
                 own = or_(own, col(Enrolment.contact_id).is_(None))  # the public's posts go by the house's clock
-            until = ends.ends(at, zone_ or self.settings.time_zone, country_)
+            until = ends.ends_at(at, zone_ or self.settings.time_zone, country_)
             on = update(Enrolment).where(due, col(Enrolment.due_at) == at, own)
-            waiting += events.changed(session, on.values(step=number + 1, due_at=until))
+            waiting += events.count_changed(session, on.values(step=number + 1, due_at=until))
         self.moved["waiting"] += waiting
         return waiting
 
-    def _listens(self, session: Session, number: int, step: WaitFor, due: Clause) -> None:
+    def _wait_for_event(self, session: Session, number: int, step: WaitFor, due: Clause) -> None:
         """Whose patience has ended goes on; who has just arrived begins to listen, also to what was told already."""
-        self.moved["timed out"] += self._go_on(session, number, and_(due, col(Enrolment.waiting).is_not(None)))
+        self.moved["timed out"] += self._move_to_next_step(
+            session, number, and_(due, col(Enrolment.waiting).is_not(None))
+        )
         arrived = and_(due, col(Enrolment.waiting).is_(None))
         earliest = session.execute(select(func.min(col(Enrolment.due_at))).where(arrived)).scalar()
         assert step.up_to is not None
@@ -257,12 +263,12 @@ class _Tick:
             return
         begin = update(Enrolment).where(arrived).values(
             since=col(Enrolment.due_at), waiting=step.wait_for,
-            due_at=later(col(Enrolment.due_at), int(step.up_to.total_seconds())),
+            due_at=add_seconds(col(Enrolment.due_at), int(step.up_to.total_seconds())),
         )  # fmt: skip
-        self.moved["waiting"] += events.changed(session, begin)
+        self.moved["waiting"] += events.count_changed(session, begin)
         just = and_(col(Enrolment.since) >= earliest, col(Enrolment.step) == number)
-        self.moved["heard"] += events.wake(session, self.launch, step.wait_for, just)
-        self._go_on(session, number, and_(due, col(Enrolment.waiting).is_not(None)))
+        self.moved["heard"] += events.wake_waiting(session, self.launch, step.wait_for, just)
+        self._move_to_next_step(session, number, and_(due, col(Enrolment.waiting).is_not(None)))
 
 
 def next_due(session: Session, launch: int | None = None) -> datetime | None:

@@ -21,26 +21,26 @@ from pydantic import (
 )
 
 from passaparola.content import read_yaml
-from passaparola.durations import UNITS, span
+from passaparola.durations import UNITS, parse_duration
 from passaparola.errors import Unknown, did_you_mean
 from passaparola.journeys import times
 from passaparola.journeys.times import Wait
 
-NAME = r"^[a-z][a-z0-9_]*$"
+NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 PRIORITIES = {"high": 1, "normal": 0, "low": -1}
 
 
-def _duration(said: Any) -> Any:
+def _parse_duration(said: Any) -> Any:
     """`6 hours`, as people write it."""
-    return span(said) if isinstance(said, str) else said
+    return parse_duration(said) if isinstance(said, str) else said
 
 
-def _in_words(length: timedelta) -> str:
+def _format_duration(length: timedelta) -> str:
     unit = next(unit for unit in ("week", "day", "hour", "minute") if not length % UNITS[unit])
     return f"{length // UNITS[unit]} {unit}s"
 
 
-def _share(said: Any) -> Any:
+def _parse_share(said: Any) -> Any:
     """`5%`, as people write it."""
     if isinstance(said, str) and (matched := re.fullmatch(r"(\d{1,2}(\.\d)?) ?%", said.strip())):
         return float(matched[1]) / 100
@@ -49,28 +49,32 @@ def _share(said: Any) -> Any:
 
 Duration = Annotated[
     timedelta,
-    BeforeValidator(_duration, json_schema_input_type=str),
-    PlainSerializer(_in_words, return_type=str, when_used="json"),
+    BeforeValidator(_parse_duration, json_schema_input_type=str),
+    PlainSerializer(_format_duration, return_type=str, when_used="json"),
 ]
-Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=str)]
+Share = Annotated[float, BeforeValidator(_parse_share, json_schema_input_type=str)]
 
 
 class Enter(BaseModel):
     """What starts an enrolment: an audience, once or on a schedule; or an event."""
 
     model_config = ConfigDict(extra="forbid")
-    audience: str | None = Field(None, pattern=NAME, description="a file of audiences/; everyone in it enters")
+    audience: str | None = Field(None, pattern=NAME_PATTERN, description="a file of audiences/; everyone in it enters")
     every: str | None = Field(None, description="first Monday at 09:00, Tuesday at 10:00, day at 08:30, or cron")
     zone: str | None = Field(None, description="the clock of `every`, such as Europe/Rome; default: the house clock")
-    on: str | None = Field(None, pattern=NAME, description="an event, such as order_completed; who does it enters")
-    key: str | None = Field(None, pattern=NAME, description="a property of the event: once per order_id, not once ever")
+    on: str | None = Field(
+        None, pattern=NAME_PATTERN, description="an event, such as order_completed; who does it enters"
+    )
+    key: str | None = Field(
+        None, pattern=NAME_PATTERN, description="a property of the event: once per order_id, not once ever"
+    )
     again: str | None = Field(None, description="never, always, or after 90 days")
 
     @field_validator("every")
     @classmethod
     def a_schedule(cls, said: str | None) -> str | None:
         if said is not None:
-            times.cron(said)
+            times.parse_schedule(said)
         return said
 
     @field_validator("zone")
@@ -108,7 +112,7 @@ class Leave(BaseModel):
     """What ends a passage early: an event (of the same key, where the campaign has one), or a condition."""
 
     model_config = ConfigDict(extra="forbid")
-    on: str | None = Field(None, pattern=NAME, description="an event, such as order_refunded")
+    on: str | None = Field(None, pattern=NAME_PATTERN, description="an event, such as order_refunded")
     when: str | None = Field(None, description="a sentence in the audience language")
 
     @model_validator(mode="after")
@@ -122,7 +126,7 @@ class Goal(BaseModel):
     """What counts as success: an event after the one that started the passage."""
 
     model_config = ConfigDict(extra="forbid")
-    on: str = Field(pattern=NAME)
+    on: str = Field(pattern=NAME_PATTERN)
     within: Duration = Field(timedelta(days=30), description="60 days after entering")
 
 
@@ -134,7 +138,7 @@ class Step(BaseModel):
 class Say(Step):
     """Says something, by one or more media; a public medium carries one post per launch."""
 
-    say: str = Field(pattern=NAME, description="a folder of templates/")
+    say: str = Field(pattern=NAME_PATTERN, description="a folder of templates/")
     by: list[str] = Field(min_length=1, description="email, twitter, …")
     variants: dict[str, int] = Field({}, description="{a: 50, b: 50}: sub-folders of the message that share people")
 
@@ -143,7 +147,7 @@ class Say(Step):
     def shares(cls, variants: dict[str, int]) -> dict[str, int]:
         if variants and (len(variants) < 2 or sum(variants.values()) != 100 or min(variants.values()) < 1):
             raise ValueError("give two or more variants a share each, 100 in all: {a: 50, b: 50}")
-        if odd := [name for name in variants if not re.fullmatch(NAME, name)]:
+        if odd := [name for name in variants if not re.fullmatch(NAME_PATTERN, name)]:
             raise ValueError(f"“{odd[0]}” is not the name of a sub-folder")
         return variants
 
@@ -160,17 +164,17 @@ class Pause(Step):
         return self
 
     def ends(self) -> Wait:
-        return times.wait(self.wait, self.at)
+        return times.parse_wait(self.wait, self.at)
 
 
 class WaitFor(Step):
     """Waits for something to happen, and no longer than it says."""
 
-    wait_for: str = Field(alias="wait for", pattern=NAME, description="an event, such as survey_answered")
+    wait_for: str = Field(alias="wait for", pattern=NAME_PATTERN, description="an event, such as survey_answered")
     up_to: Duration | None = Field(None, alias="up to", description="5 days; then it goes on all the same")
 
 
-def _kind(step: Any) -> str:
+def _step_kind(step: Any) -> str:
     given = step if isinstance(step, dict) else step.model_dump(by_alias=True)
     return "function-wait-for" if "wait for" in given else "function-wait" if "wait" in given else "function-say"
 
@@ -179,7 +183,7 @@ AnyStep = Annotated[
     Annotated[Say, Tag("function-say")]
     | Annotated[Pause, Tag("function-wait")]
     | Annotated[WaitFor, Tag("function-wait-for")],
-    Discriminator(_kind),
+    Discriminator(_step_kind),
 ]
 STEP: TypeAdapter[Say | Pause | WaitFor] = TypeAdapter(AnyStep)
 
@@ -189,7 +193,7 @@ class Campaign(BaseModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
     title: str = Field(min_length=1)
-    topic: str = Field(pattern=NAME, description="the subject that contacts said yes or no to")
+    topic: str = Field(pattern=NAME_PATTERN, description="the subject that contacts said yes or no to")
     enter: Enter
     leave: Leave | None = None
     goal: Goal | None = None
@@ -201,27 +205,27 @@ class Campaign(BaseModel):
         None, alias="if late by more than", description="6 hours: what could not go out by then is held"
     )
 
-    def says(self) -> Iterator[Say]:
+    def say_steps(self) -> Iterator[Say]:
         yield from (step for step in self.steps if isinstance(step, Say))
 
-    def said(self) -> Iterator[tuple[str, str]]:
+    def wordings_needed(self) -> Iterator[tuple[str, str]]:
         """Every wording that it needs, as message and medium; a variant is the message's sub-folder."""
-        for step in self.says():
+        for step in self.say_steps():
             for medium in step.by:
                 for variant in step.variants or ("",):
                     yield f"{step.say}/{variant}".rstrip("/"), medium
 
 
-def names(home: Path) -> list[str]:
+def campaign_names(home: Path) -> list[str]:
     return sorted(path.stem for path in (home / "campaigns").glob("*.yaml"))
 
 
-def read(home: Path, name: str) -> Campaign:
+def read_campaign(home: Path, name: str) -> Campaign:
     """The file as a plan, each field understood; whether it makes sense as a whole, journeys.sense says.
 
     Raises Unknown, BadContent.
     """
-    if name not in (known := names(home)):
+    if name not in (known := campaign_names(home)):
         raise Unknown(f"There is no campaign “{name}”{did_you_mean(name, known)}")
     return read_yaml(home / "campaigns" / f"{name}.yaml", Campaign, home)
 

@@ -10,32 +10,32 @@ from sqlmodel import Session, col
 
 from passaparola.contacts.audience import Question
 from passaparola.contacts.audience.words import Catalogue
-from passaparola.contacts.bucketing import share
-from passaparola.durations import span
-from passaparola.journeys.times import minute_of as minute
+from passaparola.contacts.bucketing import in_share
+from passaparola.durations import parse_duration
+from passaparola.journeys.times import truncate_to_minute as minute
 from passaparola.store.json_values import scalar
 from passaparola.store.models import Contact, Enrolment, Event, Launch
-from passaparola.store.types import UtcDateTime, minute_of
+from passaparola.store.types import UtcDateTime, truncate_to_minute
 
 COLUMNS = ["launch_id", "contact_id", "key", "event_id", "holdout", "entered_at", "due_at", "step"]
 
 
-def words_of(content: dict[str, Any], known: Catalogue) -> Catalogue:
+def launch_catalogue(content: dict[str, Any], known: Catalogue) -> Catalogue:
     """A launch's audiences as they were frozen, over what the store knows now."""
     return replace(known, audiences={**content["inside"]}, properties={})
 
 
-def audience(session: Session, launch: Launch, known: Catalogue, now: datetime) -> int:
+def enrol_audience(session: Session, launch: Launch, known: Catalogue, now: datetime) -> int:
     """The snapshot of who, as the launch's words ask it; the public's posts hang on an enrolment of its own."""
     assert launch.id is not None
     content, due = launch.content, minute(launch.due_at)
-    question = Question.of(content["audience"], words_of(content, known))
+    question = Question.parse(content["audience"], launch_catalogue(content, known))
     members = (
         select(
-            literal(launch.id), col(Contact.id), literal(""), literal(None), held_out(content, col(Contact.id)),
+            literal(launch.id), col(Contact.id), literal(""), literal(None), is_held_out(content, col(Contact.id)),
             literal(now, UtcDateTime()), literal(due, UtcDateTime()), literal(0),
         )
-        .where(question.members(now), _may_enter(content, col(Contact.id), now))
+        .where(question.members(now), _reentry_allowed(content, col(Contact.id), now))
         .order_by(col(Contact.id))
     )  # fmt: skip
     session.execute(insert(Enrolment).from_select(COLUMNS, members))
@@ -47,10 +47,10 @@ def audience(session: Session, launch: Launch, known: Catalogue, now: datetime) 
     return people
 
 
-def event(session: Session, launch: Launch, since: datetime, now: datetime) -> int:
+def enrol_from_events(session: Session, launch: Launch, since: datetime, now: datetime) -> int:
     """Whoever did it since the launch began to listen, once per key, however often and late it is told."""
     content, enter = launch.content, launch.content["enter"]
-    key = _key(enter)
+    key = _enrolment_key(enter)
     alike = (col(Event.contact_id), key) if enter.get("key") else (col(Event.contact_id),)
     first = func.row_number().over(partition_by=alike, order_by=(col(Event.at), col(Event.id)))
     followed = (
@@ -74,22 +74,22 @@ def event(session: Session, launch: Launch, since: datetime, now: datetime) -> i
             col(Event.kind) == enter["on"],
             ~col(Event.machine),
             col(Event.received_at) >= since,
-            col(Event.at) >= (launch.hears_from or launch.started_at),
+            col(Event.at) >= (launch.events_from or launch.started_at),
             ~exists(followed.correlate(Event)),
             col(Contact.erased_at).is_(None),
-            _may_enter(content, col(Event.contact_id), now, key if enter.get("key") else None),
+            _reentry_allowed(content, col(Event.contact_id), now, key if enter.get("key") else None),
         )
         .subquery()
     )
     new: Select[Any] = select(
-        literal(launch.id), told.c.contact_id, told.c.key, told.c.event_id, held_out(content, told.c.contact_id),
-        told.c.at, minute_of(told.c.at), literal(0),
+        literal(launch.id), told.c.contact_id, told.c.key, told.c.event_id, is_held_out(content, told.c.contact_id),
+        told.c.at, truncate_to_minute(told.c.at), literal(0),
     ).where(told.c.place == 1)  # fmt: skip
     entered = insert(Enrolment).from_select(COLUMNS, new).returning(col(Enrolment.id))
     return len(session.execute(entered).all())
 
 
-def _key(enter: dict[str, Any]) -> ColumnElement[str]:
+def _enrolment_key(enter: dict[str, Any]) -> ColumnElement[str]:
     """What makes an event its own passage: the property; where it is missing, the sender's name of the event. Without a
     property each passage is known by its event, and one by one they are let in by the re-entry rule."""
     if not enter.get("key"):
@@ -97,11 +97,11 @@ def _key(enter: dict[str, Any]) -> ColumnElement[str]:
     return func.coalesce(scalar(col(Event.properties), enter["key"], "key"), col(Event.source_id))
 
 
-def held_out(content: dict[str, Any], contact_id: Any) -> ColumnElement[bool]:
-    return share(contact_id, f"holdout of {content['campaign']}", content["holdout"])
+def is_held_out(content: dict[str, Any], contact_id: Any) -> ColumnElement[bool]:
+    return in_share(contact_id, f"holdout of {content['campaign']}", content["holdout"])
 
 
-def _may_enter(
+def _reentry_allowed(
     content: dict[str, Any], contact_id: Any, now: datetime, key: ColumnElement[str] | None = None
 ) -> ColumnElement[bool]:
     """The re-entry rule, over every version of the campaign."""
@@ -122,7 +122,7 @@ def _may_enter(
     if rule == "never":
         refusals.append(been)
     elif rule != "always":
-        refusals.append(been.where(or_(under_way, other.entered_at > now - _pause(rule))))
+        refusals.append(been.where(or_(under_way, other.entered_at > now - _reentry_pause(rule))))
     elif key is None and "on" in content["enter"]:
         refusals.append(been.where(under_way))
     return and_(true(), *(~exists(refusal.correlate(Contact, Event)) for refusal in refusals))
@@ -132,5 +132,5 @@ def _aliases() -> tuple[Any, Any]:
     return aliased(Enrolment), aliased(Launch)
 
 
-def _pause(rule: str) -> timedelta:
-    return span(rule.removeprefix("after "))
+def _reentry_pause(rule: str) -> timedelta:
+    return parse_duration(rule.removeprefix("after "))

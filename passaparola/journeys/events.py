@@ -16,55 +16,55 @@ from passaparola.contacts.audience.compile import Clause
 from passaparola.journeys import enrolment
 from passaparola.store.json_values import scalar
 from passaparola.store.models import Batch, Enrolment, Event, Launch, Message
-from passaparola.store.types import later, minute_of
+from passaparola.store.types import add_seconds, truncate_to_minute
 
-MARGIN = timedelta(minutes=10)
+CLOCK_MARGIN = timedelta(minutes=10)
 QUIETLY: dict[str, Any] = {"synchronize_session": False}
 
 
-def kinds(content: dict[str, Any]) -> set[str]:
+def event_kinds(content: dict[str, Any]) -> set[str]:
     """The events that a campaign listens to."""
     named = [content["enter"].get("on"), (content["leave"] or {}).get("on"), (content["goal"] or {}).get("on")]
     return {kind for kind in (*named, *(step.get("wait for") for step in content["steps"])) if kind}
 
 
-def news(session: Session, launch: Launch, now: datetime) -> frozenset[str]:
+def pending_event_kinds(session: Session, launch: Launch, now: datetime) -> frozenset[str]:
     """The kinds of event that came in since the launch last listened."""
-    if not (wanted := kinds(launch.content)):
+    if not (wanted := event_kinds(launch.content)):
         return frozenset()
-    told = select(col(Event.id)).where(col(Event.received_at) >= _since(launch, now)).limit(1)
+    told = select(col(Event.id)).where(col(Event.received_at) >= _events_since(launch, now)).limit(1)
     return frozenset(
         kind for kind in wanted if session.execute(told.where(col(Event.kind) == kind)).scalar() is not None
     )
 
 
-def _since(launch: Launch, now: datetime) -> datetime:
+def _events_since(launch: Launch, now: datetime) -> datetime:
     assert launch.started_at is not None
-    return min(launch.heard_at or launch.started_at, now) - MARGIN
+    return min(launch.events_cursor or launch.started_at, now) - CLOCK_MARGIN
 
 
-def heard(session: Session, launch: Launch, new: Collection[str], now: datetime) -> Counter[str]:
+def apply_events(session: Session, launch: Launch, new: Collection[str], now: datetime) -> Counter[str]:
     """Apply what came in; the launch is locked."""
-    since, content, moved = _since(launch, now), launch.content, Counter[str]()
-    if launch.entering and content["enter"].get("on") in new:
-        moved["entered"] += enrolment.event(session, launch, since, now)
+    since, content, moved = _events_since(launch, now), launch.content, Counter[str]()
+    if launch.accepting and content["enter"].get("on") in new:
+        moved["entered"] += enrolment.enrol_from_events(session, launch, since, now)
     if content["leave"] and content["leave"].get("on") in new:
-        moved["left"] += leave(session, launch, _who_did(content["leave"]["on"], since), now)
+        moved["left"] += end_passages(session, launch, _contacts_with_event(content["leave"]["on"], since), now)
     for kind in {step["wait for"] for step in content["steps"] if step.get("wait for") in new}:
-        moved["heard"] += wake(session, launch, kind, _who_did(kind, since))
+        moved["heard"] += wake_waiting(session, launch, kind, _contacts_with_event(kind, since))
     if content["goal"] and content["goal"]["on"] in new:
-        moved["reached the goal"] += _goal(session, launch, _who_did(content["goal"]["on"], since))
-    launch.heard_at = now
+        moved["reached the goal"] += _record_goals(session, launch, _contacts_with_event(content["goal"]["on"], since))
+    launch.events_cursor = now
     session.add(launch)
     return moved
 
 
-def _who_did(kind: str, since: datetime) -> Clause:
+def _contacts_with_event(kind: str, since: datetime) -> Clause:
     did = select(col(Event.contact_id)).where(col(Event.kind) == kind, col(Event.received_at) >= since)
     return col(Enrolment.contact_id).in_(did)
 
 
-def leave(session: Session, launch: Launch, who: Clause, now: datetime) -> int:
+def end_passages(session: Session, launch: Launch, who: Clause, now: datetime) -> int:
     """Those of them for whom the event that ends the passage has happened."""
     kind = (launch.content["leave"] or {}).get("on")
     if not kind:
@@ -81,13 +81,13 @@ def leave(session: Session, launch: Launch, who: Clause, now: datetime) -> int:
     )
     inside = or_(col(Enrolment.outcome).is_(None), and_(col(Enrolment.outcome) == "finished", still_to_come))
     left = update(Enrolment).where(col(Enrolment.launch_id) == launch.id, inside, who, happened)
-    return changed(session, left.values(outcome="left", ended_at=now, waiting=None))
+    return count_changed(session, left.values(outcome="left", ended_at=now, waiting=None))
 
 
-def wake(session: Session, launch: Launch, kind: str, who: Clause) -> int:
+def wake_waiting(session: Session, launch: Launch, kind: str, who: Clause) -> int:
     """Those of them who wait for it go on from the minute in which it happened."""
     within = (col(Event.at) >= col(Enrolment.since), col(Event.at) <= col(Enrolment.due_at))
-    first = select(minute_of(func.min(col(Event.at)))).where(*_of(launch.content, kind), *within)
+    first = select(truncate_to_minute(func.min(col(Event.at)))).where(*_is_own_event(launch.content, kind), *within)
     waiting = update(Enrolment).where(
         col(Enrolment.launch_id) == launch.id,
         col(Enrolment.outcome).is_(None),
@@ -101,17 +101,17 @@ def wake(session: Session, launch: Launch, kind: str, who: Clause) -> int:
         "waiting": None,
         "since": None,
     }
-    return changed(session, waiting.values(**on))
+    return count_changed(session, waiting.values(**on))
 
 
-def _goal(session: Session, launch: Launch, who: Clause) -> int:
+def _record_goals(session: Session, launch: Launch, who: Clause) -> int:
     """Of everyone who entered, written to or not: that is how the effect is measured."""
     goal = launch.content["goal"]
     within = (
         col(Event.at) > col(Enrolment.entered_at),
-        col(Event.at) <= later(col(Enrolment.entered_at), goal["within"]),
+        col(Event.at) <= add_seconds(col(Enrolment.entered_at), goal["within"]),
     )
-    first = select(func.min(col(Event.at))).where(*_of(launch.content, goal["on"], keyed=False), *within)
+    first = select(func.min(col(Event.at))).where(*_is_own_event(launch.content, goal["on"], keyed=False), *within)
     reached = update(Enrolment).where(
         col(Enrolment.launch_id) == launch.id,
         col(Enrolment.goal_at).is_(None),
@@ -119,10 +119,10 @@ def _goal(session: Session, launch: Launch, who: Clause) -> int:
         who,
         _after(launch.content, goal["on"], *within, keyed=False),
     )
-    return changed(session, reached.values(goal_at=first.correlate(Enrolment).scalar_subquery()))
+    return count_changed(session, reached.values(goal_at=first.correlate(Enrolment).scalar_subquery()))
 
 
-def _of(content: dict[str, Any], kind: str, *, keyed: bool = True) -> list[Clause]:
+def _is_own_event(content: dict[str, Any], kind: str, *, keyed: bool = True) -> list[Clause]:
     """An event of the enrolment's own: not the one that started it, and where it names a key, of that key."""
     own: list[Any] = [
         col(Event.contact_id) == col(Enrolment.contact_id),
@@ -137,10 +137,10 @@ def _of(content: dict[str, Any], kind: str, *, keyed: bool = True) -> list[Claus
 
 
 def _after(content: dict[str, Any], kind: str, *when: Clause, keyed: bool = True) -> Clause:
-    return exists(select(literal(1)).where(*_of(content, kind, keyed=keyed), *when).correlate(Enrolment))
+    return exists(select(literal(1)).where(*_is_own_event(content, kind, keyed=keyed), *when).correlate(Enrolment))
 
 
-def changed(session: Session, change: Any) -> int:
+def count_changed(session: Session, change: Any) -> int:
     """How many rows a statement changed."""
     done: Any = session.execute(change, execution_options=QUIETLY)
     return int(done.rowcount)

@@ -4,31 +4,31 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from passaparola.channel.registry import carrying, speaking
+from passaparola.channel.registry import carrier_for, sender_for
 from passaparola.contacts import audience, topics
 from passaparola.contacts.audience.words import Catalogue
 from passaparola.journeys.campaign import PRIORITIES, Campaign
-from passaparola.journeys.validate import load
+from passaparola.journeys.validate import load_campaign
 from passaparola.settings import Settings
 from passaparola.store.database import Store
 
 # Compiles a message's wordings on a medium: (message, medium, campaign) → {locale: plain values}.
-Freeze = Callable[[str, str, str], Mapping[str, Any]]
+FreezeMessage = Callable[[str, str, str], Mapping[str, Any]]
 
 
-def content_now(store: Store, settings: Settings, name: str, freeze: Freeze) -> dict[str, Any]:
+def freeze_now(store: Store, settings: Settings, name: str, freeze: FreezeMessage) -> dict[str, Any]:
     """What a launch that is prepared now would freeze: for whoever looks before. Raises Unknown, BadContent."""
     with store.read() as session:
-        words = audience.catalogue(session, settings)
-    return content(settings, name, freeze, words)
+        words = audience.load_catalogue(session, settings)
+    return freeze_content(settings, name, freeze, words)
 
 
-def content(settings: Settings, name: str, freeze: Freeze, words: Catalogue) -> dict[str, Any]:
+def freeze_content(settings: Settings, name: str, freeze: FreezeMessage, words: Catalogue) -> dict[str, Any]:
     """Everything that decides what a launch says, to whom and when, as plain values. `words` knows the store's own traits and
     events. Raises Unknown, BadContent.
     """
-    campaign = load(settings, name, words)
-    said = list(campaign.said())
+    campaign = load_campaign(settings, name, words)
+    said = list(campaign.wordings_needed())
     enter = campaign.enter
     return {
         "campaign": name,
@@ -36,8 +36,8 @@ def content(settings: Settings, name: str, freeze: Freeze, words: Catalogue) -> 
         "topic": campaign.topic,
         "basis": topics.basis_of(settings.home, campaign.topic),
         "audience": enter.audience,
-        "who": audience.load(settings.home, enter.audience).who if enter.audience else None,
-        "inside": _inside(words, campaign),
+        "who": audience.load_audience(settings.home, enter.audience).who if enter.audience else None,
+        "inside": _nested_audiences(words, campaign),
         "enter": enter.model_dump(exclude_none=True) | {"zone": enter.zone or settings.time_zone, "again": enter.rule},
         "leave": campaign.leave.model_dump(exclude_none=True) if campaign.leave else None,
         "goal": _goal(campaign),
@@ -49,8 +49,8 @@ def content(settings: Settings, name: str, freeze: Freeze, words: Catalogue) -> 
         "locale": campaign.locale or settings.locale,
         "late_after": int(campaign.late.total_seconds()) if campaign.late else None,
         "messages": {f"{message}/{medium}": freeze(message, medium, name) for message, medium in said},
-        "public": sorted({medium for _, medium in said if speaking(medium, settings).public}),
-        "channels": {medium: carrying(medium, settings).name for _, medium in said},
+        "public": sorted({medium for _, medium in said if sender_for(medium, settings).public}),
+        "channels": {medium: carrier_for(medium, settings).name for _, medium in said},
         "sender": {
             "name": settings.sender_name,
             "email": settings.sender_email,
@@ -67,7 +67,7 @@ def _goal(campaign: Campaign) -> dict[str, Any] | None:
     return {"on": goal.on, "within": int(goal.within.total_seconds())} if goal else None
 
 
-def _inside(words: Catalogue, campaign: Campaign) -> dict[str, str]:
+def _nested_audiences(words: Catalogue, campaign: Campaign) -> dict[str, str]:
     """The audiences that its questions are made of, as they read now."""
     found: dict[str, str] = {}
     waiting = [step.when for step in campaign.steps if step.when]

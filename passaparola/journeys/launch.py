@@ -11,20 +11,20 @@ from passaparola.contacts import audience
 from passaparola.errors import NotAllowed, PassaparolaError, Unknown
 from passaparola.failpoints import failpoint
 from passaparola.journeys import enrolment
-from passaparola.journeys.freeze import Freeze, content
+from passaparola.journeys.freeze import FreezeMessage, freeze_content
 from passaparola.settings import Settings
 from passaparola.store.database import Store, audit
-from passaparola.store.models import Approval, Launch, wording_of
+from passaparola.store.models import Approval, Launch, wording_hash
 from passaparola.store.recalls import recall
 
-APPROVAL_HOLDS = timedelta(days=7)
+APPROVAL_VALID = timedelta(days=7)
 
 
 def prepare(
     store: Store,
     settings: Settings,
     name: str,
-    freeze: Freeze,
+    freeze: FreezeMessage,
     *,
     actor: str,
     now: datetime,
@@ -47,24 +47,24 @@ def prepare(
         if made:
             return made
         if due_at is not None and due_at < now:
-            at = clock.in_full(due_at, settings.time_zone)
+            at = clock.format_in_full(due_at, settings.time_zone)
             raise NotAllowed(f"{at} has passed; choose a later time, or send it as soon as it is approved.")
-        known = audience.catalogue(session, settings)
-    frozen = content(settings, name, freeze, known)
+        known = audience.load_catalogue(session, settings)
+    frozen = freeze_content(settings, name, freeze, known)
     due = due_at or now
     with store.write() as session:
         stands = "on" in frozen["enter"] or "every" in frozen["enter"]
-        wording = wording_of(frozen)
-        if stands and (same := standing(session, name)) and same.wording == wording:
+        wording = wording_hash(frozen)
+        if stands and (same := accepting_launch(session, name)) and same.wording == wording:
             raise NotAllowed(f"“{name}” already stands with exactly these words: launch {same.id}.")
         launch = Launch(
-            campaign=name, hash=wording_of(frozen, due), wording=wording, content=frozen, due_at=due, created_at=now,
-            late_after=frozen["late_after"], occurrence=occurrence, entering=stands, priority=frozen["priority"],
+            campaign=name, hash=wording_hash(frozen, due), wording=wording, content=frozen, due_at=due, created_at=now,
+            late_after=frozen["late_after"], occurrence=occurrence, accepting=stands, priority=frozen["priority"],
             transactional=frozen["basis"] == "transactional",
         )  # fmt: skip
         session.add(launch)
         session.flush()
-        people = 0 if stands else enrolment.audience(session, launch, known, now)
+        people = 0 if stands else enrolment.enrol_audience(session, launch, known, now)
         audit(session, now, actor, "prepared", f"launch:{launch.id}", campaign=name, hash=launch.hash, audience=people)
         failpoint("frozen")
     return launch
@@ -75,7 +75,7 @@ def approve(
     settings: Settings,
     launch_id: int,
     seen: str,
-    freeze: Freeze,
+    freeze: FreezeMessage,
     *,
     approver: str,
     now: datetime,
@@ -85,12 +85,12 @@ def approve(
     if not approver.strip():
         raise NotAllowed("An approval needs the name of who gives it.")
     with store.write() as session:
-        launch = fetch(session, launch_id)
+        launch = lock_launch(session, launch_id)
         if launch.state != "prepared":
             raise NotAllowed(f"Launch {launch_id} is {launch.state}; only a prepared one can be approved.")
         try:
-            known = audience.catalogue(session, settings)
-            current = wording_of(content(settings, launch.campaign, freeze, known), launch.due_at)
+            known = audience.load_catalogue(session, settings)
+            current = wording_hash(freeze_content(settings, launch.campaign, freeze, known), launch.due_at)
         except PassaparolaError as error:  # what it says now cannot even be read
             current = str(error)
         if seen != launch.hash or current != launch.hash:
@@ -109,7 +109,7 @@ def approve(
                 approver=approver,
                 comment=comment,
                 at=now,
-                expires_at=now + APPROVAL_HOLDS,
+                expires_at=now + APPROVAL_VALID,
             )
         )
         audit(session, now, approver, "approved", f"launch:{launch_id}", hash=seen, comment=comment)
@@ -118,7 +118,7 @@ def approve(
 def release(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
     """Set an approved launch going: from now on it moves its people. Raises NotAllowed: no approval of this hash, or it has expired."""
     with store.write() as session:
-        launch = fetch(session, launch_id)
+        launch = lock_launch(session, launch_id)
         if launch.state != "approved":
             raise NotAllowed(f"Launch {launch_id} is {launch.state}; it must be approved to start.")
         approval = session.execute(
@@ -129,8 +129,8 @@ def release(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
             session.commit()
             raise NotAllowed(f"The approval of launch {launch_id} has expired. Send “{launch.campaign}” again.")
         launch.state, launch.started_at = "running", now
-        if launch.entering:
-            launch.hears_from = now
+        if launch.accepting:
+            launch.events_from = now
             supersede(session, launch, actor, now)
         failpoint("released")
         audit(session, now, actor, "released", f"launch:{launch_id}", hash=launch.hash)
@@ -148,44 +148,44 @@ def release_approved(store: Store, *, actor: str, now: datetime) -> None:
 def supersede(session: Session, launch: Launch, actor: str, now: datetime) -> None:
     """A newer version takes people in from now on; those inside the older ones finish what they entered."""
     older = select(Launch).where(
-        col(Launch.campaign) == launch.campaign, col(Launch.entering), col(Launch.id) != launch.id
+        col(Launch.campaign) == launch.campaign, col(Launch.accepting), col(Launch.id) != launch.id
     )
     for other in session.execute(older.where(col(Launch.state).in_(["running", "paused"])).with_for_update()).scalars():
-        other.entering, other.note = False, f"followed by launch {launch.id}"
+        other.accepting, other.note = False, f"followed by launch {launch.id}"
         # What is told late of the time before the change still enters, here.
-        launch.hears_from = min(launch.hears_from or now, other.hears_from or now)
-        launch.heard_at = None if "every" in launch.content["enter"] else other.heard_at or other.started_at
+        launch.events_from = min(launch.events_from or now, other.events_from or now)
+        launch.events_cursor = None if "every" in launch.content["enter"] else other.events_cursor or other.started_at
         audit(session, now, actor, "superseded", f"launch:{other.id}", by=launch.id)
 
 
-def stop(store: Store, name: str, *, actor: str, now: datetime) -> int:
+def stop_accepting(store: Store, name: str, *, actor: str, now: datetime) -> int:
     """Take nobody in any more; those inside finish. Returns the launch. Raises NotAllowed: it does not stand."""
     with store.write() as session:
-        launch = standing(session, name)
+        launch = accepting_launch(session, name)
         if launch is None:
             raise NotAllowed(f"“{name}” is not taking people in.")
-        launch.entering, launch.note = False, f"stopped by {actor}"
+        launch.accepting, launch.note = False, f"stopped by {actor}"
         audit(session, now, actor, "stopped", f"launch:{launch.id}")
         assert launch.id is not None
         return launch.id
 
 
-def standing(session: Session, name: str) -> Launch | None:
+def accepting_launch(session: Session, name: str) -> Launch | None:
     """The launch that takes people into a campaign now."""
     found = select(Launch).where(
-        col(Launch.campaign) == name, col(Launch.entering), col(Launch.state).in_(["running", "paused"])
+        col(Launch.campaign) == name, col(Launch.accepting), col(Launch.state).in_(["running", "paused"])
     )
     standing_: Launch | None = session.execute(found.order_by(col(Launch.id).desc()).limit(1)).scalar()
     return standing_
 
 
-def unfinished(session: Session, name: str, wording: str) -> int | None:
+def unfinished_launch(session: Session, name: str, wording: str) -> int | None:
     """The launch of a campaign that is still under way with these very words; one of other words is another launch."""
     going = select(col(Launch.id)).where(
         col(Launch.campaign) == name,
         col(Launch.wording) == wording,
         col(Launch.state).in_(["approved", "running", "paused"]),
-        or_(~col(Launch.entering), col(Launch.state) == "approved"),
+        or_(~col(Launch.accepting), col(Launch.state) == "approved"),
     )
     return session.execute(going.order_by(col(Launch.id).desc()).limit(1)).scalar()
 
@@ -193,14 +193,14 @@ def unfinished(session: Session, name: str, wording: str) -> int | None:
 def reject(store: Store, launch_id: int, *, approver: str, now: datetime, comment: str = "") -> None:
     """Raises NotAllowed: it is past approving."""
     with store.write() as session:
-        launch = fetch(session, launch_id)
+        launch = lock_launch(session, launch_id)
         if launch.state != "prepared":
             raise NotAllowed(f"Launch {launch_id} is {launch.state}; only a prepared one can be rejected.")
         recall(session, launch, f"rejected by {approver}", now)
         audit(session, now, approver, "rejected", f"launch:{launch_id}", comment=comment)
 
 
-def fetch(session: Session, launch_id: int) -> Launch:
+def lock_launch(session: Session, launch_id: int) -> Launch:
     """Locked until the transaction ends: whoever decides about a launch decides alone. Raises Unknown."""
     launch = session.get(Launch, launch_id, with_for_update=True)
     if launch is None:

@@ -8,27 +8,29 @@ from sqlmodel import Session, col
 from passaparola.contacts.audience.words import Catalogue
 from passaparola.journeys import enrolment, times
 from passaparola.store.database import audit
-from passaparola.store.models import Approval, Launch, wording_of
+from passaparola.store.models import Approval, Launch, wording_hash
 
 Occurrence = tuple[str, datetime]
 
 
-def due(launch: Launch, now: datetime) -> list[Occurrence]:
+def due_occurrences(launch: Launch, now: datetime) -> list[Occurrence]:
     """The occurrences that have come since the last one that was seen to."""
     every = launch.content["enter"].get("every")
-    if not every or not launch.entering or launch.started_at is None:
+    if not every or not launch.accepting or launch.started_at is None:
         return []
-    since = launch.heard_at or launch.started_at
-    return list(times.occurrences(times.cron(every), launch.content["enter"]["zone"], since, now))
+    since = launch.events_cursor or launch.started_at
+    return list(times.occurrences(times.parse_schedule(every), launch.content["enter"]["zone"], since, now))
 
 
-def start(session: Session, plan: Launch, come: list[Occurrence], known: Catalogue, now: datetime) -> list[int]:
+def start_occurrence(
+    session: Session, plan: Launch, come: list[Occurrence], known: Catalogue, now: datetime
+) -> list[int]:
     """The launch of the last occurrence; earlier ones were missed, and are not made up for. `plan` is locked."""
     started: list[int] = []
     for local, at in come[:-1]:
         audit(session, now, "schedule", "missed", f"launch:{plan.id}", occurrence=local, since=at.isoformat())
     local, at = come[-1]
-    plan.heard_at = at
+    plan.events_cursor = at
     session.add(plan)
     if plan.late_after is not None and now > at + timedelta(seconds=plan.late_after):
         audit(session, now, "schedule", "missed", f"launch:{plan.id}", occurrence=local, since=at.isoformat())
@@ -37,7 +39,7 @@ def start(session: Session, plan: Launch, come: list[Occurrence], known: Catalog
     if session.execute(select(col(Launch.id)).where(col(Launch.occurrence) == name)).scalar() is not None:
         return started
     made = Launch(
-        campaign=plan.campaign, hash=wording_of(plan.content, at), wording=plan.wording, content=plan.content,
+        campaign=plan.campaign, hash=wording_hash(plan.content, at), wording=plan.wording, content=plan.content,
         state="running", occurrence=name, priority=plan.priority, due_at=at, late_after=plan.late_after,
         created_at=now, started_at=at, transactional=plan.transactional,
     )  # fmt: skip
@@ -50,16 +52,16 @@ def start(session: Session, plan: Launch, come: list[Occurrence], known: Catalog
             Approval(launch_id=made.id, hash=made.hash, approver=given.approver, at=given.at, expires_at=given.expires_at,
                      comment=f"as launch {plan.id}, which stands for every occurrence")
         )  # fmt: skip
-    people = enrolment.audience(session, made, known, now)
+    people = enrolment.enrol_audience(session, made, known, now)
     audit(session, now, "schedule", "launched", f"launch:{made.id}", occurrence=local, audience=people)
     started.append(made.id)
     return started
 
 
-def next_(plan: Launch, now: datetime) -> datetime | None:
+def next_occurrence(plan: Launch, now: datetime) -> datetime | None:
     """When a standing campaign starts its next launch; None: it is on no schedule."""
     every = plan.content["enter"].get("every")
-    if not every or not plan.entering:
+    if not every or not plan.accepting:
         return None
-    coming = times.following(times.cron(every), plan.content["enter"]["zone"], now)
+    coming = times.next_occurrence(times.parse_schedule(every), plan.content["enter"]["zone"], now)
     return coming[1] if coming else None

@@ -11,12 +11,12 @@ from passaparola.store.models import Enrolment, Launch
 
 
 @dataclass
-class Status:
+class LaunchStatus:
     launch: int
     campaign: str
     state: str
     note: str
-    entering: bool
+    accepting: bool
     since: datetime | None
     entered: int = 0
     under_way: int = 0
@@ -27,9 +27,9 @@ class Status:
     steps: list[dict[str, Any]] = field(default_factory=list)  # what comes next, for how many, and when at the earliest
 
 
-def status(session: Session, launch: Launch) -> Status:
-    found = Status(
-        launch.id or 0, launch.campaign, launch.state, launch.note, launch.entering, launch.started_at or launch.due_at
+def launch_status(session: Session, launch: Launch) -> LaunchStatus:
+    found = LaunchStatus(
+        launch.id or 0, launch.campaign, launch.state, launch.note, launch.accepting, launch.started_at or launch.due_at
     )
     people = (col(Enrolment.launch_id) == launch.id, col(Enrolment.contact_id).is_not(None))
     reached = func.count(col(Enrolment.goal_at))
@@ -52,12 +52,12 @@ def status(session: Session, launch: Launch) -> Status:
         .order_by(col(Enrolment.step))
     )
     for step, kind, count, due in session.execute(waiting):
-        name = described(launch.content["steps"][step])
+        name = describe_step(launch.content["steps"][step])
         found.steps.append({"step": step + 1, "next": name, "waits_for": kind, "people": count, "earliest": due})
     return found
 
 
-def described(step: dict[str, Any]) -> str:
+def describe_step(step: dict[str, Any]) -> str:
     """A step in a few words."""
     if "say" in step:
         return f"say {step['say']}"
@@ -66,7 +66,7 @@ def described(step: dict[str, Any]) -> str:
     return f"wait for {step['wait for']}"
 
 
-def launches(session: Session, name: str) -> list[Launch]:
+def unfinished_launches(session: Session, name: str) -> list[Launch]:
     """Every launch of a campaign that is not over, newest first; else its last one."""
     all_ = select(Launch).where(col(Launch.campaign) == name).order_by(col(Launch.id).desc())
     going = [

@@ -18,8 +18,8 @@ from whenever import Date, Instant, Time, ZonedDateTime
 from passaparola.clock import WEEKDAYS
 from passaparola.durations import UNITS
 
-PLACES = {"first": "#1", "second": "#2", "third": "#3", "fourth": "#4", "last": "L"}
-LONGEST_LOOK = timedelta(days=366 * 5)
+ORDINALS = {"first": "#1", "second": "#2", "third": "#3", "fourth": "#4", "last": "L"}
+MAX_LOOKAHEAD = timedelta(days=366 * 5)
 
 
 class Wait(BaseModel):
@@ -32,7 +32,7 @@ class Wait(BaseModel):
     weekday: int = 0
     at: str = ""
 
-    def ends(self, start: datetime, zone: str, country: str | None = None) -> datetime:
+    def ends_at(self, start: datetime, zone: str, country: str | None = None) -> datetime:
         """The instant at which who begins to wait at `start` goes on."""
         local = Instant.from_timestamp(start.timestamp()).to_tz(zone)
         if self.kind == "span" and self.unit in ("minute", "hour"):
@@ -52,7 +52,7 @@ class Wait(BaseModel):
         return max(end, start)
 
     @property
-    def looks_at_the_clock(self) -> bool:
+    def needs_clock(self) -> bool:
         return not (self.kind == "span" and self.unit in ("minute", "hour"))
 
 
@@ -62,7 +62,7 @@ def _instant(day: Date, clock: Time, zone: str) -> datetime:
 
 
 def _next_working_day(day: Date, country: str) -> Date:
-    calendar = _calendar(country)
+    calendar = _holiday_calendar(country)
     following = day.add(days=1)
     while not calendar.is_working_day(following.to_stdlib()):
         following = following.add(days=1)
@@ -70,7 +70,7 @@ def _next_working_day(day: Date, country: str) -> Date:
 
 
 @cache
-def _calendar(country: str) -> HolidayBase:
+def _holiday_calendar(country: str) -> HolidayBase:
     """Of a country whose holidays nobody wrote down, only the weekend is known."""
     try:
         return country_holidays(country)
@@ -78,7 +78,7 @@ def _calendar(country: str) -> HolidayBase:
         return HolidayBase()
 
 
-def wait(said: str, at: str = "") -> Wait:
+def parse_wait(said: str, at: str = "") -> Wait:
     """Raises ValueError, in a marketer's words."""
     words = " ".join(said.lower().split())
     if at and not _is_clock(at):
@@ -109,7 +109,7 @@ def _is_clock(text: str) -> bool:
     return True
 
 
-def cron(said: str) -> str:
+def parse_schedule(said: str) -> str:
     """A schedule as cron: `day at 09:00`, `Tuesday at 10:00`, `first Monday at 09:00`, `15th at 08:30`, or cron itself.
 
     Raises ValueError, in a marketer's words.
@@ -120,7 +120,7 @@ def cron(said: str) -> str:
         if not _is_clock(matched[2]):
             raise ValueError(f"“{matched[2]}” is not a time; write one such as 09:00")
         hour, minute = (int(part) for part in matched[2].split(":"))
-        expression = f"{minute} {hour} {_days(matched[1], said)}"
+        expression = f"{minute} {hour} {_parse_days(matched[1], said)}"
     elif len(words.split()) != 5:
         raise ValueError(
             f"“{said}” is not a schedule; write day at 09:00, Tuesday at 10:00, first Monday at 09:00 or 15th at 08:30"
@@ -132,7 +132,7 @@ def cron(said: str) -> str:
     return expression.upper()
 
 
-def _days(words: str, said: str) -> str:
+def _parse_days(words: str, said: str) -> str:
     place, _, day = words.rpartition(" ")
     if words == "day":
         return "* * *"
@@ -140,9 +140,9 @@ def _days(words: str, said: str) -> str:
         return "* * 1-5"
     if matched := re.fullmatch(r"(\d{1,2})(st|nd|rd|th)", words):
         return f"{matched[1]} * *"
-    if day in WEEKDAYS and (place in PLACES or not place):
+    if day in WEEKDAYS and (place in ORDINALS or not place):
         number = WEEKDAYS.index(day) + 1
-        return f"* * {number}{PLACES.get(place, '')}"
+        return f"* * {number}{ORDINALS.get(place, '')}"
     raise ValueError(
         f"“{said}” is not a schedule; write day at 09:00, Tuesday at 10:00, first Monday at 09:00 or 15th at 08:30"
     )
@@ -161,14 +161,14 @@ def occurrences(expression: str, zone: str, after: datetime, until: datetime) ->
             yield wall.strftime("%Y-%m-%dT%H:%M"), at
 
 
-def following(expression: str, zone: str, after: datetime) -> tuple[str, datetime] | None:
+def next_occurrence(expression: str, zone: str, after: datetime) -> tuple[str, datetime] | None:
     """The next occurrence; None for a schedule that never comes, such as a 30 February."""
     try:
-        return next(occurrences(expression, zone, after, after + LONGEST_LOOK), None)
+        return next(occurrences(expression, zone, after, after + MAX_LOOKAHEAD), None)
     except StopIteration:
         return None
 
 
-def minute_of(at: datetime) -> datetime:
+def truncate_to_minute(at: datetime) -> datetime:
     """Journeys think in minutes: those who are due in the same one move together."""
     return at.replace(second=0, microsecond=0)

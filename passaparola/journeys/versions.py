@@ -10,9 +10,9 @@ from sqlmodel import Session, col
 
 from passaparola.errors import NotAllowed
 from passaparola.journeys.enrolment import COLUMNS
-from passaparola.journeys.events import changed
-from passaparola.journeys.launch import fetch, standing
-from passaparola.journeys.status import described
+from passaparola.journeys.events import count_changed
+from passaparola.journeys.launch import accepting_launch, lock_launch
+from passaparola.journeys.status import describe_step
 from passaparola.store.database import Store, audit
 from passaparola.store.models import Enrolment, Launch
 
@@ -30,9 +30,9 @@ class Move:
         return sum(part["people"] for part in self.parts if part["to_step"] is not None)
 
 
-def planned(session: Session, name: str) -> Move:
+def plan_move(session: Session, name: str) -> Move:
     """Raises NotAllowed: there is no newer version, or nobody is in an older one."""
-    newest = standing(session, name)
+    newest = accepting_launch(session, name)
     if newest is None or newest.id is None:
         raise NotAllowed(f"“{name}” does not stand; send its new version first, then move people to it.")
     move = Move(name, newest.id)
@@ -43,9 +43,11 @@ def planned(session: Session, name: str) -> Move:
         counted = select(col(Enrolment.step), func.count()).where(*_under_way(launch)).group_by(col(Enrolment.step))
         for step, people in session.execute(counted.order_by(col(Enrolment.step))):
             to = _same_step(launch.content, step, newest.content)
-            next_ = described(newest.content["steps"][to]) if to is not None else "stay: it says nothing that follows"
+            next_ = (
+                describe_step(newest.content["steps"][to]) if to is not None else "stay: it says nothing that follows"
+            )
             move.parts.append(
-                {"launch": launch.id, "step": step, "now": described(launch.content["steps"][step]), "people": people,
+                {"launch": launch.id, "step": step, "now": describe_step(launch.content["steps"][step]), "people": people,
                  "to_step": to, "then": next_}
             )  # fmt: skip
     if not move.parts:
@@ -81,15 +83,15 @@ def _kind(step: Mapping[str, Any]) -> str:
     return str(step.get("wait for") or next(iter(step)))
 
 
-def moved(store: Store, name: str, *, actor: str, now: datetime) -> Move:
+def move_enrolments(store: Store, name: str, *, actor: str, now: datetime) -> Move:
     """Do what `planned` says: a new enrolment where the old one was, and the old one is over. Raises NotAllowed."""
     with store.write() as session:
-        move = planned(session, name)
-        newest = fetch(session, move.to)
+        move = plan_move(session, name)
+        newest = lock_launch(session, move.to)
         for part in move.parts:
             if part["to_step"] is None:
                 continue
-            launch = fetch(session, part["launch"])
+            launch = lock_launch(session, part["launch"])
             at = (*_under_way(launch), col(Enrolment.step) == part["step"])
             kept = [column for column in COLUMNS if column not in ("launch_id", "step")] + ["waiting", "since"]
             new = select(literal(newest.id), *(col(getattr(Enrolment, name)) for name in kept)).where(*at)
@@ -98,8 +100,8 @@ def moved(store: Store, name: str, *, actor: str, now: datetime) -> Move:
             session.execute(insert(Enrolment).from_select(["launch_id", *kept, "step"], new.add_columns(step)))
             if not listens:  # whoever waited for something that is no longer waited for goes on when patience ends
                 quit_ = update(Enrolment).where(*_under_way(newest), col(Enrolment.step) == part["to_step"])
-                changed(session, quit_.values(waiting=None, since=None))
+                count_changed(session, quit_.values(waiting=None, since=None))
             over = update(Enrolment).where(*at).values(outcome="moved", ended_at=now, waiting=None)
-            changed(session, over)
+            count_changed(session, over)
         audit(session, now, actor, "moved", f"launch:{move.to}", people=move.people)
         return move

@@ -1,6 +1,6 @@
 """Telling whoever runs this that something needs them, by whatever they read: mail, chat, a phone.
 
-Through Apprise, which knows how to reach some hundred and seventy of them: PASSAPAROLA_ALERTS holds its addresses, such as
+Through Apprise, which knows how to reach some hundred and seventy of them: PASSAPAROLA_ALERT_URLS holds its addresses, such as
 `mailto://user:pass@example.org` or `ntfy://topic`. https://appriseit.com/
 """
 
@@ -13,27 +13,27 @@ from passaparola.store.database import Store, utc_now
 log = logging.getLogger("passaparola")
 
 
-def tell(store: Store, settings: Settings) -> int:
+def send_alerts(store: Store, settings: Settings) -> int:
     """Whatever stands in the way and nobody was told of yet. Returns how many sentences; without an address they are logged."""
     with store.read() as session:
-        fresh = incidents.untold(session)
-    sentences = [incidents.sentence(one, settings.time_zone) for one in fresh]
+        fresh = incidents.pending_notifications(session)
+    sentences = [incidents.describe_incident(one, settings.time_zone) for one in fresh]
     if not sentences:
         return 0
     for sentence in sentences:
         log.warning(sentence)
-    if settings.alerts and not _sent(settings, "\n".join(sentences)):
-        log.warning("PASSAPAROLA_ALERTS: one of the addresses could not be reached; it is tried again")
+    if settings.alert_urls and not _send(settings, "\n".join(sentences)):
+        log.warning("PASSAPAROLA_ALERT_URLS: one of the addresses could not be reached; it is tried again")
         return 0
     with store.write() as session:
-        incidents.told(session, fresh, utc_now())
+        incidents.mark_notified(session, fresh, utc_now())
     return len(sentences)
 
 
-def _sent(settings: Settings, text: str) -> bool:
+def _send(settings: Settings, text: str) -> bool:
     import apprise
 
     bell = apprise.Apprise()
-    for address in settings.alerts.split():
+    for address in settings.alert_urls.split():
         bell.add(address)
     return bool(bell.notify(title=f"{settings.organisation}: a channel needs you", body=text))

@@ -16,29 +16,29 @@ from passaparola.settings import Settings
 CheckMessage = Callable[[Settings, str, str, str, str | None], list[str]]
 
 
-def transactional(settings: Settings) -> Iterator[tuple[str, str, str]]:
+def transactional_wordings(settings: Settings) -> Iterator[tuple[str, str, str]]:
     """(message, medium, campaign) of what goes out without a yes."""
-    for name in campaign.names(settings.home):
+    for name in campaign.campaign_names(settings.home):
         with suppress(PassaparolaError):
-            plan = campaign.read(settings.home, name)
+            plan = campaign.read_campaign(settings.home, name)
             if topics.basis_of(settings.home, plan.topic) == "transactional":
-                yield from ((message, medium, name) for message, medium in plan.said())
+                yield from ((message, medium, name) for message, medium in plan.wordings_needed())
 
 
 def check_content(settings: Settings, check_message: CheckMessage, words: Catalogue) -> list[str]:
     """`words` knows the store's own traits and events, where there is a store."""
     problems: list[str] = []
-    for name in audience.names(settings.home):
+    for name in audience.audience_names(settings.home):
         try:
-            Question.of(name, words).clause(datetime.now(UTC))
+            Question.parse(name, words).clause(datetime.now(UTC))
         except PassaparolaError as error:
             problems.append(str(error))
-    for name in campaign.names(settings.home):
+    for name in campaign.campaign_names(settings.home):
         try:
-            plan = validate.load(settings, name, words)
+            plan = validate.load_campaign(settings, name, words)
         except PassaparolaError as error:
             problems.append(str(error))
             continue
-        for message, medium in plan.said():
+        for message, medium in plan.wordings_needed():
             problems += check_message(settings, message, medium, name, plan.enter.on)
     return list(dict.fromkeys(problems))

@@ -24,7 +24,7 @@ from passaparola.outbox.reconcile import reconcile
 from passaparola.settings import FromEnvironment, Settings
 from passaparola.store.database import Store, utc_now
 
-TEND_EVERY = 30.0  # seconds between two looks for what dead workers left behind
+RECONCILE_EVERY_SECONDS = 30.0  # seconds between two looks for what dead workers left behind
 
 
 log = logging.getLogger("passaparola")
@@ -34,7 +34,7 @@ class Ticked(Protocol):
     """What a tick did: events by kind, and people by what became of them."""
 
     @property
-    def told(self) -> Counter[str]: ...
+    def events(self) -> Counter[str]: ...
     @property
     def moved(self) -> Counter[str]: ...
 
@@ -53,9 +53,9 @@ class ConsumerSettings(FromEnvironment):
 class Consumer:
     def __init__(self, store: Store, own: Settings, tick: Tick) -> None:
         self.store, self.own, self.tick, self.every = store, own, tick, ConsumerSettings()
-        self.untold: Counter[str] = Counter()
-        self.told_at = 0.0
-        self.tended_at = 0.0
+        self.pending_nudges: Counter[str] = Counter()
+        self.nudged_at = 0.0
+        self.reconciled_at = 0.0
         self.drain: Drain | None = None
         self.stopping = asyncio.Event()
 
@@ -64,7 +64,7 @@ class Consumer:
             asyncio.get_running_loop().add_signal_handler(number, self.stop)
         while not self.stopping.is_set():
             try:
-                await self._turn()
+                await self._run_once()
             except Exception as error:  # the database is away, a disk is full: nothing is lost, and we look again
                 log.warning("%s, looking again", type(error).__name__)
                 await asyncio.sleep(2)
@@ -79,22 +79,22 @@ class Consumer:
         if self.drain:
             self.drain.stop()
 
-    async def _turn(self) -> None:
+    async def _run_once(self) -> None:
         done = await asyncio.to_thread(self.tick, self.store, self.own, utc_now(), actor="consumer")
         now = asyncio.get_running_loop().time()
-        if tending := now - self.tended_at >= TEND_EVERY:
-            self.tended_at = now
+        if tending := now - self.reconciled_at >= RECONCILE_EVERY_SECONDS:
+            self.reconciled_at = now
             await reconcile(self.store, utc_now())
         if done.moved["said"] or tending:
             self.drain = Drain(self.store, self.own)
             await self.drain.run()
-        self.untold += done.told
-        if self.untold and now - self.told_at >= self.every.nudge_every:
-            told, self.untold, self.told_at = self.untold, Counter(), now
-            await asyncio.to_thread(nudge, told)
+        self.pending_nudges += done.events
+        if self.pending_nudges and now - self.nudged_at >= self.every.nudge_every:
+            told, self.pending_nudges, self.nudged_at = self.pending_nudges, Counter(), now
+            await asyncio.to_thread(nudge_prefect, told)
 
 
-def nudge(told: Counter[str]) -> bool:
+def nudge_prefect(told: Counter[str]) -> bool:
     """One Prefect event per kind, with a count and nothing else. Whether Prefect heard it does not matter."""
     api = os.environ.get("PREFECT_API_URL")
     if not api:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-ENDS_WITHIN = 10.0  # seconds
+STOP_TIMEOUT_SECONDS = 10.0  # seconds
 
 
 def main() -> None:
@@ -35,12 +35,12 @@ def main() -> None:
 
 def end_groups(groups: Iterable[int]) -> None:
     """Each process with all that it started: asked at first, killed when it does not go."""
-    left = [group for group in groups if _sent(group, signal.SIGINT)]
-    until = time.monotonic() + ENDS_WITHIN
-    while time.monotonic() < until and (left := [group for group in left if _sent(group, 0)]):
+    left = [group for group in groups if _signal_group(group, signal.SIGINT)]
+    until = time.monotonic() + STOP_TIMEOUT_SECONDS
+    while time.monotonic() < until and (left := [group for group in left if _signal_group(group, 0)]):
         time.sleep(0.1)
     for group in left:
-        _sent(group, signal.SIGKILL)
+        _signal_group(group, signal.SIGKILL)
 
 
 def end_postgres(folder: Path) -> None:
@@ -49,7 +49,7 @@ def end_postgres(folder: Path) -> None:
         os.kill(int((folder / "postmaster.pid").read_text().splitlines()[0]), signal.SIGINT)
 
 
-def _sent(group: int, number: int) -> bool:
+def _signal_group(group: int, number: int) -> bool:
     try:
         os.killpg(group, number)
         return True

@@ -11,17 +11,19 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, select
 from sqlmodel import Session, col
 
-from passaparola.outbox.claim import not_paused
+from passaparola.outbox.claim import unpaused_channels
 from passaparola.store import incidents
 from passaparola.store.database import Store
-from passaparola.store.models import Batch, Enrolment, Intake, Launch, Listened
+from passaparola.store.models import Batch, Enrolment, Launch, PollCursor, RawBody
 
-IDLE = timedelta(minutes=10)  # longer than any clock's interval: what is due for so long waits for nobody who comes
-DOUBTED = timedelta(days=1)
+STUCK_AFTER = timedelta(
+    minutes=10
+)  # longer than any clock's interval: what is due for so long waits for nobody who comes
+UNKNOWN_FOR_LONG = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Heap:
+class Backlog:
     """How many, and for how many seconds the oldest has been due."""
 
     count: int = 0
@@ -29,62 +31,64 @@ class Heap:
 
 
 @dataclass
-class Standing:
+class HealthSnapshot:
     at: datetime
-    heard: Heap = field(default_factory=Heap)  # bodies kept and not applied yet
-    passages: Heap = field(default_factory=Heap)  # people whose wait is over
-    batches: Heap = field(default_factory=Heap)  # messages' batches that are due
+    inbound: Backlog = field(default_factory=Backlog)  # bodies kept and not applied yet
+    enrolments: Backlog = field(default_factory=Backlog)  # people whose wait is over
+    batches: Backlog = field(default_factory=Backlog)  # messages' batches that are due
     messages: int = 0  # in those batches
-    calls: Heap = field(default_factory=Heap)  # batches at a provider
-    doubts: Heap = field(default_factory=Heap)  # batches whose answer never came
+    calls: Backlog = field(default_factory=Backlog)  # batches at a provider
+    unknown: Backlog = field(default_factory=Backlog)  # batches whose answer never came
     launches: Counter[str] = field(default_factory=Counter)  # by state
-    odd: int = 0  # bodies that were not understood
+    invalid_bodies: int = 0  # bodies that were not understood
     paused: dict[str, str] = field(default_factory=dict)  # channel → why
-    resting: dict[str, datetime] = field(default_factory=dict)
-    looked: dict[str, datetime] = field(default_factory=dict)  # ears that go and look, and when they last did
-    stopped: list[tuple[int, str, str]] = field(default_factory=list)  # launches that stopped themselves, and why
+    backoffs: dict[str, datetime] = field(default_factory=dict)
+    polled_at: dict[str, datetime] = field(default_factory=dict)  # ears that go and look, and when they last did
+    incidents: list[tuple[int, str, str]] = field(default_factory=list)  # launches that stopped themselves, and why
 
 
-def seen(store: Store, now: datetime) -> Standing:
+def take_snapshot(store: Store, now: datetime) -> HealthSnapshot:
     with store.read() as session:
-        found = Standing(now)
-        found.heard = _heap(session, now, col(Intake.received_at), col(Intake.state) == "new")
+        found = HealthSnapshot(now)
+        found.inbound = _count_backlog(session, now, col(RawBody.received_at), col(RawBody.state) == "new")
         running = col(Launch.state) == "running"
         due = and_(
             col(Enrolment.outcome).is_(None), col(Enrolment.due_at) <= now, running, col(Enrolment.waiting).is_(None)
         )
         joined = (Launch, col(Launch.id) == col(Enrolment.launch_id))
-        found.passages = _heap(session, now, col(Enrolment.due_at), due, joined)
-        _outbox(session, now, found)
+        found.enrolments = _count_backlog(session, now, col(Enrolment.due_at), due, joined)
+        _count_outbox(session, now, found)
         counted = select(col(Launch.state), func.count()).group_by(col(Launch.state))
         found.launches = Counter(dict(session.execute(counted).all()))
-        found.odd = session.execute(select(func.count()).where(col(Intake.state) == "odd")).scalar_one()
-        found.paused = {one.channel: one.reason for one in incidents.standing(session) if one.way == "speaking"}
-        found.resting = incidents.resting(session, now)
-        found.looked = {
-            row.source: row.at for row in session.execute(select(Listened)).scalars() if row.source != "once an hour"
+        found.invalid_bodies = session.execute(select(func.count()).where(col(RawBody.state) == "invalid")).scalar_one()
+        found.paused = {
+            one.channel: one.reason for one in incidents.open_incidents(session) if one.direction == "sending"
+        }
+        found.backoffs = incidents.active_backoffs(session, now)
+        found.polled_at = {
+            row.source: row.at for row in session.execute(select(PollCursor)).scalars() if row.source != "once an hour"
         }
         itself = select(col(Launch.id), col(Launch.campaign), col(Launch.note)).where(
             col(Launch.state) == "paused", col(Launch.note).startswith("cannot be prepared")
         )
-        found.stopped = [(id_, name, note) for id_, name, note in session.execute(itself)]
+        found.incidents = [(id_, name, note) for id_, name, note in session.execute(itself)]
     return found
 
 
-def _outbox(session: Session, now: datetime, found: Standing) -> None:
-    running = and_(col(Launch.state) == "running", *not_paused(session, incidents.resting(session, now)))
+def _count_outbox(session: Session, now: datetime, found: HealthSnapshot) -> None:
+    running = and_(col(Launch.state) == "running", *unpaused_channels(session, incidents.active_backoffs(session, now)))
     joined = (Launch, col(Launch.id) == col(Batch.launch_id))
     due = and_(col(Batch.state) == "queued", col(Batch.due_at) <= now, running)
-    found.batches = _heap(session, now, col(Batch.due_at), due, joined)
+    found.batches = _count_backlog(session, now, col(Batch.due_at), due, joined)
     waiting = select(func.coalesce(func.sum(col(Batch.size)), 0)).join(*joined).where(due)
     found.messages = int(session.execute(waiting).scalar_one())
-    found.calls = _heap(session, now, col(Batch.claimed_at), col(Batch.state) == "sending")
-    found.doubts = _heap(
+    found.calls = _count_backlog(session, now, col(Batch.claimed_at), col(Batch.state) == "sending")
+    found.unknown = _count_backlog(
         session, now, func.coalesce(col(Batch.finished_at), col(Batch.claimed_at)), col(Batch.state) == "unknown"
     )
 
 
-def _heap(session: Session, now: datetime, at: Any, which: ColumnElement[bool], joined: tuple[Any, Any] | None = None) -> Heap:  # fmt: skip
+def _count_backlog(session: Session, now: datetime, at: Any, which: ColumnElement[bool], joined: tuple[Any, Any] | None = None) -> Backlog:  # fmt: skip
     counted = select(func.count(), func.min(at)).where(which)
     count, first = session.execute(counted.join(*joined) if joined else counted).one()
-    return Heap(count, max((now - first).total_seconds(), 0.0) if first else 0.0)
+    return Backlog(count, max((now - first).total_seconds(), 0.0) if first else 0.0)

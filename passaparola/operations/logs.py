@@ -4,14 +4,14 @@ import logging
 import re
 import sys
 
-from passaparola.settings import settings
+from passaparola.settings import get_settings
 
 ADDRESS = re.compile(r"[\w.+%-]{1,64}@([\w-]+(?:\.[\w-]+)+)")
 NUMBER = re.compile(r"\+\d[\d ()-]{7,}\d")
 FIELDS = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
-class Discreet(logging.Filter):
+class RedactAddresses(logging.Filter):
     """The last door: what the code should not have said is not written down either."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -25,10 +25,10 @@ class Discreet(logging.Filter):
         return True
 
 
-def speak() -> None:
-    """For a process of ours that runs for long: standard error, one line for each thing; JSON by PASSAPAROLA_LOGS=json."""
+def configure_logging() -> None:
+    """For a process of ours that runs for long: standard error, one line for each thing; JSON by PASSAPAROLA_LOG_FORMAT=json."""
     handler = logging.StreamHandler(sys.stderr)
-    if settings().logs == "json":
+    if get_settings().log_format == "json":
         from pythonjsonlogger.json import JsonFormatter
 
         handler.setFormatter(
@@ -36,6 +36,6 @@ def speak() -> None:
         )
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-    handler.addFilter(Discreet())
+    handler.addFilter(RedactAddresses())
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)

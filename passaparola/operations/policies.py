@@ -7,10 +7,10 @@ from passaparola.conversations import care
 from passaparola.errors import BadContent
 
 
-def check(home: Path) -> list[str]:
+def check_policies(home: Path) -> list[str]:
     """The problems, each with its file."""
     found = []
-    for read in (care.load, topics.load):
+    for read in (care.load_policy, topics.load_topics):
         try:
             read(home)
         except BadContent as error:

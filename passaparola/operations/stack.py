@@ -21,12 +21,12 @@ from types import FrameType
 from typing import Any
 
 from passaparola.errors import Misconfigured, PassaparolaError
-from passaparola.settings import STARTER, Settings, kept_secret, settings
+from passaparola.settings import STARTER, Settings, get_settings, load_or_create_secret
 from passaparola.store.database import Store
 
 POOL = "passaparola"
 LOCAL_HOSTS = ["127.0.0.1", "localhost"]
-STARTS_WITHIN, ENDS_WITHIN = (
+START_TIMEOUT_SECONDS, STOP_TIMEOUT_SECONDS = (
     600,
     10,
 )  # seconds; a busy machine takes minutes to import Prefect, and a process that ends is seen at once
@@ -67,7 +67,9 @@ class Stack:
     def password(self) -> str:
         """What Prefect's pages and its API ask for: without it any page in the operator's browser could deploy a flow with a
         shell step, run with the house's keys."""
-        return os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or kept_secret(self.own.var / "prefect_password")
+        return os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or load_or_create_secret(
+            self.own.var / "prefect_password"
+        )
 
     def _environment(self) -> dict[str, str]:
         """What was measured to matter; whatever the operator has set stands."""
@@ -111,7 +113,7 @@ class Stack:
         with (self.logs / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-P", "-m", module, *arguments], cwd=self.own.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, preexec_fn=_hears_interrupts,
+                start_new_session=True, preexec_fn=_accept_interrupts,
             )  # fmt: skip
         self._tell_guardian(f"process {self.processes[name].pid}")
 
@@ -141,7 +143,7 @@ class Stack:
             raise Misconfigured(f"`{module} {' '.join(arguments)}` failed:\n{(done.stdout + done.stderr)[-2000:]}")
 
     def _wait(self, url: str, name: str) -> None:
-        until = time.monotonic() + STARTS_WITHIN
+        until = time.monotonic() + START_TIMEOUT_SECONDS
         while time.monotonic() < until:
             if self.processes[name].poll() is not None:
                 raise Misconfigured(f"{name} ended while starting; its log is {self.logs / name}.log")
@@ -151,7 +153,9 @@ class Stack:
                         return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.3)
-        raise Misconfigured(f"{name} did not come up within {STARTS_WITHIN} seconds; its log is {self.logs / name}.log")
+        raise Misconfigured(
+            f"{name} did not come up within {START_TIMEOUT_SECONDS} seconds; its log is {self.logs / name}.log"
+        )
 
     def watch(self) -> None:
         """Until one of them ends. Raises PassaparolaError naming it."""
@@ -166,7 +170,7 @@ class Stack:
         for process in reversed(self.processes.values()):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGINT)
-        until = time.monotonic() + ENDS_WITHIN
+        until = time.monotonic() + STOP_TIMEOUT_SECONDS
         for process in self.processes.values():
             try:
                 process.wait(max(until - time.monotonic(), 0.1))
@@ -177,7 +181,7 @@ class Stack:
             self.database.cleanup()
         if self.guardian is not None:
             self._tell_guardian("over")
-            self.guardian.communicate(timeout=ENDS_WITHIN)
+            self.guardian.communicate(timeout=STOP_TIMEOUT_SECONDS)
 
 
 def _prefect_environment(own: Settings, port: int, password: str, database: str) -> dict[str, str]:
@@ -207,7 +211,7 @@ def prefect_files(own: Settings) -> Path:
     return Path(tempfile.gettempdir()) / f"passaparola-{hashlib.sha256(str(own.var).encode()).hexdigest()[:12]}"
 
 
-def _hears_interrupts() -> None:
+def _accept_interrupts() -> None:
     """A child of a shell's background job ignores SIGINT, which is how Prefect's worker is stopped."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -224,7 +228,7 @@ def _refuse_taken(port: int, option: str) -> None:
 
 
 @contextmanager
-def running(own: Settings, port: int, prefect_port: int) -> Iterator[Stack]:
+def run_stack(own: Settings, port: int, prefect_port: int) -> Iterator[Stack]:
     """A stack that is up; it goes down whatever happens."""
     stack = Stack(own, port, prefect_port)
     _say("Starting Prefect, the web app and the worker; this takes half a minute …")
@@ -235,14 +239,14 @@ def running(own: Settings, port: int, prefect_port: int) -> Iterator[Stack]:
         stack.stop()
 
 
-def arguments(doc: str) -> argparse.ArgumentParser:
+def argument_parser(doc: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("--port", type=int, default=8000, help="of the web app")
     parser.add_argument("--prefect-port", type=int, default=4200, help="of Prefect's API and UI")
     return parser
 
 
-def urls(stack: Stack) -> str:
+def describe_urls(stack: Stack) -> str:
     return (
         f"\n  Prefect UI   http://127.0.0.1:{stack.prefect_port}   buttons: Deployments → campaign-send → Run\n"
         f"  Its password {stack.password}   (kept in {stack.own.var / 'prefect_password'})\n"
@@ -256,7 +260,7 @@ def _say(text: str) -> None:
     print(text, flush=True)  # noqa: T201  the one voice of a command
 
 
-def spoken(command: Any) -> None:
+def run_command(command: Any) -> None:
     """Run a command; its errors are sentences, Ctrl-C and SIGTERM end it cleanly."""
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -273,11 +277,11 @@ def spoken(command: Any) -> None:
 
 
 def main() -> None:
-    given = arguments("Start everything.").parse_args()
-    with running(settings(), given.port, given.prefect_port) as stack:
-        _say(urls(stack) + "\nCtrl-C stops everything.")
+    given = argument_parser("Start everything.").parse_args()
+    with run_stack(get_settings(), given.port, given.prefect_port) as stack:
+        _say(describe_urls(stack) + "\nCtrl-C stops everything.")
         stack.watch()
 
 
 if __name__ == "__main__":
-    spoken(main)
+    run_command(main)

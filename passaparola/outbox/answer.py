@@ -12,32 +12,36 @@ from sqlmodel import Session, col
 from passaparola.channel import registry
 from passaparola.channel.message_ids import named
 from passaparola.conversations import threads
-from passaparola.conversations.care import BEFORE_SELLING
+from passaparola.conversations.care import BLOCKS_MARKETING
 from passaparola.errors import NotAllowed
 from passaparola.outbox import transactional
-from passaparola.outbox.guards import CARE_FIRST
+from passaparola.outbox.guards import CARE_FIRST_PREFIX
 from passaparola.outbox.links import message_id
-from passaparola.outbox.wordings import Wordings
+from passaparola.outbox.wordings import StepWordings
 from passaparola.settings import Settings
 from passaparola.store.database import audit
 from passaparola.store.models import Batch, Contact, Conversation, Enrolment, Launch, Message, Turn
 
-LONGEST = 20_000
-SAME_AGAIN = timedelta(minutes=10)  # within which the same words are the same answer, sent by a second tap
+MAX_ANSWER_CHARS = 20_000
+DUPLICATE_WINDOW = timedelta(minutes=10)  # within which the same words are the same answer, sent by a second tap
 LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029]")
-FOR_DAYS = 14  # after which what was held for care is no news any more
+RESUME_DAYS = 14  # after which what was held for care is no news any more
 
 
-def answer(session: Session, settings: Settings, id_: int, text: str, *, actor: str, now: datetime) -> str:
+def send_answer(session: Session, settings: Settings, id_: int, text: str, *, actor: str, now: datetime) -> str:
     """Write back in a conversation, line by line as it was typed. Returns the message's id; that of the answer that just
     went out where these are its very words again and nothing was said since. Raises Unknown, NotAllowed."""
-    text = typed(text)
-    if not text or len(text) > LONGEST:
-        raise NotAllowed("An answer needs words." if not text else f"An answer has at most {LONGEST} characters.")
-    one = threads.conversation_of(session, id_, locked=True)
-    if one.medium not in registry.spoken():
-        raise NotAllowed(f"Nobody answers on {registry.look(one.medium).title} from here; go there: {one.thread}")
-    if again := _just_sent(session, id_, text, now):
+    text = normalise_lines(text)
+    if not text or len(text) > MAX_ANSWER_CHARS:
+        raise NotAllowed(
+            "An answer needs words." if not text else f"An answer has at most {MAX_ANSWER_CHARS} characters."
+        )
+    one = threads.get_conversation(session, id_, locked=True)
+    if one.medium not in registry.sendable_media():
+        raise NotAllowed(
+            f"Nobody answers on {registry.branding_of(one.medium).title} from here; go there: {one.thread}"
+        )
+    if again := _find_duplicate(session, id_, text, now):
         return message_id(again, 0, one.medium)
     last = (
         select(col(Turn.name))
@@ -46,47 +50,52 @@ def answer(session: Session, settings: Settings, id_: int, text: str, *, actor: 
     )
     replied_to = session.execute(last.limit(1)).scalar() or ""
     subject = one.subject if one.subject.lower().startswith("re:") else f"Re: {one.subject or settings.organisation}"
-    says = {"subject": " ".join(subject.split())[:200], "text": text, "paragraphs": paragraphs(text), "author": actor}
-    message = transactional.write(
+    says = {
+        "subject": " ".join(subject.split())[:200],
+        "text": text,
+        "paragraphs": split_paragraphs(text),
+        "author": actor,
+    }
+    message = transactional.send_to_contact(
         session, settings, one.contact_id, "answer", says=says, now=now, medium=one.medium,
-        headers=_in_thread(one, replied_to), language=one.language or None,
+        headers=_thread_headers(one, replied_to), language=one.language or None,
     )  # fmt: skip
     name = f"<{named(settings.secret, message)}.passaparola@{settings.sender_email.rpartition('@')[2]}>"
-    threads.answered(session, id_, text, int(message.partition("-")[0]), name, actor=actor, now=now)
+    threads.record_answer(session, id_, text, int(message.partition("-")[0]), name, actor=actor, now=now)
     return message
 
 
-def typed(text: str) -> str:
+def normalise_lines(text: str) -> str:
     """Words as they were typed, with one kind of line end: browsers send CR LF, other programs what they like."""
     lines = LINE_ENDS.sub("\n", text.replace("\x00", "")).split("\n")
     return "\n".join(line.rstrip() for line in lines).strip("\n")
 
 
-def paragraphs(text: str) -> list[list[dict[str, Any]]]:
+def split_paragraphs(text: str) -> list[list[dict[str, Any]]]:
     """What a letter shows of it: paragraphs of pieces, each a line break, a link (`url` and `text`) or plain `text`."""
     return [
         [
             piece
             for n, line in enumerate(block.split("\n"))
-            for piece in ([{"newline": True}] if n else []) + _pieces(line)
+            for piece in ([{"newline": True}] if n else []) + _link_pieces(line)
         ]
         for block in re.split(r"\n{2,}", text)
     ]
 
 
-def _pieces(line: str) -> list[dict[str, Any]]:
+def _link_pieces(line: str) -> list[dict[str, Any]]:
     """A line cut at its addresses. HTML swallows spaces that follow each other, so all but the last stay by name."""
     found: list[dict[str, Any]] = []
     at = 0
     for link in _linkifier().match(line) or ():
         if link.schema or link.text.startswith("www."):  # “Grazie.Se vuole” is no address, though .se is a country
-            found += [{"text": _spaced(line[at : link.index])}, {"url": link.url, "text": link.text}]
+            found += [{"text": _keep_spaces(line[at : link.index])}, {"url": link.url, "text": link.text}]
             at = link.last_index
-    found.append({"text": _spaced(line[at:])})
+    found.append({"text": _keep_spaces(line[at:])})
     return [piece for piece in found if piece["text"]]
 
 
-def _spaced(text: str) -> str:
+def _keep_spaces(text: str) -> str:
     return re.sub(" (?= )|^ ", "\u00a0", text.expandtabs(4))
 
 
@@ -95,15 +104,15 @@ def _linkifier() -> LinkifyIt:
     return LinkifyIt().tlds(["[a-z]{2,63}"], True)  # of addresses and www. names; new ones come every year
 
 
-def _just_sent(session: Session, id_: int, text: str, now: datetime) -> int | None:
+def _find_duplicate(session: Session, id_: int, text: str, now: datetime) -> int | None:
     """The enrolment that carries the last word of the conversation, where that is ours, just said and the very same."""
     turns = select(Turn).where(col(Turn.conversation_id) == id_).order_by(col(Turn.id).desc()).limit(1)
     last = session.execute(turns).scalar()
-    same = last is not None and last.author and last.text == text and now - last.at < SAME_AGAIN
+    same = last is not None and last.author and last.text == text and now - last.at < DUPLICATE_WINDOW
     return last.enrolment_id if last and same else None
 
 
-def _in_thread(one: Conversation, replied_to: str) -> dict[str, str]:
+def _thread_headers(one: Conversation, replied_to: str) -> dict[str, str]:
     """RFC 5322, 3.6.4; on X the post that is answered, or the thread of direct messages."""
     if one.medium != "email":
         private = one.thread.startswith("direct:")
@@ -114,19 +123,19 @@ def _in_thread(one: Conversation, replied_to: str) -> dict[str, str]:
     return {"In-Reply-To": replied_to[:900], "References": references[:900]}
 
 
-def close(session: Session, id_: int, *, actor: str, now: datetime) -> int:
+def close_and_resume(session: Session, id_: int, *, actor: str, now: datetime) -> int:
     """Close a conversation; what was held while it was open goes out after all. Returns how many messages that is."""
-    one = threads.close(session, id_, actor=actor, now=now)
+    one = threads.close_conversation(session, id_, actor=actor, now=now)
     still = select(col(Conversation.id)).where(
         col(Conversation.contact_id) == one.contact_id, col(Conversation.state) != "closed",
-        col(Conversation.kind).in_(BEFORE_SELLING),
+        col(Conversation.kind).in_(BLOCKS_MARKETING),
     )  # fmt: skip
     if session.execute(still.limit(1)).scalar() is not None:
         return 0
-    return _resumed(session, one.contact_id, actor, now)
+    return _resume_held(session, one.contact_id, actor, now)
 
 
-def _resumed(session: Session, contact_id: int, actor: str, now: datetime) -> int:
+def _resume_held(session: Session, contact_id: int, actor: str, now: datetime) -> int:
     """Back into the queue, where every guard is asked once more."""
     held: Any = (
         select(Message, Launch, Batch, Enrolment)
@@ -135,17 +144,19 @@ def _resumed(session: Session, contact_id: int, actor: str, now: datetime) -> in
         .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
         .where(
             col(Enrolment.contact_id) == contact_id, col(Message.state) == "held",
-            col(Message.reason).startswith(CARE_FIRST), col(Launch.state).in_(["running", "finished"]),
+            col(Message.reason).startswith(CARE_FIRST_PREFIX), col(Launch.state).in_(["running", "finished"]),
         )
     )  # fmt: skip
     resumed = 0
     for message, launch, batch, passage in session.execute(held).all():
         meant = batch.due_at if batch else passage.ended_at or passage.due_at
-        if (now - meant).days > FOR_DAYS:
+        if (now - meant).days > RESUME_DAYS:
             continue
         late_at = meant + timedelta(seconds=launch.late_after) if launch.late_after else None
         locale, variant, read = (
-            (batch.locale, batch.variant, batch.wording) if batch else _wording(session, launch, message, contact_id)
+            (batch.locale, batch.variant, batch.wording)
+            if batch
+            else _wording_for(session, launch, message, contact_id)
         )
         again = Batch(
             launch_id=launch.id, step=message.step, medium=message.medium, locale=locale, variant=variant, wording=read,
@@ -162,10 +173,12 @@ def _resumed(session: Session, contact_id: int, actor: str, now: datetime) -> in
     return resumed
 
 
-def _wording(session: Session, launch: Launch, message: Message, contact_id: int) -> tuple[str, str, str]:
+def _wording_for(session: Session, launch: Launch, message: Message, contact_id: int) -> tuple[str, str, str]:
     """The locale, the variant and the hash of what somebody was to read who was held before a batch was cut for them."""
-    wordings = Wordings.of(launch.content, launch.content["steps"][message.step], message.medium)
-    chosen = select(wordings.locale(), wordings.variant(), wordings.read()).where(col(Contact.id) == contact_id)
+    wordings = StepWordings.for_medium(launch.content, launch.content["steps"][message.step], message.medium)
+    chosen = select(wordings.locale_column(), wordings.variant_column(), wordings.hash_column()).where(
+        col(Contact.id) == contact_id
+    )
     locale, variant, read = session.execute(chosen).one()
     return str(locale), str(variant), str(read)
 

@@ -7,29 +7,31 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, update
 from sqlmodel import Session, col
 
-from passaparola.channel.sender import Dispatch, Outgoing, Sender
-from passaparola.outbox.render.frozen import Frozen, Ready, constants, ready, wording_key
+from passaparola.channel.sender import Dispatch, FromIdentity, OutboundMessage
+from passaparola.outbox.render.frozen import CutWording, FrozenWording, cut_wording, launch_constants, wording_key
 from passaparola.store.models import Batch, Launch, Message
 
 MESSAGE = Message.__table__  # type: ignore[attr-defined]
 
 
-def prepared(content: Mapping[str, Any], batch: Batch) -> Ready:
+def cut_batch_wording(content: Mapping[str, Any], batch: Batch) -> CutWording:
     said = content["steps"][batch.step]["say"]
     wordings = content["messages"][wording_key(said, batch.variant, batch.medium)]
-    wording = Frozen.model_validate(wordings[batch.locale])
-    return ready(wording, batch.locale, constants(content))
+    wording = FrozenWording.model_validate(wordings[batch.locale])
+    return cut_wording(wording, batch.locale, launch_constants(content))
 
 
-def dispatch_of(launch: Launch, batch: Batch, ready_: Ready, attempt: int, messages: Sequence[Outgoing]) -> Dispatch:
+def build_dispatch(
+    launch: Launch, batch: Batch, ready_: CutWording, attempt: int, messages: Sequence[OutboundMessage]
+) -> Dispatch:
     content = launch.content
-    sender = Sender(content["sender"]["name"], content["sender"]["email"], content["sender"]["reply_to"])
+    sender = FromIdentity(content["sender"]["name"], content["sender"]["email"], content["sender"]["reply_to"])
     return Dispatch(
         attempt, batch.medium, content["campaign"], ready_.skeleton, sender, launch.created_at, tuple(messages)
     )
 
 
-def move(
+def move_messages(
     session: Session, batch: Batch, enrolments: Sequence[int], *, due_at: datetime, tries: int = 0, because: str = ""
 ) -> None:
     """Some of a batch's messages into a batch of their own, as long as they still are the batch's."""
@@ -44,13 +46,13 @@ def move(
     )  # fmt: skip
     session.add(new)
     session.flush()
-    change = update(MESSAGE).where(*_one_of(batch)).values(batch_id=new.id, state=None, reason=None)
+    change = update(MESSAGE).where(*_is_of_batch(batch)).values(batch_id=new.id, state=None, reason=None)
     session.connection().execute(change, [{"e": enrolment} for enrolment in enrolments])
 
 
 def set_rows(session: Session, batch: Batch, state: str, rows: list[dict[str, Any]]) -> None:
     """`rows` hold the enrolment as `e` and the reason as `why`."""
-    change = update(MESSAGE).where(*_one_of(batch)).values(state=state, reason=bindparam("why"))
+    change = update(MESSAGE).where(*_is_of_batch(batch)).values(state=state, reason=bindparam("why"))
     session.connection().execute(change, rows)
 
 
@@ -62,12 +64,12 @@ def set_states(session: Session, batch: Batch, state: str, reasons: Mapping[str,
 
 def set_receipts(session: Session, batch: Batch, receipts: Mapping[str, str]) -> None:
     if receipts:
-        change = update(MESSAGE).where(*_one_of(batch)).values(receipt=bindparam("its"))
+        change = update(MESSAGE).where(*_is_of_batch(batch)).values(receipt=bindparam("its"))
         rows = [{"e": enrolment_of(id_), "its": receipt} for id_, receipt in receipts.items()]
         session.connection().execute(change, rows)
 
 
-def _one_of(batch: Batch) -> tuple[Any, ...]:
+def _is_of_batch(batch: Batch) -> tuple[Any, ...]:
     """A message of this batch by its enrolment, `e`; one that has been moved on is nobody's here any more."""
     key = (MESSAGE.c.enrolment_id == bindparam("e"), MESSAGE.c.step == batch.step, MESSAGE.c.medium == batch.medium)
     return (*key, MESSAGE.c.batch_id == batch.id)

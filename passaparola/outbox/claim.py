@@ -14,15 +14,15 @@ from typing import Any
 from sqlalchemy import Row, Select, String, and_, bindparam, case, func, literal, null, select, text, update
 from sqlmodel import Session, col
 
-from passaparola.channel.registry import get, names
-from passaparola.channel.sender import Dispatch, Outgoing
+from passaparola.channel.registry import sender_class, sender_names
+from passaparola.channel.sender import Dispatch, OutboundMessage
 from passaparola.contacts.audience.compile import latest_consent
 from passaparola.errors import PassaparolaError
 from passaparola.failpoints import failpoint
 from passaparola.outbox import guards, repeats
-from passaparola.outbox.batches import dispatch_of, enrolment_of, move, prepared, set_rows
-from passaparola.outbox.guards import Asked, Cap
-from passaparola.outbox.personal import EVENT, TRAITS, Personal
+from passaparola.outbox.batches import build_dispatch, cut_batch_wording, enrolment_of, move_messages, set_rows
+from passaparola.outbox.guards import FrequencyCap, GuardContext
+from passaparola.outbox.personal import EVENT, TRAITS, MessageBuilder
 from passaparola.outbox.quiet_hours import quiet_until
 from passaparola.settings import Settings
 from passaparola.store import incidents
@@ -33,7 +33,7 @@ CLAIM_LOCK = 20260418
 
 
 @dataclass(frozen=True)
-class Reserved:
+class ReservedBatch:
     """A batch that is ours to call once: `fence` proves it when the answer is recorded."""
 
     batch: int
@@ -44,30 +44,30 @@ class Reserved:
     dispatch: Dispatch
 
 
-def reserve(
+def reserve_batch(
     store: Store, settings: Settings, *, worker: str, now: datetime, launch: int | None = None,
     busy: Collection[str] = (),
-) -> Reserved | None:  # fmt: skip
+) -> ReservedBatch | None:  # fmt: skip
     """The next due batch that has anything left to send, ready to be called; None when nothing is due. Channels that are
     `busy` are passed over."""
     while True:
         with store.write() as session:
-            batch = _next(session, now, launch, busy)
+            batch = _next_batch(session, now, launch, busy)
             if batch is None:
                 return None
             failpoint("claimed")
-            reserved = _Reservation(session, settings, batch, worker, now).made()
+            reserved = _Reservation(session, settings, batch, worker, now).reserve()
         if reserved is None:
             continue
         failpoint("reserved")
         return reserved
 
 
-def _next(session: Session, now: datetime, launch: int | None, busy: Collection[str]) -> Batch | None:
+def _next_batch(session: Session, now: datetime, launch: int | None, busy: Collection[str]) -> Batch | None:
     """The next in order, of those whose channel may speak. Launch by launch of one priority, so that an index has the order:
     sorting all that waits, for each that goes, would make a campaign's cost grow with its square."""
-    speaking = not_paused(session, {*busy, *incidents.resting(session, now)})
-    for launches in _by_priority(session, launch):
+    speaking = unpaused_channels(session, {*busy, *incidents.active_backoffs(session, now)})
+    for launches in _launches_by_priority(session, launch):
         due = (
             select(Batch)
             .join(Launch, col(Launch.id) == col(Batch.launch_id))
@@ -85,7 +85,7 @@ def _next(session: Session, now: datetime, launch: int | None, busy: Collection[
     return None
 
 
-def _by_priority(session: Session, launch: int | None) -> list[list[int]]:
+def _launches_by_priority(session: Session, launch: int | None) -> list[list[int]]:
     """Running launches, those of the highest priority first."""
     running = select(col(Launch.id), col(Launch.priority)).where(col(Launch.state) == "running")
     levels: dict[int, list[int]] = {}
@@ -94,10 +94,10 @@ def _by_priority(session: Session, launch: int | None) -> list[list[int]]:
     return [levels[priority] for priority in sorted(levels, reverse=True)]
 
 
-def not_paused(session: Session, silent: Collection[str] = ()) -> list[Any]:
+def unpaused_channels(session: Session, silent: Collection[str] = ()) -> list[Any]:
     """A channel that must be mended first, or is silent for now, holds up its own messages and nobody else's."""
-    paused = [*silent, *(one.channel for one in incidents.standing(session) if one.way == "speaking")]
-    named = {name: get(name).medium for name in paused if name in names()}
+    paused = [*silent, *(one.channel for one in incidents.open_incidents(session) if one.direction == "sending")]
+    named = {name: sender_class(name).medium for name in paused if name in sender_names()}
     carried: Any = col(Launch.content)["channels"]
     return [~and_(col(Batch.medium) == medium, carried[medium].as_string() == name) for name, medium in named.items()]
 
@@ -107,14 +107,14 @@ _ONCE = select(col(Message.enrolment_id), bindparam("reason", type_=String()).la
 
 
 @lru_cache(maxsize=256)
-def _people(asked: Asked, cap: Cap | None, on_an_event: bool) -> Select[Any]:
+def _recipients_statement(asked: GuardContext, cap: FrequencyCap | None, on_an_event: bool) -> Select[Any]:
     """Written once for all batches of a step: it takes longer to write than a small batch takes to be asked."""
     # A letter may wait for the morning, or for its distance from the last one; who leaves meanwhile gets it no more.
     left = case((col(Enrolment.outcome) == "left", literal("left the campaign before it went out")), else_=null())
     people = (
         select(
             col(Message.enrolment_id),
-            func.coalesce(left, guards.reason(asked, cap)).label("reason"),
+            func.coalesce(left, guards.hold_reason(asked, cap)).label("reason"),
             col(Address.value).label("address"),
             latest_consent(col(Contact.id), asked.medium, "tracking").label("tracking"),
             col(Contact.traits),
@@ -123,7 +123,7 @@ def _people(asked: Asked, cap: Cap | None, on_an_event: bool) -> Select[Any]:
         )
         .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
         .join(Contact, col(Contact.id) == col(Enrolment.contact_id))
-        .outerjoin(Address, guards.reachable(asked.medium))
+        .outerjoin(Address, guards.address_written_to(asked.medium))
         .where(*_OPEN)
         .order_by(col(Message.enrolment_id))
     )
@@ -141,32 +141,32 @@ class _Reservation:
         self.launch, self.content, self.id = launch, launch.content, batch.id
         self.public = batch.medium in self.content["public"]
 
-    def made(self) -> Reserved | None:
+    def reserve(self) -> ReservedBatch | None:
         """None: nothing of it is left to send. What can't be prepared at all pauses its launch and stops no other."""
         try:
-            get(self.content["channels"][self.batch.medium])
-            self.ready = prepared(self.content, self.batch)
+            sender_class(self.content["channels"][self.batch.medium])
+            self.ready = cut_batch_wording(self.content, self.batch)
         except (PassaparolaError, ImportError, KeyError, ValueError) as error:
             self.launch.state, self.launch.note = "paused", f"cannot be prepared: {error}"[:300]
             audit(self.session, self.now, self.worker, "paused", f"launch:{self.launch.id}", because=self.launch.note)
             return None
-        if self._too_late():
+        if self._hold_late():
             return None
         if self.session.get_bind().dialect.name == "postgresql":
             if self.settings.frequency_cap:  # two batches of two campaigns must not both see a contact below the cap
                 self.session.execute(text(f"SELECT pg_advisory_xact_lock({CLAIM_LOCK})"))
             if self.content["said_once"] and self.batch.wording:
                 repeats.take_turns(self.session, self.batch)
-        rows = self._guarded()
+        rows = self._pass_guards()
         failpoint("guarded")
-        messages = self._rendered(rows)
+        messages = self._render(rows)
         failpoint("rendered")
         if not messages:
             self.batch.state, self.batch.finished_at = "sent", self.now
             return None
-        return self._attempt(messages)
+        return self._write_attempt(messages)
 
-    def _too_late(self) -> bool:
+    def _hold_late(self) -> bool:
         if self.batch.late_at is None or self.now <= self.batch.late_at:
             return False
         own = (col(Message.batch_id) == self.id, col(Message.state).is_(None))
@@ -175,43 +175,48 @@ class _Reservation:
         self.batch.state, self.batch.finished_at = "sent", self.now
         return True
 
-    def _guarded(self) -> Sequence[Row[Any]]:
+    def _pass_guards(self) -> Sequence[Row[Any]]:
         """The batch's people whom nothing speaks against; the others are held, the sleeping ones wait."""
-        rows = self._people()
+        rows = self._recipients()
         held = [{"e": row.enrolment_id, "why": row.reason} for row in rows if row.reason]
         if held:
             set_rows(self.session, self.batch, "held", held)
         rows = [row for row in rows if not row.reason]
         if not self.settings.quiet_hours or self.public:
             return rows
-        return self._awake(rows)
+        return self._defer_quiet(rows)
 
-    def _people(self) -> Sequence[Row[Any]]:
+    def _recipients(self) -> Sequence[Row[Any]]:
         """Everything that rendering and the guards need of a batch's messages, in one statement."""
         if self.public:
-            again = self.content["said_once"] and repeats.posted(self.session, self.batch, settled=False)
-            return self.session.execute(_ONCE, {"batch": self.id, "reason": repeats.POSTED if again else None}).all()
-        asked, cap = Asked.of(self.session, self.launch, self.batch.medium, self.batch.step), Cap.of(self.settings)
-        put = {"batch": self.id, **guards.moments(asked, cap, self.now), "read": self.batch.wording}
-        return self.session.execute(_people(asked, cap, "on" in self.content["enter"]), put).all()
+            again = self.content["said_once"] and repeats.post_repeat_reason(self.session, self.batch, settled=False)
+            return self.session.execute(
+                _ONCE, {"batch": self.id, "reason": repeats.ALREADY_POSTED if again else None}
+            ).all()
+        asked, cap = (
+            GuardContext.for_step(self.session, self.launch, self.batch.medium, self.batch.step),
+            FrequencyCap.from_settings(self.settings),
+        )
+        put = {"batch": self.id, **guards.guard_instants(asked, cap, self.now), "read": self.batch.wording}
+        return self.session.execute(_recipients_statement(asked, cap, "on" in self.content["enter"]), put).all()
 
-    def _awake(self, rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
+    def _defer_quiet(self, rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
         ends = {
             zone: quiet_until(self.settings.quiet_hours, zone, self.now)
             for zone in {row.time_zone or self.settings.time_zone for row in rows}
         }
         for until in sorted({end for end in ends.values() if end}):
             asleep = [row.enrolment_id for row in rows if ends[row.time_zone or self.settings.time_zone] == until]
-            move(self.session, self.batch, asleep, due_at=until, because="quiet hours")
+            move_messages(self.session, self.batch, asleep, due_at=until, because="quiet hours")
         return [row for row in rows if ends[row.time_zone or self.settings.time_zone] is None]
 
-    def _rendered(self, rows: Sequence[Row[Any]]) -> list[Outgoing]:
+    def _render(self, rows: Sequence[Row[Any]]) -> list[OutboundMessage]:
         """One contact who can't be rendered fails alone."""
-        personal = Personal(self.content, self.batch, self.settings, self.ready)
+        personal = MessageBuilder(self.content, self.batch, self.settings, self.ready)
         messages, failed = [], []
         for row in rows:
             try:
-                messages.append(personal.message(row))
+                messages.append(personal.build(row))
             except Exception as error:  # whatever a contact's fields make of a template, it is this contact's alone
                 reason = str(error.args[0]) if error.args and isinstance(error.args[0], str) else type(error).__name__
                 failed.append({"e": row.enrolment_id, "why": f"could not be rendered: {reason[:300]}"})
@@ -219,14 +224,14 @@ class _Reservation:
             set_rows(self.session, self.batch, "failed", failed)
         return messages
 
-    def _attempt(self, messages: list[Outgoing]) -> Reserved:
-        channel = get(self.content["channels"][self.batch.medium])
-        alone = channel.must_go_alone(self._dispatch(0, messages)) if len(messages) > 1 else set()
+    def _write_attempt(self, messages: list[OutboundMessage]) -> ReservedBatch:
+        channel = sender_class(self.content["channels"][self.batch.medium])
+        alone = channel.unbatchable(self._build_dispatch(0, messages)) if len(messages) > 1 else set()
         together = [message for message in messages if message.id not in alone] or messages[:1]
         kept = {message.id for message in together}
         for message in messages:
             if message.id not in kept:
-                move(self.session, self.batch, [enrolment_of(message.id)], due_at=self.now)
+                move_messages(self.session, self.batch, [enrolment_of(message.id)], due_at=self.now)
         messages = together
         self.batch.state, self.batch.fence = "sending", self.batch.fence + 1
         self.batch.claimed_by, self.batch.claimed_at, self.batch.size = self.worker, self.now, len(messages)
@@ -246,8 +251,8 @@ class _Reservation:
             messages=len(messages),
         )
         failpoint("attempt_written")
-        dispatch = self._dispatch(attempt.id, messages)
-        return Reserved(self.id, self.batch.fence, attempt.id, self.batch.launch_id, channel.name, dispatch)
+        dispatch = self._build_dispatch(attempt.id, messages)
+        return ReservedBatch(self.id, self.batch.fence, attempt.id, self.batch.launch_id, channel.name, dispatch)
 
-    def _dispatch(self, attempt: int, messages: list[Outgoing]) -> Dispatch:
-        return dispatch_of(self.launch, self.batch, self.ready, attempt, messages)
+    def _build_dispatch(self, attempt: int, messages: list[OutboundMessage]) -> Dispatch:
+        return build_dispatch(self.launch, self.batch, self.ready, attempt, messages)

@@ -15,25 +15,25 @@ from typing import Any, TypeVar
 from sqlalchemy import func, select, update
 from sqlmodel import col
 
-from passaparola.channel.registry import get
-from passaparola.channel.sender import Answer, Channel
+from passaparola.channel.registry import sender_class
+from passaparola.channel.sender import Sender, SendResult
 from passaparola.errors import Blocked, ChannelError, Misconfigured, Unavailable, Uncertain
 from passaparola.failpoints import failpoint
-from passaparola.outbox.claim import Reserved, not_paused, reserve
-from passaparola.outbox.ledger import hold_recalled
-from passaparola.outbox.read_back import seen
-from passaparola.outbox.record import record
+from passaparola.outbox.claim import ReservedBatch, reserve_batch, unpaused_channels
+from passaparola.outbox.ledger import hold_recalled_messages
+from passaparola.outbox.read_back import confirm_visible
+from passaparola.outbox.record import record_outcome
 from passaparola.settings import Settings
 from passaparola.store import incidents
-from passaparola.store.bulk import little_garbage
-from passaparola.store.database import Store, patiently, utc_now
+from passaparola.store.bulk import relaxed_gc
+from passaparola.store.database import Store, retry_while_db_unavailable, utc_now
 from passaparola.store.models import Batch, Enrolment, Launch
 
-MANY = 1_000  # people of a finished launch, after whom the database plans anew
+ANALYSE_FROM_MESSAGES = 1_000  # people of a finished launch, after whom the database plans anew
 T = TypeVar("T")
 
 
-def swiftly(work: Coroutine[Any, Any, T]) -> T:
+def run_on_uvloop(work: Coroutine[Any, Any, T]) -> T:
     """asyncio.run on uvloop, which moves bytes in half the time; Windows has none."""
     try:
         import uvloop
@@ -53,14 +53,16 @@ class Drain:
     store: Store
     settings: Settings
     launch: int | None = None
-    lanes: int = 0  # default: what is set; one channel has all of them but one, so that who hangs holds up nobody else
-    patience: float = 0.0  # seconds for which a batch that is not due yet is waited for
+    concurrency: int = (
+        0  # default: what is set; one channel has all of them but one, so that who hangs holds up nobody else
+    )
+    wait_seconds: float = 0.0  # seconds for which a batch that is not due yet is waited for
     clock: Callable[[], datetime] = utc_now
     each: "Callable[[Drain], Awaitable[int]] | None" = None  # what a lane does again and again; default: `one`
 
     def __post_init__(self) -> None:
-        self.lanes = self.lanes or self.settings.lanes
-        self.channels: dict[str, Channel] = {}
+        self.concurrency = self.concurrency or self.settings.send_concurrency
+        self.channels: dict[str, Sender] = {}
         self.outcomes: Counter[str] = Counter()
         self.calls: Counter[str] = Counter()  # on their way now, by channel
         self.idle = asyncio.Event()  # nothing is on its way
@@ -74,87 +76,93 @@ class Drain:
         """Until nothing is due. Returns how many messages met which outcome."""
         self.progress = progress
         try:
-            with little_garbage():
-                ended = await asyncio.gather(*(self._lane() for _ in range(self.lanes)), return_exceptions=True)
+            with relaxed_gc():
+                ended = await asyncio.gather(
+                    *(self._send_lane() for _ in range(self.concurrency)), return_exceptions=True
+                )
             for error in ended:
                 if isinstance(error, BaseException):
                     raise error
         finally:
             for channel in self.channels.values():
                 await channel.close()
-            await asyncio.to_thread(patiently(finish_launches), self.store, self.clock())
+            await asyncio.to_thread(retry_while_db_unavailable(finish_launches), self.store, self.clock())
         return self.outcomes
 
     def stop(self) -> None:
         """Finish what is in hand, take nothing new."""
         self.stopping = True
 
-    async def _lane(self) -> None:
+    async def _send_lane(self) -> None:
         """A lane that fails takes no other one down in the middle of a call; it only sees that no new one begins."""
         try:
             while not self.stopping:
-                if await (self.each(self) if self.each else self.one()):
+                if await (self.each(self) if self.each else self.send_batch()):
                     continue
-                if not await self._worth_waiting():
+                if not await self._wait_until_due():
                     return
         except BaseException:
             self.stopping = True
             raise
 
-    async def stretch(self, messages: int) -> int:
+    async def send_up_to(self, messages: int) -> int:
         """Batches, one after the other, until they hold so many messages; how many it were, 0 when nothing is due."""
         sent = 0
-        while sent < messages and not self.stopping and (count := await self.one()):
+        while sent < messages and not self.stopping and (count := await self.send_batch()):
             sent += count
         return sent
 
-    async def one(self) -> int:
+    async def send_batch(self) -> int:
         """One batch, from reservation to record; how many messages it holds, 0 when none is due."""
         async with self.turn:
             started = time.monotonic()
             reserved = await asyncio.to_thread(
-                patiently(reserve), self.store, self.settings,
-                worker=worker_name(), now=self.clock(), launch=self.launch, busy=self._busy(),
+                retry_while_db_unavailable(reserve_batch), self.store, self.settings,
+                worker=worker_name(), now=self.clock(), launch=self.launch, busy=self._skip_channels(),
             )  # fmt: skip
             if reserved is None:
                 return 0
-            self._under_way(reserved.channel, 1)
+            self._track_call(reserved.channel, 1)
         try:
-            outcome = await self._call(reserved, started)
+            outcome = await self._call_provider(reserved, started)
         finally:
-            self._under_way(reserved.channel, -1)
+            self._track_call(reserved.channel, -1)
         failpoint("answered")
         async with self.turn:
             # The answer is known: as long as the database is away, it is worth waiting for.
-            said = await asyncio.to_thread(patiently(record), self.store, reserved, outcome, self.clock())
+            said = await asyncio.to_thread(
+                retry_while_db_unavailable(record_outcome), self.store, reserved, outcome, self.clock()
+            )
         failpoint("audited")
         size = len(reserved.dispatch.messages)
         self.outcomes[said] += size
         self.progress(said, size)
         return size
 
-    def _busy(self) -> list[str]:
-        return [name for name, calls in self.calls.items() if calls >= max(self.lanes - 1, 1)]
+    def _skip_channels(self) -> list[str]:
+        return [name for name, calls in self.calls.items() if calls >= max(self.concurrency - 1, 1)]
 
-    def _under_way(self, channel: str, one: int) -> None:
+    def _track_call(self, channel: str, one: int) -> None:
         self.calls[channel] += one
         (self.idle.clear if self.calls.total() else self.idle.set)()
 
-    async def _call(self, reserved: Reserved, started: float) -> Answer | ChannelError:
+    async def _call_provider(self, reserved: ReservedBatch, started: float) -> SendResult | ChannelError:
         try:
-            channel = self.channels.get(reserved.channel) or get(reserved.channel)()
+            channel = self.channels.get(reserved.channel) or sender_class(reserved.channel)()
         except Misconfigured as error:
             return Blocked(str(error))
         except Exception as error:  # nothing was called yet; one channel that can't be made stops no other
             return Blocked(f"{reserved.channel} can't be made ready: {type(error).__name__}")
         self.channels[reserved.channel] = channel
-        answer = await self._answer(channel, reserved, started)
-        to_everybody = channel.public and not reserved.dispatch.messages[0].to
-        if isinstance(answer, Answer) and to_everybody:
-            return await seen(channel, answer)
+        answer = await self._send_and_confirm(channel, reserved, started)
+        to_everybody = channel.public and not reserved.dispatch.messages[0].to_address
+        if isinstance(answer, SendResult) and to_everybody:
+            return await confirm_visible(channel, answer)
         return answer
 
-    async def _answer(self, channel: Channel, reserved: Reserved, started: float) -> Answer | ChannelError:
+    async def _send_and_confirm(
+        self, channel: Sender, reserved: ReservedBatch, started: float
+    ) -> SendResult | ChannelError:
         if time.monotonic() - started > channel.timeout:
             # Frozen between the reservation and here, we may already have been given up; nothing was sent.
             return Unavailable("the worker was held up before the call", after=0)
@@ -167,17 +175,19 @@ class Drain:
         except Exception as error:  # a fault of ours after the call began proves nothing about the provider
             return Uncertain(f"{type(error).__name__} in the channel {reserved.channel}")
 
-    async def _worth_waiting(self) -> bool:
+    async def _wait_until_due(self) -> bool:
         """Until something is due that this lane may call. What waits for a busy channel is for the lanes that are busy with it."""
         while not self.stopping:
-            until = await asyncio.to_thread(patiently(_next_due), self.store, self.launch, self.clock(), self._busy())
+            until = await asyncio.to_thread(
+                retry_while_db_unavailable(_next_due), self.store, self.launch, self.clock(), self._skip_channels()
+            )
             wait = (until - self.clock()).total_seconds() if until else math.inf
             if wait <= 0:
                 await asyncio.sleep(0.05)  # another worker may have it in hand
                 return True
-            if wait <= self.patience:
+            if wait <= self.wait_seconds:
                 pause = min(wait, 1.0)
-                self.patience -= pause / self.lanes
+                self.wait_seconds -= pause / self.concurrency
                 await asyncio.sleep(pause)
             elif self.idle.is_set():
                 return False
@@ -189,14 +199,14 @@ class Drain:
 
 def _next_due(store: Store, launch: int | None, now: datetime, busy: Collection[str]) -> datetime | None:
     with store.read() as session:
-        rests = incidents.resting(session, now)
+        rests = incidents.active_backoffs(session, now)
 
         def due(silent: Collection[str]) -> datetime | None:
             chosen = (
                 select(func.min(col(Batch.due_at)))
                 .join(Launch, col(Launch.id) == col(Batch.launch_id))
                 .where(
-                    col(Batch.state) == "queued", col(Launch.state) == "running", *not_paused(session, silent)
+                    col(Batch.state) == "queued", col(Launch.state) == "running", *unpaused_channels(session, silent)
                 )
             )  # fmt: skip
             return session.execute(chosen.where(col(Batch.launch_id) == launch) if launch else chosen).scalar()
@@ -209,14 +219,14 @@ def _next_due(store: Store, launch: int | None, now: datetime, busy: Collection[
 
 def finish_launches(store: Store, now: datetime) -> None:
     """A running launch in which nobody is under way and nothing is open is finished; what is unknown may still be resolved."""
-    hold_recalled(store)
+    hold_recalled_messages(store)
     open_ = select(col(Batch.id)).where(
         col(Batch.launch_id) == col(Launch.id), col(Batch.state).in_(["queued", "sending"])
     )
     inside = select(col(Enrolment.id)).where(
         col(Enrolment.launch_id) == col(Launch.id), col(Enrolment.outcome).is_(None)
     )
-    over = (col(Launch.state) == "running", ~col(Launch.entering), ~open_.exists(), ~inside.exists())
+    over = (col(Launch.state) == "running", ~col(Launch.accepting), ~open_.exists(), ~inside.exists())
     with store.read() as session:
         done = select(col(Launch.id)).where(*over)
         if not (ids := list(session.execute(done).scalars())):
@@ -226,6 +236,9 @@ def finish_launches(store: Store, now: datetime) -> None:
         session.execute(
             change.values(state="finished", finished_at=now), execution_options={"synchronize_session": False}
         )
-        large = session.execute(select(func.count()).where(col(Enrolment.launch_id).in_(ids))).scalar_one() >= MANY
+        large = (
+            session.execute(select(func.count()).where(col(Enrolment.launch_id).in_(ids))).scalar_one()
+            >= ANALYSE_FROM_MESSAGES
+        )
     if large:
         store.analyse()

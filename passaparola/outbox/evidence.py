@@ -5,21 +5,21 @@ from datetime import datetime
 from sqlalchemy import or_, select
 from sqlmodel import col
 
-from passaparola.channel.registry import get
+from passaparola.channel.registry import sender_class
 from passaparola.outbox.batches import set_rows
 from passaparola.store.database import Store, audit
 from passaparola.store.models import Attempt, Batch, Event, Message
 
 
-def resolve(store: Store, now: datetime) -> int:
+def resolve_unknown(store: Store, now: datetime) -> int:
     """Returns how many messages are known to be sent now. Asked often, so that it costs nothing when nothing is in doubt."""
     with store.read() as session:
         whole = session.execute(select(col(Batch.id)).where(col(Batch.state) == "unknown")).scalars().all()
         alone = session.execute(select(col(Message.batch_id)).where(col(Message.state) == "unknown")).scalars().all()
-    return sum(_resolved(store, id_, now) for id_ in sorted({id_ for id_ in (*whole, *alone) if id_ is not None}))
+    return sum(_resolve_batch(store, id_, now) for id_ in sorted({id_ for id_ in (*whole, *alone) if id_ is not None}))
 
 
-def _resolved(store: Store, batch_id: int, now: datetime) -> int:
+def _resolve_batch(store: Store, batch_id: int, now: datetime) -> int:
     with store.write() as session:
         batch = session.execute(select(Batch).where(col(Batch.id) == batch_id).with_for_update()).scalar_one()
         attempt = session.execute(
@@ -36,7 +36,7 @@ def _resolved(store: Store, batch_id: int, now: datetime) -> int:
             col(Event.medium) == col(Message.medium), col(Event.at) >= attempt.started_at.replace(microsecond=0),
         )  # fmt: skip
         proved = list(session.execute(unsure.where(heard.exists())).scalars())
-        if proved and get(attempt.channel).as_one:
+        if proved and sender_class(attempt.channel).all_or_nothing:
             proved = list(session.execute(unsure).scalars())
         if not proved:
             return 0

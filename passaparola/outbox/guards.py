@@ -15,9 +15,9 @@ from sqlmodel import Session, col
 
 from passaparola.channel import registry
 from passaparola.contacts.audience.compile import latest_consent
-from passaparola.conversations.care import BEFORE_SELLING
+from passaparola.conversations.care import BLOCKS_MARKETING
 from passaparola.outbox import repeats
-from passaparola.outbox.wordings import Wordings
+from passaparola.outbox.wordings import StepWordings
 from passaparola.settings import Settings
 from passaparola.store.models import (
     Address,
@@ -32,18 +32,18 @@ from passaparola.store.models import (
 )
 from passaparola.store.types import UtcDateTime
 
-CARE_FIRST = "care first: "
+CARE_FIRST_PREFIX = "care first: "
 
 
 @dataclass(frozen=True)
-class Cap:
+class FrequencyCap:
     """The most marketing messages one contact gets in a span, over all campaigns and media."""
 
     most: int
     days: int
 
     @classmethod
-    def of(cls, settings: Settings) -> "Cap | None":
+    def from_settings(cls, settings: Settings) -> "FrequencyCap | None":
         if not settings.frequency_cap:
             return None
         most, _, days, _ = settings.frequency_cap.split()
@@ -51,7 +51,7 @@ class Cap:
 
 
 @dataclass(frozen=True)
-class Asked:
+class GuardContext:
     """What is about to be said: on a medium, about a topic. `twin_of` is the launch that says it, where another one says
     these very words; 0 where none does, so that what is asked is written once for all of them."""
 
@@ -63,20 +63,22 @@ class Asked:
     window: timedelta | None = None  # how long after their last word on this medium it may be said
 
     @classmethod
-    def of(cls, session: Session, launch: Launch, medium: str, step: int) -> "Asked":
-        return cls.again(session, launch.content, medium, launch.content["steps"][step], launch.id or repeats.LAST)
+    def for_step(cls, session: Session, launch: Launch, medium: str, step: int) -> "GuardContext":
+        return cls.with_repeats(
+            session, launch.content, medium, launch.content["steps"][step], launch.id or repeats.LAST_LAUNCH
+        )
 
     @classmethod
-    def again(
+    def with_repeats(
         cls, session: Session, content: Mapping[str, Any], medium: str, said: Mapping[str, Any], itself: int
-    ) -> "Asked":
+    ) -> "GuardContext":
         """Also of a launch that is not there yet: `content` is what would be frozen, `itself` then is twins.LAST."""
         found = select(col(Launch.id)).where(col(Launch.id) != itself)
         before = found.where(col(Launch.priority) > content["priority"], col(Launch.state) == "running")
         answers = content.get("basis") == "transactional"
-        reads = Wordings.of(content, said, medium).reads.values() if content["said_once"] else ()
+        reads = StepWordings.for_medium(content, said, medium).reads.values() if content["said_once"] else ()
         window = _window(content, medium, said["say"])
-        twin_of = itself if repeats.exist(session, reads, itself) else 0
+        twin_of = itself if repeats.have_repeats(session, reads, itself) else 0
         return cls(medium, content["topic"], twin_of, _ids(session, before), answers, window)
 
 
@@ -88,7 +90,7 @@ def _window(content: Mapping[str, Any], medium: str, say: str) -> timedelta | No
         if key.startswith(f"{say}/") and key.endswith(f"/{medium}")
     )
     approved = all(wording.get("template") for wordings in spoken for wording in wordings.values())
-    return None if approved else registry.window_of(medium)
+    return None if approved else registry.reply_window_of(medium)
 
 
 def _ids(session: Session, chosen: Select[Any]) -> tuple[int, ...]:
@@ -100,7 +102,7 @@ def too_late(seconds: int) -> str:
     return f"too late: more than {hours:g} hour{'' if hours == 1 else 's'}"
 
 
-def moments(asked: Asked, cap: Cap | None, now: datetime) -> dict[str, Any]:
+def guard_instants(asked: GuardContext, cap: FrequencyCap | None, now: datetime) -> dict[str, Any]:
     """The instants that a `reason` is put with, so that it is written once and put to every batch."""
     return {
         "read": "",
@@ -111,12 +113,12 @@ def moments(asked: Asked, cap: Cap | None, now: datetime) -> dict[str, Any]:
     }
 
 
-def _moment(name: str) -> BindParameter[datetime]:
+def _instant(name: str) -> BindParameter[datetime]:
     return bindparam(name, type_=UtcDateTime())
 
 
-def reason(
-    asked: Asked, cap: Cap | None, read: ColumnElement[str] | None = None, *, settled: bool = False
+def hold_reason(
+    asked: GuardContext, cap: FrequencyCap | None, read: ColumnElement[str] | None = None, *, settled: bool = False
 ) -> ColumnElement[Any]:
     """NULL for whoever may be written to. It is put with its `moments`, and with the hash of what is `read` where that is one
     for all of them. `settled`: what other launches still have ready does not count, as it may never go out."""
@@ -130,8 +132,8 @@ def reason(
     ]
     if asked.window:
         hours = f"{asked.window.total_seconds() / 3600:g} hours"
-        never = f"last wrote on {registry.look(medium).title} more than {hours} ago; later only an approved template may be sent"
-        checks.append((~_spoke(medium, _moment("open_since")), literal(never)))
+        never = f"last wrote on {registry.branding_of(medium).title} more than {hours} ago; later only an approved template may be sent"
+        checks.append((~_wrote_since(medium, _instant("open_since")), literal(never)))
     if asked.answers:
         # Of what they ordered or asked for. A letter of the house has no topic; others can be muted by theirs.
         muted = literal(f"muted {topic} by {medium}")
@@ -139,32 +141,32 @@ def reason(
     # One look at consent for both of its reasons: a database asks a subquery as often as it is written.
     said_no, unasked = literal(f"said no to {topic} by {medium}"), literal(f"never said yes to {topic} by {medium}")
     unwilling = case({True: null(), False: said_no}, value=consent, else_=unasked)
-    care, weekly = _in_care(), _recent(_moment("a_week_ago"))
+    care, weekly = _open_complaint(), _recent_messages(_instant("a_week_ago"))
     wishes: list[tuple[Any, Any]] = [
-        (col(Contact.paused_until) > _moment("now"), literal("asked for a pause")),
-        (care.is_not(None), literal(CARE_FIRST + "an open ") + care),
+        (col(Contact.paused_until) > _instant("now"), literal("asked for a pause")),
+        (care.is_not(None), literal(CARE_FIRST_PREFIX + "an open ") + care),
         (
-            and_(col(Contact.weekly_most).is_not(None), weekly >= col(Contact.weekly_most)),
+            and_(col(Contact.max_per_week).is_not(None), weekly >= col(Contact.max_per_week)),
             literal("wants fewer messages a week"),
         ),
     ]
     if asked.twin_of:
-        wishes += repeats.wishes(asked.medium, asked.twin_of, read, settled=settled)
+        wishes += repeats.repeat_reasons(asked.medium, asked.twin_of, read, settled=settled)
     if cap:
-        recent = _recent(_moment("capped_since"))
+        recent = _recent_messages(_instant("capped_since"))
         wishes.append((recent >= cap.most, literal(f"had {cap.most} messages in {cap.days} days")))
         if asked.before:
             kept = literal(f"the last of {cap.most} messages in {cap.days} days is kept for a campaign that goes first")
-            wishes.append((recent + _to_come(asked.before) >= cap.most, kept))
+            wishes.append((recent + _pending_messages(asked.before) >= cap.most, kept))
     return case(*checks, else_=func.coalesce(unwilling, case(*wishes, else_=null())))
 
 
 def _address(medium: str) -> str:
-    kind = registry.address_of(medium)
+    kind = registry.address_kind(medium)
     return f"{kind} address" if kind == medium else f"{kind} number"
 
 
-def _spoke(medium: str, since: BindParameter[datetime]) -> ColumnElement[bool]:
+def _wrote_since(medium: str, since: BindParameter[datetime]) -> ColumnElement[bool]:
     """Whether they said something on a medium since then."""
     said = (
         select(literal(1))
@@ -178,16 +180,16 @@ def _spoke(medium: str, since: BindParameter[datetime]) -> ColumnElement[bool]:
     return said.correlate(Contact).exists()
 
 
-def _in_care() -> ColumnElement[Any]:
+def _open_complaint() -> ColumnElement[Any]:
     """What is open between us and them that goes before any selling; NULL where nothing is."""
     open_ = select(func.replace(col(Conversation.kind), "_", " ")).where(
         col(Conversation.contact_id) == col(Contact.id), col(Conversation.state) != "closed",
-        col(Conversation.kind).in_(BEFORE_SELLING),
+        col(Conversation.kind).in_(BLOCKS_MARKETING),
     )  # fmt: skip
     return open_.order_by(col(Conversation.priority).desc()).limit(1).correlate(Contact).scalar_subquery()
 
 
-def _recent(since: BindParameter[datetime]) -> ColumnElement[int]:
+def _recent_messages(since: BindParameter[datetime]) -> ColumnElement[int]:
     """Messages that went out, are going out or may have gone out to this contact, whatever the campaign."""
     other, message, batch = aliased(Enrolment), aliased(Message), aliased(Batch)
     return (
@@ -195,19 +197,19 @@ def _recent(since: BindParameter[datetime]) -> ColumnElement[int]:
         .where(
             func.coalesce(message.state, batch.state).in_(["sending", "sent", "unknown"]),
             func.coalesce(batch.finished_at, batch.claimed_at) >= since,
-            batch.launch_id.not_in(_answers()),  # type: ignore[attr-defined]
+            batch.launch_id.not_in(_uncapped_launches()),  # type: ignore[attr-defined]
         )
         .correlate(Contact)
         .scalar_subquery()
     )
 
 
-def _answers() -> Select[Any]:
+def _uncapped_launches() -> Select[Any]:
     """Launches that are no marketing and count for no cap."""
     return select(col(Launch.id)).where(col(Launch.transactional))
 
 
-def _to_come(launches: tuple[int, ...]) -> ColumnElement[int]:
+def _pending_messages(launches: tuple[int, ...]) -> ColumnElement[int]:
     """What those launches have ready for this contact."""
     other, message, batch = aliased(Enrolment), aliased(Message), aliased(Batch)
     return (
@@ -231,7 +233,7 @@ def _to_this_contact(chosen: Select[Any], other: Any, message: Any, batch: Any) 
     )
 
 
-def reachable(medium: str) -> ColumnElement[bool]:
+def address_written_to(medium: str) -> ColumnElement[bool]:
     """The join condition of the address that is written to."""
-    kind = registry.address_of(medium)
+    kind = registry.address_kind(medium)
     return and_(col(Address.contact_id) == col(Contact.id), col(Address.medium) == kind, col(Address.rank) == 0)

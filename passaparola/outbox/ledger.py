@@ -16,12 +16,12 @@ from passaparola.store import recalls
 from passaparola.store.database import Store, audit
 from passaparola.store.models import Approval, Attempt, Batch, Enrolment, Launch, Message, message_state
 
-NOT_OVER = ("prepared", "approved", "running", "paused")
-AT_REST = ("sent", "held", "failed", "unknown")
+UNFINISHED_STATES = ("prepared", "approved", "running", "paused")
+FINAL_STATES = ("sent", "held", "failed", "unknown")
 
 
 @dataclass
-class Tally:
+class LaunchTally:
     """The ledger of one launch. For every addressed medium: audience = sent + held + failed + unknown + waiting."""
 
     launch: int
@@ -40,7 +40,7 @@ class Tally:
         return sum(counts.get(state, 0) for counts in self.media.values())
 
     def as_json(self) -> dict[str, Any]:
-        totals = {state: self.total(state) for state in AT_REST}
+        totals = {state: self.total(state) for state in FINAL_STATES}
         waiting = self.total("queued") + self.total("sending")
         return {
             "launch": self.launch, "campaign": self.campaign, "state": self.state, "note": self.note,
@@ -50,13 +50,13 @@ class Tally:
         }  # fmt: skip
 
 
-def tally(session: Session, launch_id: int) -> Tally:
+def tally_launch(session: Session, launch_id: int) -> LaunchTally:
     """Raises Unknown."""
-    launch = _launch(session, launch_id)
+    launch = _get_launch(session, launch_id)
     mine = col(Enrolment.launch_id) == launch_id
     addressed = col(Enrolment.contact_id).is_not(None)
     audience = session.execute(select(func.count()).where(mine, addressed)).scalar_one()
-    found = Tally(launch_id, launch.campaign, launch.state, launch.note, audience)
+    found = LaunchTally(launch_id, launch.campaign, launch.state, launch.note, audience)
     state = message_state().label("state")
     counted = (
         select(col(Message.medium), state, col(Message.reason), func.count())
@@ -74,14 +74,14 @@ def tally(session: Session, launch_id: int) -> Tally:
         col(Batch.launch_id) == launch_id, col(Batch.state) == "queued", col(Batch.delayed) != ""
     )
     found.delayed = {why: int(count) for why, count in session.execute(late.group_by(col(Batch.delayed)))}
-    found.paused = posts.paused(session, launch)
-    found.posts = posts.of(session, launch, found.paused)
-    if not found.media and not found.posts and launch.state in NOT_OVER and not launch.entering:
+    found.paused = posts.paused_media(session, launch)
+    found.posts = posts.launch_posts(session, launch, found.paused)
+    if not found.media and not found.posts and launch.state in UNFINISHED_STATES and not launch.accepting:
         found.begins = launch.due_at
     return found
 
 
-def latest(session: Session, campaign: str) -> int:
+def latest_launch(session: Session, campaign: str) -> int:
     """The newest launch of a campaign that has let anyone in; else its newest. Raises Unknown."""
     mine = select(col(Launch.id)).where(col(Launch.campaign) == campaign).order_by(col(Launch.id).desc()).limit(1)
     inside = select(col(Enrolment.id)).where(col(Enrolment.launch_id) == col(Launch.id)).exists()
@@ -91,30 +91,30 @@ def latest(session: Session, campaign: str) -> int:
     return newest
 
 
-def _launch(session: Session, launch_id: int) -> Launch:
+def _get_launch(session: Session, launch_id: int) -> Launch:
     launch = session.get(Launch, launch_id)
     if launch is None:
         raise Unknown(f"There is no launch {launch_id}.")
     return launch
 
 
-def pause(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
+def pause_launch(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
     """Nothing more of it is claimed; what is in the air lands."""
-    _change(store, launch_id, ("running",), "paused", actor, now, f"paused by {actor}")
+    _change_state(store, launch_id, ("running",), "paused", actor, now, f"paused by {actor}")
 
 
-def resume(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
-    _change(store, launch_id, ("paused",), "running", actor, now, "")
+def resume_launch(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
+    _change_state(store, launch_id, ("paused",), "running", actor, now, "")
 
 
-def recall(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
+def recall_launch(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
     """What has not left is held for good."""
     allowed = ("prepared", "approved", "running", "paused")
-    _change(store, launch_id, allowed, "recalled", actor, now, f"recalled by {actor}")
-    hold_recalled(store)
+    _change_state(store, launch_id, allowed, "recalled", actor, now, f"recalled by {actor}")
+    hold_recalled_messages(store)
 
 
-def hold_recalled(store: Store) -> None:
+def hold_recalled_messages(store: Store) -> None:
     """Hold whatever is still queued in recalled launches, also what came back into the queue after the recall.
 
     The batches are taken first and their messages by them: a batch that a worker has just reserved is not ours.
@@ -135,11 +135,11 @@ def hold_recalled(store: Store) -> None:
         )
 
 
-def _change(
+def _change_state(
     store: Store, launch_id: int, allowed: Iterable[str], state: str, actor: str, now: datetime, note: str
 ) -> None:
     with store.write() as session:
-        _launch(session, launch_id)
+        _get_launch(session, launch_id)
         change = update(Launch).where(col(Launch.id) == launch_id, col(Launch.state).in_(list(allowed)))
         changed = session.execute(
             change.values(state=state, note=note).returning(col(Launch.id)),
@@ -155,7 +155,7 @@ def _change(
         audit(session, now, actor, state, f"launch:{launch_id}")
 
 
-STANDS_STILL = {
+WAITING_SENTENCES = {
     "prepared": "the launch waits for its approval", "paused": "the launch is paused", "recalled": "the launch was recalled, nothing more of it is sent",
 }  # fmt: skip
 
@@ -168,9 +168,9 @@ class Story:
     sentences: list[tuple[datetime | None, str]]
 
 
-def story(session: Session, launch_id: int, contact_id: int, zone: str) -> Story:
+def tell_story(session: Session, launch_id: int, contact_id: int, zone: str) -> Story:
     """`zone` is the house's, for times inside a sentence."""
-    launch = _launch(session, launch_id)
+    launch = _get_launch(session, launch_id)
     told: list[tuple[datetime | None, str]] = []
     own = (col(Enrolment.launch_id) == launch_id, col(Enrolment.contact_id) == contact_id)
     enrolments = list(session.execute(select(Enrolment).where(*own).order_by(col(Enrolment.id))).scalars())
@@ -185,13 +185,13 @@ def story(session: Session, launch_id: int, contact_id: int, zone: str) -> Story
     for approval in session.execute(select(Approval).where(col(Approval.launch_id) == launch_id)).scalars():
         told.append((approval.at, f"the launch was approved by {approval.approver}"))
     for enrolment in enrolments:
-        told += _of_enrolment(session, launch, enrolment, zone)
-    if launch.state in STANDS_STILL:
-        told.append((None, f"{STANDS_STILL[launch.state]}{': ' if launch.note else ''}{launch.note}"))
+        told += _enrolment_sentences(session, launch, enrolment, zone)
+    if launch.state in WAITING_SENTENCES:
+        told.append((None, f"{WAITING_SENTENCES[launch.state]}{': ' if launch.note else ''}{launch.note}"))
     return Story(launch_id, told)
 
 
-def _of_enrolment(
+def _enrolment_sentences(
     session: Session, launch: Launch, enrolment: Enrolment, zone: str
 ) -> list[tuple[datetime | None, str]]:
     content = launch.content
@@ -209,7 +209,7 @@ def _of_enrolment(
     for message, batch in session.execute(
         messages.where(col(Message.enrolment_id) == enrolment.id).order_by(col(Message.step))
     ):
-        told += _of_message(session, message, batch, zone)
+        told += _message_sentences(session, message, batch, zone)
     if enrolment.outcome and (enrolment.outcome != "finished" or len(content["steps"]) > 1):
         told.append((enrolment.ended_at, enrolment.outcome))
     elif enrolment.outcome is None:
@@ -222,7 +222,7 @@ def _of_enrolment(
     return told
 
 
-def _of_message(
+def _message_sentences(
     session: Session, message: Message, batch: Batch | None, zone: str
 ) -> list[tuple[datetime | None, str]]:
     state = message.state or (batch.state if batch else "queued")
@@ -243,6 +243,6 @@ def _of_message(
                 )
     because = f" because: {message.reason}" if message.reason else ""
     if state == "queued" and batch and batch.delayed:
-        because = f", to go at {clock.shown(batch.due_at, zone)} ({batch.delayed})"
+        because = f", to go at {clock.format_local(batch.due_at, zone)} ({batch.delayed})"
     told.append((batch.finished_at if batch else None, f"{message.medium}: {state}{because}"))
     return told

@@ -6,10 +6,10 @@ from typing import Any
 from sqlmodel import col
 
 from passaparola.channel.message_ids import named
-from passaparola.channel.sender import Outgoing
+from passaparola.channel.sender import OutboundMessage
 from passaparola.outbox.links import Links, message_id
 from passaparola.outbox.render import share
-from passaparola.outbox.render.frozen import Ready, constants
+from passaparola.outbox.render.frozen import CutWording, launch_constants
 from passaparola.settings import Settings
 from passaparola.store.models import Batch, Event
 
@@ -17,13 +17,13 @@ TRAITS = ("first_name", "last_name", "language", "country", "city", "time_zone",
 EVENT = (col(Event.kind), col(Event.at), col(Event.amount), col(Event.currency), col(Event.properties))
 
 
-class Personal:
+class MessageBuilder:
     """What one contact's message is made of: plain values only, never a live object."""
 
-    def __init__(self, content: Mapping[str, Any], batch: Batch, settings: Settings, ready_: Ready) -> None:
+    def __init__(self, content: Mapping[str, Any], batch: Batch, settings: Settings, ready_: CutWording) -> None:
         self.ready, self.batch, self.settings = ready_, batch, settings
         self.links = Links(settings.secret, settings.public_url)
-        self.constants, self.campaign = constants(content), content["campaign"]
+        self.constants, self.campaign = launch_constants(content), content["campaign"]
         self.public = batch.medium in content["public"]
         self.answers = content.get("basis") == "transactional"
         # What nobody typed says so, and no absence answers it (RFC 3834).
@@ -39,13 +39,13 @@ class Personal:
         }
         self.made = [(name, make) for name, make in made.items() if name in asked]
 
-    def message(self, row: Any) -> Outgoing:
+    def build(self, row: Any) -> OutboundMessage:
         """Raises TemplateError, ValueError."""
         if self.public:
             id_ = message_id(row[0], self.batch.step, self.batch.medium)
-            return Outgoing(id_, "", "", self.ready.values(self.constants), {})
+            return OutboundMessage(id_, "", "", self.ready.values(self.constants), {})
         enrolment, _, address, tracking, traits, *typed = row[: 5 + len(TRAITS)]
-        contact = as_written(traits)
+        contact = without_point(traits)
         id_ = message_id(enrolment, self.batch.step, self.batch.medium)
         for trait, value in zip(TRAITS, typed, strict=True):
             if value is not None:
@@ -55,19 +55,19 @@ class Personal:
         for name, make in self.made:
             given[name] = make(id_, tracking)
         if happened := row[5 + len(TRAITS) :]:
-            given |= _event(*happened)
+            given |= _event_values(*happened)
         name = " ".join(part for part in typed[:2] if part)
-        headers = self.headers if self.answers else self._ways_out(id_, unsubscribe)
-        return Outgoing(id_, address, name, self.ready.values(given), headers)
+        headers = self.headers if self.answers else self._unsubscribe_headers(id_, unsubscribe)
+        return OutboundMessage(id_, address, name, self.ready.values(given), headers)
 
     def _links(self, id_: str, tracked: bool) -> Sequence[str]:
         return self.links.clicks(id_, len(self.ready.links)) if tracked else self.ready.links
 
     def _share(self, id_: str, tracked: bool) -> dict[str, str]:
         assert self.ready.share
-        return share.links(self.ready.share, self.campaign, self.links.word(id_) if tracked else "")
+        return share.share_links(self.ready.share, self.campaign, self.links.referral(id_) if tracked else "")
 
-    def _ways_out(self, id_: str, unsubscribe: str) -> dict[str, str]:
+    def _unsubscribe_headers(self, id_: str, unsubscribe: str) -> dict[str, str]:
         """RFC 8058: one click; and a letter, for whoever has no browser."""
         by_letter = f"mailto:{self.mailto}?subject=unsubscribe%20{named(self.settings.secret, id_)}"
         return {
@@ -76,16 +76,18 @@ class Personal:
         }
 
 
-def as_written(values: Mapping[str, Any]) -> dict[str, Any]:
+def without_point(values: Mapping[str, Any]) -> dict[str, Any]:
     """A number that is whole is written without a point: JSON and a file's columns make 1200.0 of 1200."""
     return {
         name: int(value) if type(value) is float and value.is_integer() else value for name, value in values.items()
     }
 
 
-def _event(kind: str | None, at: Any, amount: int | None, currency: str | None, properties: Any) -> dict[str, Any]:
+def _event_values(
+    kind: str | None, at: Any, amount: int | None, currency: str | None, properties: Any
+) -> dict[str, Any]:
     """What started the passage; nothing where the event is no more."""
     if not kind:
         return {}
     money = {} if amount is None else {"amount": amount, "currency": currency}
-    return {"event": {"at": at, **as_written(properties), "kind": kind, **money}}
+    return {"event": {"at": at, **without_point(properties), "kind": kind, **money}}

@@ -21,28 +21,28 @@ from sqlalchemy import (
 )
 from sqlmodel import Session, col
 
-from passaparola.channel.registry import get
+from passaparola.channel.registry import sender_class
 from passaparola.contacts.audience.compile import Clause
 from passaparola.outbox import guards, repeats
-from passaparola.outbox.guards import Asked, Cap
-from passaparola.outbox.wordings import Wordings
+from passaparola.outbox.guards import FrequencyCap, GuardContext
+from passaparola.outbox.wordings import StepWordings
 from passaparola.settings import Settings
 from passaparola.store.models import Address, Batch, Contact, Enrolment, Launch, Message
-from passaparola.store.types import UtcDateTime, later
+from passaparola.store.types import UtcDateTime, add_seconds
 
 QUIETLY: dict[str, Any] = {"synchronize_session": False}
 
 
-def say(
+def plan_messages(
     session: Session, settings: Settings, launch: Launch, step: int, who: Clause, *, not_before: datetime, now: datetime
 ) -> None:
     """Plan a step's messages for the enrolments that `who` chooses; those held out are never written to."""
     said = launch.content["steps"][step]
     for medium in said["by"]:
-        _Planning(session, settings, launch, step, medium, who, not_before, now).plan()
+        _MessagePlanner(session, settings, launch, step, medium, who, not_before, now).plan()
 
 
-class _Planning:
+class _MessagePlanner:
     """One step on one medium."""
 
     def __init__(
@@ -54,20 +54,23 @@ class _Planning:
         self.everyone, self.not_before, self.now = who, not_before, now
         self.content = launch.content
         self.said = self.content["steps"][step]
-        self.wordings = Wordings.of(self.content, self.said, medium)
+        self.wordings = StepWordings.for_medium(self.content, self.said, medium)
 
     def plan(self) -> None:
         if self.medium in self.content["public"]:
-            self._post()
+            self._plan_post()
             return
-        spoken, variant = self.wordings.locale(), self.wordings.variant()
+        spoken, variant = self.wordings.locale_column(), self.wordings.variant_column()
         self.first = self._next_number()
-        size = get(self.content["channels"][self.medium]).batch
-        if not self._cut(spoken, variant, size):
+        size = sender_class(self.content["channels"][self.medium]).batch_size
+        if not self._create_batches(spoken, variant, size):
             return
-        asked, cap = Asked.of(self.session, self.launch, self.medium, self.step), Cap.of(self.settings)
+        asked, cap = (
+            GuardContext.for_step(self.session, self.launch, self.medium, self.step),
+            FrequencyCap.from_settings(self.settings),
+        )
         # Materialized: otherwise PostgreSQL asks every guard again wherever the reason is named.
-        who = self._asked(asked, cap, spoken, variant).cte("who").prefix_with("MATERIALIZED")
+        who = self._guarded_people(asked, cap, spoken, variant).cte("who").prefix_with("MATERIALIZED")
         # In the order in which they were due, so that a batch is about one time, and too late at one time.
         place = func.row_number().over(
             partition_by=(who.c.reason.is_(None), who.c.locale, who.c.variant),
@@ -84,13 +87,15 @@ class _Planning:
             ranked.c.reason,
         ).order_by(ranked.c.enrolment_id)
         columns = ["enrolment_id", "step", "medium", "batch_id", "state", "reason"]
-        put = planned.params(guards.moments(asked, cap, self.now))
+        put = planned.params(guards.guard_instants(asked, cap, self.now))
         self.session.execute(insert(Message).from_select(columns, put))
-        self._measure()
+        self._record_sizes()
 
     def _batch_of(self, ranked: Any) -> Any:
         """A message's batch, reckoned from its slot: joined by its number, each would be looked up once a message."""
-        cut = select(col(Batch.locale), col(Batch.variant), col(Batch.number), col(Batch.id)).where(*self._mine())
+        cut = select(col(Batch.locale), col(Batch.variant), col(Batch.number), col(Batch.id)).where(
+            *self._own_messages()
+        )
         runs: list[tuple[str, str, int, int, int]] = []  # locale, variant, first slot, end, what is added for the id
         for locale, variant, number, id_ in self.session.execute(cut.order_by(col(Batch.id))):
             slot = number - self.first
@@ -105,7 +110,7 @@ class _Planning:
         ]  # fmt: skip
         return case(*found, else_=null())
 
-    def _mine(self) -> tuple[Clause, ...]:
+    def _own_messages(self) -> tuple[Clause, ...]:
         return (
             col(Batch.launch_id) == self.launch.id, col(Batch.step) == self.step, col(Batch.medium) == self.medium,
             col(Batch.number) >= self.first,
@@ -119,7 +124,7 @@ class _Planning:
         number: int = self.session.execute(so_far).scalar_one()
         return number
 
-    def _post(self) -> None:
+    def _plan_post(self) -> None:
         """One public post per launch, on the enrolment that has no contact."""
         chosen = select(col(Enrolment.id)).where(self.everyone, col(Enrolment.contact_id).is_(None))
         if (own := self.session.execute(chosen).scalar()) is None:
@@ -129,27 +134,27 @@ class _Planning:
         self.session.add(batch)
         self.session.flush()
         message = Message(enrolment_id=own, step=self.step, medium=self.medium, batch_id=batch.id)
-        if self.content["said_once"] and repeats.posted(self.session, batch, settled=True):
-            message.state, message.reason = "held", repeats.POSTED
+        if self.content["said_once"] and repeats.post_repeat_reason(self.session, batch, settled=True):
+            message.state, message.reason = "held", repeats.ALREADY_POSTED
         self.session.add(message)
 
-    def _asked(self, asked: Asked, cap: Cap | None, spoken: Any, variant: Any) -> Select[Any]:
+    def _guarded_people(self, asked: GuardContext, cap: FrequencyCap | None, spoken: Any, variant: Any) -> Select[Any]:
         return (
             select(
                 col(Enrolment.id).label("enrolment_id"),
                 col(Enrolment.due_at),
                 spoken.label("locale"),
                 variant.label("variant"),
-                func.coalesce(self._too_late(), guards.reason(asked, cap, self.wordings.read(), settled=True)).label(
-                    "reason"
-                ),
+                func.coalesce(
+                    self._late_at(), guards.hold_reason(asked, cap, self.wordings.hash_column(), settled=True)
+                ).label("reason"),
             )
             .join(Contact, col(Contact.id) == col(Enrolment.contact_id))
-            .outerjoin(Address, guards.reachable(asked.medium))
+            .outerjoin(Address, guards.address_written_to(asked.medium))
             .where(self.who)
         )
 
-    def _too_late(self) -> Any:
+    def _late_at(self) -> Any:
         """Counted from when it was to be said; the wait for approval is no delay."""
         late_after = self.launch.late_after
         if late_after is None or self.now - (self.launch.started_at or self.now) <= timedelta(seconds=late_after):
@@ -159,7 +164,7 @@ class _Planning:
             else_=null(),
         )
 
-    def _cut(self, spoken: Any, variant: Any, size: int) -> bool:
+    def _create_batches(self, spoken: Any, variant: Any, size: int) -> bool:
         """As many batches per locale and variant as all who are due could need; those that stay empty go again."""
         counts = self.session.execute(
             select(spoken.label("spoken"), variant.label("variant"), func.count())
@@ -186,8 +191,8 @@ class _Planning:
             size=size, due_at=due, delayed="to keep its distance after a stillness" if due > self.now else "",
         )  # fmt: skip
 
-    def _measure(self) -> None:
-        mine = self._mine()
+    def _record_sizes(self) -> None:
+        mine = self._own_messages()
         own = col(Message.batch_id) == col(Batch.id)
         counted = select(func.count()).where(own).correlate(Batch).scalar_subquery()
         values: dict[str, Any] = {"size": counted}
@@ -198,10 +203,10 @@ class _Planning:
             meant: Any = first.where(own).correlate(Batch).scalar_subquery()
             started = self.launch.started_at or self.now
             meant = case((meant < started, literal(started, UtcDateTime())), else_=meant)
-            values["late_at"] = later(meant, self.launch.late_after + self._kept_back())
+            values["late_at"] = add_seconds(meant, self.launch.late_after + self._not_before())
         self.session.execute(update(Batch).where(*mine).values(**values), execution_options=QUIETLY)
         self.session.execute(delete(Batch).where(*mine, col(Batch.size) == 0), execution_options=QUIETLY)
 
-    def _kept_back(self) -> int:
+    def _not_before(self) -> int:
         """What we ourselves keep back is not late by that."""
         return int(max(self.not_before - self.now, timedelta(0)).total_seconds())

@@ -29,14 +29,14 @@ class Post:
         return " ".join(part for part in (f"{self.state}{':' if self.reason else ''}", self.reason, self.url) if part)
 
 
-def paused(session: Session, launch: Launch) -> dict[str, str]:
+def paused_media(session: Session, launch: Launch) -> dict[str, str]:
     """Its media whose channel must be mended first, and how."""
     carried = {channel: medium for medium, channel in launch.content["channels"].items()}
-    stopped = (one for one in incidents.standing(session) if one.way == "speaking")
+    stopped = (one for one in incidents.open_incidents(session) if one.direction == "sending")
     return {carried[one.channel]: one.reason for one in stopped if one.channel in carried}
 
 
-def of(session: Session, launch: Launch, paused: Mapping[str, str]) -> list[Post]:
+def launch_posts(session: Session, launch: Launch, paused: Mapping[str, str]) -> list[Post]:
     public = (
         select(col(Message.medium), col(Message.step), message_state(), col(Message.reason), col(Message.receipt))
         .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
@@ -47,13 +47,15 @@ def of(session: Session, launch: Launch, paused: Mapping[str, str]) -> list[Post
     found = []
     for medium, step, state, reason, receipt in session.execute(public):
         why = reason or (paused.get(medium, "") if state == "queued" else "")
-        carried = registry.get(launch.content["channels"][medium])
+        carried = registry.sender_class(launch.content["channels"][medium])
         url = carried.post_url(receipt) if receipt and state == "sent" else ""
-        found.append(Post(medium, step, state, why, url, **_came_of(session, medium, receipt) if receipt else {}))
+        found.append(
+            Post(medium, step, state, why, url, **_post_reactions(session, medium, receipt) if receipt else {})
+        )
     return found
 
 
-def _came_of(session: Session, medium: str, receipt: str) -> dict[str, int]:
+def _post_reactions(session: Session, medium: str, receipt: str) -> dict[str, int]:
     """What people said under a post, and how many liked it or passed it on, as far as the network tells."""
     said = (
         select(func.count())

@@ -7,20 +7,20 @@ from typing import Any
 from jinja2 import TemplateError
 from sqlalchemy import func, select
 
-from passaparola.channel.registry import speaking
+from passaparola.channel.registry import sender_for
 from passaparola.channel.sender import Skeleton
 from passaparola.contacts import audience
 from passaparola.contacts.audience import Question
 from passaparola.outbox import guards, repeats
-from passaparola.outbox.guards import Asked, Cap
+from passaparola.outbox.guards import FrequencyCap, GuardContext
 from passaparola.outbox.pricing import Costs
 from passaparola.outbox.render.cast import CAST
 from passaparola.outbox.render.check import sample_values
-from passaparola.outbox.render.frozen import Frozen, constants, ready, wording_key
-from passaparola.outbox.wordings import Wordings
+from passaparola.outbox.render.frozen import FrozenWording, cut_wording, launch_constants, wording_key
+from passaparola.outbox.wordings import StepWordings
 from passaparola.settings import Settings
 from passaparola.store.database import Store
-from passaparola.store.models import Address, Contact, wording_of
+from passaparola.store.models import Address, Contact, wording_hash
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Preview:
         return "\n".join(lines)
 
 
-def preview(store: Store, settings: Settings, content: dict[str, Any], now: datetime) -> Preview:
+def build_preview(store: Store, settings: Settings, content: dict[str, Any], now: datetime) -> Preview:
     """`content` is what journeys.launch would freeze. The same guards and the same renderer as the sending."""
     seen = Preview(
         content["campaign"],
@@ -88,43 +88,50 @@ def preview(store: Store, settings: Settings, content: dict[str, Any], now: date
         content["who"] or f"who does {content['enter']['on']} from now on",
         0,
         channels=content["channels"],
-        wording=wording_of(content),
+        wording=wording_hash(content),
     )
     with store.read() as session:
-        words = audience.catalogue(session, settings)
+        words = audience.load_catalogue(session, settings)
         # Who will do something is not known; of everyone, those who may not be written to are shown with the reason.
-        question = Question.of(content["audience"] or "everyone", words)
-        seen.enrolled = audience.count(session, question, now)
+        question = Question.parse(content["audience"] or "everyone", words)
+        seen.enrolled = audience.count_members(session, question, now)
         for medium in sorted({m for step in content["steps"] for m in step.get("by", ())} - set(content["public"])):
             said = next(step for step in content["steps"] if medium in step.get("by", ()))
-            asked, cap = Asked.again(session, content, medium, said, repeats.LAST), Cap.of(settings)
-            reason = guards.reason(asked, cap, Wordings.of(content, said, medium).read()).label("reason")
+            asked, cap = (
+                GuardContext.with_repeats(session, content, medium, said, repeats.LAST_LAUNCH),
+                FrequencyCap.from_settings(settings),
+            )
+            reason = guards.hold_reason(asked, cap, StepWordings.for_medium(content, said, medium).hash_column()).label(
+                "reason"
+            )
             counts = (
                 select(reason, func.count())
                 .select_from(Contact)
-                .outerjoin(Address, guards.reachable(medium))
+                .outerjoin(Address, guards.address_written_to(medium))
                 .where(question.members(now))
                 .group_by(reason)
             )
-            seen.media[medium] = {why or "": n for why, n in session.execute(counts, guards.moments(asked, cap, now))}
-    _show(seen, settings, content)
+            seen.media[medium] = {
+                why or "": n for why, n in session.execute(counts, guards.guard_instants(asked, cap, now))
+            }
+    _add_samples(seen, settings, content)
     return seen
 
 
-def _show(seen: Preview, settings: Settings, content: dict[str, Any]) -> None:
+def _add_samples(seen: Preview, settings: Settings, content: dict[str, Any]) -> None:
     skeletons: dict[str, dict[str, Skeleton]] = {}
     for key, wordings in content["messages"].items():
         message, _, medium = key.rpartition("/")  # a variant is a sub-folder of its message
-        channel = speaking(medium, settings)
+        channel = sender_for(medium, settings)
         for locale, given in wordings.items():
-            wording = Frozen.model_validate(given)
+            wording = FrozenWording.model_validate(given)
             if channel.public and locale != content["locale"] and content["locale"] in wordings:
                 continue
-            cut = ready(wording, locale, constants(content))
+            cut = cut_wording(wording, locale, launch_constants(content))
             contact = next((c for c in CAST.values() if c.get("language") == locale), CAST["Anna"])
             try:
                 values = cut.values(
-                    {**constants(content), **sample_values(contact, wording, content["enter"].get("on"))}
+                    {**launch_constants(content), **sample_values(contact, wording, content["enter"].get("on"))}
                 )
             except (TemplateError, ValueError, TypeError) as error:
                 said = error.message if isinstance(error, TemplateError) else str(error)
@@ -134,14 +141,14 @@ def _show(seen: Preview, settings: Settings, content: dict[str, Any]) -> None:
             skeletons.setdefault(key, {})[locale] = cut.skeleton
             seen.samples.append(
                 Sample(message, medium, locale, filled.get("subject", ""), filled["text"], filled.get("html", ""),
-                       channel.note(cut.skeleton), wording.media)
+                       channel.approval_note(cut.skeleton), wording.media)
             )  # fmt: skip
     for step in content["steps"]:
         for medium in step.get("by", ()):
-            _cost(seen, settings, content, step, medium, skeletons)
+            _add_cost(seen, settings, content, step, medium, skeletons)
 
 
-def _cost(
+def _add_cost(
     seen: Preview, settings: Settings, content: dict[str, Any], step: dict[str, Any], medium: str,
     skeletons: dict[str, dict[str, Skeleton]],
 ) -> None:  # fmt: skip
@@ -150,4 +157,4 @@ def _cost(
     for variant, percent in (step.get("variants") or {"": 100}).items():
         spoken = skeletons.get(wording_key(step["say"], variant, medium), {})
         if skeleton := spoken.get(content["locale"]) or next(iter(spoken.values()), None):
-            seen.costs.add(settings, medium, speaking(medium, settings), skeleton, round(sendable * percent / 100))
+            seen.costs.add(settings, medium, sender_for(medium, settings), skeleton, round(sendable * percent / 100))

@@ -1,10 +1,10 @@
-"""What messages cost: as the house says it (COSTS), else as the provider's list does, each in its own currency."""
+"""What messages cost: as the house says it (COST_PER_MESSAGE), else as the provider's list does, each in its own currency."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from passaparola.channel.sender import Channel, Skeleton
+from passaparola.channel.sender import Sender, Skeleton
 from passaparola.settings import Settings
 
 LISTED_IN = "USD"  # the currency of the providers' lists
@@ -16,8 +16,8 @@ class Costs:
 
     sums: dict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
 
-    def add(self, settings: Settings, medium: str, channel: type[Channel], skeleton: Skeleton, count: int) -> None:
-        own = settings.costs_per_message.get(medium)
+    def add(self, settings: Settings, medium: str, channel: type[Sender], skeleton: Skeleton, count: int) -> None:
+        own = settings.message_costs.get(medium)
         if own is not None:
             self.sums[settings.currency] += Decimal(str(own)) * count
         elif price := channel.price(skeleton):

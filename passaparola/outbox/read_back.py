@@ -3,28 +3,28 @@
 import asyncio
 from dataclasses import replace
 
-from passaparola.channel.sender import Answer, Channel
+from passaparola.channel.sender import Sender, SendResult
 
-READ_WITHIN = 10.0  # seconds for one look, so that all of them fit into the quarantine of the call
-READ_BACK = (0.0, 1.0, 3.0)  # seconds before each look for a post that is not there yet
+READ_TIMEOUT_SECONDS = 10.0  # seconds for one look, so that all of them fit into the quarantine of the call
+READ_BACK_DELAYS_SECONDS = (0.0, 1.0, 3.0)  # seconds before each look for a post that is not there yet
 
 
-async def seen(channel: Channel, answer: Answer) -> Answer:
+async def confirm_visible(channel: Sender, answer: SendResult) -> SendResult:
     """A network's yes is not yet a post: it counts as sent when it is there."""
     uncertain = dict(answer.uncertain)
     for id_, receipt in answer.receipts.items():
-        if receipt and await _there(channel, receipt) is False:
-            uncertain[id_] = f"{channel.look.title} took it, but it is not to be seen there"
+        if receipt and await _is_visible(channel, receipt) is False:
+            uncertain[id_] = f"{channel.branding.title} took it, but it is not to be seen there"
     return replace(answer, uncertain=uncertain)
 
 
-async def _there(channel: Channel, receipt: str) -> bool | None:
+async def _is_visible(channel: Sender, receipt: str) -> bool | None:
     """None: nobody can tell, or not now; then the network's yes has to do."""
     found: bool | None = None
-    for pause in READ_BACK:
+    for pause in READ_BACK_DELAYS_SECONDS:
         await asyncio.sleep(pause)
         try:
-            found = await asyncio.wait_for(channel.read_back(receipt), READ_WITHIN)
+            found = await asyncio.wait_for(channel.read_back(receipt), READ_TIMEOUT_SECONDS)
         except Exception:  # it was posted; whatever keeps us from seeing it proves nothing
             return None
         if found is not False:

@@ -8,13 +8,20 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, or_, select
 from sqlmodel import Session, col
 
-from passaparola.channel.registry import carrying, get
-from passaparola.channel.sender import Dispatch, Evidence, Outgoing
+from passaparola.channel.registry import carrier_for, sender_class
+from passaparola.channel.sender import Dispatch, Evidence, OutboundMessage
 from passaparola.contacts.addresses import address_key
 from passaparola.contacts.consent import suppress
 from passaparola.errors import ChannelError, Misconfigured
 from passaparola.failpoints import failpoint
-from passaparola.outbox.batches import dispatch_of, enrolment_of, move, prepared, set_receipts, set_states
+from passaparola.outbox.batches import (
+    build_dispatch,
+    cut_batch_wording,
+    enrolment_of,
+    move_messages,
+    set_receipts,
+    set_states,
+)
 from passaparola.outbox.deliver import finish_launches
 from passaparola.outbox.links import message_id
 from passaparola.settings import Settings
@@ -25,7 +32,7 @@ GONE = "the network took it, but it is not there: see the account before it is p
 
 
 @dataclass
-class Found:
+class ReconcileResult:
     """Batches given up on, and messages that evidence decided."""
 
     stale: int = 0
@@ -35,30 +42,30 @@ class Found:
     still_unknown: int = 0
 
 
-def quarantine(channel: str) -> timedelta:
+def quarantine_of(channel: str) -> timedelta:
     """Longer than any call can still be running: twice the time-out, and the margin of the call's own deadline."""
-    return timedelta(seconds=2 * get(channel).timeout + 10)
+    return timedelta(seconds=2 * sender_class(channel).timeout + 10)
 
 
-async def reconcile(store: Store, now: datetime) -> Found:
-    found = Found(stale=await asyncio.to_thread(_give_up, store, now))
-    for batch_id in await asyncio.to_thread(_parked, store, now):
-        looked = await asyncio.to_thread(_question, store, batch_id)
+async def reconcile(store: Store, now: datetime) -> ReconcileResult:
+    found = ReconcileResult(stale=await asyncio.to_thread(_give_up, store, now))
+    for batch_id in await asyncio.to_thread(_unknown_batches, store, now):
+        looked = await asyncio.to_thread(_load_attempt, store, batch_id)
         if looked is None:
             continue
         attempt, dispatch, receipts = looked
-        evidence = await _evidence(attempt.channel, dispatch, receipts)
+        evidence = await _look_up(attempt.channel, dispatch, receipts)
         failpoint("reconciled")
-        await asyncio.to_thread(_apply, store, batch_id, attempt, dispatch, evidence, now, found)
+        await asyncio.to_thread(_apply_evidence, store, batch_id, attempt, dispatch, evidence, now, found)
     await asyncio.to_thread(finish_launches, store, now)
     return found
 
 
-async def _evidence(name: str, dispatch: Dispatch, receipts: Mapping[str, str]) -> Evidence:
+async def _look_up(name: str, dispatch: Dispatch, receipts: Mapping[str, str]) -> Evidence:
     """Whatever goes wrong with one question proves nothing, and stops no other one."""
     channel = None
     try:
-        channel = get(name)()
+        channel = sender_class(name)()
         if not receipts:
             return await channel.look_up(dispatch)
         there = {id_: await channel.read_back(receipt) for id_, receipt in receipts.items()}
@@ -82,7 +89,7 @@ def _give_up(store: Store, now: datetime) -> int:
         )
         sending = chosen.where(col(Batch.state) == "sending").with_for_update(of=Batch, skip_locked=True)
         for batch, attempt in session.execute(sending):
-            if attempt.started_at + quarantine(attempt.channel) <= now:
+            if attempt.started_at + quarantine_of(attempt.channel) <= now:
                 batch.state, batch.finished_at = "unknown", now
                 attempt.outcome, attempt.finished_at = "unknown", now
                 attempt.detail = "the worker ended before it could record an answer"
@@ -91,7 +98,7 @@ def _give_up(store: Store, now: datetime) -> int:
     return given_up
 
 
-def _parked(store: Store, now: datetime) -> list[int]:
+def _unknown_batches(store: Store, now: datetime) -> list[int]:
     """What has been in doubt for a quarantine of its own: should the clock have jumped between the call and the giving up,
     the call may still be on its way, and a look-up would prove nothing."""
     with store.read() as session:
@@ -101,34 +108,37 @@ def _parked(store: Store, now: datetime) -> list[int]:
             Attempt, (col(Attempt.batch_id) == col(Batch.id)) & (col(Attempt.fence) == col(Batch.fence))
         )
         rows = session.execute(chosen.where(or_(col(Batch.state) == "unknown", col(Batch.id).in_(alone))))
-        return [id_ for id_, channel, at in rows if id_ is not None and at + quarantine(channel) <= now]
+        return [id_ for id_, channel, at in rows if id_ is not None and at + quarantine_of(channel) <= now]
 
 
-def _question(store: Store, batch_id: int) -> tuple[Attempt, Dispatch, dict[str, str]] | None:
+def _load_attempt(store: Store, batch_id: int) -> tuple[Attempt, Dispatch, dict[str, str]] | None:
     """Of a batch: the attempt in doubt, what it carried, and the receipts that the network gave and nobody found."""
     with store.read() as session:
         batch = session.get(Batch, batch_id)
         assert batch is not None
         launch = session.get(Launch, batch.launch_id)
         assert launch is not None
-        if batch.medium not in launch.content["public"] and get(launch.content["channels"][batch.medium]).public:
+        if (
+            batch.medium not in launch.content["public"]
+            and sender_class(launch.content["channels"][batch.medium]).public
+        ):
             return None  # an answer under a post or in private: a network's own page of posts says nothing of it
         attempt = session.execute(
             select(Attempt).where(col(Attempt.batch_id) == batch_id, col(Attempt.fence) == batch.fence)
         ).scalar_one()
-        ready = prepared(launch.content, batch)
-        ids = _unknown(session, batch)
-        asked = [Outgoing(message_id(id_, batch.step, batch.medium), "", "", (), {}) for id_ in ids]
+        ready = cut_batch_wording(launch.content, batch)
+        ids = _unknown_messages(session, batch)
+        asked = [OutboundMessage(message_id(id_, batch.step, batch.medium), "", "", (), {}) for id_ in ids]
         if not asked:
             return None
         given = select(col(Message.enrolment_id), col(Message.receipt)).where(
             col(Message.batch_id) == batch.id, col(Message.enrolment_id).in_(ids), col(Message.receipt).is_not(None)
         )
         receipts = {message_id(id_, batch.step, batch.medium): str(said) for id_, said in session.execute(given)}
-        return attempt, dispatch_of(launch, batch, ready, attempt.id or 0, asked), receipts
+        return attempt, build_dispatch(launch, batch, ready, attempt.id or 0, asked), receipts
 
 
-def _unknown(session: Session, batch: Batch) -> list[int]:
+def _unknown_messages(session: Session, batch: Batch) -> list[int]:
     parked = col(Message.state) == "unknown"
     if batch.state == "unknown":
         parked = or_(parked, col(Message.state).is_(None))
@@ -137,14 +147,20 @@ def _unknown(session: Session, batch: Batch) -> list[int]:
     )
 
 
-def _apply(
-    store: Store, batch_id: int, attempt: Attempt, dispatch: Dispatch, evidence: Evidence, now: datetime, found: Found
+def _apply_evidence(
+    store: Store,
+    batch_id: int,
+    attempt: Attempt,
+    dispatch: Dispatch,
+    evidence: Evidence,
+    now: datetime,
+    found: ReconcileResult,
 ) -> None:
     asked = {message.id for message in dispatch.messages}
     with store.write() as session:
         batch = session.execute(select(Batch).where(col(Batch.id) == batch_id).with_for_update()).scalar_one()
         # Between question and answer another reconciliation, or the worker itself, may have decided.
-        still = {message_id(id_, batch.step, batch.medium) for id_ in _unknown(session, batch)}
+        still = {message_id(id_, batch.step, batch.medium) for id_ in _unknown_messages(session, batch)}
         if batch.fence != attempt.fence:
             still = set()
         accepted = {id_: receipt for id_, receipt in evidence.accepted.items() if id_ in still & asked}
@@ -154,7 +170,7 @@ def _apply(
         set_states(session, batch, "sent", dict.fromkeys(accepted, ""))
         set_receipts(session, batch, accepted)
         if absent:
-            move(session, batch, [enrolment_of(id_) for id_ in absent], due_at=now)
+            move_messages(session, batch, [enrolment_of(id_) for id_ in absent], due_at=now)
             _reopen(session, batch)
         if accepted or absent or gone:
             audit(
@@ -173,10 +189,10 @@ def _reopen(session: Session, batch: Batch) -> None:
         launch.state, launch.finished_at = "running", None
 
 
-async def suppressions_synced(store: Store, settings: Settings, now: datetime) -> int:
+async def sync_suppressions(store: Store, settings: Settings, now: datetime) -> int:
     """Addresses that the email provider stopped writing to on its side are suppressed on ours."""
     try:
-        channel = carrying("email", settings)()
+        channel = carrier_for("email", settings)()
     except Misconfigured:
         return 0
     try:

@@ -9,15 +9,15 @@ from sqlmodel import Session, col
 
 from passaparola.store.models import Batch, Contact, Enrolment, Launch, Message
 
-HAD, GETS = "already had this very message", "gets this very message from an earlier launch"
-POSTED = "already posted this very text"
-LAST = 2**62  # the number of a launch that is not there yet: all others are earlier
-LOCK = 20261127
+ALREADY_SENT, ALREADY_PENDING = "already had this very message", "gets this very message from an earlier launch"
+ALREADY_POSTED = "already posted this very text"
+LAST_LAUNCH = 2**62  # the number of a launch that is not there yet: all others are earlier
+REPEATS_LOCK_ID = 20261127
 
 Which = Callable[[Any, Any], ColumnElement[bool]]
 
 
-def exist(session: Session, reads: Collection[str], itself: int) -> bool:
+def have_repeats(session: Session, reads: Collection[str], itself: int) -> bool:
     """Whether another launch says, or said, any of these very words."""
     other = select(literal(1)).where(col(Batch.wording).in_(list(reads)), col(Batch.launch_id) != itself)
     return bool(reads) and session.execute(other.limit(1)).scalar() is not None
@@ -30,35 +30,41 @@ def take_turns(session: Session, batch: Batch) -> None:
     that is done.
     """
     lock = (
-        "pg_advisory_xact_lock" if exist(session, [batch.wording], batch.launch_id) else "pg_advisory_xact_lock_shared"
+        "pg_advisory_xact_lock"
+        if have_repeats(session, [batch.wording], batch.launch_id)
+        else "pg_advisory_xact_lock_shared"
     )
-    session.execute(text(f"SELECT {lock}({LOCK}, hashtext(:wording))"), {"wording": batch.wording})
+    session.execute(text(f"SELECT {lock}({REPEATS_LOCK_ID}, hashtext(:wording))"), {"wording": batch.wording})
 
 
-def wishes(medium: str, launch: int, read: ColumnElement[str] | None, *, settled: bool) -> list[tuple[Any, Any]]:
+def repeat_reasons(
+    medium: str, launch: int, read: ColumnElement[str] | None, *, settled: bool
+) -> list[tuple[Any, Any]]:
     """The guards' two reasons, each with its condition on a contact. Without `read` it is a parameter of that name."""
     same = bindparam("read", type_=String()) if read is None else read
-    found = [(_to_them(medium, same, _had(launch)), literal(HAD))]
-    return found if settled else [*found, (_to_them(medium, same, _gets(launch)), literal(GETS))]
+    found = [(_to_them(medium, same, _delivered_elsewhere(launch)), literal(ALREADY_SENT))]
+    return (
+        found if settled else [*found, (_to_them(medium, same, _pending_elsewhere(launch)), literal(ALREADY_PENDING))]
+    )
 
 
-def posted(session: Session, batch: Batch, *, settled: bool) -> bool:
+def post_repeat_reason(session: Session, batch: Batch, *, settled: bool) -> bool:
     """Whether the public has these very words from another launch, or gets them from an earlier one."""
     launch = batch.launch_id
-    ready = false() if settled else _gets(launch)(Message, Batch)
+    ready = false() if settled else _pending_elsewhere(launch)(Message, Batch)
     found = (
         select(col(Message.enrolment_id))
         .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
         .join(Batch, col(Batch.id) == col(Message.batch_id))
         .where(
             col(Batch.wording) == batch.wording, col(Enrolment.contact_id).is_(None), col(Message.medium) == batch.medium,
-            or_(_had(launch)(Message, Batch), ready),
+            or_(_delivered_elsewhere(launch)(Message, Batch), ready),
         )
     )  # fmt: skip
     return bool(batch.wording) and session.execute(found.limit(1)).scalar() is not None
 
 
-def _had(launch: int) -> Which:
+def _delivered_elsewhere(launch: int) -> Which:
     """Messages that went out, are going out or may have gone out by another launch."""
 
     def which(message: Any, batch: Any) -> ColumnElement[bool]:
@@ -68,7 +74,7 @@ def _had(launch: int) -> Which:
     return which
 
 
-def _gets(launch: int) -> Which:
+def _pending_elsewhere(launch: int) -> Which:
     """Messages that an earlier launch, which is under way, has ready. Of two that are sent at once the earlier one speaks, or
     each would hold the other; one that is paused keeps nobody waiting."""
     earlier = select(col(Launch.id)).where(col(Launch.state) == "running", col(Launch.id) < launch)

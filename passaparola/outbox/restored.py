@@ -11,7 +11,7 @@ from passaparola.store.database import Store, audit
 from passaparola.store.models import Attempt, Batch, Enrolment, Launch
 
 
-def doubt(store: Store, now: datetime) -> int:
+def mark_restored(store: Store, now: datetime) -> int:
     """Every batch that was due and open when the backup was made is unknown until a look-up or feedback proves otherwise."""
     with store.write() as session:
         open_ = (
@@ -32,17 +32,17 @@ def doubt(store: Store, now: datetime) -> int:
                 )
             )  # fmt: skip
             doubted += 1
-        paused = _paused(session)
+        paused = _pause_launches(session)
         audit(session, now, "operator", "put a backup back", "store", batches=doubted, launches=paused)
         return doubted
 
 
-def _paused(session: Session) -> int:
+def _pause_launches(session: Session) -> int:
     """Launches in which people still move on: what they were told since is not known here, so somebody looks first."""
     inside = select(col(Enrolment.id)).where(
         col(Enrolment.launch_id) == col(Launch.id), col(Enrolment.outcome).is_(None)
     )
-    going = update(Launch).where(col(Launch.state) == "running", or_(col(Launch.entering), inside.exists()))
+    going = update(Launch).where(col(Launch.state) == "running", or_(col(Launch.accepting), inside.exists()))
     note = "a backup was put back: look who was told what since, then resume"
     done: Any = session.execute(
         going.values(state="paused", note=note), execution_options={"synchronize_session": False}

@@ -10,16 +10,16 @@ from typing import Any
 
 from sqlmodel import Session
 
-from passaparola.channel.registry import carrying
+from passaparola.channel.registry import carrier_for
 from passaparola.outbox.links import message_id
-from passaparola.outbox.render.frozen import of_the_house
+from passaparola.outbox.render.frozen import freeze_house_wordings
 from passaparola.settings import Settings
-from passaparola.store.models import Batch, Contact, Enrolment, Launch, Message, wording_of
+from passaparola.store.models import Batch, Contact, Enrolment, Launch, Message, wording_hash
 
-FIRST = 100  # its priority: who waits for an answer goes before every campaign
+TRANSACTIONAL_PRIORITY = 100  # its priority: who waits for an answer goes before every campaign
 
 
-def write(
+def send_to_contact(
     session: Session, settings: Settings, contact_id: int, name: str, *,
     says: Mapping[str, Any], now: datetime, medium: str = "email", headers: Mapping[str, str] | None = None,
     language: str | None = None,
@@ -28,14 +28,14 @@ def write(
 
     `says` are the words that it needs; `headers` go out with it, such as In-Reply-To. Raises BadContent, Unknown.
     """
-    wordings = of_the_house(settings, name, medium)
+    wordings = freeze_house_wordings(settings, name, medium)
     person = session.get(Contact, contact_id)
     spoken = language or (person.language if person else None)
     locale = next((one for one in (spoken, settings.locale) if one in wordings), sorted(wordings)[0])
-    content = _content(settings, name, medium, wordings, dict(says), dict(headers or {}))
+    content = _build_content(settings, name, medium, wordings, dict(says), dict(headers or {}))
     launch = Launch(
-        campaign=f"_{name}", hash=wording_of(content, now), wording=wording_of(content), content=content, state="running",
-        transactional=True, priority=FIRST, due_at=now, created_at=now, started_at=now,
+        campaign=f"_{name}", hash=wording_hash(content, now), wording=wording_hash(content), content=content, state="running",
+        transactional=True, priority=TRANSACTIONAL_PRIORITY, due_at=now, created_at=now, started_at=now,
     )  # fmt: skip
     session.add(launch)
     session.flush()
@@ -52,15 +52,15 @@ def write(
     return message_id(enrolment.id, 0, medium)
 
 
-def _content(
+def _build_content(
     settings: Settings, name: str, medium: str, wordings: Mapping[str, Any], says: dict[str, Any], headers: dict[str, str]
 ) -> dict[str, Any]:  # fmt: skip
     return {
         "campaign": f"_{name}", "title": name.replace("_", " "), "topic": "", "basis": "transactional", "audience": None,
         "who": None, "inside": {}, "enter": {"on": name, "again": "always", "zone": settings.time_zone}, "leave": None,
-        "goal": None, "holdout": 0.0, "priority": FIRST, "steps": [{"say": name, "by": [medium]}], "said_once": False,
+        "goal": None, "holdout": 0.0, "priority": TRANSACTIONAL_PRIORITY, "steps": [{"say": name, "by": [medium]}], "said_once": False,
         "locale": settings.locale, "late_after": None, "messages": {f"{name}/{medium}": dict(wordings)}, "public": [],
-        "channels": {medium: carrying(medium, settings).name}, "says": says, "headers": headers,
+        "channels": {medium: carrier_for(medium, settings).name}, "says": says, "headers": headers,
         "sender": {
             "name": settings.sender_name, "email": settings.sender_email, "reply_to": settings.reply_to,
             "organisation": settings.organisation, "postal_address": settings.postal_address,

@@ -10,13 +10,13 @@ import orjson
 from sqlalchemy import ColumnElement, and_, case, literal
 from sqlmodel import col
 
-from passaparola.contacts.bucketing import one_of
+from passaparola.contacts.bucketing import pick_variant
 from passaparola.outbox.render.frozen import wording_key
 from passaparola.store.models import Contact
 
 
 @dataclass(frozen=True)
-class Wordings:
+class StepWordings:
     """One step's words on one medium. `reads` maps (locale, variant) to the hash of what is read there."""
 
     locales: list[str]
@@ -26,10 +26,10 @@ class Wordings:
     reads: dict[tuple[str, str], str]
 
     @classmethod
-    def of(cls, content: Mapping[str, Any], said: Mapping[str, Any], medium: str) -> "Wordings":
+    def for_medium(cls, content: Mapping[str, Any], said: Mapping[str, Any], medium: str) -> "StepWordings":
         variants = said.get("variants") or {"": 100}
         reads = {
-            (locale, variant): read_as(content, wording, medium)
+            (locale, variant): reading_hash(content, wording, medium)
             for variant in variants
             for locale, wording in content["messages"][wording_key(said["say"], variant, medium)].items()
         }
@@ -37,16 +37,16 @@ class Wordings:
         house = content["locale"] if content["locale"] in locales else locales[0]
         return cls(locales, house, variants, f"variant of {said['say']} in {content['campaign']}", reads)
 
-    def locale(self) -> ColumnElement[str]:
+    def locale_column(self) -> ColumnElement[str]:
         """A contact's own language where there is a wording in it."""
         return case((col(Contact.language).in_(self.locales), col(Contact.language)), else_=literal(self.house))
 
-    def variant(self) -> ColumnElement[str]:
-        return one_of(col(Contact.id), self.purpose, self.variants) if len(self.variants) > 1 else literal("")
+    def variant_column(self) -> ColumnElement[str]:
+        return pick_variant(col(Contact.id), self.purpose, self.variants) if len(self.variants) > 1 else literal("")
 
-    def read(self) -> ColumnElement[str]:
+    def hash_column(self) -> ColumnElement[str]:
         """The hash of what a contact would read."""
-        locale, variant = self.locale(), self.variant()
+        locale, variant = self.locale_column(), self.variant_column()
         each = [
             (and_(locale == spoken, variant == name) if name else locale == spoken, literal(read))
             for (spoken, name), read in self.reads.items()
@@ -54,7 +54,7 @@ class Wordings:
         return case(*each, else_=literal(""))
 
 
-def read_as(content: Mapping[str, Any], wording: Mapping[str, Any], medium: str) -> str:
+def reading_hash(content: Mapping[str, Any], wording: Mapping[str, Any], medium: str) -> str:
     """A wider audience, another title or another campaign with the same template is read as the same; the campaign's name
     in a link's utm_campaign is nothing that anyone reads."""
     keys = ("texts", "links", "template", "survey", "share")

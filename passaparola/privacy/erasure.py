@@ -28,18 +28,18 @@ from passaparola.store.models import (
     Conversation,
     Enrolment,
     Event,
-    Intake,
     Launch,
     Merge,
     Message,
     Proposal,
+    RawBody,
     SignUp,
     Turn,
 )
 
 FORGOTTEN = "asked to be forgotten"
 QUIETLY: dict[str, Any] = {"synchronize_session": False}
-WRITTEN = ("*.csv", "*.json", "*.jsonl", "*.txt", "*.log")  # what under var/ may hold a row of a person
+FILE_PATTERNS = ("*.csv", "*.json", "*.jsonl", "*.txt", "*.log")  # what under var/ may hold a row of a person
 
 
 def erase(store: Store, settings: Settings, contact_id: int, *, actor: str, now: datetime) -> None:
@@ -48,23 +48,23 @@ def erase(store: Store, settings: Settings, contact_id: int, *, actor: str, now:
     What came in must be applied before: a no of someone else may be in the same body (`engine.erase_contact`).
     """
     with store.write() as session:
-        everyone = _rows_of(session, contact_id)
-        words = _names(session, everyone)
+        everyone = _merged_rows(session, contact_id)
+        words = _identifying_words(session, everyone)
         messages = _erase_rows(session, everyone, words, actor, now)
     _erase_files(settings, words, messages)
-    store.empty_log()
+    store.truncate_wal()
 
 
-def forget_unconfirmed(store: Store, settings: Settings, contact_id: int, *, now: datetime) -> None:
+def erase_unconfirmed(store: Store, settings: Settings, contact_id: int, *, now: datetime) -> None:
     """Someone else may have typed the address: it is forgotten, and may be asked for again."""
     with store.write() as session:
-        words = _names(session, [contact_id])
+        words = _identifying_words(session, [contact_id])
         messages = _erase_rows(session, [contact_id], words, "retention", now, suppressing=False)
     _erase_files(settings, words, messages)
-    store.empty_log()
+    store.truncate_wal()
 
 
-def _rows_of(session: Session, contact_id: int) -> list[int]:
+def _merged_rows(session: Session, contact_id: int) -> list[int]:
     """The contact and whoever turned out to be them."""
     person = session.get(Contact, contact_id)
     if person is None:
@@ -78,7 +78,7 @@ def _rows_of(session: Session, contact_id: int) -> list[int]:
     return found
 
 
-def _names(session: Session, people: list[int]) -> list[str]:
+def _identifying_words(session: Session, people: list[int]) -> list[str]:
     """How a body or a file may name them: by address. Short handles are looked for with their sign."""
     rows = session.execute(select(col(Address.medium), col(Address.value)).where(col(Address.contact_id).in_(people)))
     return [value for _, value in rows if len(value) > 3]
@@ -96,7 +96,7 @@ def _erase_rows(
         select(col(Message.enrolment_id), col(Message.step), col(Message.medium)).where(col(Message.enrolment_id).in_(enrolments))
     )]  # fmt: skip
     _scrub_ledger(session, people, enrolments, words)
-    events.forget(session, col(Event.contact_id).in_(people))
+    events.delete_events(session, col(Event.contact_id).in_(people))
     for table, mine in (
         (Turn, col(Turn.conversation_id).in_(conversations)), (Conversation, col(Conversation.contact_id).in_(people)),
         (Activity, col(Activity.contact_id).in_(people)),
@@ -143,20 +143,20 @@ def _scrub_ledger(session: Session, people: list[int], enrolments: Any, words: l
 def _scrub_bodies(session: Session, words: Sequence[str]) -> None:
     """Bodies as they came in that name the person; what is not applied yet was applied before this."""
     if session.get_bind().dialect.name == "sqlite":
-        readable: Any = func.lower(cast(col(Intake.body), Text()))
+        readable: Any = func.lower(cast(col(RawBody.body), Text()))
     else:
-        readable = func.lower(func.encode(col(Intake.body), "escape"))
-    named = _naming(words)
+        readable = func.lower(func.encode(col(RawBody.body), "escape"))
+    named = _word_pattern(words)
     for word in sorted({*words, *(quote(one).lower() for one in words)}):
         holds = or_(
-            readable.contains(word, autoescape=True), func.lower(col(Intake.problem)).contains(word, autoescape=True)
+            readable.contains(word, autoescape=True), func.lower(col(RawBody.problem)).contains(word, autoescape=True)
         )
-        for row in session.execute(select(Intake).where(holds, col(Intake.state) != "new")).scalars().all():
+        for row in session.execute(select(RawBody).where(holds, col(RawBody.state) != "new")).scalars().all():
             if named.search(bytes(row.body).lower()) or named.search(row.problem.lower().encode()):
                 row.body, row.problem, row.headers = b"", "", {}
 
 
-def _naming(words: Sequence[str]) -> re.Pattern[bytes]:
+def _word_pattern(words: Sequence[str]) -> re.Pattern[bytes]:
     """These addresses and no longer ones that hold them: anna@x.it is not susanna@x.it."""
     forms = {form for word in words for form in (word, quote(word).lower())} or {"\0"}
     return re.compile(
@@ -172,17 +172,17 @@ def _erase_files(settings: Settings, words: list[str], messages: list[str]) -> N
     for id_ in messages:
         for path in box.glob(f"*/*/{id_},*") if box.is_dir() else ():
             path.unlink(missing_ok=True)
-    for pattern in WRITTEN:
+    for pattern in FILE_PATTERNS:
         for path in settings.var.rglob(pattern) if settings.var.is_dir() else ():
-            _without(path, words)
+            _strip_rows(path, words)
 
 
-def _without(path: Path, words: list[str]) -> None:
+def _strip_rows(path: Path, words: list[str]) -> None:
     try:
         lines = path.read_bytes().splitlines(keepends=True)
     except OSError:
         return
-    named = _naming(words)
+    named = _word_pattern(words)
     kept = [line for line in lines if not named.search(line.lower())]
     if len(kept) != len(lines):
         path.write_bytes(b"".join(kept))

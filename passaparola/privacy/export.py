@@ -24,10 +24,10 @@ from passaparola.store.models import (
     message_state,
 )
 
-OURS_ONLY = {"to", "attempt", "smtp_id"}  # our keys and the provider's
+INTERNAL_FIELDS = {"to", "attempt", "smtp_id"}  # our keys and the provider's
 
 
-def of(session: Session, contact_id: int, now: datetime) -> dict[str, Any]:
+def export_contact(session: Session, contact_id: int, now: datetime) -> dict[str, Any]:
     """Plain values. Raises Unknown."""
     person = session.get(Contact, contact_id)
     if person is None:
@@ -35,16 +35,20 @@ def of(session: Session, contact_id: int, now: datetime) -> dict[str, Any]:
     mine = {"contact_id": contact_id}
     return {
         "made_at": now.isoformat(),
-        "person": _plain(person.model_dump(exclude={"merged_into"})),
-        "addresses": [_plain(row.model_dump(exclude={"key", "contact_id"})) for row in _rows(session, Address, mine)],
-        "consents": [_plain(row.model_dump(exclude={"contact_id"})) for row in _rows(session, Consent, mine)],
+        "person": _jsonable(person.model_dump(exclude={"merged_into"})),
+        "addresses": [
+            _jsonable(row.model_dump(exclude={"key", "contact_id"})) for row in _rows(session, Address, mine)
+        ],
+        "consents": [_jsonable(row.model_dump(exclude={"contact_id"})) for row in _rows(session, Consent, mine)],
         "never_written_to": _suppressed(session, contact_id),
-        "sign_ups": [_plain(row.model_dump(exclude={"contact_id", "address"})) for row in _rows(session, SignUp, mine)],
+        "sign_ups": [
+            _jsonable(row.model_dump(exclude={"contact_id", "address"})) for row in _rows(session, SignUp, mine)
+        ],
         "events": [_event(row) for row in _rows(session, Event, mine)],
         "messages": _messages(session, contact_id),
         "conversations": [_conversation(session, row) for row in _rows(session, Conversation, mine)],
         "joined": [
-            _plain({"at": row.at, "reasons": row.reasons, "fields": row.fields})
+            _jsonable({"at": row.at, "reasons": row.reasons, "fields": row.fields})
             for row in _rows(session, Merge, {"kept_id": contact_id})
             if row.undone_at is None
         ],
@@ -59,13 +63,13 @@ def _rows(session: Session, table: Any, by: dict[str, Any]) -> list[Any]:
 
 def _event(row: Event) -> dict[str, Any]:
     said = row.model_dump(include={"kind", "at", "source", "amount", "currency", "medium", "machine"})
-    return _plain({**said, "properties": {k: v for k, v in row.properties.items() if k not in OURS_ONLY}})
+    return _jsonable({**said, "properties": {k: v for k, v in row.properties.items() if k not in INTERNAL_FIELDS}})
 
 
 def _suppressed(session: Session, contact_id: int) -> list[dict[str, Any]]:
     chosen = select(Suppression).join(Address, col(Address.key) == col(Suppression.key))
     rows = session.execute(chosen.where(col(Address.contact_id) == contact_id)).scalars()
-    return [_plain(row.model_dump(exclude={"key"})) for row in rows]
+    return [_jsonable(row.model_dump(exclude={"key"})) for row in rows]
 
 
 def _messages(session: Session, contact_id: int) -> list[dict[str, Any]]:
@@ -79,18 +83,18 @@ def _messages(session: Session, contact_id: int) -> list[dict[str, Any]]:
         .where(col(Enrolment.contact_id) == contact_id)
         .order_by(col(Message.enrolment_id), col(Message.step))
     )  # fmt: skip
-    return [_plain(dict(row._mapping)) for row in session.execute(chosen)]
+    return [_jsonable(dict(row._mapping)) for row in session.execute(chosen)]
 
 
 def _conversation(session: Session, one: Conversation) -> dict[str, Any]:
     turns = _rows(session, Turn, {"conversation_id": one.id})
     said = one.model_dump(include={"medium", "subject", "state", "kind", "topic", "language", "sentiment", "opened_at"})
-    return _plain(said) | {
-        "turns": [_plain({"at": turn.at, "by": turn.author or "you", "text": turn.text}) for turn in turns]
+    return _jsonable(said) | {
+        "turns": [_jsonable({"at": turn.at, "by": turn.author or "you", "text": turn.text}) for turn in turns]
     }
 
 
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
+def _jsonable(values: dict[str, Any]) -> dict[str, Any]:
     return {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in values.items()

@@ -11,63 +11,65 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
-from passaparola.channel.receiver import OF_MESSAGES
+from passaparola.channel.receiver import MESSAGE_FEEDBACK_KINDS
 from passaparola.contacts import activity, events
-from passaparola.contacts.signup import HOLDS
+from passaparola.contacts.signup import CONFIRMATION_VALID
 from passaparola.privacy import erasure
 from passaparola.settings import Settings
-from passaparola.store.bulk import among
+from passaparola.store.bulk import in_values
 from passaparola.store.database import Store, audit
-from passaparola.store.models import Address, Consent, Conversation, Event, Intake, Merge, SignUp
+from passaparola.store.models import Address, Consent, Conversation, Event, Merge, RawBody, SignUp
 
-FLEETING = ("accepted", "delivered", "deferred", "opened", "clicked")
+EXPIRING_KINDS = ("accepted", "delivered", "deferred", "opened", "clicked")
 QUIETLY: dict[str, Any] = {"synchronize_session": False}
-AT_ONCE = 5_000
+DELETE_BATCH_ROWS = 5_000
 
 
-def keep(store: Store, settings: Settings, now: datetime) -> Counter[str]:
+def purge_expired(store: Store, settings: Settings, now: datetime) -> Counter[str]:
     """Let go of what has been kept long enough. Returns what, and how much of it."""
     gone: Counter[str] = Counter()
     with store.write() as session:
-        bodies = update(Intake).where(
-            col(Intake.received_at) < now - timedelta(days=settings.keep_bodies), col(Intake.state).not_in(["new", "waiting"]), col(Intake.body) != b""
+        bodies = update(RawBody).where(
+            col(RawBody.received_at) < now - timedelta(days=settings.raw_body_retention_days), col(RawBody.state).not_in(["new", "waiting"]), col(RawBody.body) != b""
         )  # fmt: skip
-        gone["bodies"] = _count(session, bodies.values(body=b"", headers={}))
-        gone["events"] = _fleeting(session, settings, now)
-        late = delete(SignUp).where(col(SignUp.asked_at) < now - HOLDS, col(SignUp.state) == "ignored")
-        gone["sign-ups"] = _count(session, late)
+        gone["bodies"] = _rowcount(session, bodies.values(body=b"", headers={}))
+        gone["events"] = _purge_feedback(session, settings, now)
+        late = delete(SignUp).where(col(SignUp.asked_at) < now - CONFIRMATION_VALID, col(SignUp.state) == "ignored")
+        gone["sign-ups"] = _rowcount(session, late)
         if any(gone.values()):
             audit(session, now, "retention", "let go", "store", **{k.replace("-", "_"): v for k, v in gone.items()})
-    for contact in _never_confirmed(store, now):
-        erasure.forget_unconfirmed(store, settings, contact, now=now)
+    for contact in _purge_unconfirmed(store, now):
+        erasure.erase_unconfirmed(store, settings, contact, now=now)
         gone["people who never confirmed"] += 1
     return gone
 
 
-def _fleeting(session: Session, settings: Settings, now: datetime) -> int:
+def _purge_feedback(session: Session, settings: Settings, now: datetime) -> int:
     old = select(col(Event.id), col(Event.contact_id)).where(
-        col(Event.kind).in_(FLEETING), col(Event.at) < now - timedelta(days=settings.keep_feedback)
+        col(Event.kind).in_(EXPIRING_KINDS), col(Event.at) < now - timedelta(days=settings.feedback_retention_days)
     )
-    rows = session.execute(old.limit(AT_ONCE)).all()
+    rows = session.execute(old.limit(DELETE_BATCH_ROWS)).all()
     if rows:
-        mine = among(session, col(Event.id), [id_ for id_, _ in rows])
-        events.forget(session, mine)
+        mine = in_values(session, col(Event.id), [id_ for id_, _ in rows])
+        events.delete_events(session, mine)
         activity.refresh(session, settings.currency, {contact for _, contact in rows})
     return len(rows)
 
 
-def _never_confirmed(store: Store, now: datetime) -> list[int]:
+def _purge_unconfirmed(store: Store, now: datetime) -> list[int]:
     """Whom nothing but an unconfirmed sign-up ties to us."""
     newer = aliased(SignUp)
     known = (
-        select(1).where(newer.contact_id == col(SignUp.contact_id), newer.asked_at >= now - HOLDS),  # type: ignore[arg-type]
+        select(1).where(newer.contact_id == col(SignUp.contact_id), newer.asked_at >= now - CONFIRMATION_VALID),  # type: ignore[arg-type]
         select(1).where(col(Consent.contact_id) == col(SignUp.contact_id)),
-        select(1).where(col(Event.contact_id) == col(SignUp.contact_id), col(Event.kind).not_in(OF_MESSAGES)),
+        select(1).where(
+            col(Event.contact_id) == col(SignUp.contact_id), col(Event.kind).not_in(MESSAGE_FEEDBACK_KINDS)
+        ),
         select(1).where(col(Conversation.contact_id) == col(SignUp.contact_id)),
         select(1).where(col(Merge.kept_id) == col(SignUp.contact_id)),
     )
     chosen = select(col(SignUp.contact_id)).where(
-        col(SignUp.made_contact), col(SignUp.state) == "written to", col(SignUp.asked_at) < now - HOLDS,
+        col(SignUp.made_contact), col(SignUp.state) == "written to", col(SignUp.asked_at) < now - CONFIRMATION_VALID,
         *(~one.exists() for one in known),
     )  # fmt: skip
     reached = select(1).where(col(Address.contact_id) == col(SignUp.contact_id)).exists()
@@ -75,6 +77,6 @@ def _never_confirmed(store: Store, now: datetime) -> list[int]:
         return [id_ for id_ in session.execute(chosen.where(reached).distinct()).scalars() if id_ is not None]
 
 
-def _count(session: Session, statement: Any) -> int:
+def _rowcount(session: Session, statement: Any) -> int:
     done: Any = session.execute(statement, execution_options=QUIETLY)
     return int(done.rowcount)

@@ -11,21 +11,21 @@ from sqlalchemy import Integer, and_, case, cast, func, literal, or_, select
 from sqlmodel import Session, col
 
 from passaparola.errors import Unknown
-from passaparola.reports.statistics import Interval, difference, mean_difference, share
+from passaparola.reports.statistics import Interval, difference_interval, mean_difference_interval, share_interval
 from passaparola.settings import Settings
 from passaparola.store.models import Batch, Enrolment, Event, Launch, Message, message_state
-from passaparola.store.types import later
+from passaparola.store.types import add_seconds
 
 STAGES = ("delivered", "opened", "clicked", "answered")
-AFTER = ("bounced", "complained", "unsubscribed")
-FACTS = ("left", "reached", *STAGES, *AFTER, "machine_opened", "machine_clicked")
+AFTER_EFFECTS = ("bounced", "complained", "unsubscribed")
+FACTS = ("left", "reached", *STAGES, *AFTER_EFFECTS, "machine_opened", "machine_clicked")
 ANSWERS = {"replied": "answered", "survey_answered": "answered"}
-LAST_TOUCH = timedelta(days=7)
-OTHERWISE = timedelta(days=30)  # how long after entering a purchase counts, where the campaign has no goal
+ATTRIBUTION_WINDOW = timedelta(days=7)
+DEFAULT_GOAL_WINDOW = timedelta(days=30)  # how long after entering a purchase counts, where the campaign has no goal
 
 
 @dataclass
-class Counts:
+class FunnelCounts:
     """Of one medium, or of one variant of a message on it.
 
     `left` are the messages that went out: recorded as sent, or something came back of them already. `reached` are those
@@ -54,21 +54,21 @@ class Counts:
             setattr(self, name, getattr(self, name) + int(getattr(row, name) or 0))
 
     @property
-    def delivery_is_told(self) -> bool:
+    def reports_delivery(self) -> bool:
         """Whether anybody tells of deliveries: a mailbox and plain SMTP never do, a provider not in the first seconds."""
         return self.delivered > 0 or 0 < self.left <= self.bounced
 
     def base(self, stage: str) -> int:
         """What a share of this stage is of: bounces of all that went out, what people did of all that arrived."""
-        return self.left if stage == "bounced" or not self.delivery_is_told else self.reached
+        return self.left if stage == "bounced" or not self.reports_delivery else self.reached
 
     def as_json(self) -> dict[str, Any]:
         """`delivered` is null where nobody tells of it."""
-        return asdict(self) | {"delivered": self.delivered if self.delivery_is_told else None}
+        return asdict(self) | {"delivered": self.delivered if self.reports_delivery else None}
 
 
 @dataclass
-class Group:
+class TestGroup:
     """Those who were written to, or those held out: how many, who reached the goal, what they spent in minor units."""
 
     people: int = 0
@@ -78,15 +78,15 @@ class Group:
 
 
 @dataclass
-class Report:
+class CampaignReport:
     campaign: str
     launches: list[int]
     currency: str
-    media: dict[str, Counts] = field(default_factory=dict)
-    variants: dict[str, dict[str, Counts]] = field(default_factory=dict)  # message on a medium → variant → counts
+    media: dict[str, FunnelCounts] = field(default_factory=dict)
+    variants: dict[str, dict[str, FunnelCounts]] = field(default_factory=dict)  # message on a medium → variant → counts
     held: dict[str, int] = field(default_factory=dict)
-    written_to: Group = field(default_factory=Group)
-    held_out: Group = field(default_factory=Group)
+    written_to: TestGroup = field(default_factory=TestGroup)
+    held_out: TestGroup = field(default_factory=TestGroup)
     last_touch: int = 0  # revenue within a week of someone's last click, minor units
     orders: int = 0
     costs: dict[str, float] = field(default_factory=dict)  # per medium, in the house currency
@@ -96,7 +96,9 @@ class Report:
         """How many more of those written to reached the goal than of those held out."""
         if not self.held_out.people:
             return None
-        return difference(self.written_to.goal, self.written_to.people, self.held_out.goal, self.held_out.people)
+        return difference_interval(
+            self.written_to.goal, self.written_to.people, self.held_out.goal, self.held_out.people
+        )
 
     @property
     def incremental(self) -> Interval | None:
@@ -104,7 +106,7 @@ class Report:
         one, two = self.written_to, self.held_out
         if min(one.people, two.people) < 2:
             return None
-        each = mean_difference(one.people, one.revenue, one.squares, two.people, two.revenue, two.squares)
+        each = mean_difference_interval(one.people, one.revenue, one.squares, two.people, two.revenue, two.squares)
         return Interval(each.value * one.people, each.low * one.people, each.high * one.people)
 
     @property
@@ -122,7 +124,9 @@ class Report:
     def rates(self) -> dict[str, dict[str, Interval]]:
         """Per medium and stage, each of a base that fits."""
         return {
-            medium: {name: share(getattr(counts, name), counts.base(name)) for name in (*STAGES[1:], *AFTER)}
+            medium: {
+                name: share_interval(getattr(counts, name), counts.base(name)) for name in (*STAGES[1:], *AFTER_EFFECTS)
+            }
             for medium, counts in self.media.items()
         }
 
@@ -135,8 +139,8 @@ class Report:
             (best, one), (next_, two), *_ = sorted(
                 variants.items(), key=lambda pair: -(pair[1].clicked / max(1, pair[1].base("clicked")))
             )
-            gap = difference(one.clicked, one.base("clicked"), two.clicked, two.base("clicked"))
-            found[message] = {"best": best, "next": next_, "difference": gap.as_json(), "certain": gap.certain}
+            gap = difference_interval(one.clicked, one.base("clicked"), two.clicked, two.base("clicked"))
+            found[message] = {"best": best, "next": next_, "difference": gap.as_json(), "certain": gap.is_certain}
         return found
 
     def as_json(self) -> dict[str, Any]:
@@ -152,7 +156,7 @@ class Report:
         }  # fmt: skip
 
 
-def report(session: Session, settings: Settings, campaign: str, launch: int | None = None) -> Report:
+def build_report(session: Session, settings: Settings, campaign: str, launch: int | None = None) -> CampaignReport:
     """Of one launch, or of all that ever went out. Raises Unknown."""
     never_began = and_(col(Launch.state) == "recalled", col(Launch.started_at).is_(None))
     chosen = select(Launch).where(col(Launch.campaign) == campaign, col(Launch.state) != "prepared")
@@ -161,23 +165,23 @@ def report(session: Session, settings: Settings, campaign: str, launch: int | No
     if not launches:
         raise Unknown(f"“{campaign}” has not been launched yet.")
     ids = [one.id for one in launches if one.id is not None]
-    found = Report(campaign, ids, settings.currency)
+    found = CampaignReport(campaign, ids, settings.currency)
     steps = {(one.id, n): step.get("say", "") for one in launches for n, step in enumerate(one.content["steps"])}
-    for row in session.execute(_messages(ids)):
+    for row in session.execute(_message_facts(ids)):
         if row.state == "held":
             found.held[row.reason or ""] = found.held.get(row.reason or "", 0) + row.messages
-        found.media.setdefault(row.medium, Counts()).add(row)
+        found.media.setdefault(row.medium, FunnelCounts()).add(row)
         if row.variant:
             message = f"{steps.get((row.launch_id, row.step), '')} by {row.medium}"
-            found.variants.setdefault(message, {}).setdefault(row.variant, Counts()).add(row)
-    _groups(session, settings, launches, found)
-    found.last_touch, found.orders = _last_touch(session, settings, ids)
-    prices = settings.costs_per_message
+            found.variants.setdefault(message, {}).setdefault(row.variant, FunnelCounts()).add(row)
+    _compare_groups(session, settings, launches, found)
+    found.last_touch, found.orders = _attribute_orders(session, settings, ids)
+    prices = settings.message_costs
     found.costs = {m: round(counts.sent * prices[m], 2) for m, counts in found.media.items() if prices.get(m)}
     return found
 
 
-def _messages(ids: list[int]) -> Any:
+def _message_facts(ids: list[int]) -> Any:
     """Every message once, with what came back of it, counted by how it went out."""
     mine = select(col(Enrolment.id)).where(col(Enrolment.launch_id).in_(ids))
 
@@ -226,17 +230,17 @@ def _messages(ids: list[int]) -> Any:
     )  # fmt: skip
 
 
-def _groups(session: Session, settings: Settings, launches: list[Launch], found: Report) -> None:
+def _compare_groups(session: Session, settings: Settings, launches: list[Launch], found: CampaignReport) -> None:
     """Everyone who entered, by whether they were held out: the difference between the two is the campaign's own doing."""
     for launch in launches:
         goal = launch.content.get("goal") or {}
-        window = int(goal.get("within") or OTHERWISE.total_seconds())
+        window = int(goal.get("within") or DEFAULT_GOAL_WINDOW.total_seconds())
         spent = (
             select(func.coalesce(func.sum(col(Event.amount)), 0))
             .where(
                 col(Event.contact_id) == col(Enrolment.contact_id), col(Event.kind) == "order_completed",
                 col(Event.currency) == settings.currency, col(Event.at) > col(Enrolment.entered_at),
-                col(Event.at) <= later(col(Enrolment.entered_at), window),
+                col(Event.at) <= add_seconds(col(Enrolment.entered_at), window),
                 col(Event.id) != func.coalesce(col(Enrolment.event_id), -1),
             )
             .correlate(Enrolment)
@@ -263,14 +267,14 @@ def _groups(session: Session, settings: Settings, launches: list[Launch], found:
             group.squares += float(squares or 0)
 
 
-def _last_touch(session: Session, settings: Settings, ids: list[int]) -> tuple[int, int]:
+def _attribute_orders(session: Session, settings: Settings, ids: list[int]) -> tuple[int, int]:
     """Orders whose person's last click before, within a week, was in one of these launches."""
     click = Event.__table__.alias("click")  # type: ignore[attr-defined]
     last = (
         select(click.c.enrolment_id)
         .where(
             click.c.contact_id == col(Event.contact_id), click.c.kind == "clicked", ~click.c.machine, click.c.at <= col(Event.at),
-            click.c.at >= later(col(Event.at), -int(LAST_TOUCH.total_seconds())), click.c.enrolment_id.is_not(None),
+            click.c.at >= add_seconds(col(Event.at), -int(ATTRIBUTION_WINDOW.total_seconds())), click.c.enrolment_id.is_not(None),
         )
         .order_by(click.c.at.desc(), click.c.id.desc())
         .limit(1)

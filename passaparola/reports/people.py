@@ -13,7 +13,7 @@ OFFLINE_SOURCES = ("till", "pos", "store")
 
 
 @dataclass
-class Standing:
+class LifecycleCounts:
     """How many stand where. Participation is measured against the rule of thumb 90-9-1."""
 
     people: int = 0
@@ -31,7 +31,7 @@ class Standing:
 
 
 @dataclass
-class Side:
+class CounterSide:
     """One side of the counter: how many, how many of them may be written to, what they spent (minor units)."""
 
     people: int = 0
@@ -43,13 +43,13 @@ class Side:
         return asdict(self) | {"coverage": round(self.consenting / people, 4), "value": round(self.spent / people)}
 
 
-def standing(session: Session) -> Standing:
+def count_lifecycles(session: Session) -> LifecycleCounts:
     alive = (col(Contact.erased_at).is_(None), col(Contact.merged_into).is_(None))
     lifecycle, participation = (
         func.coalesce(col(Contact.lifecycle), "lead"),
         func.coalesce(col(Contact.participation), "reader"),
     )
-    found = Standing()
+    found = LifecycleCounts()
     for stands, takes_part, count in session.execute(
         select(lifecycle, participation, func.count()).where(*alive).group_by(lifecycle, participation)
     ):
@@ -59,7 +59,7 @@ def standing(session: Session) -> Standing:
     return found
 
 
-def balance(session: Session, topic: str = "newsletter") -> dict[str, Side]:
+def compare_online_offline(session: Session, topic: str = "newsletter") -> dict[str, CounterSide]:
     """Both, only online, only offline, neither: by till numbers and visits on one side, addresses and clicks on the other."""
     offline = or_(
         exists(select(1).where(col(Address.contact_id) == col(Contact.id), col(Address.medium) == "till").correlate(Contact)),
@@ -81,7 +81,7 @@ def balance(session: Session, topic: str = "newsletter") -> dict[str, Side]:
     alive = (col(Contact.erased_at).is_(None), col(Contact.merged_into).is_(None))
     each = select(side, says_yes, spent).where(*alive).subquery()
     rows = select(each.c.side, func.count(), func.sum(each.c.says_yes), func.coalesce(func.sum(each.c.spent), 0))
-    found = {name: Side() for name in ("both", "only online", "only offline", "neither")}
+    found = {name: CounterSide() for name in ("both", "only online", "only offline", "neither")}
     for name, people, consenting, total in session.execute(rows.group_by(each.c.side)):
-        found[name] = Side(people, int(consenting or 0), int(total))
+        found[name] = CounterSide(people, int(consenting or 0), int(total))
     return found

@@ -5,7 +5,7 @@ import shutil
 from html import escape
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-QUIET = [
+BROWSER_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-background-networking",
@@ -14,7 +14,7 @@ QUIET = [
 ]
 
 
-async def photographed(pages: list[str], width: int = 420) -> list[str]:
+async def screenshot_pages(pages: list[str], width: int = 420) -> list[str]:
     """A data: URI per page, or nothing at all where there is no browser."""
     path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     try:
@@ -25,20 +25,20 @@ async def photographed(pages: list[str], width: int = 420) -> list[str]:
         return []
     taken: list[str] = []
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=QUIET)
+        browser = await playwright.chromium.launch(executable_path=path, args=BROWSER_FLAGS)
         try:
             for page in pages:
                 sheet = await browser.new_page(viewport={"width": width, "height": 700}, java_script_enabled=False)
                 await sheet.route("**/*", lambda route: route.abort())  # a picture of ours asks nobody for anything
                 await sheet.set_content(page)
-                taken.append(_uri("jpeg", await sheet.screenshot(full_page=True, type="jpeg", quality=55)))
+                taken.append(_data_uri("jpeg", await sheet.screenshot(full_page=True, type="jpeg", quality=55)))
                 await sheet.close()
         finally:
             await browser.close()
     return taken
 
 
-def funnel(steps: list[tuple[str, int]]) -> str:
+def funnel_chart(steps: list[tuple[str, int]]) -> str:
     """Bars of falling length as an SVG data: URI."""
     most = max((count for _, count in steps), default=0) or 1
     rows = []
@@ -49,20 +49,20 @@ def funnel(steps: list[tuple[str, int]]) -> str:
             f'<text x="120" y="{y + 20}" text-anchor="end">{escape(name)}</text>'
             f'<text x="{140 + length}" y="{y + 20}" font-weight="bold">{count:,}</text>'
         )
-    return svg("".join(rows), 680, 20 + 44 * len(steps))
+    return chart_svg("".join(rows), 680, 20 + 44 * len(steps))
 
 
-def svg(drawn: str, width: int, height: int) -> str:
+def chart_svg(drawn: str, width: int, height: int) -> str:
     """On the house's paper, as a data: URI."""
     whole = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" font-size="15" '
         f'fill="#3d3a36"><rect width="{width}" height="{height}" rx="10" fill="#faf7f0"/>{drawn}</svg>'
     )
-    return _uri("svg+xml", whole.encode())
+    return _data_uri("svg+xml", whole.encode())
 
 
 COLOURS = ("#2f5d3a", "#5c8f5f", "#c9a23f", "#b5563c", "#7d7467")
 
 
-def _uri(kind: str, body: bytes) -> str:
+def _data_uri(kind: str, body: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(body).decode()}"

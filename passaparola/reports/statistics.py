@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
 
-SURE = NormalDist().inv_cdf(0.975)  # 95 percent, both sides
+Z_95 = NormalDist().inv_cdf(0.975)  # 95 percent, both sides
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Interval:
     high: float
 
     @property
-    def certain(self) -> bool:
+    def is_certain(self) -> bool:
         """Whether it is surely more, or surely less, than nothing."""
         return self.low > 0 or self.high < 0
 
@@ -24,7 +24,7 @@ class Interval:
         return [round(self.value, 6), round(self.low, 6), round(self.high, 6)]
 
 
-def share(hits: int, of: int) -> Interval:
+def share_interval(hits: int, of: int) -> Interval:
     """Wilson's score interval: https://doi.org/10.1080/01621459.1927.10502953
 
     Raises ValueError: more hits than there are to be hit, a base that does not fit.
@@ -33,15 +33,15 @@ def share(hits: int, of: int) -> Interval:
         raise ValueError(f"{hits} of {of} is no share")
     if of <= 0:
         return Interval(0.0, 0.0, 1.0)
-    p, z = hits / of, SURE
+    p, z = hits / of, Z_95
     middle = (p + z * z / (2 * of)) / (1 + z * z / of)
     half = z * sqrt(p * (1 - p) / of + z * z / (4 * of * of)) / (1 + z * z / of)
     return Interval(p, max(0.0, middle - half), min(1.0, middle + half))
 
 
-def difference(hits: int, of: int, other_hits: int, other_of: int) -> Interval:
+def difference_interval(hits: int, of: int, other_hits: int, other_of: int) -> Interval:
     """Of two independent shares, Newcombe's hybrid score (method 10): https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8"""
-    one, two = share(hits, of), share(other_hits, other_of)
+    one, two = share_interval(hits, of), share_interval(other_hits, other_of)
     if of <= 0 or other_of <= 0:
         return Interval(0.0, -1.0, 1.0)
     gap = one.value - two.value
@@ -50,14 +50,14 @@ def difference(hits: int, of: int, other_hits: int, other_of: int) -> Interval:
     return Interval(gap, low, high)
 
 
-def mean_difference(
+def mean_difference_interval(
     of: int, total: float, squares: float, other_of: int, other_total: float, other_squares: float
 ) -> Interval:
     """Of two means, from counts, sums and sums of squares (Welch, large samples)."""
     if of < 2 or other_of < 2:
         return Interval(0.0, float("-inf"), float("inf"))
     gap = total / of - other_total / other_of
-    half = SURE * sqrt(_variance(of, total, squares) / of + _variance(other_of, other_total, other_squares) / other_of)
+    half = Z_95 * sqrt(_variance(of, total, squares) / of + _variance(other_of, other_total, other_squares) / other_of)
     return Interval(gap, gap - half, gap + half)
 
 

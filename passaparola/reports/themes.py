@@ -7,14 +7,14 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from passaparola.conversations.care import mood
+from passaparola.conversations.care import mood_of
 from passaparola.store.models import Conversation, Turn
 
-EXAMPLES, LONGEST = 3, 180
+MAX_QUOTES, MAX_QUOTE_CHARS = 3, 180
 
 
 @dataclass
-class Voice:
+class Theme:
     """One topic."""
 
     count: int = 0
@@ -23,28 +23,32 @@ class Voice:
     examples: list[tuple[str, str]] = field(default_factory=list)  # (mood, sentence)
 
 
-def voices(session: Session, now: datetime, days: int = 30) -> dict[str, Voice]:
+def find_themes(session: Session, now: datetime, days: int = 30) -> dict[str, Theme]:
     said = (
         select(Conversation, col(Turn.text))
         .join(Turn, col(Turn.conversation_id) == col(Conversation.id))
-        .where(col(Turn.author) == "", ~col(Turn.automatic), col(Conversation.heard_at) >= now - timedelta(days=days))
+        .where(
+            col(Turn.author) == "",
+            ~col(Turn.automatic),
+            col(Conversation.last_inbound_at) >= now - timedelta(days=days),
+        )
         .order_by(col(Turn.at).desc(), col(Turn.id).desc())
     )
-    found: dict[str, Voice] = {}
+    found: dict[str, Theme] = {}
     counted: set[int] = set()
     for one, text in session.execute(said):
-        voice = found.setdefault(one.topic or "anything else", Voice())
-        feeling = mood(one.sentiment)
+        voice = found.setdefault(one.topic or "anything else", Theme())
+        feeling = mood_of(one.sentiment)
         if one.id not in counted:
             counted.add(one.id)
             voice.count += 1
             voice.moods[feeling] += 1
             voice.kinds[one.kind] = voice.kinds.get(one.kind, 0) + 1
-        if len(voice.examples) < EXAMPLES and text.strip():
-            voice.examples.append((feeling, " ".join(text.split())[:LONGEST]))
+        if len(voice.examples) < MAX_QUOTES and text.strip():
+            voice.examples.append((feeling, " ".join(text.split())[:MAX_QUOTE_CHARS]))
     return dict(sorted(found.items(), key=lambda pair: -pair[1].count))
 
 
-def counts(found: dict[str, Voice]) -> dict[str, Any]:
+def without_quotes(found: dict[str, Theme]) -> dict[str, Any]:
     """Without anybody's words."""
     return {topic: {"count": voice.count, "moods": voice.moods, "kinds": voice.kinds} for topic, voice in found.items()}

@@ -16,13 +16,13 @@ from sqlmodel import Session, col
 from passaparola.store.database import Store
 from passaparola.store.models import Audit, Seal
 
-LOCK = 20260420
-AT_ONCE = 5_000
-FIRST = sha256(b"passaparola").hexdigest()
+AUDIT_LOCK_ID = 20260420
+LINK_BATCH_ROWS = 5_000
+GENESIS_LINK = sha256(b"passaparola").hexdigest()
 
 
 @dataclass(frozen=True)
-class Checked:
+class ChainCheck:
     """`broken` says where the chain does not hold; empty: it does."""
 
     linked: int
@@ -30,53 +30,53 @@ class Checked:
     broken: str = ""
 
 
-def link(store: Store, now: datetime) -> int:
+def link_new_rows(store: Store, now: datetime) -> int:
     """Link what was written since. Returns how many rows."""
     linked = 0
-    while new := _some(store, now):
+    while new := _link_batch(store, now):
         linked += new
     return linked
 
 
-def _some(store: Store, now: datetime) -> int:
+def _link_batch(store: Store, now: datetime) -> int:
     with store.read() as session:
         if session.execute(select(col(Audit.id)).where(col(Audit.number).is_(None)).limit(1)).scalar() is None:
             return 0
     with store.write() as session:
         if not store.on_sqlite:
-            session.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
-        seal = session.get(Seal, 1) or Seal(number=0, link=FIRST, at=now)
-        waiting = select(Audit).where(col(Audit.number).is_(None)).order_by(col(Audit.id)).limit(AT_ONCE)
+            session.execute(text(f"SELECT pg_advisory_xact_lock({AUDIT_LOCK_ID})"))
+        seal = session.get(Seal, 1) or Seal(number=0, link=GENESIS_LINK, at=now)
+        waiting = select(Audit).where(col(Audit.number).is_(None)).order_by(col(Audit.id)).limit(LINK_BATCH_ROWS)
         rows = list(session.execute(waiting).scalars())
         for row in rows:
             seal.number += 1
-            row.number, row.link = seal.number, _link(seal.link, seal.number, row)
+            row.number, row.link = seal.number, _link_hash(seal.link, seal.number, row)
             seal.link = row.link
         seal.at = now
         session.add(seal)
         return len(rows)
 
 
-def check(session: Session) -> Checked:
+def verify_chain(session: Session) -> ChainCheck:
     """Read the whole chain from its beginning to its seal."""
     waiting = session.execute(select(func.count()).where(col(Audit.number).is_(None))).scalar_one()
-    before, number = FIRST, 0
+    before, number = GENESIS_LINK, 0
     chained = select(Audit).where(col(Audit.number).is_not(None)).order_by(col(Audit.number))
     with session.execute(chained.execution_options(yield_per=1_000)) as rows:
         for row in rows.scalars():
             number += 1
             if row.number != number:
-                return Checked(number - 1, waiting, f"row {number} of the audit is missing")
-            if row.link != _link(before, number, row):
-                return Checked(number - 1, waiting, f"row {number} of the audit was changed")
+                return ChainCheck(number - 1, waiting, f"row {number} of the audit is missing")
+            if row.link != _link_hash(before, number, row):
+                return ChainCheck(number - 1, waiting, f"row {number} of the audit was changed")
             before = row.link or ""
     seal = session.get(Seal, 1)
     if (seal.number, seal.link) != (number, before) if seal else number:
-        return Checked(number, waiting, f"the audit ends at row {number}, before its seal")
-    return Checked(number, waiting)
+        return ChainCheck(number, waiting, f"the audit ends at row {number}, before its seal")
+    return ChainCheck(number, waiting)
 
 
-def _link(before: str, number: int, row: Audit) -> str:
+def _link_hash(before: str, number: int, row: Audit) -> str:
     said: dict[str, Any] = {
         "before": before, "number": number, "at": row.at.isoformat(), "actor": row.actor, "action": row.action,
         "subject": row.subject, "detail": row.detail,

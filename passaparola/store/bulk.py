@@ -20,7 +20,7 @@ def on_postgresql(session: Session) -> bool:
     return session.get_bind().dialect.name == "postgresql"
 
 
-def among(session: Session, column: Any, values: Collection[Any]) -> ColumnElement[bool]:
+def in_values(session: Session, column: Any, values: Collection[Any]) -> ColumnElement[bool]:
     """`column IN values` with one parameter, however many there are."""
     if on_postgresql(session):
         found: ColumnElement[bool] = column == any_(literal(list(values), ARRAY(column.type)))
@@ -38,7 +38,7 @@ def insert_many(session: Session, model: type[SQLModel], rows: Sequence[Mapping[
     table: Any = model.__table__  # type: ignore[attr-defined]
     connection = session.connection()
     names = list(rows[0])
-    readied = [_readied(table.c[name].type, connection.dialect) for name in names]
+    readied = [_bind_processor(table.c[name].type, connection.dialect) for name in names]
     quoted = ", ".join(connection.dialect.identifier_preparer.quote(name) for name in names)
     driver: Any = connection.connection.driver_connection
     columns = [
@@ -55,7 +55,7 @@ def insert_many(session: Session, model: type[SQLModel], rows: Sequence[Mapping[
         driver.executemany(f"INSERT INTO {table.name} ({quoted}) VALUES ({marks})", values)
 
 
-def numbers(session: Session, model: type[SQLModel], count: int) -> list[int]:
+def allocate_ids(session: Session, model: type[SQLModel], count: int) -> list[int]:
     """So many new ids, before the rows that get them. SQLite has one writer at a time, so the next ones are ours."""
     table = model.__tablename__
     if on_postgresql(session):
@@ -66,16 +66,16 @@ def numbers(session: Session, model: type[SQLModel], count: int) -> list[int]:
     return list(range(last + 1, last + 1 + count))
 
 
-def _as_text(at: datetime | None) -> str | None:
+def _sqlite_text(at: datetime | None) -> str | None:
     """As SQLAlchemy writes it there, in one call."""
     return at.astimezone(UTC).isoformat(" ", "microseconds")[:26] if at else None
 
 
-def _readied(kind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
+def _bind_processor(kind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
     if isinstance(kind.dialect_impl(dialect), JSON):
         return lambda value: orjson.dumps(value).decode()
     if isinstance(kind, UtcDateTime):
-        return _as_text if dialect.name == "sqlite" else None
+        return _sqlite_text if dialect.name == "sqlite" else None
     found: Callable[[Any], Any] | None = kind.dialect_impl(dialect).bind_processor(dialect)
     return found
 
@@ -84,7 +84,7 @@ _ONE, _usual, _busy = threading.Lock(), gc.get_threshold(), 0
 
 
 @contextmanager
-def little_garbage() -> Iterator[None]:
+def relaxed_gc() -> Iterator[None]:
     """Rows by the thousand are short-lived objects and no cycles; without this the collector walks everything that was ever
     imported again and again, a third of the time. https://docs.python.org/3/library/gc.html#gc.freeze"""
     global _busy

@@ -19,8 +19,8 @@ from passaparola.errors import Misconfigured, NotMigrated
 from passaparola.store.models import Audit
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-LARGE = ("contact", "address", "consent", "event", "event_name", "activity", "enrolment", "message", "batch")
-PATIENCE = 30  # seconds a writer waits for another one
+LARGE_TABLES = ("contact", "address", "consent", "event", "event_name", "activity", "enrolment", "message", "batch")
+BUSY_TIMEOUT_SECONDS = 30  # seconds a writer waits for another one
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -32,8 +32,8 @@ def utc_now() -> datetime:
 class Store:
     """`with store.write() as session:` is one transaction: committed at the end, undone by any error."""
 
-    def __init__(self, url: str, patience: float = PATIENCE) -> None:
-        self.url, self.patience = url, patience
+    def __init__(self, url: str, patience: float = BUSY_TIMEOUT_SECONDS) -> None:
+        self.url, self.busy_timeout = url, patience
 
     @cached_property
     def engine(self) -> Engine:
@@ -52,7 +52,7 @@ class Store:
                 url,
                 pool_pre_ping=url.get_backend_name() == "postgresql",
                 hide_parameters=True,  # an error's text must hold no address
-                connect_args={"connect_timeout": max(int(self.patience), 2)}
+                connect_args={"connect_timeout": max(int(self.busy_timeout), 2)}
                 if url.get_backend_name() == "postgresql"
                 else {},
                 pool_size=10,
@@ -63,7 +63,7 @@ class Store:
         except (NoSuchModuleError, ModuleNotFoundError):
             raise Misconfigured("For PostgreSQL, PASSAPAROLA_DATABASE_URL begins with postgresql+psycopg://") from None
         if engine.dialect.name == "sqlite":
-            _teach_sqlite(engine, self.patience)
+            _configure_sqlite(engine, self.busy_timeout)
         return engine
 
     @property
@@ -96,7 +96,7 @@ class Store:
         except OperationalError as error:
             reason = str(error.orig).strip().splitlines()[0]
             raise Misconfigured(f"The database cannot be opened ({reason}). Check PASSAPAROLA_DATABASE_URL.") from error
-        if at != newest():
+        if at != latest_revision():
             self.close()
             raise NotMigrated(
                 "The database was made by another version of Passaparola. Run `passaparola db upgrade` first."
@@ -106,16 +106,23 @@ class Store:
     def upgrade(self) -> None:
         from alembic import command  # a third of a second, which only those pay who migrate
         from alembic.config import Config
+        from alembic.util import CommandError
 
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
-        with self.migrating() as connection:
-            _one_at_a_time(connection)
+        with self.migration_transaction() as connection:
+            _begin_immediate(connection)
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                raise Misconfigured(
+                    f"The database is of a version that this one does not know ({error}); it is from before the first "
+                    "release, or from a later one. Use that version, or start a new one."
+                ) from None
 
     @contextmanager
-    def migrating(self) -> Iterator[Connection]:
+    def migration_transaction(self) -> Iterator[Connection]:
         """One transaction in which SQLite lets a table be made anew though others point to it.
 
         https://www.sqlite.org/lang_altertable.html#otheralter: the pragma counts only outside a transaction.
@@ -144,7 +151,7 @@ class Store:
             raw: Any = connection.connection.driver_connection
             raw.execute("VACUUM INTO ?", (str(path),))
 
-    def empty_log(self) -> None:
+    def truncate_wal(self) -> None:
         """Of what was just deleted SQLite's write-ahead log still holds a copy; PostgreSQL's own vacuum sees to that."""
         if self.on_sqlite:
             with self.engine.connect() as connection:
@@ -170,22 +177,22 @@ class Store:
                 raw.execute("PRAGMA analysis_limit=1000")
                 raw.execute("ANALYZE")
             else:
-                connection.exec_driver_sql(f"ANALYZE {', '.join(LARGE)}")
+                connection.exec_driver_sql(f"ANALYZE {', '.join(LARGE_TABLES)}")
 
     def close(self) -> None:
         self.engine.dispose()
 
 
-def passes(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether the database was busy or away, so that the same transaction may succeed in a while."""
     state = str(getattr(getattr(error, "orig", None), "sqlstate", "") or "")
     return isinstance(error, OperationalError | InterfaceError) or state[:2] in ("08", "40", "53", "57")
 
 
-def patiently(work: Callable[P, T]) -> Callable[P, T]:
+def retry_while_db_unavailable(work: Callable[P, T]) -> Callable[P, T]:
     """One transaction, tried again for two minutes while the database is busy, full or away."""
     return retry(
-        retry=retry_if_exception(passes),
+        retry=retry_if_exception(is_transient),
         wait=wait_random_exponential(multiplier=0.1, max=5),
         stop=stop_after_delay(120),
         reraise=True,
@@ -193,12 +200,12 @@ def patiently(work: Callable[P, T]) -> Callable[P, T]:
 
 
 @cache
-def newest() -> str:
+def latest_revision() -> str:
     """The version of the tables that this code knows: our migrations are one line, each file begins with its number."""
     return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
-def insert_new(session: Session, table: type[SQLModel]) -> Any:
+def insert_or_ignore(session: Session, table: type[SQLModel]) -> Any:
     """An INSERT that leaves alone what is there already."""
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     return insert(table).on_conflict_do_nothing()
@@ -208,12 +215,12 @@ def audit(session: Session, at: datetime, actor: str, action: str, subject: str,
     session.add(Audit(at=at, actor=actor, action=action, subject=subject, detail=detail))
 
 
-def _one_at_a_time(connection: Connection) -> None:
+def _begin_immediate(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(20260417)"))
 
 
-def _teach_sqlite(engine: Engine, patience: float) -> None:
+def _configure_sqlite(engine: Engine, patience: float) -> None:
     """WAL, durable commits, foreign keys, and BEGIN IMMEDIATE for writers, so that two of them queue and never deadlock.
 
     https://docs.sqlalchemy.org/en/21/dialects/sqlite.html#pysqlite-serializable

@@ -16,7 +16,7 @@ from whenever import YearMonth
 from passaparola.errors import NotAllowed, Unknown, did_you_mean
 from passaparola.store.database import Store, audit
 
-AHEAD = 3  # months for which there is a place already, should nobody look for a while
+MONTHS_AHEAD = 3  # months for which there is a place already, should nobody look for a while
 BEFORE, BEYOND = "event_before", "event_beyond"
 PARTS = """
 SELECT child.relname, pg_get_expr(child.relpartbound, child.oid), greatest(child.reltuples, 0)::bigint,
@@ -27,50 +27,50 @@ WHERE parent.relname = 'event' ORDER BY child.relname
 
 
 @dataclass(frozen=True)
-class Month:
+class Partition:
     """One partition; `about` is how many events, as PostgreSQL last estimated them."""
 
     name: str
-    holds: str
-    about: int
+    bounds: str
+    estimated_events: int
     size: str
 
 
-def standing(store: Store) -> list[Month]:
+def list_partitions(store: Store) -> list[Partition]:
     if store.on_sqlite:
         return []
     with store.read() as session:
-        return _parts(session)
+        return _partitions(session)
 
 
-def _parts(session: Session) -> list[Month]:
-    return [Month(*row) for row in session.execute(text(PARTS))]
+def _partitions(session: Session) -> list[Partition]:
+    return [Partition(*row) for row in session.execute(text(PARTS))]
 
 
-def ahead(store: Store, now: datetime) -> list[str]:
+def create_ahead(store: Store, now: datetime) -> list[str]:
     """Make a place for the months to come. Returns the new ones."""
     if store.on_sqlite:
         return []
     made = []
     with store.write() as session:
-        there = {part.name: part.holds for part in _parts(session)}
+        there = {part.name: part.bounds for part in _partitions(session)}
         until = re.search(r"TO \('([^']+)'\)", there.get(BEFORE, ""))
         border = datetime.fromisoformat(until[1]) if until else datetime.min.replace(tzinfo=UTC)
         month = YearMonth(now.year, now.month)
-        for _ in range(AHEAD + 1):
-            start, month = month.on_day(1), _next(month)
+        for _ in range(MONTHS_AHEAD + 1):
+            start, month = month.on_day(1), _next_month(month)
             name = f"event_{start.year}_{start.month:02}"
             if name not in there and datetime(start.year, start.month, 1, tzinfo=UTC) >= border:
-                made += _made(session, name, str(start), str(month.on_day(1)))
+                made += _create(session, name, str(start), str(month.on_day(1)))
     return made
 
 
-def _next(month: YearMonth) -> YearMonth:
+def _next_month(month: YearMonth) -> YearMonth:
     later = month.on_day(1).add(months=1)
     return YearMonth(later.year, later.month)
 
 
-def _made(session: Session, name: str, start: str, end: str) -> list[str]:
+def _create(session: Session, name: str, start: str, end: str) -> list[str]:
     """Nothing, where events of that month lie in the partition of all the rest already: there they stay."""
     bounds = f"FROM ('{start} 00:00:00+00') TO ('{end} 00:00:00+00')"
     try:
@@ -92,7 +92,7 @@ def detach(
         raise NotAllowed("SQLite keeps everything in one table; months are PostgreSQL's.")
     name = f"event_{month.replace('-', '_')}"
     with store.write() as session:
-        known = [part.name for part in _parts(session)]
+        known = [part.name for part in _partitions(session)]
         if name not in known or name == BEYOND:
             raise Unknown(f"There is no month “{month}”{did_you_mean(name, known)}")
         people = list(session.execute(text(f"SELECT DISTINCT contact_id FROM {name}")).scalars())

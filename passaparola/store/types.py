@@ -30,14 +30,14 @@ class UtcDateTime(TypeDecorator[datetime]):
         return at
 
 
-class minute_of(FunctionElement[datetime]):
+class truncate_to_minute(FunctionElement[datetime]):
     """The minute that an instant lies in."""
 
     type = UtcDateTime()
     inherit_cache = True
 
 
-class later(FunctionElement[datetime]):
+class add_seconds(FunctionElement[datetime]):
     """An instant so many seconds after another; whole milliseconds on SQLite."""
 
     type = UtcDateTime()
@@ -60,23 +60,23 @@ def _with_a_plus(element: unindexed, compiler: SQLCompiler, **kw: Any) -> str:
     return f"+{compiler.process(element.clauses, **kw)}"
 
 
-@compiles(minute_of, "postgresql")
-def _minute_on_postgresql(element: minute_of, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(truncate_to_minute, "postgresql")
+def _minute_on_postgresql(element: truncate_to_minute, compiler: SQLCompiler, **kw: Any) -> str:
     return f"date_trunc('minute', {compiler.process(element.clauses, **kw)})"
 
 
-@compiles(minute_of, "sqlite")
-def _minute_on_sqlite(element: minute_of, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(truncate_to_minute, "sqlite")
+def _minute_on_sqlite(element: truncate_to_minute, compiler: SQLCompiler, **kw: Any) -> str:
     return f"strftime('%Y-%m-%d %H:%M:00.000000', {compiler.process(element.clauses, **kw)})"
 
 
-@compiles(later, "postgresql")
-def _later_on_postgresql(element: later, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(add_seconds, "postgresql")
+def _later_on_postgresql(element: add_seconds, compiler: SQLCompiler, **kw: Any) -> str:
     at, seconds = (compiler.process(part, **kw) for part in element.clauses)
     return f"({at} + make_interval(secs => {seconds}))"
 
 
-@compiles(later, "sqlite")
-def _later_on_sqlite(element: later, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(add_seconds, "sqlite")
+def _later_on_sqlite(element: add_seconds, compiler: SQLCompiler, **kw: Any) -> str:
     at, seconds = (compiler.process(part, **kw) for part in element.clauses)
     return f"(strftime('%Y-%m-%d %H:%M:%f', {at}, {seconds} || ' seconds') || '000')"

@@ -2,7 +2,7 @@
 
 def test_an_unhappy_buyer_is_never_asked_to_tell_a_friend(rehearse):
     seen = rehearse("post_purchase", days=30, assume=["answers survey 3"])
-    assert seen.said("Anna") == ["thank_you", "care_tips", "how_was_it", "we_are_sorry"]
+    assert seen.messages_to("Anna") == ["thank_you", "care_tips", "how_was_it", "we_are_sorry"]
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -37,7 +37,7 @@ def rehearse(tmp_path: Path) -> Iterator[Callable[..., object]]:
         )
         opened.append(Store(given.database).open())
         add_cast(opened[-1], given.secret, start)
-        return rehearsal.play(opened[-1], given, name, days=days, now=start, assume=assume)
+        return rehearsal.play_in_place(opened[-1], given, name, days=days, now=start, assume=assume)
 
     yield rehearsed
     for store in opened:

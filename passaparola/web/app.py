@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from passaparola.errors import PassaparolaError
 from passaparola.operations import health, watchdog
-from passaparola.store.database import newest, utc_now
+from passaparola.store.database import latest_revision, utc_now
 from passaparola.web import (
     console,
     feed,
@@ -25,7 +25,7 @@ from passaparola.web import (
     surveys,
     webhooks,
 )
-from passaparola.web.console.auth import Forbidden, Outside
+from passaparola.web.console.auth import Forbidden, NotLoggedIn
 from passaparola.web.link_context import pages
 
 app = FastAPI(title="Passaparola", docs_url=None, redoc_url=None, openapi_url=None)
@@ -36,7 +36,7 @@ POLICY = "default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inl
 
 
 @app.middleware("http")
-async def guarded(request: Request, call_next):  # type: ignore[no-untyped-def]
+async def add_security_headers(request: Request, call_next):  # type: ignore[no-untyped-def]
     """No page of ours runs a script or is framed elsewhere, and no token leaves in a Referer."""
     began = time.perf_counter()
     answer: Response = await call_next(request)
@@ -49,12 +49,12 @@ async def guarded(request: Request, call_next):  # type: ignore[no-untyped-def]
 
 
 @app.exception_handler(PassaparolaError)
-async def said(request: Request, error: PassaparolaError) -> HTMLResponse:
+async def show_error(request: Request, error: PassaparolaError) -> HTMLResponse:
     return pages.TemplateResponse(request, "sorry.html", {"sentence": str(error)}, status_code=400)
 
 
 @app.exception_handler(DBAPIError)
-async def away(request: Request, error: DBAPIError) -> Response:
+async def show_unavailable(request: Request, error: DBAPIError) -> Response:
     """The store is busy or away: nothing was changed, and the same request may succeed in a while."""
     sentence = "We cannot write anything down at the moment. Nothing was changed; please try again in a minute."
     page = pages.TemplateResponse(request, "sorry.html", {"sentence": sentence}, status_code=503)
@@ -62,8 +62,8 @@ async def away(request: Request, error: DBAPIError) -> Response:
     return page
 
 
-@app.exception_handler(Outside)
-async def to_the_door(request: Request, error: Outside) -> Response:
+@app.exception_handler(NotLoggedIn)
+async def redirect_to_login(request: Request, error: NotLoggedIn) -> Response:
     if request.method != "GET":
         return Response("Log in first.", 401)
     asked = "" if request.url.path.startswith("/console") else f"?next={quote(request.url.path)}"
@@ -71,7 +71,7 @@ async def to_the_door(request: Request, error: Outside) -> Response:
 
 
 @app.exception_handler(Forbidden)
-async def not_allowed(request: Request, error: Forbidden) -> Response:
+async def show_forbidden(request: Request, error: Forbidden) -> Response:
     return pages.TemplateResponse(request, "sorry.html", {"sentence": str(error)}, status_code=403)
 
 
@@ -91,8 +91,8 @@ def ready() -> Response:
     with store.write() as session:
         at = session.execute(text("SELECT version_num FROM alembic_version")).scalar()
         session.execute(text("UPDATE seal SET id = id WHERE false"))
-    if at != newest():
-        problems.append(f"the tables are of version {at}, this code is of {newest()}")
-    seen = health.seen(store, utc_now())
-    problems += [finding.says for finding in watchdog.idle(seen) if finding.step == "listen"]
+    if at != latest_revision():
+        problems.append(f"the tables are of version {at}, this code is of {latest_revision()}")
+    seen = health.take_snapshot(store, utc_now())
+    problems += [finding.summary for finding in watchdog.find_stuck_steps(seen) if finding.step == "listen"]
     return JSONResponse({"ready": not problems, "problems": problems}, 503 if problems else 200)

@@ -18,14 +18,14 @@ from fastapi.responses import FileResponse, Response
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from passaparola.outbox.batches import prepared
-from passaparola.settings import settings
+from passaparola.outbox.batches import cut_batch_wording
+from passaparola.settings import get_settings
 from passaparola.store.models import Batch, Enrolment, Launch, Message, message_state
 from passaparola.web.link_context import pages, store
-from passaparola.web.mailbox import here
+from passaparola.web.mailbox import is_local
 
 router = APIRouter()
-SHOWN, MINUTES = 50, 5
+MAX_ENTRIES, CACHE_MINUTES = 50, 5
 PICTURES = {"image/png", "image/jpeg", "image/webp", "image/gif"}
 
 
@@ -49,9 +49,9 @@ class Entry:
 @router.head("/feed.xml", include_in_schema=False)
 @router.get("/feed.xml")
 def feed(request: Request) -> Response:
-    own = settings()
+    own = get_settings()
     with store().read() as session:
-        entries = _entries(session, own.public_url, here(request))
+        entries = _entries(session, own.public_url, is_local(request))
     newest = max((entry.at for entry in entries), default=datetime(2026, 1, 1, tzinfo=UTC)).replace(microsecond=0)
     shown = {"entries": entries, "updated": newest, "own": own, "host": urlsplit(own.public_url).hostname}
     body = pages.get_template("feed.xml").render(shown).encode()
@@ -59,9 +59,9 @@ def feed(request: Request) -> Response:
     headers = {
         "ETag": tag,
         "Last-Modified": format_datetime(newest, usegmt=True),
-        "Cache-Control": f"max-age={MINUTES * 60}",
+        "Cache-Control": f"max-age={CACHE_MINUTES * 60}",
     }
-    if _known(request.headers, tag, newest):
+    if _is_not_modified(request.headers, tag, newest):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type="application/atom+xml; charset=utf-8", headers=headers)
 
@@ -69,12 +69,13 @@ def feed(request: Request) -> Response:
 @router.get("/feed/{launch}/{step}/{number}")
 def picture(request: Request, launch: int, step: int, number: int) -> Response:
     """A picture of an entry, for everyone; nothing else of the house is."""
-    own = settings()
+    own = get_settings()
     with store().read() as session:
         found = next(
-            (one for one in _posted(session, here(request)) if (one[0].id, one[1].step) == (launch, step)), None
+            (one for one in _posted_batches(session, is_local(request)) if (one[0].id, one[1].step) == (launch, step)),
+            None,
         )
-    media = prepared(found[0].content, found[1]).skeleton.media if found else ()
+    media = cut_batch_wording(found[0].content, found[1]).skeleton.media if found else ()
     if not 0 <= number < len(media):
         raise HTTPException(404)
     path = (own.home / media[number].path).resolve()
@@ -84,7 +85,7 @@ def picture(request: Request, launch: int, step: int, number: int) -> Response:
     return FileResponse(path, media_type=kind)
 
 
-def _posted(session: Session, previewed: bool) -> list[tuple[Launch, Batch]]:
+def _posted_batches(session: Session, previewed: bool) -> list[tuple[Launch, Batch]]:
     """What went out; on this machine also what only went into the local mailbox."""
     carried: Any = col(Launch.content)["channels"]
     chosen = (
@@ -95,15 +96,15 @@ def _posted(session: Session, previewed: bool) -> list[tuple[Launch, Batch]]:
         .where(col(Batch.medium) == "rss", col(Enrolment.contact_id).is_(None), message_state() == "sent")
         .where(*(() if previewed else (carried["rss"].as_string() == "rss",)))
         .order_by(col(Batch.finished_at).desc(), col(Batch.id).desc())
-        .limit(SHOWN)
+        .limit(MAX_ENTRIES)
     )
     return [(launch, batch) for launch, batch in session.execute(chosen)]
 
 
 def _entries(session: Session, public_url: str, previewed: bool) -> list[Entry]:
     found = []
-    for launch, batch in _posted(session, previewed):
-        skeleton = prepared(launch.content, batch).skeleton
+    for launch, batch in _posted_batches(session, previewed):
+        skeleton = cut_batch_wording(launch.content, batch).skeleton
         text = skeleton.parts["text"].fill(()).strip()
         at = (batch.finished_at or launch.created_at).replace(microsecond=0)
         place = f"{launch.id}/{batch.step}"
@@ -116,7 +117,7 @@ def _entries(session: Session, public_url: str, previewed: bool) -> list[Entry]:
 
 
 def _picture(url: str, path: str, alt: str) -> tuple[str, str, str, int]:
-    file = settings().home / path
+    file = get_settings().home / path
     kind = mimetypes.guess_type(Path(path).name)[0] or "image/png"
     return url, alt, kind, file.stat().st_size if file.is_file() else 0
 
@@ -133,7 +134,7 @@ def _link(text: str) -> str:
     return next((word.rstrip(".,;:!?)") for word in text.split() if word.startswith(("http://", "https://"))), "")
 
 
-def _known(headers: Mapping[str, Any], tag: str, newest: datetime) -> bool:
+def _is_not_modified(headers: Mapping[str, Any], tag: str, newest: datetime) -> bool:
     """RFC 9110, 13.2.2: a tag, where there is one, goes before a date."""
     if "if-none-match" in headers:
         return tag in [one.strip().removeprefix("W/") for one in headers["if-none-match"].split(",")]

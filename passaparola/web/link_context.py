@@ -16,18 +16,18 @@ from sqlmodel import Session, col
 from passaparola.channel import registry
 from passaparola.channel.message_ids import message_key
 from passaparola.contacts.audience.compile import latest_consent
-from passaparola.contacts.merging import resolve
+from passaparola.contacts.merging import resolve_contact
 from passaparola.outbox.links import Links, Purpose
 from passaparola.outbox.render.frozen import wording_key
-from passaparola.settings import settings
+from passaparola.settings import get_settings
 from passaparola.store.database import Store
 from passaparola.store.models import Batch, Contact, Enrolment, Launch, Message
 
 pages = Jinja2Templates(Path(__file__).parent / "pages")
-pages.env.globals["look"] = registry.look
-SPOKEN = ("it", "en")
+pages.env.globals["branding"] = registry.branding_of
+LANGUAGES = ("it", "en")
 # Scanners that say who they are, and programs that are no browser.
-MACHINES = re.compile(
+BOT_AGENTS = re.compile(
     r"bot\b|crawl|spider|scan|preview|barracuda|proofpoint|mimecast|safelinks|symantec|trend ?micro|fortinet|zscaler|"
     r"curl|wget|python|java/|go-http|okhttp|libwww|httpclient|headless",
     re.I,
@@ -36,16 +36,16 @@ MACHINES = re.compile(
 
 @cache
 def store() -> Store:
-    return Store(settings().database, patience=4).open()  # nobody waits longer for a page
+    return Store(get_settings().database, patience=4).open()  # nobody waits longer for a page
 
 
 def links() -> Links:
-    own = settings()
+    own = get_settings()
     return Links(own.secret, own.public_url)
 
 
 @dataclass(frozen=True)
-class Visitor:
+class LinkContext:
     """The message whose link was followed, and whose it is by now."""
 
     message: Message
@@ -91,7 +91,7 @@ class Visitor:
         return {"campaign": self.launch.campaign, "launch": self.launch.id, **own}
 
 
-def named(session: Session, purpose: Purpose, token: str) -> Visitor | None:
+def resolve_token(session: Session, purpose: Purpose, token: str) -> LinkContext | None:
     """Whoever a token names; whatever is wrong with a token, the answer is the same."""
     id_ = links().read(purpose, token)
     key = message_key(id_) if id_ else None
@@ -100,28 +100,28 @@ def named(session: Session, purpose: Purpose, token: str) -> Visitor | None:
     launch = session.get(Launch, enrolment.launch_id) if enrolment else None
     if not (message and enrolment and launch and enrolment.contact_id):
         return None
-    person = session.get(Contact, resolve(session, enrolment.contact_id))
+    person = session.get(Contact, resolve_contact(session, enrolment.contact_id))
     if person is None or person.erased_at:
         return None
     batch = session.execute(select(Batch).where(col(Batch.id) == message.batch_id)).scalar()
     allowed = select(latest_consent(col(Contact.id), message.medium, "tracking")).where(col(Contact.id) == person.id)
-    return Visitor(message, enrolment, launch, person, batch, bool(session.execute(allowed).scalar()))
+    return LinkContext(message, enrolment, launch, person, batch, bool(session.execute(allowed).scalar()))
 
 
-def page(request: Request, name: str, language: str | None, status: int = 200, **shown: Any) -> Response:
-    spoken = "it" if (language or asked_for(request)) == "it" else "en"
+def render_page(request: Request, name: str, language: str | None, status: int = 200, **shown: Any) -> Response:
+    spoken = "it" if (language or request_language(request)) == "it" else "en"
     return pages.TemplateResponse(request, name, {"it": spoken == "it", "lang": spoken, **shown}, status_code=status)
 
 
-def lost(request: Request) -> Response:
-    return page(request, "lost.html", asked_for(request), 404)
+def not_found_page(request: Request) -> Response:
+    return render_page(request, "lost.html", request_language(request), 404)
 
 
-def asked_for(request: Request) -> str:
+def request_language(request: Request) -> str:
     return request.headers.get("accept-language", "en")[:2].lower()
 
 
-def machine(request: Request) -> str:
+def bot_reason(request: Request) -> str:
     """Why this is no person's doing; empty where it may be one's."""
     asked = request.headers
     if any("prefetch" in asked.get(name, "").lower() for name in ("sec-purpose", "purpose", "x-moz", "x-purpose")):
@@ -129,11 +129,11 @@ def machine(request: Request) -> str:
     agent = asked.get("user-agent", "")
     if not agent.strip() or agent.strip() == "Mozilla/5.0":
         return "no browser said who it is"
-    found = MACHINES.search(agent)
+    found = BOT_AGENTS.search(agent)
     return f"a program: {found[0].lower()}" if found else ""
 
 
-def proof(request: Request, words: str, language: str) -> dict[str, Any]:
+def consent_proof(request: Request, words: str, language: str) -> dict[str, Any]:
     """Who said yes from where, to which words: what a data protection authority asks for."""
     return {
         "words": words[:1_000], "language": language, "page": request.url.path.split("/")[1],

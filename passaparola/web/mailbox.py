@@ -16,20 +16,20 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from passaparola.channel import registry
-from passaparola.channel.registry import speaking
+from passaparola.channel.registry import sender_for
 from passaparola.outbox.render.cast import CAST
 from passaparola.outbox.render.check import sample_values
-from passaparola.outbox.render.frozen import frozen, house_constants, ready
-from passaparola.settings import settings
-from passaparola.web.console.auth import reads
-from passaparola.web.link_context import lost, pages
+from passaparola.outbox.render.frozen import cut_wording, freeze_wordings, house_constants
+from passaparola.settings import get_settings
+from passaparola.web.console.auth import require_role
+from passaparola.web.link_context import not_found_page, pages
 
 router = APIRouter()
-SHOWN, LATEST = 50, 8
+PAGE_SIZE, LATEST_POSTS = 50, 8
 LETTER = "default-src 'none'; img-src data: https:; style-src 'unsafe-inline'; sandbox"
 
 
-def here(request: Request) -> bool:
+def is_local(request: Request) -> bool:
     """Whether it is asked from this machine, by its own name."""
     own = request.client and request.client.host in ("127.0.0.1", "::1", "testclient")
     # The name asked for, too: another site's name may be made to lead to this machine (DNS rebinding).
@@ -37,14 +37,14 @@ def here(request: Request) -> bool:
     return bool(own and named and "x-forwarded-for" not in request.headers)
 
 
-def _let_in(request: Request) -> None:
+def _require_access(request: Request) -> None:
     """Raises Outside, Forbidden: who asks is not on this machine, and not in the console."""
-    if not here(request):
-        reads("reader")(request)
+    if not is_local(request):
+        require_role("reader")(request)
 
 
 def _files(medium: str) -> list[Path]:
-    folder = settings().var / "mailbox" / medium / "new"
+    folder = get_settings().var / "mailbox" / medium / "new"
     return sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns, reverse=True) if folder.is_dir() else []
 
 
@@ -56,18 +56,18 @@ def _read(path: Path) -> EmailMessage:
 
 
 @router.get("/")
-def door(request: Request) -> Response:
+def home(request: Request) -> Response:
     """Who comes to the bare address of the house is told nothing; on this machine it is where one begins."""
-    return RedirectResponse("/mailbox") if here(request) else lost(request)
+    return RedirectResponse("/mailbox") if is_local(request) else not_found_page(request)
 
 
 @router.get("/mailbox")
 def inbox(request: Request, page: int = 0) -> Response:
     """Letters left, posts right."""
-    _let_in(request)
+    _require_access(request)
     files = _files("email")
     letters = []
-    for path in files[page * SHOWN : (page + 1) * SHOWN]:
+    for path in files[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]:
         message = _read(path)
         letters.append(
             {
@@ -81,8 +81,8 @@ def inbox(request: Request, page: int = 0) -> Response:
         "letters": letters,
         "count": len(files),
         "page": page,
-        "pages": (len(files) + SHOWN - 1) // SHOWN,
-        "posts": _posts()[:LATEST],
+        "pages": (len(files) + PAGE_SIZE - 1) // PAGE_SIZE,
+        "posts": _load_posts()[:LATEST_POSTS],
     }
     return pages.TemplateResponse(request, "mailbox.html", shown)
 
@@ -90,34 +90,36 @@ def inbox(request: Request, page: int = 0) -> Response:
 @router.get("/timeline")
 def timeline(request: Request) -> Response:
     """Every network side by side, each post as it would look there."""
-    _let_in(request)
-    posts = _posts()
-    media = sorted({post["medium"] for post in posts}, key=lambda medium: registry.look(medium).title.lower())
-    walls = [(registry.look(medium), [post for post in posts if post["medium"] == medium]) for medium in media]
+    _require_access(request)
+    posts = _load_posts()
+    media = sorted({post["medium"] for post in posts}, key=lambda medium: registry.branding_of(medium).title.lower())
+    walls = [(registry.branding_of(medium), [post for post in posts if post["medium"] == medium]) for medium in media]
     return pages.TemplateResponse(request, "timeline.html", {"walls": walls})
 
 
-def _posts() -> list[dict[str, Any]]:
-    root = settings().var / "mailbox"
+def _load_posts() -> list[dict[str, Any]]:
+    root = get_settings().var / "mailbox"
     media = (
         sorted(path.name for path in root.iterdir() if path.is_dir() and path.name != "email") if root.is_dir() else []
     )
     posts = [
-        _as_there(json.loads(path.read_text(encoding="utf-8"))) for medium in media for path in _files(medium)[:SHOWN]
+        _post_view(json.loads(path.read_text(encoding="utf-8")))
+        for medium in media
+        for path in _files(medium)[:PAGE_SIZE]
     ]
     return sorted(posts, key=lambda post: str(post["at"]), reverse=True)
 
 
-def _as_there(post: dict[str, Any]) -> dict[str, Any]:
+def _post_view(post: dict[str, Any]) -> dict[str, Any]:
     """With what the page needs to show it as its network does."""
     medium = str(post["medium"])
-    spoken = registry.get(medium) if medium in registry.names() else None
-    look = registry.look(medium)
-    pieces = [_folded(piece, look.fold) for piece in (spoken.as_posted(post["text"]) if spoken else [post["text"]])]
-    return post | {"look": look, "pieces": pieces, "organisation": settings().organisation}
+    spoken = registry.sender_class(medium) if medium in registry.sender_names() else None
+    look = registry.branding_of(medium)
+    pieces = [_fold(piece, look.fold) for piece in (spoken.split_posts(post["text"]) if spoken else [post["text"]])]
+    return post | {"branding": look, "pieces": pieces, "organisation": get_settings().organisation}
 
 
-def _folded(text: str, after: int) -> tuple[str, str]:
+def _fold(text: str, after: int) -> tuple[str, str]:
     """What is seen at once, and what behind "more"; no word is cut."""
     if not after or len(text) <= after:
         return text, ""
@@ -125,7 +127,7 @@ def _folded(text: str, after: int) -> tuple[str, str]:
     return text[:cut], text[cut:]
 
 
-def _letter(name: str) -> Path:
+def _email_path(name: str) -> Path:
     """A file of the box by its name; never one beside it."""
     found = next((path for path in _files("email") if path.name == name), None)
     if found is None:
@@ -135,8 +137,8 @@ def _letter(name: str) -> Path:
 
 @router.get("/mailbox/{name}")
 def letter(request: Request, name: str) -> Response:
-    _let_in(request)
-    message = _read(_letter(name))
+    _require_access(request)
+    message = _read(_email_path(name))
     text = message.get_body(("plain",))
     heads = [(key, str(value)) for key, value in message.items() if key not in ("MIME-Version", "Content-Type")]
     plain = text.get_content() if text else ""
@@ -148,17 +150,17 @@ def letter(request: Request, name: str) -> Response:
 @router.get("/mailbox/{name}/html")
 def letter_html(request: Request, name: str) -> Response:
     """The letter itself, for a sandboxed frame: no scripts, whatever a contact's name holds."""
-    _let_in(request)
-    body = _read(_letter(name)).get_body(("html",))
+    _require_access(request)
+    body = _read(_email_path(name)).get_body(("html",))
     return HTMLResponse(body.get_content() if body else "", headers={"Content-Security-Policy": LETTER})
 
 
 @router.get("/media/{path:path}")
 def media(request: Request, path: str) -> Response:
     """A picture of a template folder."""
-    _let_in(request)
-    root = (settings().home / "templates").resolve()
-    file = (settings().home / path).resolve()
+    _require_access(request)
+    root = (get_settings().home / "templates").resolve()
+    file = (get_settings().home / path).resolve()
     kind = mimetypes.guess_type(file.name)[0] or ""
     if (
         not file.is_relative_to(root)
@@ -172,21 +174,21 @@ def media(request: Request, path: str) -> Response:
 @router.get("/preview/{campaign}/{message:path}/{medium}/{locale}")
 def preview(request: Request, campaign: str, message: str, medium: str, locale: str) -> Response:
     """A wording as one of the cast would see it, by the renderer that sends."""
-    _let_in(request)
-    own = settings()
-    wordings = frozen(own.home, message, medium, campaign, own)
+    _require_access(request)
+    own = get_settings()
+    wordings = freeze_wordings(own.home, message, medium, campaign, own)
     if locale not in wordings:
         raise HTTPException(404)
     fixed = house_constants(campaign, own)
-    cut = ready(wordings[locale], locale, fixed)
+    cut = cut_wording(wordings[locale], locale, fixed)
     contact = next((c for c in CAST.values() if c.get("language") == locale), CAST["Anna"])
     values = cut.values({**fixed, **sample_values(contact, wordings[locale], "order_completed")})
     filled = {name: part.fill(values) for name, part in cut.skeleton.parts.items()}
     if "html" in filled:
         return HTMLResponse(filled["html"], headers={"Content-Security-Policy": LETTER})
-    post = _as_there(
+    post = _post_view(
         {
-            "medium": medium, "text": filled["text"], "note": speaking(medium, own).note(cut.skeleton),
+            "medium": medium, "text": filled["text"], "note": sender_for(medium, own).approval_note(cut.skeleton),
             "media": [{"path": p, "alt": a} for p, a, _ in wordings[locale].media],
         }
     )  # fmt: skip

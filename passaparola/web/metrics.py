@@ -14,7 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from passaparola.operations import health
-from passaparola.settings import settings
+from passaparola.settings import get_settings
 from passaparola.store.database import utc_now
 from passaparola.web.link_context import store
 
@@ -27,15 +27,15 @@ SECONDS = Histogram(
 )  # fmt: skip
 
 
-class Store(Collector):
+class StoreCollector(Collector):
     """What the store says, asked once a scrape."""
 
     def collect(self) -> Iterable[Metric]:
         now = utc_now()
-        found = health.seen(store(), now)
+        found = health.take_snapshot(store(), now)
         heaps = {
-            "intake": found.heard, "passages": found.passages, "batches": found.batches, "calls": found.calls,
-            "doubts": found.doubts,
+            "intake": found.inbound, "enrolments": found.enrolments, "batches": found.batches, "calls": found.calls,
+            "unknown": found.unknown,
         }  # fmt: skip
         due = GaugeMetricFamily("passaparola_due", "What is due and not done, by heap", labels=["heap"])
         oldest = GaugeMetricFamily(
@@ -53,20 +53,20 @@ class Store(Collector):
         resting = GaugeMetricFamily(
             "passaparola_channel_resting", "1: its provider asked to be left alone", labels=["channel"]
         )
-        for name in found.resting:
+        for name in found.backoffs:
             resting.add_metric([name], 1)
         yield from (due, oldest, launches, paused, resting)
         yield GaugeMetricFamily("passaparola_messages_due", "Messages in the batches that are due", found.messages)
-        yield GaugeMetricFamily("passaparola_bodies_odd", "Bodies that were not understood", found.odd)
+        yield GaugeMetricFamily("passaparola_bodies_odd", "Bodies that were not understood", found.invalid_bodies)
 
 
-registry.register(Store())
+registry.register(StoreCollector())
 
 
 @router.get("/metrics")
 def metrics(request: Request) -> Response:
     """For whoever holds PASSAPAROLA_METRICS_TOKEN, as a bearer token; nobody else is told that there is such a page."""
-    token = settings().metrics_token
+    token = get_settings().metrics_token
     given = request.headers.get("authorization", "")
     if not token or not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
         return Response(status_code=404)

@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     given = parser.parse_args()
-    logs.speak()
+    logs.configure_logging()
     uvicorn.run(
         "passaparola.web.app:app",
         host=given.host,

@@ -9,21 +9,21 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from passaparola.contacts import signup
-from passaparola.contacts.topics import load
-from passaparola.settings import settings
+from passaparola.contacts.topics import load_topics
+from passaparola.settings import get_settings
 from passaparola.store.database import utc_now
 from passaparola.store.models import SignUp
-from passaparola.web.link_context import asked_for, links, lost, page, proof, store
+from passaparola.web.link_context import consent_proof, links, not_found_page, render_page, request_language, store
 
 router = APIRouter()
 limiter = MovingWindowRateLimiter(MemoryStorage())
-PER_NETWORK, IN_ALL = parse("20/hour"), parse("600/minute")
+PER_NETWORK_LIMIT, TOTAL_LIMIT = parse("20/hour"), parse("600/minute")
 
 
 @router.get("/signup")
 def signup_page(request: Request, lang: str = "") -> Response:
     language = _language(request, lang)
-    return page(request, "signup.html", language, topics=_topics(language), done=False, problem=False)
+    return render_page(request, "signup.html", language, topics=_topics(language), done=False, problem=False)
 
 
 @router.post("/signup")
@@ -35,43 +35,45 @@ async def sign_up(request: Request) -> Response:
     address = str(form.get("email", "")).strip()
     topics = [str(name) for name in form.getlist("topics") if str(name) in offered] or list(offered)[:1]
     if "@" not in address or len(address) > 320 or not topics:
-        return page(request, "signup.html", language, 400, topics=offered, done=False, problem=True)
+        return render_page(request, "signup.html", language, 400, topics=offered, done=False, problem=True)
     network = request.client.host if request.client else ""
-    if not form.get("website") and limiter.hit(IN_ALL) and limiter.hit(PER_NETWORK, network):
+    if not form.get("website") and limiter.hit(TOTAL_LIMIT) and limiter.hit(PER_NETWORK_LIMIT, network):
         words = " ".join(f"{offered[name].title}. {offered[name].about}" for name in topics)
         with store().write() as session:
-            signup.ask(session, address, topics, language, proof(request, words, language), utc_now())
-    return page(request, "signup.html", language, topics=offered, done=True, problem=False)
+            signup.request_signup(
+                session, address, topics, language, consent_proof(request, words, language), utc_now()
+            )
+    return render_page(request, "signup.html", language, topics=offered, done=True, problem=False)
 
 
 @router.get("/confirm/{token}")
 def confirm_page(request: Request, token: str) -> Response:
     """Asks once more: a scanner follows the link, and only a person presses the button."""
     with store().read() as session:
-        id_ = _named(token)
+        id_ = _signup_of_token(token)
         row = session.get(SignUp, id_) if id_ else None
         if row is None or row.state not in ("written to", "confirmed"):
-            return lost(request)
-        return page(request, "confirm.html", row.language or None, done=row.state == "confirmed")
+            return not_found_page(request)
+        return render_page(request, "confirm.html", row.language or None, done=row.state == "confirmed")
 
 
 @router.post("/confirm/{token}")
 def confirm(request: Request, token: str) -> Response:
     with store().write() as session:
-        id_ = _named(token)
-        said = proof(request, "Yes, write to me", "")
-        row = signup.confirm(session, settings(), id_, said, utc_now()) if id_ else None
-        return page(request, "confirm.html", row.language or None, done=True) if row else lost(request)
+        id_ = _signup_of_token(token)
+        said = consent_proof(request, "Yes, write to me", "")
+        row = signup.confirm_signup(session, get_settings(), id_, said, utc_now()) if id_ else None
+        return render_page(request, "confirm.html", row.language or None, done=True) if row else not_found_page(request)
 
 
-def _named(token: str) -> int | None:
+def _signup_of_token(token: str) -> int | None:
     said = links().read("confirm", token)
     return int(said) if said and said.isdigit() and len(said) < 19 else None
 
 
 def _topics(language: str) -> dict[str, Any]:
-    return {name: one.words(language) for name, one in load(settings().home).items() if one.sign_up}
+    return {name: one.words(language) for name, one in load_topics(get_settings().home).items() if one.sign_up}
 
 
 def _language(request: Request, asked: str) -> str:
-    return "it" if (asked or asked_for(request)) == "it" else "en"
+    return "it" if (asked or request_language(request)) == "it" else "en"

@@ -8,53 +8,61 @@ from fastapi.responses import Response
 from passaparola.inbound import surveys
 from passaparola.outbox.render import share
 from passaparola.outbox.render.survey import Survey
-from passaparola.settings import settings
+from passaparola.settings import get_settings
 from passaparola.store.database import utc_now
-from passaparola.web.link_context import Visitor, links, lost, machine, named, page, store
+from passaparola.web.link_context import (
+    LinkContext,
+    bot_reason,
+    links,
+    not_found_page,
+    render_page,
+    resolve_token,
+    store,
+)
 from passaparola.web.links import touched
 
 router = APIRouter()
-LONGEST = 2_000
+MAX_COMMENT_CHARS = 2_000
 
 
 @router.get("/s/{token}")
 def survey_page(request: Request, token: str, score: int | None = None) -> Response:
     """A tap in the letter is noted as a tap; it is an answer once it is sure that no scanner tapped every number."""
     with store().write() as session:
-        found = named(session, "survey", token)
+        found = resolve_token(session, "survey", token)
         if not found:
-            return lost(request)
-        asked = _asked(found)
+            return not_found_page(request)
+        asked = _survey_of(found)
         given = score if score in asked.answers() else None
         if given is not None:
-            said = {**_said(asked, given, ""), "link": f"answer {given}"}
-            touched(session, found, "clicked", surveys.TAP, f"answer {given}", said, machine(request))
-        return _shown(request, found, asked, given, done=False)
+            said = {**_answer_properties(asked, given, ""), "link": f"answer {given}"}
+            touched(session, found, "clicked", surveys.TAP, f"answer {given}", said, bot_reason(request))
+        return _show_survey(request, found, asked, given, done=False)
 
 
 @router.post("/s/{token}")
 def survey(
-    request: Request, token: str, score: int | None = Form(None), comment: str = Form("", max_length=LONGEST)
+    request: Request, token: str, score: int | None = Form(None), comment: str = Form("", max_length=MAX_COMMENT_CHARS)
 ) -> Response:
     with store().write() as session:
-        found = named(session, "survey", token)
+        found = resolve_token(session, "survey", token)
         if not found:
-            return lost(request)
-        asked = _asked(found)
+            return not_found_page(request)
+        asked = _survey_of(found)
         words = comment.replace("\x00", "").strip()
         if score not in asked.answers() and not (asked.kind == "text" and words):
-            return _shown(request, found, asked, None, done=False, status=422)
+            return _show_survey(request, found, asked, None, done=False, status=422)
         now = utc_now()
-        said = {**found.of_it(), **_said(asked, score, words)}
-        surveys.answer(session, settings(), found.contact, found.name, said, now, now, found.message)
-        return _shown(request, found, asked, score, done=True)
+        said = {**found.of_it(), **_answer_properties(asked, score, words)}
+        surveys.answer(session, get_settings(), found.contact, found.name, said, now, now, found.message)
+        return _show_survey(request, found, asked, score, done=True)
 
 
-def _asked(found: Visitor) -> Survey:
+def _survey_of(found: LinkContext) -> Survey:
     return Survey.model_validate(found.wording().get("survey") or {})
 
 
-def _said(asked: Survey, answer: int | None, comment: str) -> dict[str, Any]:
+def _answer_properties(asked: Survey, answer: int | None, comment: str) -> dict[str, Any]:
     said: dict[str, Any] = {"survey": asked.kind}
     if answer is not None:
         said |= {"answer": asked.choices[answer] if asked.choices else answer}
@@ -63,15 +71,19 @@ def _said(asked: Survey, answer: int | None, comment: str) -> dict[str, Any]:
     return said | ({"comment": comment} if comment else {})
 
 
-def _shown(
-    request: Request, found: Visitor, asked: Survey, given: int | None, *, done: bool, status: int = 200
+def _show_survey(
+    request: Request, found: LinkContext, asked: Survey, given: int | None, *, done: bool, status: int = 200
 ) -> Response:
-    language = found.person.language or settings().locale
-    sharing = _sharing(found) if done else []
-    return page(request, "survey.html", language, status, asked=asked, given=given, done=done, sharing=sharing)
+    language = found.person.language or get_settings().locale
+    sharing = _share_choices(found) if done else []
+    return render_page(request, "survey.html", language, status, asked=asked, given=given, done=done, sharing=sharing)
 
 
-def _sharing(found: Visitor) -> list[tuple[str, str]]:
+def _share_choices(found: LinkContext) -> list[tuple[str, str]]:
     """What the letter lets them pass on, they may pass on here."""
     said = found.wording().get("share")
-    return share.shown(said, found.launch.campaign, links().word(found.name) if found.tracked else "") if said else []
+    return (
+        share.share_choices(said, found.launch.campaign, links().referral(found.name) if found.tracked else "")
+        if said
+        else []
+    )

@@ -16,9 +16,9 @@ from passaparola.web import group_commit
 from passaparola.web.metrics import BODIES
 
 router = APIRouter()
-PATIENCE = 10.0  # seconds for a body to arrive
-LARGE = 1_000_000  # bytes that nobody else should wait for
-SLOWEST = 1_000_000  # bytes a second, for the large ones
+BODY_TIMEOUT_SECONDS = 10.0  # seconds for a body to arrive
+LARGE_BODY_BYTES = 1_000_000  # bytes that nobody else should wait for
+MIN_BYTES_PER_SECOND = 1_000_000  # bytes a second, for the large ones
 REFUSED: dict[int | str, dict[str, Any]] = {
     202: {"description": "On disk; applied within seconds."},
     400: {"description": "The body broke off."},
@@ -34,27 +34,27 @@ REFUSED: dict[int | str, dict[str, Any]] = {
 @router.post("/events", status_code=202, responses=REFUSED)
 async def events(request: Request) -> Response:
     """One event or a batch, signed after Standard Webhooks."""
-    return _counted("events", await _received("events", request))
+    return _count_response("events", await _receive("events", request))
 
 
 @router.post("/webhooks/{channel}", status_code=202, responses=REFUSED)
 async def webhook(channel: str, request: Request) -> Response:
     """What a shop or a provider tells, signed in its own way."""
-    return _counted(channel, await _received(channel, request))
+    return _count_response(channel, await _receive(channel, request))
 
 
 @router.get("/webhooks/{channel}", responses={404: {"description": "Nothing here asks so."}})
-async def challenged(channel: str, request: Request) -> Response:
+async def answer_challenge(channel: str, request: Request) -> Response:
     """A provider asks whether we are who we say, before it sends anything."""
     try:
-        answer = registry.webhook(channel).challenge(request.query_params)
+        answer = registry.webhook_class(channel).challenge(request.query_params)
     except (Unknown, Misconfigured):
         answer = None
     kind = "application/json" if answer and answer.startswith("{") else "text/plain"
-    return Response(answer, media_type=kind) if answer else _said(404, "Nothing here asks so.")
+    return Response(answer, media_type=kind) if answer else _respond(404, "Nothing here asks so.")
 
 
-def _counted(channel: str, answer: Response) -> Response:
+def _count_response(channel: str, answer: Response) -> Response:
     known = (
         channel if answer.status_code != 404 else "unknown"
     )  # whatever a stranger writes into the address is no label
@@ -62,44 +62,48 @@ def _counted(channel: str, answer: Response) -> Response:
     return answer
 
 
-async def _received(channel: str, request: Request) -> Response:
+async def _receive(channel: str, request: Request) -> Response:
     try:
-        ear = registry.webhook(channel)()
+        ear = registry.webhook_class(channel)()
     except Unknown:
-        return _said(404, "Nothing listens here.")
+        return _respond(404, "Nothing listens here.")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        return _said(415, "Send the body as it is.")
+        return _respond(415, "Send the body as it is.")
     try:
-        body = await asyncio.wait_for(_body(request, ear.largest), PATIENCE + ear.largest / SLOWEST)
+        body = await asyncio.wait_for(
+            _read_body(request, ear.max_body_bytes), BODY_TIMEOUT_SECONDS + ear.max_body_bytes / MIN_BYTES_PER_SECOND
+        )
     except TimeoutError:
-        return _said(408, "The body came too slowly.")
+        return _respond(408, "The body came too slowly.")
     if body is None:
-        return _said(413, f"{ear.largest} bytes are the most.")
+        return _respond(413, f"{ear.max_body_bytes} bytes are the most.")
     headers = {name.lower(): value[:500] for name, value in request.headers.items()}
     query = f"?{request.url.query}" if request.url.query else ""
     headers[":path"] = f"{request.url.path}{query}"[:1_000]
     try:
-        if len(body) > LARGE:
-            key = await run_in_threadpool(ear.delivery, headers, body, utc_now())
+        if len(body) > LARGE_BODY_BYTES:
+            key = await run_in_threadpool(ear.verify, headers, body, utc_now())
         else:
-            key = ear.delivery(headers, body, utc_now())
+            key = ear.verify(headers, body, utc_now())
     except Forged as error:
-        return _said(401, str(error))
+        return _respond(401, str(error))
     except Misconfigured:
-        return _said(404, "Nothing listens here.")
+        return _respond(404, "Nothing listens here.")
     except ValueError as error:
-        return _said(400, str(error)[:200])
+        return _respond(400, str(error)[:200])
     if key is None:
-        return _said(200, "Hello.")
+        return _respond(200, "Hello.")
     try:
-        now, urgent = utc_now(), ear.urgent(body)
-        await group_commit.write(lambda session: raw_bodies.keep(session, channel, key, headers, body, now, urgent))
+        now, urgent = utc_now(), ear.may_be_urgent(body)
+        await group_commit.write(
+            lambda session: raw_bodies.store_body(session, channel, key, headers, body, now, urgent)
+        )
     except DBAPIError:
-        return _said(503, "It could not be kept; send it again.")
-    return _said(202, "Kept.")
+        return _respond(503, "It could not be kept; send it again.")
+    return _respond(202, "Kept.")
 
 
-async def _body(request: Request, largest: int) -> bytes | None:
+async def _read_body(request: Request, largest: int) -> bytes | None:
     """None: too large; what was announced or has come is all that is ever held."""
     announced = request.headers.get("content-length", "0")
     if not announced.isdigit() or int(announced) > largest:
@@ -112,7 +116,7 @@ async def _body(request: Request, largest: int) -> bytes | None:
     return bytes(held)
 
 
-def _said(status: int, words: str) -> Response:
+def _respond(status: int, words: str) -> Response:
     # A body that was refused half-read must not be taken for the next request on the connection.
     headers = {"Connection": "close"} if status in (408, 413, 415) else None
     return JSONResponse({"said": words}, status, headers)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from passaparola.channel.bounces import verdict
-from passaparola.channel.inbound_email import heard
-from passaparola.channels.sendgrid.receiver import SendgridEvents
+from passaparola.channel.bounces import classify_bounce
+from passaparola.channel.inbound_email import parse_email
+from passaparola.channels.sendgrid.receiver import SendgridReceiver
 from tests.providers import event, report
 
 SECRET = "a secret of the tests"
@@ -28,7 +28,7 @@ CASES = [(of, *said) for of, several in BOUNCES.items() for said in several]
 
 @pytest.mark.parametrize(("of", "status", "words"), CASES)
 def test_what_a_bounce_says_of_the_address(of: str, status: str, words: str) -> None:
-    assert verdict(status, words) == of
+    assert classify_bounce(status, words) == of
 
 
 @pytest.mark.parametrize(("of", "status", "words"), CASES)
@@ -36,7 +36,7 @@ def test_only_evidence_against_the_address_makes_a_bounce_hard(of: str, status: 
     import orjson
 
     told = event("bounce", "7-0-email", status=status, reason=words, type="bounce")
-    [one] = SendgridEvents().hear({}, orjson.dumps([told])).happenings
+    [one] = SendgridReceiver().parse({}, orjson.dumps([told])).events
     assert one.properties["bounce"] == ("hard" if of == "address" else "soft")
     assert one.properties["counts"] is (of != "us")
 
@@ -49,5 +49,5 @@ def test_a_returned_letter_is_hard_by_its_code(status: str, bounce: str) -> None
     from passaparola.channel.message_ids import named
 
     ours = f"<{named(SECRET, '7-0-email')}.passaparola@bottega.example>"
-    [one] = heard(report("dsn", "alice@example.org", ours, status=status), [], SECRET).happenings
+    [one] = parse_email(report("dsn", "alice@example.org", ours, status=status), [], SECRET).events
     assert one.properties["bounce"] == bounce

@@ -2,9 +2,9 @@
 
 import pytest
 
-from passaparola.channel.inbound_email import heard
+from passaparola.channel.inbound_email import parse_email
 from passaparola.channel.message_ids import envelope_sender, named
-from passaparola.channel.receiver import Happening
+from passaparola.channel.receiver import InboundEvent
 from tests.providers import form, letter, report
 
 SECRET = "a secret of the tests"
@@ -12,8 +12,8 @@ OURS = f"<{named(SECRET, '7-0-email')}.passaparola@bottega.example>"
 FORGED = "<7-0-email.000000000000.passaparola@bottega.example>"
 
 
-def one(raw: bytes, *to: str) -> Happening:
-    (found,) = heard(raw, to, SECRET).happenings
+def one(raw: bytes, *to: str) -> InboundEvent:
+    (found,) = parse_email(raw, to, SECRET).events
     return found
 
 
@@ -28,31 +28,31 @@ QUOTED = {
 @pytest.mark.parametrize("program", QUOTED)
 def test_only_their_own_words_are_theirs(program: str) -> None:
     found = one(letter(QUOTED[program], answers=OURS))
-    assert found.said is not None
-    assert found.said.text == "Il miele è finito?"
+    assert found.text is not None
+    assert found.text.text == "Il miele è finito?"
     assert (found.kind, found.message, found.addresses) == ("replied", "7-0-email", {"email": "alice@example.org"})
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1", "windows-1252"])
 def test_every_charset_is_read(charset: str) -> None:
     found = one(letter("Perché così? È già finito.", charset=charset))
-    assert found.said is not None
-    assert found.said.text == "Perché così? È già finito."
+    assert found.text is not None
+    assert found.text.text == "Perché così? È già finito."
 
 
 def test_an_unknown_charset_and_a_broken_letter_are_read_as_far_as_they_go() -> None:
     raw = letter("ciao").replace(b'charset="utf-8"', b'charset="klingon-1"')
-    assert one(raw).said is not None
-    assert one(b"From: a@example.org\nContent-Type: multipart/mixed; boundary=nowhere\n\n\xff\xfe no").said is not None
+    assert one(raw).text is not None
+    assert one(b"From: a@example.org\nContent-Type: multipart/mixed; boundary=nowhere\n\n\xff\xfe no").text is not None
     with pytest.raises(ValueError, match="who wrote it"):
-        heard(b"Subject: x\n\nhello", [], SECRET)
+        parse_email(b"Subject: x\n\nhello", [], SECRET)
 
 
 def test_html_becomes_text_and_runs_nowhere() -> None:
     found = one(letter("<p>Ciao <b>a tutti</b></p><script>alert(1)</script><img src=x onerror=alert(2)>", html=True))
-    assert found.said is not None
-    assert "Ciao a tutti" in found.said.text
-    assert "alert" not in found.said.text
+    assert found.text is not None
+    assert "Ciao a tutti" in found.text.text
+    assert "alert" not in found.text.text
 
 
 def test_a_thread_is_believed_only_by_its_signature() -> None:
@@ -69,8 +69,8 @@ def test_a_thread_is_believed_only_by_its_signature() -> None:
 def test_a_machines_answer_is_automatic_and_is_no_unsubscribe(headers: dict[str, str]) -> None:
     found = one(letter("unsubscribe", **headers))
     assert found.kind == "replied"
-    assert found.said is not None
-    assert found.said.automatic
+    assert found.text is not None
+    assert found.text.automatic
 
 
 @pytest.mark.parametrize("words", ["STOP", "unsubscribe", "Cancellami!", " basta. "])
@@ -102,7 +102,7 @@ def test_a_bounce_is_known_by_the_envelope_it_came_back_to() -> None:
     to = envelope_sender("bounce@bottega.example", SECRET, "9-1-email")
     assert one(report("dsn", "alice@example.org", "<x@y>", to=to)).message == "9-1-email"
     forged = report("dsn", "alice@example.org", "<x@y>", to="bounce+9-1-email.000000000000@bottega.example")
-    assert not heard(forged, [], SECRET).happenings
+    assert not parse_email(forged, [], SECRET).events
 
 
 def test_a_complaint_names_the_letter_that_earned_it() -> None:
@@ -112,12 +112,12 @@ def test_a_complaint_names_the_letter_that_earned_it() -> None:
 
 def test_inbound_parse_raw_or_in_parts_is_the_same_letter(monkeypatch: pytest.MonkeyPatch) -> None:
     from passaparola import settings as module
-    from passaparola.channels.sendgrid_inbound import SendgridInbound
+    from passaparola.channels.sendgrid_inbound import SendgridInboundReceiver
 
     monkeypatch.setenv("PASSAPAROLA_SECRET_KEY", SECRET)
-    module.settings.cache_clear()
+    module.get_settings.cache_clear()
     kind, body = form(letter("Dov'è il mio pacco?", answers=OURS))
-    (raw,) = SendgridInbound().hear({"content-type": kind}, body).happenings
+    (raw,) = SendgridInboundReceiver().parse({"content-type": kind}, body).events
     fields = {
         "headers": letter("x", answers=OURS).partition(b"\n\n")[0].decode(),
         "text": "Dov'è il mio pacco?",
@@ -129,23 +129,25 @@ def test_inbound_parse_raw_or_in_parts_is_the_same_letter(monkeypatch: pytest.Mo
         )
         + "--b--\r\n"
     )
-    (apart,) = SendgridInbound().hear({"content-type": "multipart/form-data; boundary=b"}, parts.encode()).happenings
+    (apart,) = (
+        SendgridInboundReceiver().parse({"content-type": "multipart/form-data; boundary=b"}, parts.encode()).events
+    )
     for found in (raw, apart):
-        assert found.said is not None
-        assert (found.said.text, found.message, found.said.subject) == (
+        assert found.text is not None
+        assert (found.text.text, found.message, found.text.subject) == (
             "Dov'è il mio pacco?",
             "7-0-email",
             "Re: Spring",
         )
-    module.settings.cache_clear()
+    module.get_settings.cache_clear()
 
 
 def test_a_form_of_ten_thousand_parts_is_refused() -> None:
-    from passaparola.channels.sendgrid_inbound import SendgridInbound
+    from passaparola.channels.sendgrid_inbound import SendgridInboundReceiver
 
     body = (
         b"".join(b'--b\r\nContent-Disposition: form-data; name="f%d"\r\n\r\nx\r\n' % n for n in range(10_000))
         + b"--b--\r\n"
     )
     with pytest.raises(ValueError, match="parts"):
-        SendgridInbound().hear({"content-type": "multipart/form-data; boundary=b"}, body)
+        SendgridInboundReceiver().parse({"content-type": "multipart/form-data; boundary=b"}, body)

@@ -11,9 +11,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from passaparola.channel.message_ids import first_named
-from passaparola.channel.mime import Letter, header, mailbox
+from passaparola.channel.mime import MimeBuilder, format_address, header_value
 from passaparola.channel.sender import Part, Skeleton
-from passaparola.settings import settings
+from passaparola.settings import get_settings
 from tests.channels.test_contract import dispatch
 
 texts = st.text(alphabet="aé=.\n\t <>&%😀\u2028-", max_size=200)
@@ -30,7 +30,7 @@ def test_what_is_read_is_what_was_filled_in(statics: list[str], values: list[str
     skeleton = Skeleton({"subject": Part(("s",)), "text": part, "html": part})
     given = dispatch("email", people=1, skeleton=skeleton)
     message = replace(given.messages[0], values=(*values, ""))
-    raw = Letter(given).build(message)
+    raw = MimeBuilder(given).build(message)
     assert max(len(line) for line in raw.split(b"\r\n")) <= 998
     assert b"\n" not in raw.replace(b"\r\n", b"")
     assert not [line for line in raw.split(b"\r\n") if line.startswith(b".")]  # SMTP would double it
@@ -50,9 +50,9 @@ INJECTIONS = [
 @pytest.mark.parametrize("value", INJECTIONS)
 def test_a_line_break_in_a_header_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="line break"):
-        header(value)
+        header_value(value)
     with pytest.raises(ValueError, match="line break"):
-        mailbox(value, "x@y.example")
+        format_address(value, "x@y.example")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_line_break_in_a_header_is_refused(value: str) -> None:
 def test_an_encoded_word_of_a_contact_is_text_and_never_a_header(value: str) -> None:
     given = dispatch("email", people=1)
     message = replace(given.messages[0], values=(value, "l", "h"), name=value[:40])
-    raw = Letter(given).build(message)
+    raw = MimeBuilder(given).build(message)
     read = parsed(raw)
     names = [name.lower() for name, _ in read.items()]
     assert sorted(set(names)) == sorted(names)
@@ -72,15 +72,15 @@ def test_an_encoded_word_of_a_contact_is_text_and_never_a_header(value: str) -> 
 
 
 def test_the_one_click_link_is_never_folded_or_encoded() -> None:
-    raw = Letter(dispatch("email", people=1)).build(dispatch("email", people=1).messages[0])
+    raw = MimeBuilder(dispatch("email", people=1)).build(dispatch("email", people=1).messages[0])
     line = next(line for line in raw.split(b"\r\n") if line.startswith(b"List-Unsubscribe:"))
     assert line == b"List-Unsubscribe: <https://shop.example/u/" + b"t" * 200 + b"0>"
     assert b"List-Unsubscribe-Post: List-Unsubscribe=One-Click" in raw
 
 
 def test_our_message_id_is_the_ledgers_identity() -> None:
-    letter = Letter(dispatch("email", people=1))
+    letter = MimeBuilder(dispatch("email", people=1))
     name = letter.message_id(dispatch("email").messages[2])
     assert name.startswith("<2-0-email.")
     assert name.endswith(".passaparola@bottega.example>")
-    assert first_named(settings().secret, name) == "2-0-email"
+    assert first_named(get_settings().secret, name) == "2-0-email"

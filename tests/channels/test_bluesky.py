@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, strategies
 
 from passaparola.channel.sender import Media, Part, Skeleton
-from passaparola.channels.bluesky.receiver import BlueskyEar
-from passaparola.channels.bluesky.sender import Bluesky, facets_of, graphemes, key_of
+from passaparola.channels.bluesky.receiver import BlueskyReceiver
+from passaparola.channels.bluesky.sender import BlueskySender, find_facets, graphemes, record_key
 from passaparola.settings import Settings
 from tests.channels.test_contract import dispatch, set_to, told
 from tests.fakes import bluesky
@@ -33,14 +33,16 @@ def post(text: str, *media: Media) -> Skeleton:
 
 def test_a_family_is_one_sign() -> None:
     assert graphemes("👨‍👩‍👧‍👦" * 300) == 300
-    assert Bluesky.problems(post("👨‍👩‍👧‍👦" * 300)) == ["7500 bytes; Bluesky takes 3000"]
-    assert "301" in Bluesky.problems(post("x" * 301))[0]
+    assert BlueskySender.problems(post("👨‍👩‍👧‍👦" * 300)) == ["7500 bytes; Bluesky takes 3000"]
+    assert "301" in BlueskySender.problems(post("x" * 301))[0]
 
 
 def test_links_and_tags_are_found_by_the_byte() -> None:
     text = "È qui: https://shop.example/è #miele, davvero"
     raw = text.encode()
-    found = [(raw[f["index"]["byteStart"] : f["index"]["byteEnd"]].decode(), f["features"][0]) for f in facets_of(text)]
+    found = [
+        (raw[f["index"]["byteStart"] : f["index"]["byteEnd"]].decode(), f["features"][0]) for f in find_facets(text)
+    ]
     assert [said for said, _ in found] == ["https://shop.example/è", "#miele"]
     assert found[1][1]["tag"] == "miele"
 
@@ -48,7 +50,7 @@ def test_links_and_tags_are_found_by_the_byte() -> None:
 @given(strategies.text(max_size=80))
 def test_a_facet_is_never_beside_its_words(text: str) -> None:
     whole = f"{text} https://shop.example/a {text} #miele"
-    for facet in facets_of(whole):
+    for facet in find_facets(whole):
         said = whole.encode()[facet["index"]["byteStart"] : facet["index"]["byteEnd"]].decode()
         assert said in (facet["features"][0].get("uri"), "#" + str(facet["features"][0].get("tag")))
 
@@ -56,13 +58,13 @@ def test_a_facet_is_never_beside_its_words(text: str) -> None:
 def test_the_key_is_the_same_each_time_and_another_for_another_message() -> None:
     first, again, other = dispatch("bluesky"), dispatch("bluesky", attempt=2), dispatch("bluesky")
     object.__setattr__(other.messages[0], "id", "10-0-bluesky")
-    assert key_of(first) == key_of(again) != key_of(other)
-    assert len(key_of(first)) == 13
+    assert record_key(first) == record_key(again) != record_key(other)
+    assert len(record_key(first)) == 13
 
 
 async def test_a_picture_goes_with_its_words(pds: bluesky.Fake, settings: Settings) -> None:
     (settings.home / "templates" / "hello" / "box.png").write_bytes(b"\x89PNG" + b"0" * 100)
-    channel = Bluesky()
+    channel = BlueskySender()
     await channel.send(dispatch("bluesky", skeleton=post("A box", Media("templates/hello/box.png", "An open box"))))
     await channel.close()
     (record,) = pds.records.values()
@@ -93,18 +95,18 @@ async def test_what_is_said_is_heard_once_and_answered_in_its_thread(
     }
     pds.notifications += [reply, like, said | {"reason": "follow", "record": {}}]
     pds.seen.append({**reply, "record": reply["record"]})
-    bodies, mark = await BlueskyEar().look("")
-    found = BlueskyEar().hear({}, bodies[0].content).happenings
+    bodies, mark = await BlueskyReceiver().poll("")
+    found = BlueskyReceiver().parse({}, bodies[0].content).events
     assert sorted((one.kind, one.addresses["bluesky"]) for one in found) == [
         ("liked", "lucia.example"),
         ("replied", "lucia.example"),
     ]
-    assert (await BlueskyEar().look(mark)) == ([], mark)
-    monkeypatch.setattr("passaparola.channels.bluesky.receiver.BETWEEN", -1)
-    assert (await BlueskyEar().look(mark))[0] == []
+    assert (await BlueskyReceiver().poll(mark)) == ([], mark)
+    monkeypatch.setattr("passaparola.channels.bluesky.receiver.POLL_INTERVAL_SECONDS", -1)
+    assert (await BlueskyReceiver().poll(mark))[0] == []
     answer = dispatch("bluesky", skeleton=post("Certo!"))
     object.__setattr__(answer.messages[0], "headers", {"In-Reply-To": said["uri"]})
-    channel = Bluesky()
+    channel = BlueskySender()
     await channel.send(answer)
     await channel.close()
     (record,) = pds.records.values()
@@ -123,7 +125,7 @@ async def test_the_real_server_agrees(settings: Settings, monkeypatch: pytest.Mo
     ):
         assert made.status == 200, await made.text()
     set_to(monkeypatch, {"BLUESKY_URL": PDS, "BLUESKY_HANDLE": handle, "BLUESKY_APP_PASSWORD": "right"})
-    channel, text = Bluesky(), "È primavera #miele https://shop.example/è 👨‍👩‍👧‍👦"
+    channel, text = BlueskySender(), "È primavera #miele https://shop.example/è 👨‍👩‍👧‍👦"
     said = dispatch("bluesky", skeleton=post(text))
     assert (await channel.look_up(said)).absent
     first = await channel.send(said)
@@ -137,7 +139,7 @@ async def test_the_real_server_agrees(settings: Settings, monkeypatch: pytest.Mo
     refused = await told(channel, dispatch("bluesky", skeleton=post("x" * 301)))
     assert "301" in str(refused)
     monkeypatch.setenv("PASSAPAROLA_BLUESKY_APP_PASSWORD", "wrong")
-    stranger = Bluesky()
+    stranger = BlueskySender()
     assert "passaparola channel resume bluesky" in str(await told(stranger, said))
     await stranger.close()
     await channel.close()

@@ -10,10 +10,20 @@ from typing import Any
 import pytest
 
 from passaparola.channel import registry
-from passaparola.channel.receiver import Ear, Poll, Webhook
-from passaparola.channel.sender import Answer, Channel, Dispatch, Evidence, Media, Outgoing, Part, Sender, Skeleton
+from passaparola.channel.receiver import Poll, Receiver, Webhook
+from passaparola.channel.sender import (
+    Dispatch,
+    Evidence,
+    FromIdentity,
+    Media,
+    OutboundMessage,
+    Part,
+    Sender,
+    SendResult,
+    Skeleton,
+)
 from passaparola.errors import Blocked, ChannelError, Forged, Misconfigured, Refused, Unavailable, Uncertain
-from passaparola.outbox.read_back import seen
+from passaparola.outbox.read_back import confirm_visible
 from passaparola.settings import Settings
 from tests import fakes
 from tests.conftest import NOW, ROOT
@@ -32,26 +42,26 @@ VALUES = ("R{n}", "https://x.example/?a=1&b=2", "R&amp;{n}")
 
 def dispatch(medium: str, people: int = 3, attempt: int = 1, skeleton: Skeleton | None = None) -> Dispatch:
     """Three letters, three words to phones, or one post to everybody."""
-    kind = "email" if medium == "email" else "phone" if registry.address_of(medium) == "phone" else "post"
+    kind = "email" if medium == "email" else "phone" if registry.address_kind(medium) == "phone" else "post"
     to = {"email": "reader{n}@example.org", "phone": "+39347000001{n}"}
     headers = {
         "List-Unsubscribe": "<https://shop.example/u/" + "t" * 200 + "{n}>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
     }
     messages = tuple(
-        Outgoing(f"{n}-0-{medium}", to[kind].format(n=n), f"Reader {n}", tuple(v.format(n=n) for v in VALUES),
+        OutboundMessage(f"{n}-0-{medium}", to[kind].format(n=n), f"Reader {n}", tuple(v.format(n=n) for v in VALUES),
                  {name: value.format(n=n) for name, value in headers.items()})
         for n in range(people)
-    ) if kind != "post" else (Outgoing(f"9-0-{medium}", "", "", (), {}),)  # fmt: skip
+    ) if kind != "post" else (OutboundMessage(f"9-0-{medium}", "", "", (), {}),)  # fmt: skip
     return Dispatch(
         attempt, medium, "spring", skeleton or {"email": LETTER, "phone": WORD, "post": POST}[kind],
-        Sender("Bottega", "ciao@bottega.example", "marta@bottega.example"), NOW - timedelta(days=1), messages,
+        FromIdentity("Bottega", "ciao@bottega.example", "marta@bottega.example"), NOW - timedelta(days=1), messages,
     )  # fmt: skip
 
 
-@pytest.fixture(params=registry.names())
-def kind(request: pytest.FixtureRequest) -> type[Channel]:
-    return registry.get(request.param)
+@pytest.fixture(params=registry.sender_names())
+def kind(request: pytest.FixtureRequest) -> type[Sender]:
+    return registry.sender_class(request.param)
 
 
 def set_to(monkeypatch: pytest.MonkeyPatch, given: dict[str, str], canary: str = "") -> None:
@@ -60,14 +70,14 @@ def set_to(monkeypatch: pytest.MonkeyPatch, given: dict[str, str], canary: str =
 
 
 @pytest.fixture
-def fake(kind: type[Channel], monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[Any]:
+def fake(kind: type[Sender], monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[Any]:
     """The channel's own strict fake, and the settings that lead there."""
     with fakes.of(kind.name) as provider:
         set_to(monkeypatch, provider.env)
         yield provider
 
 
-async def told(channel: Channel, given: Dispatch) -> Answer | ChannelError:
+async def told(channel: Sender, given: Dispatch) -> SendResult | ChannelError:
     try:
         return await channel.send(given)
     except ChannelError as error:
@@ -79,21 +89,21 @@ def needing(fake: Any, what: str) -> None:
         pytest.skip(f"nobody can {what} here")
 
 
-def test_it_says_who_it_is_and_what_it_can_do(kind: type[Channel]) -> None:
-    assert kind.name in registry.names()
+def test_it_says_who_it_is_and_what_it_can_do(kind: type[Sender]) -> None:
+    assert kind.name in registry.sender_names()
     assert kind.medium
-    assert kind.look.title
-    assert kind.look.colour.startswith("#")
-    assert kind.batch == 1 if kind.public else 1 <= kind.batch <= 1_000
+    assert kind.branding.title
+    assert kind.branding.colour.startswith("#")
+    assert kind.batch_size == 1 if kind.public else 1 <= kind.batch_size <= 1_000
     assert 0 < kind.timeout <= 300
-    if kind.look.share:
-        assert "{url}" in kind.look.share
+    if kind.branding.share:
+        assert "{url}" in kind.branding.share
 
 
-async def test_what_it_accepts_arrives_once(kind: type[Channel], fake: Any) -> None:
+async def test_what_it_accepts_arrives_once(kind: type[Sender], fake: Any) -> None:
     channel, given = kind(), dispatch(kind.medium)
     answer = await channel.send(given)
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, SendResult)
     assert not answer.refused
     assert not answer.uncertain
     assert fake.accepted() in (len(given.messages), None)
@@ -104,19 +114,19 @@ async def test_what_it_accepts_arrives_once(kind: type[Channel], fake: Any) -> N
 
 
 async def test_a_post_that_is_not_to_be_seen_does_not_count_as_sent(
-    kind: type[Channel], fake: Any, monkeypatch: pytest.MonkeyPatch
+    kind: type[Sender], fake: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needing(fake, "hidden")
-    monkeypatch.setattr("passaparola.outbox.read_back.READ_BACK", (0.0, 0.01))
+    monkeypatch.setattr("passaparola.outbox.read_back.READ_BACK_DELAYS_SECONDS", (0.0, 0.01))
     channel = kind()
     answer = await channel.send(dispatch(kind.medium))
-    assert (await seen(channel, answer)).uncertain == {}
+    assert (await confirm_visible(channel, answer)).uncertain == {}
     fake.hidden.add(answer.receipt)
-    assert list((await seen(channel, answer)).uncertain) == [f"9-0-{kind.medium}"]
+    assert list((await confirm_visible(channel, answer)).uncertain) == [f"9-0-{kind.medium}"]
     await channel.close()
 
 
-async def test_a_look_up_never_claims_what_was_not_sent(kind: type[Channel], fake: Any) -> None:
+async def test_a_look_up_never_claims_what_was_not_sent(kind: type[Sender], fake: Any) -> None:
     channel = kind()
     found = await channel.look_up(dispatch(kind.medium, attempt=77))
     await channel.close()
@@ -124,7 +134,7 @@ async def test_a_look_up_never_claims_what_was_not_sent(kind: type[Channel], fak
     assert not found.accepted
 
 
-async def test_a_lost_answer_never_leads_to_a_second_message(kind: type[Channel], fake: Any) -> None:
+async def test_a_lost_answer_never_leads_to_a_second_message(kind: type[Sender], fake: Any) -> None:
     """What every worker does: a doubt is looked up, and only what is certainly not there is sent again."""
     needing(fake, "lose")
     channel, given = kind(), dispatch(kind.medium, people=1)
@@ -139,7 +149,7 @@ async def test_a_lost_answer_never_leads_to_a_second_message(kind: type[Channel]
     assert fake.accepted() == 1
 
 
-async def test_the_same_dispatch_again_is_no_second_post(kind: type[Channel], fake: Any) -> None:
+async def test_the_same_dispatch_again_is_no_second_post(kind: type[Sender], fake: Any) -> None:
     """Where the network, or a key of ours, can tell. A worker never does this; two houses on one account may."""
     if not kind.public or fake.accepted() is None or kind.name == "telegram":
         pytest.skip("nobody can tell")
@@ -150,7 +160,7 @@ async def test_the_same_dispatch_again_is_no_second_post(kind: type[Channel], fa
     assert fake.accepted() == 1
 
 
-async def test_asked_to_slow_down_it_says_for_how_long(kind: type[Channel], fake: Any) -> None:
+async def test_asked_to_slow_down_it_says_for_how_long(kind: type[Sender], fake: Any) -> None:
     needing(fake, "fail")
     channel = kind()
     fake.fail(429)
@@ -160,7 +170,7 @@ async def test_asked_to_slow_down_it_says_for_how_long(kind: type[Channel], fake
     assert fake.accepted() == 0
 
 
-async def test_a_refused_key_blocks_and_says_how_to_go_on(kind: type[Channel], fake: Any) -> None:
+async def test_a_refused_key_blocks_and_says_how_to_go_on(kind: type[Sender], fake: Any) -> None:
     needing(fake, "fail")
     channel = kind()
     fake.fail(401)
@@ -170,7 +180,7 @@ async def test_a_refused_key_blocks_and_says_how_to_go_on(kind: type[Channel], f
     assert f"passaparola channel resume {kind.name}" in str(said)
 
 
-async def test_a_server_that_breaks_leaves_a_doubt(kind: type[Channel], fake: Any) -> None:
+async def test_a_server_that_breaks_leaves_a_doubt(kind: type[Sender], fake: Any) -> None:
     needing(fake, "fail")
     channel = kind()
     fake.fail(503)
@@ -179,7 +189,7 @@ async def test_a_server_that_breaks_leaves_a_doubt(kind: type[Channel], fake: An
     assert isinstance(said, Uncertain) or list(said.uncertain)  # type: ignore[union-attr]
 
 
-async def test_who_waits_in_vain_is_in_doubt(kind: type[Channel], fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_waits_in_vain_is_in_doubt(kind: type[Sender], fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A time-out after the message went out proves nothing; what proves something is asked afterwards."""
     needing(fake, "stall")
     monkeypatch.setattr(kind, "timeout", 2.0)
@@ -192,7 +202,7 @@ async def test_who_waits_in_vain_is_in_doubt(kind: type[Channel], fake: Any, mon
 
 
 async def test_a_provider_that_is_not_there_is_unavailable_not_uncertain(
-    kind: type[Channel], fake: Any, monkeypatch: pytest.MonkeyPatch
+    kind: type[Sender], fake: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needing(fake, "down")
     set_to(monkeypatch, fake.down)
@@ -203,7 +213,7 @@ async def test_a_provider_that_is_not_there_is_unavailable_not_uncertain(
 
 
 async def test_without_its_settings_it_says_which_are_missing(
-    kind: type[Channel], fake: Any, monkeypatch: pytest.MonkeyPatch
+    kind: type[Sender], fake: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needing(fake, "wrong")
     for name in fake.env:
@@ -212,7 +222,7 @@ async def test_without_its_settings_it_says_which_are_missing(
         kind()
 
 
-async def test_its_secrets_are_in_no_error(kind: type[Channel], fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_its_secrets_are_in_no_error(kind: type[Sender], fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     needing(fake, "wrong")
     canary = "canary-7c1f"
     set_to(monkeypatch, fake.wrong, canary)
@@ -227,7 +237,7 @@ async def test_its_secrets_are_in_no_error(kind: type[Channel], fake: Any, monke
 
 
 async def test_another_picture_than_the_approved_one_is_not_posted(
-    kind: type[Channel], fake: Any, settings: Settings
+    kind: type[Sender], fake: Any, settings: Settings
 ) -> None:
     (settings.home / "templates" / "hello" / "box.png").write_bytes(b"\x89PNG" + b"0" * 1000)
     swapped = Skeleton(POST.parts, (Media("templates/hello/box.png", "An open box", "0" * 64),))
@@ -240,29 +250,29 @@ async def test_another_picture_than_the_approved_one_is_not_posted(
     assert fake.accepted() == 0
 
 
-def test_a_channel_prices_and_checks_what_it_is_given(kind: type[Channel], settings: Settings) -> None:
+def test_a_channel_prices_and_checks_what_it_is_given(kind: type[Sender], settings: Settings) -> None:
     skeleton = dispatch(kind.medium).skeleton
     assert kind.price(skeleton) >= 0
     assert kind.problems(skeleton) == []
     if kind.public:
         assert kind.problems(Skeleton({"text": Part(("",))}))
         assert kind.problems(Skeleton({"text": Part(("a post",))}, (Media("templates/x.bmp", "a picture"),)))
-        assert "".join(kind.as_posted("one two three")) == "one two three"
+        assert "".join(kind.split_posts("one two three")) == "one two three"
 
 
-@pytest.mark.parametrize("name", registry.ears())
+@pytest.mark.parametrize("name", registry.receiver_names())
 def test_an_ear_believes_nobody_without_a_secret_and_understands_anything(name: str, settings: Settings) -> None:
-    ear: Ear = registry.ear(name)()
+    ear: Receiver = registry.receiver_class(name)()
     if isinstance(ear, Webhook):
         with pytest.raises((Misconfigured, Forged)):
-            ear.delivery({}, b"{}", NOW)
+            ear.verify({}, b"{}", NOW)
     assert isinstance(ear, Webhook | Poll)
     for body in (b"", b"[]", b"null", b'{"entry": [1], "data": 5, "notifications": [null, {}]}', b"\xff\x00<"):
         try:
-            found = ear.hear({}, body)
+            found = ear.parse({}, body)
         except ValueError:
             continue
-        assert not found.happenings
+        assert not found.events
 
 
 def test_the_registry_loads_no_network_s_library() -> None:
@@ -297,16 +307,16 @@ async def test_a_missing_library_says_which_command_installs_it(
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(Misconfigured, match=rf"pip install 'passaparola\[{extra}\]'"):
         if name == "mastodon":
-            registry.get(name)()
+            registry.sender_class(name)()
         elif name == "sms":
-            registry.webhook(name)().delivery({}, b"", NOW)
+            registry.webhook_class(name)().verify({}, b"", NOW)
         else:
-            await registry.ear(name)().look("")  # type: ignore[attr-defined]
+            await registry.receiver_class(name)().poll("")  # type: ignore[attr-defined]
 
 
 def test_every_channel_has_its_test() -> None:
     tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / "channels").glob("test_*.py")}
-    for name in registry.names():
+    for name in registry.sender_names():
         assert {name, "mailbox", "rss"} & (tests | {"mailbox", "rss"})
         assert name in tests | {"mailbox", "rss", "whatsapp"}, f"write tests/channels/test_{name}.py"
         assert Path(ROOT / "tests" / "fakes" / f"{name}.py").is_file()
@@ -318,7 +328,7 @@ async def test_an_answer_that_comes_in_pieces_is_read_to_its_end_and_one_that_is
 ) -> None:
     with fakes.of(name) as fake:
         set_to(monkeypatch, fake.env)
-        channel, given = registry.get(name)(), dispatch(name)
+        channel, given = registry.sender_class(name)(), dispatch(name)
         answered = await channel.send(given)
         fake.padding = 300_000
         assert (await channel.look_up(given)).accepted == {given.messages[0].id: answered.receipt}

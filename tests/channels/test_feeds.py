@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from passaparola.channels.feeds import Feeds
+from passaparola.channels.feeds import FeedsReceiver
 from passaparola.errors import Misconfigured, Unavailable
 from passaparola.settings import Settings
 from tests.channels.test_contract import set_to
@@ -52,39 +52,39 @@ def site(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[Site]:
 async def test_a_feed_is_fetched_when_it_has_something_new_and_one_that_is_gone_stops_no_other(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bodies, mark = await Feeds().look("")
+    bodies, mark = await FeedsReceiver().poll("")
     assert [body.content for body in bodies] == [BLOG]
-    assert await Feeds().look(mark) == ([], mark)
-    monkeypatch.setattr("passaparola.channels.feeds.BETWEEN", -1)
-    again, _ = await Feeds().look(mark)
+    assert await FeedsReceiver().poll(mark) == ([], mark)
+    monkeypatch.setattr("passaparola.channels.feeds.POLL_INTERVAL_SECONDS", -1)
+    again, _ = await FeedsReceiver().poll(mark)
     assert list(again) == []
     assert [call.path for call in site.calls] == ["/blog", "/gone", "/gone", "/blog", "/gone"]
 
 
 def test_who_says_our_words_has_mentioned_us(site: Site) -> None:
-    (one,) = Feeds().hear({":url": site.url}, BLOG).happenings
+    (one,) = FeedsReceiver().parse({":url": site.url}, BLOG).events
     assert (one.kind, one.addresses) == ("mentioned", {"blog": "cucina.example"})
-    assert one.said is not None
-    assert "Mai mangiato un miele così buono" in one.said.text
-    assert one.said.name == "https://cucina.example/miele"
+    assert one.text is not None
+    assert "Mai mangiato un miele così buono" in one.text.text
+    assert one.text.external_id == "https://cucina.example/miele"
 
 
 def test_a_video_is_by_its_channel(site: Site) -> None:
-    (one,) = Feeds().hear({}, YOUTUBE).happenings
+    (one,) = FeedsReceiver().parse({}, YOUTUBE).events
     assert (one.medium, one.addresses) == ("youtube", {"youtube": "UC42"})
 
 
 async def test_a_page_that_leads_to_another_site_is_not_followed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PASSAPAROLA_FEEDS", f"{site.url}/moved")
-    assert len((await Feeds().look(""))[0]) == 1
+    assert len((await FeedsReceiver().poll(""))[0]) == 1
     monkeypatch.setenv("PASSAPAROLA_FEEDS", f"{site.url}/away")
     with pytest.raises(Unavailable, match="another site"):
-        await Feeds().look("")
+        await FeedsReceiver().poll("")
 
 
 async def test_a_house_without_words_listens_to_nothing(settings: Settings) -> None:
     with pytest.raises(Misconfigured, match="BRAND_WORDS"):
-        await Feeds().look("")
+        await FeedsReceiver().poll("")
     assert NOBODY
 
 
@@ -92,4 +92,4 @@ def test_a_body_that_is_the_name_of_a_file_opens_none(site: Site, tmp_path: Path
     ours = tmp_path / "feed.xml"
     ours.write_bytes(BLOG)
     with pytest.raises(ValueError, match="not a feed"):
-        Feeds().hear({}, str(ours).encode())
+        FeedsReceiver().parse({}, str(ours).encode())

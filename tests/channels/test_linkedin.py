@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, strategies
 
 from passaparola.channel.sender import Media, Part, Skeleton
-from passaparola.channels.linkedin.receiver import LinkedinEar
-from passaparola.channels.linkedin.sender import Linkedin, little_text
+from passaparola.channels.linkedin.receiver import LinkedinReceiver
+from passaparola.channels.linkedin.sender import LinkedinSender, little_text
 from passaparola.errors import Blocked, Refused
 from passaparola.settings import Settings
 from tests.channels.test_contract import dispatch, set_to, told
@@ -48,7 +48,7 @@ async def test_a_version_that_is_over_blocks_and_names_the_setting(
     page: linkedin.Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PASSAPAROLA_LINKEDIN_API_VERSION", "old")
-    channel = Linkedin()
+    channel = LinkedinSender()
     said = await told(channel, dispatch("linkedin"))
     await channel.close()
     assert isinstance(said, Blocked)
@@ -58,7 +58,7 @@ async def test_a_version_that_is_over_blocks_and_names_the_setting(
 async def test_pictures_go_up_first_and_carry_words(page: linkedin.Fake, settings: Settings) -> None:
     for name in ("box", "jar"):
         (settings.home / "templates" / "hello" / f"{name}.png").write_bytes(b"\x89PNG" + name.encode())
-    channel = Linkedin()
+    channel = LinkedinSender()
     both = [Media(f"templates/hello/{name}.png", f"A {name}") for name in ("box", "jar")]
     await channel.send(dispatch("linkedin", skeleton=post("One", both[0])))
     await channel.send(dispatch("linkedin", skeleton=post("Two", *both)))
@@ -69,7 +69,7 @@ async def test_pictures_go_up_first_and_carry_words(page: linkedin.Fake, setting
 
 
 async def test_the_same_words_as_an_older_post_are_refused_with_a_remedy(page: linkedin.Fake) -> None:
-    channel = Linkedin()
+    channel = LinkedinSender()
     await channel.send(dispatch("linkedin"))
     page.posts[0]["createdAt"] = 1
     said = await told(channel, dispatch("linkedin"))
@@ -81,7 +81,7 @@ async def test_the_same_words_as_an_older_post_are_refused_with_a_remedy(page: l
 async def test_comments_are_fetched_once_and_answered_in_their_thread(
     page: linkedin.Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    channel = Linkedin()
+    channel = LinkedinSender()
     await channel.send(dispatch("linkedin"))
     urn = page.posts[0]["id"]
     comment = {
@@ -89,18 +89,18 @@ async def test_comments_are_fetched_once_and_answered_in_their_thread(
         "message": {"text": "Spedite in Sicilia?"}, "created": {"time": 1776761000000},
     }  # fmt: skip
     page.comments += [comment, comment | {"actor": "urn:li:organization:77", "id": "6"}]
-    bodies, mark = await LinkedinEar().look("")
-    found = LinkedinEar().hear({}, bodies[0].content)
-    assert [(one.kind, one.addresses) for one in found.happenings] == [("replied", {"linkedin": "person:AbC"})]
-    assert (await LinkedinEar().look(mark)) == ([], mark)
-    monkeypatch.setattr("passaparola.channels.linkedin.receiver.BETWEEN", -1)
+    bodies, mark = await LinkedinReceiver().poll("")
+    found = LinkedinReceiver().parse({}, bodies[0].content)
+    assert [(one.kind, one.addresses) for one in found.events] == [("replied", {"linkedin": "person:AbC"})]
+    assert (await LinkedinReceiver().poll(mark)) == ([], mark)
+    monkeypatch.setattr("passaparola.channels.linkedin.receiver.POLL_INTERVAL_SECONDS", -1)
     calls = len(page.calls)
-    again, _ = await LinkedinEar().look(mark)  # a little overlap: the same body under the same name, kept once
+    again, _ = await LinkedinReceiver().poll(mark)  # a little overlap: the same body under the same name, kept once
     assert [body.key for body in again] == [body.key for body in bodies]
     assert len(page.calls) == calls + 2
     answer = dispatch("linkedin", skeleton=post("Certo!"))
-    assert found.happenings[0].said is not None
-    object.__setattr__(answer.messages[0], "headers", {"In-Reply-To": found.happenings[0].said.name})
+    assert found.events[0].text is not None
+    object.__setattr__(answer.messages[0], "headers", {"In-Reply-To": found.events[0].text.external_id})
     await channel.send(answer)
     await channel.close()
     assert page.posts[1]["parentComment"] == comment["commentUrn"]
@@ -109,5 +109,7 @@ async def test_comments_are_fetched_once_and_answered_in_their_thread(
 
 def test_one_odd_comment_stops_no_other(settings: Settings) -> None:
     good = {"actor": LUCIA, "message": {"text": "x"}, "created": {"time": 1776761000000}, "commentUrn": "urn:c"}
-    found = LinkedinEar().hear({}, orjson.dumps({"post": "p", "page": "us", "comments": [{"actor": LUCIA}, good]}))
-    assert (len(found.happenings), len(found.problems)) == (1, 1)
+    found = LinkedinReceiver().parse(
+        {}, orjson.dumps({"post": "p", "page": "us", "comments": [{"actor": LUCIA}, good]})
+    )
+    assert (len(found.events), len(found.problems)) == (1, 1)

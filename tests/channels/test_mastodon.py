@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from passaparola.channel.sender import Media, Part, Skeleton
-from passaparola.channels.mastodon.receiver import MastodonEar
-from passaparola.channels.mastodon.sender import Mastodon, counted
+from passaparola.channels.mastodon.receiver import MastodonReceiver
+from passaparola.channels.mastodon.sender import MastodonSender, count_chars
 from passaparola.errors import Unavailable
 from passaparola.settings import Settings
 from tests.channels.test_contract import dispatch, set_to, told
@@ -25,11 +25,11 @@ def post(text: str, *media: Media) -> Skeleton:
 
 
 def test_a_link_counts_as_it_counts_there() -> None:
-    assert counted("see https://shop.example/a/very/long/path/that/goes/on/and/on") == 4 + 23
+    assert count_chars("see https://shop.example/a/very/long/path/that/goes/on/and/on") == 4 + 23
 
 
 async def test_what_is_in_doubt_is_sent_again_under_the_same_key_and_stands_once(instance: mastodon.Fake) -> None:
-    channel, given = Mastodon(), dispatch("mastodon")
+    channel, given = MastodonSender(), dispatch("mastodon")
     instance.lose()
     await told(channel, given)
     instance.posts[0]["source"] = "as if a filter had changed it"
@@ -39,7 +39,7 @@ async def test_what_is_in_doubt_is_sent_again_under_the_same_key_and_stands_once
 
 
 async def test_another_message_has_another_key(instance: mastodon.Fake) -> None:
-    channel = Mastodon()
+    channel = MastodonSender()
     first, second = dispatch("mastodon"), dispatch("mastodon")
     object.__setattr__(second.messages[0], "id", "10-0-mastodon")
     await channel.send(first)
@@ -48,7 +48,7 @@ async def test_another_message_has_another_key(instance: mastodon.Fake) -> None:
 
 
 async def test_a_rate_limit_is_not_slept_through(instance: mastodon.Fake) -> None:
-    channel = Mastodon()
+    channel = MastodonSender()
     instance.fail(429)
     said = await told(channel, dispatch("mastodon"))
     assert isinstance(said, Unavailable)
@@ -57,7 +57,9 @@ async def test_a_rate_limit_is_not_slept_through(instance: mastodon.Fake) -> Non
 
 async def test_a_picture_goes_with_its_words(instance: mastodon.Fake, settings: Settings) -> None:
     (settings.home / "templates" / "hello" / "box.png").write_bytes(b"\x89PNG" + b"0" * 100)
-    await Mastodon().send(dispatch("mastodon", skeleton=post("A box", Media("templates/hello/box.png", "An open box"))))
+    await MastodonSender().send(
+        dispatch("mastodon", skeleton=post("A box", Media("templates/hello/box.png", "An open box")))
+    )
     assert instance.pictures["900"]["alt"] == "An open box"
     assert instance.posts[0]["media"] == ["900"]
 
@@ -90,22 +92,22 @@ async def test_mentions_in_public_and_private_are_heard_once(instance: mastodon.
         {"id": "2", "type": "mention", **seen, "status": status("502", "Un reclamo", visibility="direct")},
         {"id": "3", "type": "favourite", **seen, "status": status("503", "x")},
     ]
-    bodies, mark = await MastodonEar().look("")
-    found = [one for body in bodies for one in MastodonEar().hear({}, body.content).happenings]
+    bodies, mark = await MastodonReceiver().poll("")
+    found = [one for body in bodies for one in MastodonReceiver().parse({}, body.content).events]
     assert sorted(one.kind for one in found) == ["liked", "mentioned", "replied"]
     assert {one.addresses["mastodon"] for one in found} == {"lucia@cucina.example"}
-    mention = next(one.said for one in found if one.kind == "mentioned")
-    private = next(one.said for one in found if one.kind == "replied")
+    mention = next(one.text for one in found if one.kind == "mentioned")
+    private = next(one.text for one in found if one.kind == "replied")
     assert mention is not None
     assert private is not None
     assert "Che buono il miele di @bottega" in mention.text
     assert private.thread == "direct:lucia@cucina.example"
-    assert (await MastodonEar().look(mark))[0] == []
+    assert (await MastodonReceiver().poll(mark))[0] == []
 
 
 async def test_an_answer_names_whom_it_answers(instance: mastodon.Fake) -> None:
     instance.others["501"] = status("501", "?", visibility="unlisted")
-    channel = Mastodon()
+    channel = MastodonSender()
     for replied in ("501", "direct:lucia@cucina.example"):
         given = dispatch("mastodon", skeleton=post(f"Grazie ({replied})"))
         object.__setattr__(given.messages[0], "headers", {"In-Reply-To": replied})

@@ -24,9 +24,9 @@ from sendgrid.helpers.mail import (
 from sqlmodel import select
 
 from passaparola.channel.sender import Part, Skeleton
-from passaparola.channels.sendgrid.sender import Sendgrid, request
+from passaparola.channels.sendgrid.sender import SendgridSender, build_request
 from passaparola.errors import Blocked, Refused, TooLarge, Unavailable, Uncertain
-from passaparola.outbox.reconcile import suppressions_synced
+from passaparola.outbox.reconcile import sync_suppressions
 from passaparola.settings import Settings
 from passaparola.store.database import Store
 from passaparola.store.models import Address, Suppression
@@ -37,7 +37,7 @@ from tests.people import add
 
 def test_our_body_is_what_its_own_library_makes() -> None:
     given = dispatch("email")
-    ours = request(given)
+    ours = build_request(given)
     mail = Mail()
     for person in ours["personalizations"]:
         theirs = Personalization()
@@ -65,7 +65,7 @@ def test_our_body_is_what_its_own_library_makes() -> None:
 
 
 async def test_what_arrives_is_the_filled_skeleton_byte_for_byte(sendgrid: Provider) -> None:
-    channel, given = Sendgrid(), dispatch("email")
+    channel, given = SendgridSender(), dispatch("email")
     await channel.send(given)
     await channel.close()
     line = sendgrid.lines()[0]
@@ -78,11 +78,11 @@ async def test_whoever_needs_more_than_a_personalization_carries_goes_alone_and_
     given = dispatch("email")
     large = replace(given.messages[1], values=("è" * 6_000, "https://x", "y"))
     given = replace(given, messages=(given.messages[0], large, given.messages[2]))
-    assert Sendgrid.must_go_alone(given) == {"1-0-email"}
-    channel = Sendgrid()
+    assert SendgridSender.unbatchable(given) == {"1-0-email"}
+    channel = SendgridSender()
     await channel.send(replace(given, messages=(large,)))
     await channel.close()
-    assert "substitutions" not in request(replace(given, messages=(large,)))["personalizations"][0]
+    assert "substitutions" not in build_request(replace(given, messages=(large,)))["personalizations"][0]
     assert sendgrid.lines()[0]["subject"] == "Hello " + "è" * 6_000
 
 
@@ -98,7 +98,7 @@ async def test_every_answer_is_understood_for_what_it_is(
     sendgrid: Provider, knobs: dict[str, object], error: type[Exception]
 ) -> None:
     sendgrid.knobs(**knobs)
-    channel = Sendgrid()
+    channel = SendgridSender()
     with pytest.raises(error) as raised:
         await channel.send(dispatch("email"))
     await channel.close()
@@ -107,9 +107,9 @@ async def test_every_answer_is_understood_for_what_it_is(
 
 
 async def test_a_time_out_is_uncertain(sendgrid: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Sendgrid, "timeout", 0.3)
+    monkeypatch.setattr(SendgridSender, "timeout", 0.3)
     sendgrid.knobs(delay=2)
-    channel = Sendgrid()
+    channel = SendgridSender()
     with pytest.raises(Uncertain):
         await channel.send(dispatch("email"))
     await channel.close()
@@ -118,8 +118,8 @@ async def test_a_time_out_is_uncertain(sendgrid: Provider, monkeypatch: pytest.M
 
 async def test_the_address_that_a_refusal_names_is_named(sendgrid: Provider) -> None:
     given = dispatch("email")
-    bad = replace(given.messages[2], to="who@refused.example")
-    channel = Sendgrid()
+    bad = replace(given.messages[2], to_address="who@refused.example")
+    channel = SendgridSender()
     with pytest.raises(Refused) as error:
         await channel.send(replace(given, messages=(*given.messages[:2], bad)))
     await channel.close()
@@ -128,7 +128,7 @@ async def test_the_address_that_a_refusal_names_is_named(sendgrid: Provider) -> 
 
 
 def test_no_tag_can_be_guessed_or_found_in_the_words() -> None:
-    tags = {next(iter(request(dispatch("email"))["personalizations"][0]["substitutions"])) for _ in range(20)}
+    tags = {next(iter(build_request(dispatch("email"))["personalizations"][0]["substitutions"])) for _ in range(20)}
     assert len(tags) == 20
 
 
@@ -136,7 +136,7 @@ def test_the_body_is_plain_json_whatever_the_values_are() -> None:
     skeleton = Skeleton({**LETTER.parts, "html": Part(("", ""), (0,))})
     given = dispatch("email", skeleton=skeleton)
     hostile = replace(given.messages[0], values=('"}],"x', "-nonce-", "\u2028"), name='Eve; "Mallory", <x@y>\r\nBcc: z')
-    body = orjson.loads(orjson.dumps(request(replace(given, messages=(hostile, *given.messages[1:])))))
+    body = orjson.loads(orjson.dumps(build_request(replace(given, messages=(hostile, *given.messages[1:])))))
     assert not set(body["personalizations"][0]["to"][0]["name"]) & set(";,\r\n")
 
 
@@ -145,8 +145,8 @@ async def test_whom_sendgrid_stopped_writing_to_is_suppressed_here_too(
 ) -> None:
     with store.write() as session:
         add(session, "Angry", NOW)
-    assert await suppressions_synced(store, settings, NOW) == 701
-    assert await suppressions_synced(store, settings, NOW) == 0
+    assert await sync_suppressions(store, settings, NOW) == 701
+    assert await sync_suppressions(store, settings, NOW) == 0
     with store.read() as session:
         key = session.exec(select(Address.key)).one()
         assert session.get_one(Suppression, key).reason == "complaint"

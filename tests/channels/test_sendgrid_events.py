@@ -10,8 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from passaparola.channel.receiver import FEEDBACK
-from passaparola.channels.sendgrid.receiver import KINDS, SendgridEvents
+from passaparola.channel.receiver import FEEDBACK_KINDS
+from passaparola.channels.sendgrid.receiver import KINDS, SendgridReceiver
 from passaparola.errors import Forged, Misconfigured
 from tests import providers
 from tests.conftest import NOW
@@ -30,11 +30,11 @@ def lower(headers: dict[str, str]) -> dict[str, str]:
 
 
 def heard(*those: dict[str, Any]) -> list[Any]:
-    return list(SendgridEvents().hear({}, json.dumps(those).encode()).happenings)
+    return list(SendgridReceiver().parse({}, json.dumps(those).encode()).events)
 
 
 def test_every_kind_of_event_has_a_word_of_ours() -> None:
-    assert set(KINDS.values()) <= FEEDBACK
+    assert set(KINDS.values()) <= FEEDBACK_KINDS
     told = [event(kind, "7-0-email") for kind in KINDS]
     assert [one.kind for one in heard(*told)] == list(KINDS.values())
     assert {one.message for one in heard(*told)} == {"7-0-email"}
@@ -57,7 +57,7 @@ def test_a_bounce_is_hard_only_where_the_address_is_to_blame(said: dict[str, str
 
 def test_an_open_before_anyone_looked_is_a_machines() -> None:
     first, second = heard(event("open", "7-0-email", sg_machine_open=True), event("open", "7-0-email", at=1776762001))
-    assert (bool(first.machine), bool(second.machine)) == (True, False)
+    assert (bool(first.bot_reason), bool(second.bot_reason)) == (True, False)
 
 
 def test_one_event_that_is_not_understood_stops_no_other() -> None:
@@ -68,21 +68,21 @@ def test_one_event_that_is_not_understood_stops_no_other() -> None:
         {**good, "sg_event_id": None},
         {**good, "timestamp": "soon"},
     ]
-    found = SendgridEvents().hear({}, json.dumps([*odd, good, {"event": "account_status_change"}]).encode())
-    assert len(found.happenings) == 1
+    found = SendgridReceiver().parse({}, json.dumps([*odd, good, {"event": "account_status_change"}]).encode())
+    assert len(found.events) == 1
     assert len(found.problems) == 4
 
 
 def test_what_sendgrid_signed_is_believed_for_a_day_and_by_either_of_two_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     headers, body = events(event("delivered", "7-0-email"), now=NOW)
-    ear = SendgridEvents()
-    first = ear.delivery(lower(headers), body, NOW)
-    assert ear.delivery(lower(headers), body, NOW + timedelta(hours=24)) == first
+    ear = SendgridReceiver()
+    first = ear.verify(lower(headers), body, NOW)
+    assert ear.verify(lower(headers), body, NOW + timedelta(hours=24)) == first
     other = providers.OTHER_KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     monkeypatch.setenv(
         "PASSAPAROLA_SENDGRID_WEBHOOK_PUBLIC_KEY", f"{base64.b64encode(other).decode()}, {providers.PUBLIC}"
     )
-    assert ear.delivery(lower(headers), body, NOW) == first
+    assert ear.verify(lower(headers), body, NOW) == first
 
 
 FORGERIES = {
@@ -107,7 +107,7 @@ FORGERIES = {
 def test_a_forgery_is_not_believed(forgery: str) -> None:
     headers, body = FORGERIES[forgery](*events(event("delivered", "7-0-email"), now=NOW))
     with pytest.raises(Forged):
-        SendgridEvents().delivery(lower(headers), body, NOW)
+        SendgridReceiver().verify(lower(headers), body, NOW)
 
 
 def test_a_key_of_another_kind_is_the_operators_to_mend(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,14 +120,14 @@ def test_a_key_of_another_kind_is_the_operators_to_mend(monkeypatch: pytest.Monk
     for key in (base64.b64encode(wrong).decode(), "-----BEGIN PUBLIC KEY-----", ""):
         monkeypatch.setenv("PASSAPAROLA_SENDGRID_WEBHOOK_PUBLIC_KEY", key)
         with pytest.raises(Misconfigured):
-            SendgridEvents().delivery(lower(headers), body, NOW)
+            SendgridReceiver().verify(lower(headers), body, NOW)
 
 
 def test_the_published_vector_and_samples_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     if not VECTORS.is_dir():
         pytest.skip("the provider's published samples are not beside this checkout")
     samples = json.loads((VECTORS / "sendgrid" / "event_webhook_batch_all_types.json").read_text())
-    assert len(SendgridEvents().hear({}, json.dumps(samples).encode()).happenings) == len(samples)
+    assert len(SendgridReceiver().parse({}, json.dumps(samples).encode()).events) == len(samples)
     vector = next(
         v for v in json.loads((VECTORS / "signature_vectors.json").read_text()) if v["provider"] == "sendgrid"
     )
@@ -135,6 +135,6 @@ def test_the_published_vector_and_samples_hold(monkeypatch: pytest.MonkeyPatch) 
     body = base64.b64decode(vector["body_b64"]) if "body_b64" in vector else vector["payload"].encode()
     headers = lower(vector["headers"])
     signed_at = datetime.fromtimestamp(int(headers["x-twilio-email-event-webhook-timestamp"]), tz=UTC)
-    assert SendgridEvents().delivery(headers, body, signed_at)
+    assert SendgridReceiver().verify(headers, body, signed_at)
     with pytest.raises(Forged):
-        SendgridEvents().delivery(headers, body.rstrip(), signed_at)
+        SendgridReceiver().verify(headers, body.rstrip(), signed_at)

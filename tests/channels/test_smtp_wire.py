@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from passaparola.channels.smtp.sender import Smtp
+from passaparola.channels.smtp.sender import SmtpSender
 from passaparola.errors import Blocked, Unavailable
 from tests.channels.test_contract import dispatch
 
@@ -123,14 +123,14 @@ def test_whatever_a_server_does_each_message_has_one_end_and_it_is_the_true_one(
 async def _once(server: Moody, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = dispatch("email", people=25)
     async with serving(server, monkeypatch):
-        channel = Smtp()
+        channel = SmtpSender()
         try:
             answer = await channel.send(sent)
         except (Unavailable, Blocked):
             assert not server.accepted
             return
         await channel.close()
-    to = {message.id: message.to for message in sent.messages}
+    to = {message.id: message.to_address for message in sent.messages}
     said = [*answer.refused, *answer.deferred, *answer.uncertain]
     assert len(said) == len(set(said)), "a message with two ends"
     yes = [to[id_] for id_ in to if id_ not in said]
@@ -154,6 +154,6 @@ async def test_a_server_that_speaks_no_smtp_leaves_one_message_in_doubt_and_ends
             await reader.read()
 
     async with serving(Mad(1, True, 0.0), monkeypatch):
-        channel = Smtp()
+        channel = SmtpSender()
         answer = await channel.send(dispatch("email", people=1))
         assert set(answer.uncertain) == {"0-0-email"}

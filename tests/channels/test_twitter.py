@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from passaparola.channel.sender import Media, Part, Skeleton
-from passaparola.channels.twitter.length import thread, weighted
-from passaparola.channels.twitter.sender import Twitter
+from passaparola.channels.twitter.length import thread, weighted_length
+from passaparola.channels.twitter.sender import TwitterSender
 from passaparola.errors import Refused, Unavailable, Uncertain
 from passaparola.settings import Settings
 from tests.channels.test_contract import dispatch
@@ -28,15 +28,17 @@ def post(text: str, *media: Media) -> Skeleton:
 
 async def test_a_long_text_becomes_a_thread(x: twitter.Fake) -> None:
     text = "\n\n".join(f"Paragraph {n}. " + "word " * 40 for n in range(3))
-    await Twitter().send(dispatch("twitter", skeleton=post(text)))
+    await TwitterSender().send(dispatch("twitter", skeleton=post(text)))
     assert [p["reply"] for p in x.posts] == [None, {"in_reply_to_tweet_id": "1000"}, {"in_reply_to_tweet_id": "1001"}]
-    assert all(weighted(p["written"]) <= 280 for p in x.posts)
+    assert all(weighted_length(p["written"]) <= 280 for p in x.posts)
 
 
 async def test_a_picture_goes_with_its_words(x: twitter.Fake, settings: Settings) -> None:
     picture = settings.home / "templates" / "hello" / "box.png"
     picture.write_bytes(b"\x89PNG" + b"0" * 1000)
-    await Twitter().send(dispatch("twitter", skeleton=post("A box", Media("templates/hello/box.png", "An open box"))))
+    await TwitterSender().send(
+        dispatch("twitter", skeleton=post("A box", Media("templates/hello/box.png", "An open box")))
+    )
     assert x.media["9000"]["alt"] == "An open box"
     assert x.posts[0]["media"] == ["9000"]
 
@@ -45,42 +47,42 @@ async def test_a_lost_answer_is_uncertain_and_the_timeline_resolves_it(x: twitte
     x.lose_next = True
     given = dispatch("twitter", skeleton=post("Spring & summer: https://shop.example/a?b=1&c=2"))
     with pytest.raises(Uncertain):
-        await Twitter().send(given)
-    found = await Twitter().look_up(given)
+        await TwitterSender().send(given)
+    found = await TwitterSender().look_up(given)
     assert found.accepted == {"9-0-twitter": "1000"}
 
 
 async def test_what_is_not_on_the_timeline_was_not_posted(x: twitter.Fake) -> None:
-    assert (await Twitter().look_up(dispatch("twitter"))).absent == {"9-0-twitter"}
+    assert (await TwitterSender().look_up(dispatch("twitter"))).absent == {"9-0-twitter"}
 
 
 async def test_a_duplicate_of_this_launch_is_evidence_and_an_older_one_a_refusal(x: twitter.Fake) -> None:
     given = dispatch("twitter")
-    await Twitter().send(given)
-    answer = await Twitter().send(given)
+    await TwitterSender().send(given)
+    answer = await TwitterSender().send(given)
     assert answer.receipt == "1000"
     assert len(x.posts) == 1
     x.posts[0]["at"] = "2020-01-01T00:00:00.000Z"
     with pytest.raises(Refused, match="very text"):
-        await Twitter().send(given)
+        await TwitterSender().send(given)
 
 
 async def test_a_rate_limit_is_waited_out(x: twitter.Fake) -> None:
     x.fail_next = 429
     with pytest.raises(Unavailable) as error:
-        await Twitter().send(dispatch("twitter"))
+        await TwitterSender().send(dispatch("twitter"))
     assert error.value.after > 1000
 
 
 async def test_a_server_error_is_uncertain(x: twitter.Fake) -> None:
     x.fail_next = 503
     with pytest.raises(Uncertain):
-        await Twitter().send(dispatch("twitter"))
+        await TwitterSender().send(dispatch("twitter"))
 
 
 def test_a_post_with_a_link_costs_more() -> None:
-    assert str(Twitter.price(post("hello"))) == "0.015"
-    assert str(Twitter.price(post("hello https://shop.example"))) == "0.200"
+    assert str(TwitterSender.price(post("hello"))) == "0.015"
+    assert str(TwitterSender.price(post("hello https://shop.example"))) == "0.200"
 
 
 CASES = [
@@ -97,7 +99,7 @@ def test_length_is_counted_as_x_counts_it(text: str) -> None:
         warnings.simplefilter("ignore")
         from twitter_text import parse_tweet
 
-        assert weighted(text) == parse_tweet(text).weightedLength
+        assert weighted_length(text) == parse_tweet(text).weightedLength
 
 
 def test_threads_break_at_sentences_before_words() -> None:
@@ -106,14 +108,14 @@ def test_threads_break_at_sentences_before_words() -> None:
 
 
 def test_a_picture_too_many_is_said_before_anyone_posts(settings: Settings, tmp_path: Path) -> None:
-    assert Twitter.problems(post("x", *[Media("templates/a.png", "alt")] * 5)) == [
+    assert TwitterSender.problems(post("x", *[Media("templates/a.png", "alt")] * 5)) == [
         "X takes 4 pictures in a post at most"
     ]
 
 
 async def test_a_page_full_of_newer_posts_proves_no_absence(x: twitter.Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("passaparola.channels.twitter.sender.PAGE", 5)
+    monkeypatch.setattr("passaparola.channels.twitter.sender.PAGE_SIZE", 5)
     for n in range(5):
-        await Twitter().send(dispatch("twitter", skeleton=post(f"Another {n}")))
-    found = await Twitter().look_up(dispatch("twitter", skeleton=post("The one in doubt")))
+        await TwitterSender().send(dispatch("twitter", skeleton=post(f"Another {n}")))
+    found = await TwitterSender().look_up(dispatch("twitter", skeleton=post("The one in doubt")))
     assert (found.accepted, found.absent) == ({}, frozenset())

@@ -124,12 +124,12 @@ def test_a_full_disk_is_said_and_breaks_nothing(settings: Settings, store: Store
     path = tmp_path / "more.csv"
     path.write_text("email\n" + "".join(f"new{n}@example.org\n" for n in range(20_000)))
     code = (
-        "import passaparola.store.database as s; old = s._teach_sqlite\n"
+        "import passaparola.store.database as s; old = s._configure_sqlite\n"
         "def full(engine):\n"
         "    old(engine)\n"
         "    from sqlalchemy import event\n"
         f"    event.listen(engine, 'connect', lambda dbapi, record: dbapi.execute('PRAGMA max_page_count={pages + 50}'))\n"
-        "s._teach_sqlite = full\n"
+        "s._configure_sqlite = full\n"
         "import sys; from passaparola.cli import main; sys.argv[1:] = ['import', sys.argv[1]]; main.main()\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT, capture_output=True, text=True, timeout=60)
@@ -261,12 +261,12 @@ def test_a_drip_is_rehearsed_started_looked_at_and_stopped(store: Store, setting
     assert "can't be assumed" in run("campaign", "rehearse", "drip", "--assume", "Everybody is happy").stderr
     assert run("campaign", "send", "drip", "--yes", "--json").returncode == 0
     (status,) = json.loads(run("campaign", "status", "drip", "--json").stdout)
-    assert (status["state"], status["entering"], status["entered"]) == ("running", True, 0)
+    assert (status["state"], status["accepting"], status["entered"]) == ("running", True, 0)
     assert "already stands" in run("campaign", "send", "drip", "--yes").stderr
     assert "Nobody is under way" in run("campaign", "move", "drip").stderr
     assert run("campaign", "stop", "drip").returncode == 0
     assert "is not taking people in" in run("campaign", "stop", "drip").stderr
-    assert json.loads(run("intake", "status", "--json").stdout) == {"sources": {}, "odd": []}
+    assert json.loads(run("intake", "status", "--json").stdout) == {"sources": {}, "invalid": []}
     assert json.loads(run("intake", "replay", "--from", "2026-01-01", "--json").stdout) == {
         "bodies": 0,
         "new_events": {},

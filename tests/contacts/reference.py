@@ -42,29 +42,29 @@ def holds(node: tree.Node, person: Person, now: datetime) -> bool:
             return compared(person.traits.get(trait), sign, value)
         case tree.OneOf(trait=trait, values=values):
             return any(compared(person.traits.get(trait), "=", value) for value in values)
-        case tree.Written(trait=trait, how=how, value=value):
+        case tree.TextMatch(trait=trait, how=how, value=value):
             text = person.traits.get(trait)
             return isinstance(text, str) and (value in text if how == "contains" else text.startswith(value))
-        case tree.Known(trait=trait):
+        case tree.HasTrait(trait=trait):
             return person.traits.get(trait) is not None
-        case tree.Happened():
+        case tree.EventCount():
             times = len(happened(node.event, node.filters, node.window, person, now))
             return times >= node.at_least and (node.at_most is None or times <= node.at_most)
-        case tree.Edge():
+        case tree.FirstOrLast():
             return edge(node, person, now)
         case tree.Total():
             currency = node.currency or "EUR"
             found = happened(node.event, node.filters, node.window, person, now)
             total = sum(e.amount or 0 for e in found if e.currency == currency)
             return bool(SIGNS[node.sign](total, round(node.value * 100)))
-        case tree.Consents(topic=topic, medium=medium):
+        case tree.HasConsent(topic=topic, medium=medium):
             said = [
                 (at, not granted, n, granted)  # of one moment, the no
                 for n, (at, m, t, granted) in enumerate(person.consents)
                 if m == medium and t in (topic, "*")
             ]
             return max(said)[3] if said else False
-        case tree.Reach(medium=medium, verified=verified):
+        case tree.HasAddress(medium=medium, verified=verified):
             return medium in person.media and (person.media[medium] or not verified)
         case tree.Birthday(days=days):
             return person.birthday in {(now + timedelta(days=n)).strftime("%m-%d") for n in range(days + 1)}
@@ -100,7 +100,7 @@ def passes(filter_: tree.Filter, event: Happening) -> bool:
     return compared(event.properties.get(filter_.name), filter_.sign, filter_.value) != filter_.negated
 
 
-def edge(node: tree.Edge, person: Person, now: datetime) -> bool:
+def edge(node: tree.FirstOrLast, person: Person, now: datetime) -> bool:
     mine = sorted((e.at, n, e) for n, e in enumerate(person.events) if e.kind == node.event)
     if not mine:
         return False

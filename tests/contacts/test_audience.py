@@ -12,7 +12,7 @@ from sqlmodel import select
 
 from passaparola.contacts import activity, audience, events
 from passaparola.contacts.audience import Question, tree
-from passaparola.contacts.audience.parse import parse
+from passaparola.contacts.audience.parse import parse_question
 from passaparola.contacts.audience.words import Catalogue
 from passaparola.errors import BadContent, BadQuestion, Unknown
 from passaparola.settings import Settings
@@ -162,13 +162,13 @@ leaves = st.one_of(
         st.lists(st.sampled_from(["IT", "DE", "FR"]), min_size=1),
     ),
     st.builds(
-        lambda h, v: tree.Written(trait="city", how=h, value=v),
+        lambda h, v: tree.TextMatch(trait="city", how=h, value=v),
         st.sampled_from(["contains", "starts"]),
         st.sampled_from(["a", "Mi", "o", "Ö", "%", "_"]),
     ),
-    st.builds(lambda t: tree.Known(trait=t), st.sampled_from(["city", "nps", "vip", "shoe"])),
+    st.builds(lambda t: tree.HasTrait(trait=t), st.sampled_from(["city", "nps", "vip", "shoe"])),
     st.builds(
-        lambda k, n, m, f, w: tree.Happened(event=k, at_least=n, at_most=m, filters=tuple(f), window=w),
+        lambda k, n, m, f, w: tree.EventCount(event=k, at_least=n, at_most=m, filters=tuple(f), window=w),
         st.sampled_from(KINDS),
         st.integers(0, 7),
         st.none() | st.integers(0, 7),
@@ -176,13 +176,13 @@ leaves = st.one_of(
         windows,
     ),
     st.builds(
-        lambda k, x, w: tree.Edge(event=k, which=x, window=w),
+        lambda k, x, w: tree.FirstOrLast(event=k, which=x, window=w),
         st.sampled_from(KINDS),
         st.sampled_from(["first", "last"]),
         windows,
     ),
     st.builds(
-        lambda k, x, f: tree.Edge(event=k, which=x, filter=f),
+        lambda k, x, f: tree.FirstOrLast(event=k, which=x, filter=f),
         st.sampled_from(KINDS),
         st.sampled_from(["first", "last"]),
         filters,
@@ -196,8 +196,8 @@ leaves = st.one_of(
         st.lists(filters, max_size=1),
         windows,
     ),
-    st.builds(lambda m: tree.Consents(topic="newsletter", medium=m), st.sampled_from(["email", "sms"])),
-    st.builds(lambda m, v: tree.Reach(medium=m, verified=v), st.sampled_from(["email", "twitter"]), st.booleans()),
+    st.builds(lambda m: tree.HasConsent(topic="newsletter", medium=m), st.sampled_from(["email", "sms"])),
+    st.builds(lambda m, v: tree.HasAddress(medium=m, verified=v), st.sampled_from(["email", "twitter"]), st.booleans()),
     st.builds(lambda d: tree.Birthday(days=d), st.integers(0, 10)),
     st.just(tree.Everyone()),
 )
@@ -221,7 +221,7 @@ def test_sql_and_a_plain_reading_agree_on_every_question(store: Store) -> None:
     def agree(node: tree.Node) -> None:
         with store.read() as session:
             asked = Question("", node, WORDS)
-            found = {p.id for p in audience.sample(session, asked, NOW, 1000)}
+            found = {p.id for p in audience.sample_members(session, asked, NOW, 1000)}
         assert found == {n for n, person in enumerate(people, 1) if holds(node, person, NOW)}
 
     agree()
@@ -240,17 +240,17 @@ def test_activity_says_what_the_events_say_however_it_was_made(store: Store) -> 
 @pytest.mark.parametrize(
     ("text", "same"),
     [
-        ("ordered at least 2 times within 90 days", tree.Happened(event="order_completed", at_least=2, window=tree.Window(within=(90, "day")))),
-        ("never ordered", tree.Not(part=tree.Happened(event="order_completed"))),
+        ("ordered at least 2 times within 90 days", tree.EventCount(event="order_completed", at_least=2, window=tree.Window(within=(90, "day")))),
+        ("never ordered", tree.Not(part=tree.EventCount(event="order_completed"))),
         ('country != "IT"', tree.Not(part=tree.Compared(trait="country", sign="=", value="IT"))),
-        ("last survey_answered score >= 9", tree.Edge(event="survey_answered", which="last", filter=tree.Filter(name="score", sign=">=", value=9.0))),
+        ("last survey_answered score >= 9", tree.FirstOrLast(event="survey_answered", which="last", filter=tree.Filter(name="score", sign=">=", value=9.0))),
         ("spent at least 500 EUR within 1 year", tree.Total(event="order_completed", sign=">=", value=500.0, currency="EUR", window=tree.Window(within=(1, "year")))),
-        ("consents to newsletter and in audience staff", tree.All(of=(tree.Consents(topic="newsletter"), tree.InAudience(audience="staff")))),
-        ("ordered exactly once", tree.Happened(event="order_completed", at_least=1, at_most=1)),
+        ("consents to newsletter and in audience staff", tree.All(of=(tree.HasConsent(topic="newsletter"), tree.InAudience(audience="staff")))),
+        ("ordered exactly once", tree.EventCount(event="order_completed", at_least=1, at_most=1)),
     ],
 )  # fmt: skip
 def test_words_mean_what_they_say(text: str, same: tree.Node) -> None:
-    assert parse(text, WORDS) == same
+    assert parse_question(text, WORDS) == same
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_words_mean_what_they_say(text: str, same: tree.Node) -> None:
 )
 def test_an_error_points_at_the_word_and_says_what_is_known(text: str, column: int, says: str) -> None:
     with pytest.raises(BadQuestion) as error:
-        parse(text, WORDS)
+        parse_question(text, WORDS)
     assert error.value.column == column
     assert says in str(error.value)
 
@@ -304,7 +304,7 @@ SEEN = Catalogue(
 )  # fmt: skip
 def test_a_question_that_would_be_answered_wrongly_in_silence_is_refused(text: str, column: int, says: str) -> None:
     with pytest.raises(BadQuestion) as error:
-        parse(text, SEEN)
+        parse_question(text, SEEN)
     assert says in str(error.value)
     assert error.value.column == column
 
@@ -319,7 +319,7 @@ def test_a_question_that_would_be_answered_wrongly_in_silence_is_refused(text: s
     ],
 )  # fmt: skip
 def test_what_can_be_answered_is_understood(text: str) -> None:
-    parse(text, SEEN)
+    parse_question(text, SEEN)
 
 
 def test_an_amount_is_one_of_its_currency(store: Store) -> None:
@@ -331,7 +331,7 @@ def test_an_amount_is_one_of_its_currency(store: Store) -> None:
     )
     with store.read() as session:
         counts = {
-            text: audience.count(session, Question.of(text, WORDS), NOW)
+            text: audience.count_members(session, Question.parse(text, WORDS), NOW)
             for text in (
                 "ordered with amount >= 50", 'ordered with currency = "USD", amount >= 50', 'ordered with amount >= 50, currency = "JPY"',
                 'ordered with currency = "EUR"', 'ordered with currency != "EUR"', "never ordered with amount >= 50", "last ordered amount >= 50",
@@ -356,39 +356,39 @@ def test_what_an_event_may_be_asked_about_is_what_came_in(store: Store, settings
             }
             for n in (1, 2)
         ]
-        activity.add(session, "EUR", events.keep(session, rows))
+        activity.add_events(session, "EUR", events.record_events(session, rows))
     with store.read() as session:
-        words = audience.catalogue(session, settings)
+        words = audience.load_catalogue(session, settings)
         assert {name: set(types) for name, types in words.properties["vip_joined"].items()} == {
             "sku": {"text"}, "weight": {"number"}, "gift": {"boolean"}, "boxes": {"list"},
         }  # fmt: skip
-        assert audience.count(session, Question.of("vip_joined with weight >= 2", words), NOW) == 1
+        assert audience.count_members(session, Question.parse("vip_joined with weight >= 2", words), NOW) == 1
         with pytest.raises(BadQuestion, match="did you mean “weight”"):
-            Question.of("never vip_joined with wait >= 2", words)
+            Question.parse("never vip_joined with wait >= 2", words)
 
 
 def test_a_question_is_bounded_in_length_and_depth() -> None:
     for text in ("(" * 100 + "everyone" + ")" * 100, "everyone and " * 400 + "everyone"):
         with pytest.raises(BadQuestion):
-            parse(text, WORDS)
+            parse_question(text, WORDS)
 
 
 def test_audiences_that_contain_each_other_are_refused(tmp_path: Path) -> None:
     words = Catalogue(audiences={"a": "in audience b", "b": "not in audience a"})
     with pytest.raises(BadContent, match="contain each other"):
-        Question.of("a", words).clause(NOW)
+        Question.parse("a", words).clause(NOW)
 
 
 def test_a_lone_word_that_is_no_audience_names_the_nearest() -> None:
     with pytest.raises(Unknown, match="staff"):
-        Question.of("stff", WORDS)
+        Question.parse("stff", WORDS)
 
 
 def test_explain_says_which_parts_hold(store: Store) -> None:
     kept(store, [Person({"country": "IT", "nps": 3.0}, None, {}, [], [])])
     with store.read() as session:
-        verdicts = audience.explain(
-            session, Question.of('country = "IT" and (nps >= 9 or never ordered)', WORDS), 1, NOW
+        verdicts = audience.explain_contact(
+            session, Question.parse('country = "IT" and (nps >= 9 or never ordered)', WORDS), 1, NOW
         )
     assert [(v.text, v.holds) for v in verdicts] == [
         ('country = "IT" and (nps >= 9 or never ordered)', True),

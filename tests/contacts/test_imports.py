@@ -9,11 +9,11 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from passaparola.contacts import audience, consent
-from passaparola.contacts.addresses import normalised
+from passaparola.contacts.addresses import normalise_address
 from passaparola.contacts.audience import Question
-from passaparola.contacts.imports.columns import Mapping, guessed
-from passaparola.contacts.imports.importing import Import, Tally
-from passaparola.contacts.imports.tables import neutral, opened
+from passaparola.contacts.imports.columns import ColumnMapping, guess_columns
+from passaparola.contacts.imports.importing import Import, ImportTally
+from passaparola.contacts.imports.tables import neutralise_cell, open_table
 from passaparola.errors import BadContent
 from passaparola.settings import Settings
 from passaparola.store.database import Store
@@ -21,9 +21,9 @@ from passaparola.store.models import Address, Audit, Consent, Contact, Event, Pr
 from tests.conftest import NOW
 
 
-def imported(store: Store, settings: Settings, path: Path, **how: object) -> Tally:
-    with opened(path) as table:
-        mapping = Mapping(columns=guessed(table.header))
+def imported(store: Store, settings: Settings, path: Path, **how: object) -> ImportTally:
+    with open_table(path) as table:
+        mapping = ColumnMapping(columns=guess_columns(table.header))
     return Import(store, settings, path, mapping, **how).run(NOW)  # type: ignore[arg-type]
 
 
@@ -127,8 +127,8 @@ def test_consent_is_never_assumed(store: Store, settings: Settings, tmp_path: Pa
 def test_an_import_that_dies_is_finished_by_starting_it_again(store: Store, settings: Settings, tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     path.write_text("email\n" + "".join(f"p{n}@example.org\n" for n in range(5_000)))
-    with opened(path) as table:
-        plan = Import(store, settings, path, Mapping(columns=guessed(table.header)))
+    with open_table(path) as table:
+        plan = Import(store, settings, path, ColumnMapping(columns=guess_columns(table.header)))
 
     def dies(rows: int, at: int) -> None:
         raise KeyboardInterrupt
@@ -206,9 +206,14 @@ def test_purchases_make_people_and_are_counted_once(store: Store, settings: Sett
     assert (tally.new, tally.purchases, tally.rejected) == (1, 2, 1)
     imported(store, settings, path)
     with store.read() as session:
-        words = audience.catalogue(session, settings)
-        assert audience.count(session, Question.of("ordered exactly 2 times and spent at least 1247", words), NOW) == 1
-        assert audience.count(session, Question.of("consents to newsletter", words), NOW) == 0
+        words = audience.load_catalogue(session, settings)
+        assert (
+            audience.count_members(
+                session, Question.parse("ordered exactly 2 times and spent at least 1247", words), NOW
+            )
+            == 1
+        )
+        assert audience.count_members(session, Question.parse("consents to newsletter", words), NOW) == 0
 
 
 def test_two_rows_with_one_address_are_one_person_and_a_taken_address_stays_where_it_is(
@@ -288,22 +293,22 @@ def test_an_import_leaves_an_audit_row(store: Store, settings: Settings, tmp_pat
 
 def test_a_mapping_with_a_wrong_word_says_the_nearest() -> None:
     with pytest.raises(ValueError, match="email"):
-        Mapping(columns={"Mail": "E-Mail!"})
+        ColumnMapping(columns={"Mail": "E-Mail!"})
     with pytest.raises(ValueError, match="no column is an address"):
-        Mapping(columns={"Nome": "first_name"})
+        ColumnMapping(columns={"Nome": "first_name"})
 
 
 def test_files_that_are_none_are_said_to_be(tmp_path: Path) -> None:
     empty = tmp_path / "empty.csv"
     empty.touch()
     for path in (empty, tmp_path / "nowhere.csv"):
-        with pytest.raises(BadContent), opened(path):
+        with pytest.raises(BadContent), open_table(path):
             pass
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
 def test_no_cell_of_ours_is_taken_for_a_formula(start: str) -> None:
-    assert neutral(f"{start}HYPERLINK()")[0] == "'"
+    assert neutralise_cell(f"{start}HYPERLINK()")[0] == "'"
 
 
 @pytest.mark.parametrize(
@@ -315,4 +320,4 @@ def test_no_cell_of_ours_is_taken_for_a_formula(start: str) -> None:
     ],
 )
 def test_addresses_have_one_form(medium: str, raw: str, value: str) -> None:
-    assert normalised(medium, raw, "IT") == value
+    assert normalise_address(medium, raw, "IT") == value

@@ -32,7 +32,7 @@ from tests.conftest import NOW
 from tests.outbox.test_guards import drained, reasons, released
 from tests.people import SECRET, add
 
-WORDS = duplicates.Row(1, "Alice Rossi", "05-01", "Milano", frozenset({"email"}))
+WORDS = duplicates.DuplicateCandidate(1, "Alice Rossi", "05-01", "Milano", frozenset({"email"}))
 
 
 def snapshot(store: Store) -> dict[str, Any]:
@@ -77,7 +77,9 @@ def two(store: Store) -> tuple[int, int]:
                 )
             )
         session.add(
-            Conversation(contact_id=other, medium="email", source="mail", kind="question", opened_at=NOW, heard_at=NOW)
+            Conversation(
+                contact_id=other, medium="email", source="mail", kind="question", opened_at=NOW, last_inbound_at=NOW
+            )
         )
     return one, other
 
@@ -99,7 +101,7 @@ def test_a_merge_can_be_undone_with_nothing_lost(store: Store, settings: Setting
         kept = session.get_one(Contact, one)
         assert (kept.last_name, kept.city, kept.traits) == ("Rossi", "Milano", {"favourite": "honey", "size": "M"})
         assert session.get_one(Activity, (one, "order_completed")).count == 3
-        assert merging.resolve(session, other) == one
+        assert merging.resolve_contact(session, other) == one
         assert session.get_one(Merge, row).fields["last_name"]["why"] == "the other did not say"
     with store.write() as session:
         merging.unmerge(session, settings, row, actor="t", now=NOW)
@@ -140,13 +142,13 @@ def test_merges_are_undone_in_the_order_of_a_pile(store: Store, settings: Settin
         third = add(session, "Ali", NOW)
     first, second = merged(store, settings, one, other), merged(store, settings, third, one)
     with store.write() as session:
-        assert merging.resolve(session, other) == third
+        assert merging.resolve_contact(session, other) == third
         with pytest.raises(NotAllowed, match=f"Undo merge {second} first"):
             merging.unmerge(session, settings, first, actor="t", now=NOW)
         with pytest.raises(NotAllowed, match="one person already"):
             merging.merge(session, settings, one, third, actor="t", now=NOW, reasons=[])
         with pytest.raises(Unknown):
-            merging.resolve(session, 999)
+            merging.resolve_contact(session, 999)
 
 
 def test_a_no_of_either_row_holds_for_the_one_person(store: Store, settings: Settings) -> None:
@@ -183,7 +185,7 @@ def test_what_comes_back_of_a_merged_rows_letter_is_the_persons(store: Store, se
         }
     ]
     with store.write() as session:
-        raw_bodies.keep(session, "sendgrid", "x", {}, json.dumps(told).encode(), NOW)
+        raw_bodies.store_body(session, "sendgrid", "x", {}, json.dumps(told).encode(), NOW)
     apply.apply(store, settings, NOW + timedelta(days=1))
     with store.read() as session:
         assert not consent.may_be_written_to(session, one, "email", "newsletter")
@@ -211,7 +213,7 @@ def test_a_shops_own_number_makes_two_rows_one_and_a_shared_telephone_only_a_pro
             "properties": {"order_id": f"{n}"},
         }
         with store.write() as session:
-            raw_bodies.keep(session, "events", f"{n}", {"webhook-id": f"{n}"}, json.dumps(body).encode(), NOW)
+            raw_bodies.store_body(session, "events", f"{n}", {"webhook-id": f"{n}"}, json.dumps(body).encode(), NOW)
         apply.apply(store, settings, NOW)
 
     told(1, email="anna@example.org")
@@ -225,7 +227,7 @@ def test_a_shops_own_number_makes_two_rows_one_and_a_shared_telephone_only_a_pro
     with store.read() as session:
         row = session.execute(select(Merge)).scalar_one()
         assert row.reasons == ["events knows both under one customer number"]
-        assert merging.resolve(session, row.merged_id) == row.kept_id
+        assert merging.resolve_contact(session, row.merged_id) == row.kept_id
 
 
 def test_an_order_with_a_known_phone_and_another_email_thanks_the_buyer(store: Store, settings: Settings) -> None:
@@ -235,7 +237,7 @@ def test_an_order_with_a_known_phone_and_another_email_thanks_the_buyer(store: S
             "traits": {"first_name": first_name}, "properties": {"order_id": f"{n}"},
         }  # fmt: skip
         with store.write() as session:
-            raw_bodies.keep(session, "events", f"{n}", {"webhook-id": f"{n}"}, json.dumps(body).encode(), NOW)
+            raw_bodies.store_body(session, "events", f"{n}", {"webhook-id": f"{n}"}, json.dumps(body).encode(), NOW)
         apply.apply(store, settings, NOW)
         with store.read() as session:
             return session.execute(select(col(Event.contact_id)).where(col(Event.source_id) == f"{n}")).scalar_one()
@@ -258,14 +260,14 @@ def test_an_order_with_a_known_phone_and_another_email_thanks_the_buyer(store: S
 @pytest.mark.parametrize(
     ("other", "enough"),
     [
-        (duplicates.Row(2, "Alice Rossi", "05-01", None, frozenset({"email"})), True), (duplicates.Row(2, "Alise Rossi", "05-01", "Milano", frozenset({"phone"})), True),
-        (duplicates.Row(2, "Alice Rossi", "06-02", "Milano", frozenset({"phone"})), False), (duplicates.Row(2, "Alice Rossi", None, None, frozenset({"email"})), False),
-        (duplicates.Row(2, "Bruno Conti", "05-01", "Milano", frozenset({"phone"})), False),
+        (duplicates.DuplicateCandidate(2, "Alice Rossi", "05-01", None, frozenset({"email"})), True), (duplicates.DuplicateCandidate(2, "Alise Rossi", "05-01", "Milano", frozenset({"phone"})), True),
+        (duplicates.DuplicateCandidate(2, "Alice Rossi", "06-02", "Milano", frozenset({"phone"})), False), (duplicates.DuplicateCandidate(2, "Alice Rossi", None, None, frozenset({"email"})), False),
+        (duplicates.DuplicateCandidate(2, "Bruno Conti", "05-01", "Milano", frozenset({"phone"})), False),
     ],
 )  # fmt: skip
-def test_likeness_needs_more_than_a_name(other: duplicates.Row, enough: bool) -> None:
-    score, reasons_ = duplicates.likeness(WORDS, other)
-    assert (score >= duplicates.ENOUGH) == enough
+def test_likeness_needs_more_than_a_name(other: duplicates.DuplicateCandidate, enough: bool) -> None:
+    score, reasons_ = duplicates.similarity(WORDS, other)
+    assert (score >= duplicates.MIN_SCORE) == enough
     assert bool(reasons_) or not enough
 
 
@@ -275,7 +277,7 @@ def test_one_mailbox_under_two_names_is_proposed_once(store: Store) -> None:
         add(session, "B", NOW, email="annabianchi+shop@gmail.com")
         add(session, "C", NOW, email="anna.bianchi@example.org")
     with store.write() as session:
-        assert (duplicates.find(session, NOW), duplicates.find(session, NOW)) == (1, 0)
+        assert (duplicates.propose_duplicates(session, NOW), duplicates.propose_duplicates(session, NOW)) == (1, 0)
 
 
 @quick(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
-from passaparola.contacts.imports.refusals import says_no
-from passaparola.contacts.imports.tables import _encoding, opened
+from passaparola.contacts.imports.refusals import is_opt_out_cell
+from passaparola.contacts.imports.tables import _encoding, open_table
 from passaparola.settings import Settings
 from passaparola.store.database import Store
 from passaparola.store.models import Address, Consent, Contact
@@ -31,16 +31,16 @@ NO_NOES = [
 
 @pytest.mark.parametrize(("header", "cell"), NOES)
 def test_a_no_is_known_in_every_tool_s_words(header: str, cell: str) -> None:
-    assert says_no(header, "custom", cell)
+    assert is_opt_out_cell(header, "custom", cell)
 
 
 @pytest.mark.parametrize(("header", "cell"), NO_NOES)
 def test_what_is_no_no_is_taken_for_none(header: str, cell: str) -> None:
-    assert not says_no(header, "custom", cell)
+    assert not is_opt_out_cell(header, "custom", cell)
 
 
 def test_a_name_that_sounds_like_a_no_is_a_name() -> None:
-    assert not says_no("First Name", "first_name", "Blocked")
+    assert not is_opt_out_cell("First Name", "first_name", "Blocked")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ WESTERN = [
 def test_a_file_is_read_as_what_it_is(text: str, encoding: str, tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     path.write_bytes(text.encode(encoding))
-    with opened(path) as table:
+    with open_table(path) as table:
         read = [table.header, *(row.cells for row in table.rows)]
     delimiter = ";" if ";" in text else ","
     assert read == [line.split(delimiter) for line in text.splitlines()]

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
-from passaparola.channel.receiver import Said
+from passaparola.channel.receiver import InboundText
 from passaparola.conversations import care, threads
-from passaparola.conversations.care import Care, Rule
-from passaparola.conversations.threads import Spoken
-from passaparola.conversations.understanding import understood
+from passaparola.conversations.care import CarePolicy, Rule
+from passaparola.conversations.threads import IncomingText
+from passaparola.conversations.understanding import understand
 from passaparola.errors import NotAllowed
 from passaparola.outbox import answer, ledger
 from passaparola.settings import Settings
@@ -22,7 +22,7 @@ from tests.conftest import NOW, ROOT
 from tests.outbox.test_guards import drained, reasons, released
 from tests.people import add
 
-POLICY = care.load(ROOT)
+POLICY = care.load_policy(ROOT)
 ROME = ZoneInfo("Europe/Rome")
 
 # What nobody tuned the lists on: twenty short letters, ten in each language.
@@ -38,7 +38,7 @@ HELD_BACK = [
 
 def test_most_of_what_nobody_tuned_on_is_understood() -> None:
     right = [
-        (understood(text, POLICY).language == language, care.mood(understood(text, POLICY).sentiment) == feeling)
+        (understand(text, POLICY).language == language, care.mood_of(understand(text, POLICY).sentiment) == feeling)
         for text, language, feeling in HELD_BACK
     ]
     assert sum(spoken for spoken, _ in right) >= 19
@@ -58,7 +58,7 @@ def test_most_of_what_nobody_tuned_on_is_understood() -> None:
     ],
 )  # fmt: skip
 def test_what_they_want_and_what_it_is_about(words: str, kind: str, topic: str) -> None:
-    found = understood(words, POLICY)
+    found = understand(words, POLICY)
     assert (found.kind, found.topic) == (kind, topic)
 
 
@@ -79,15 +79,18 @@ def at(day: int, hour: int, minute: int = 0) -> datetime:
     ],
 )  # fmt: skip
 def test_the_clock_runs_only_while_somebody_is_there(heard: datetime, within: timedelta, until: datetime) -> None:
-    assert care.due(Care(hours="mon-fri 09:00-18:00", country="IT"), within, heard, "Europe/Rome") == until
+    assert (
+        care.response_due_at(CarePolicy(hours="mon-fri 09:00-18:00", country="IT"), within, heard, "Europe/Rome")
+        == until
+    )
 
 
 def test_the_first_rule_that_fits_holds_and_nonsense_is_named() -> None:
-    assert POLICY.rule(care.Asked("complaint", "delivery", "email", "it", -0.8)).team == "logistics"
-    assert POLICY.rule(care.Asked("remark", "", "email", "it", 0)).within is None
+    assert POLICY.rule_for(care.ConversationFacts("complaint", "delivery", "email", "it", -0.8)).team == "logistics"
+    assert POLICY.rule_for(care.ConversationFacts("remark", "", "email", "it", 0)).within is None
     for wrong in ({"hours": "all day"}, {"hours": "mon-fri 18:00-09:00"}, {"country": "Atlantis"}):
         with pytest.raises(ValueError, match=r"hours|country"):
-            Care.model_validate(wrong)
+            CarePolicy.model_validate(wrong)
     with pytest.raises(ValueError, match="span of time"):
         Rule.model_validate({"team": "care", "answer within": "soon"})
 
@@ -109,9 +112,11 @@ def speak(
     session.add(event)
     session.flush()
     score = more.pop("score", None)
-    said = Said(words, more.pop("subject", ""), f"<{number}@x>", more.pop("thread", ""), more.pop("automatic", False))
-    return threads.listen(
-        session, settings, Spoken(contact, event.id or 0, "email", "mail", when, said, "", score), when
+    said = InboundText(
+        words, more.pop("subject", ""), f"<{number}@x>", more.pop("thread", ""), more.pop("automatic", False)
+    )
+    return threads.receive(
+        session, settings, IncomingText(contact, event.id or 0, "email", "mail", when, said, "", score), when
     )
 
 
@@ -126,13 +131,13 @@ def test_who_writes_again_goes_on_with_the_same_conversation(store: Store, setti
         assert other is not None
         assert first.id == again.id != other.id
         assert again.kind == "complaint"  # what follows does not make it lighter
-        threads.close(session, first.id or 0, actor="t", now=NOW + timedelta(hours=2))
+        threads.close_conversation(session, first.id or 0, actor="t", now=NOW + timedelta(hours=2))
         late = speak(session, settings, alice, "Grazie", NOW + timedelta(days=1), thread="<a>")
         assert late is not None
         assert (late.id, late.state) == (first.id, "open")
-        threads.close(session, first.id or 0, actor="t", now=NOW)
+        threads.close_conversation(session, first.id or 0, actor="t", now=NOW)
         with pytest.raises(NotAllowed, match="closed already"):
-            threads.close(session, first.id or 0, actor="t", now=NOW)
+            threads.close_conversation(session, first.id or 0, actor="t", now=NOW)
 
 
 def test_an_out_of_office_opens_nothing_and_two_machines_cannot_talk_for_ever(store: Store, settings: Settings) -> None:
@@ -142,7 +147,7 @@ def test_an_out_of_office_opens_nothing_and_two_machines_cannot_talk_for_ever(st
         for n in range(40):
             speak(session, settings, alice, f"Received {n}", NOW + timedelta(seconds=n))
         counted = session.execute(select(func.count()).where(~col(Turn.automatic))).scalar_one()
-        assert counted == threads.MOST_AN_HOUR
+        assert counted == threads.MAX_PER_HOUR
 
 
 def test_who_is_late_escalates_once_and_an_answer_stops_the_clock(store: Store, settings: Settings) -> None:
@@ -153,11 +158,13 @@ def test_who_is_late_escalates_once_and_an_answer_stops_the_clock(store: Store, 
         one = speak(session, settings, alice, "Il pacco non è arrivato")
         assert one is not None
         assert one.due_at == at(21, 13)
-        assert threads.escalate(session, settings, NOW + timedelta(hours=1)) == 0
-        assert threads.escalate(session, settings, NOW + timedelta(hours=3)) == 1
-        assert threads.escalate(session, settings, NOW + timedelta(hours=4)) == 0
+        assert threads.escalate_overdue(session, settings, NOW + timedelta(hours=1)) == 0
+        assert threads.escalate_overdue(session, settings, NOW + timedelta(hours=3)) == 1
+        assert threads.escalate_overdue(session, settings, NOW + timedelta(hours=4)) == 0
         assert (one.team, one.priority) == ("owner", 8)
-        answer.answer(session, settings, one.id or 0, "Arriva domani.", actor="marta", now=NOW + timedelta(hours=4))
+        answer.send_answer(
+            session, settings, one.id or 0, "Arriva domani.", actor="marta", now=NOW + timedelta(hours=4)
+        )
         assert (one.state, one.due_at) == ("answered", None)
 
 
@@ -173,10 +180,10 @@ def test_while_a_complaint_is_open_nothing_is_sold_and_then_it_goes_out_after_al
     assert reasons(store, made) == {"held: care first: an open complaint": 1}
     assert one is not None
     with store.write() as session:
-        assert answer.close(session, one.id or 0, actor="marta", now=NOW) == 1
+        assert answer.close_and_resume(session, one.id or 0, actor="marta", now=NOW) == 1
     drained(store, settings)
     with store.read() as session:
-        assert ledger.tally(session, made).total("sent") == 2
+        assert ledger.tally_launch(session, made).total("sent") == 2
 
 
 def test_a_complaint_that_comes_after_planning_is_heard_before_sending(store: Store, settings: Settings) -> None:
@@ -206,9 +213,9 @@ def test_an_answer_needs_no_consent_and_still_respects_who_is_silenced(store: St
         for contact in (bob, dario):
             one = speak(session, settings, contact, "Dov'è il pacco?")
             assert one is not None
-            answer.answer(session, settings, one.id or 0, "Arriva.", actor="marta", now=NOW)
+            answer.send_answer(session, settings, one.id or 0, "Arriva.", actor="marta", now=NOW)
     drained(store, settings)
     with store.read() as session:
-        tally = [ledger.tally(session, n) for n in (1, 2)]
+        tally = [ledger.tally_launch(session, n) for n in (1, 2)]
     assert [t.total("sent") for t in tally] == [1, 0]
     assert tally[1].reasons == {"held: suppressed: complaint": 1}

@@ -1,6 +1,6 @@
 """The local mailbox is its own judge: what lies in it was accepted."""
 
-from passaparola.settings import settings
+from passaparola.settings import get_settings
 
 
 class Fake:
@@ -14,4 +14,4 @@ class Fake:
         return None
 
     def accepted(self) -> int:
-        return sum(1 for _ in (settings().var / "mailbox").rglob("new/*"))
+        return sum(1 for _ in (get_settings().var / "mailbox").rglob("new/*"))

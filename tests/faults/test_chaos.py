@@ -103,7 +103,7 @@ class Chaos:
             time.sleep(self.dice.uniform(0.05, 0.4))
 
     def commands(self) -> None:
-        for command in (ledger.pause, ledger.resume):
+        for command in (ledger.pause_launch, ledger.resume_launch):
             with suppress(NotAllowed):
                 command(self.here.store, self.launched, actor="Ada", now=utc_now())
 

@@ -15,12 +15,12 @@ import pytest
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from passaparola.contacts.imports.columns import Mapping
+from passaparola.contacts.imports.columns import ColumnMapping
 from passaparola.contacts.imports.importing import Import
 from passaparola.inbound import apply
 from passaparola.settings import Settings
 from passaparola.store.database import Store, utc_now
-from passaparola.store.models import Audit, Consent, Contact, Event, Intake
+from passaparola.store.models import Audit, Consent, Contact, Event, RawBody
 from tests import shops
 from tests.conftest import NOW, Provider
 from tests.faults.outages import away
@@ -67,7 +67,7 @@ def told(door: str, number: int, body: bytes | None = None, headers: dict[str, s
 
 def kept(store: Store) -> set[str]:
     with store.read() as session:
-        return set(session.execute(select(col(Intake.key))).scalars())
+        return set(session.execute(select(col(RawBody.key))).scalars())
 
 
 def test_a_flood_of_forgeries_keeps_nobody_waiting_and_nothing(door: str, store: Store) -> None:
@@ -125,7 +125,7 @@ def test_a_list_of_a_hundred_thousand_and_a_body_that_lies_of_its_length_harm_no
     assert kept(store) == {"d-8", "huge"}
     apply.apply(store, settings, utc_now())
     with store.read() as session:
-        assert session.execute(select(col(Intake.state)).where(col(Intake.key) == "huge")).scalar_one() == "odd"
+        assert session.execute(select(col(RawBody.state)).where(col(RawBody.key) == "huge")).scalar_one() == "invalid"
 
 
 def test_taps_with_tokens_of_nobody_are_no_answers(door: str, store: Store, settings: Settings) -> None:
@@ -185,7 +185,7 @@ def _dies_in_the_second_chunk(database: str, home: str, file: str) -> None:
     Import(Store(database), own, Path(file), MAPPING, ("newsletter",), "the till").run(NOW, progress)
 
 
-MAPPING = Mapping(columns={"email": "email", "name": "first_name"})
+MAPPING = ColumnMapping(columns={"email": "email", "name": "first_name"})
 
 
 def test_an_import_that_is_killed_and_run_again_ends_as_if_it_never_was(
@@ -228,7 +228,7 @@ def test_what_is_let_go_is_audited_by_number_only(store: Store, settings: Settin
     crowd(store, 2, NOW)
     with store.write() as session:
         session.add(
-            Intake(
+            RawBody(
                 source="t",
                 key="old",
                 received_at=NOW - timedelta(days=90),
@@ -236,7 +236,7 @@ def test_what_is_let_go_is_audited_by_number_only(store: Store, settings: Settin
                 state="applied",
             )
         )
-    gone = retention.keep(store, settings, NOW)
+    gone = retention.purge_expired(store, settings, NOW)
     assert gone["bodies"] == 1
     with store.read() as session:
         details = session.execute(select(col(Audit.detail)).where(col(Audit.action) == "let go")).scalars().all()
@@ -255,9 +255,9 @@ def test_a_letter_of_thirty_megabytes_is_kept_or_refused_and_the_next_one_is_hea
     for number, size in enumerate((20_000_000, 10)):
         kind, body = form(letter("x" * size, name=f"<{number}@example.org>"))
         with store.write() as session:
-            raw_bodies.keep(session, "sendgrid_inbound", f"{number}", {"content-type": kind}, body, utc_now())
+            raw_bodies.store_body(session, "sendgrid_inbound", f"{number}", {"content-type": kind}, body, utc_now())
     apply.apply(store, settings, utc_now())
     with store.read() as session:
-        states = list(session.execute(select(col(Intake.state)).order_by(col(Intake.id))).scalars())
+        states = list(session.execute(select(col(RawBody.state)).order_by(col(RawBody.id))).scalars())
     assert len(states) == 2
     assert "new" not in states

@@ -15,17 +15,17 @@ from sqlalchemy import select, text, update
 from sqlmodel import col
 
 from passaparola import engine
-from passaparola.channel.sender import Answer
-from passaparola.channels.sendgrid.sender import Sendgrid
+from passaparola.channel.sender import SendResult
+from passaparola.channels.sendgrid.sender import SendgridSender
 from passaparola.contacts import consent
 from passaparola.contacts.addresses import address_key
 from passaparola.errors import NotAllowed, NotMigrated
 from passaparola.inbound import raw_bodies
 from passaparola.outbox import ledger
-from passaparola.outbox.claim import reserve
-from passaparola.outbox.deliver import Drain, swiftly
-from passaparola.outbox.reconcile import quarantine, reconcile
-from passaparola.outbox.record import record
+from passaparola.outbox.claim import reserve_batch
+from passaparola.outbox.deliver import Drain, run_on_uvloop
+from passaparola.outbox.reconcile import quarantine_of, reconcile
+from passaparola.outbox.record import record_outcome
 from passaparola.store.database import Store, utc_now
 from passaparola.store.models import Address, Attempt, Audit, Batch, Contact
 from tests.faults.outages import away, refusing
@@ -42,8 +42,8 @@ def came_back(here: World, *people: tuple[str, str]) -> None:
     told = [event("processed", message, to, at=int(utc_now().timestamp())) for message, to in people]
     headers, body = events(*told)
     with here.store.write() as session:
-        raw_bodies.keep(session, "sendgrid", f"back-{time.monotonic()}", headers, body, utc_now())
-    engine.decide(here.store, here.settings, utc_now() + timedelta(seconds=2), actor="the tests")
+        raw_bodies.store_body(session, "sendgrid", f"back-{time.monotonic()}", headers, body, utc_now())
+    engine.tick(here.store, here.settings, utc_now() + timedelta(seconds=2), actor="the tests")
 
 
 def accepted(here: World) -> list[tuple[str, str]]:
@@ -123,7 +123,7 @@ def test_while_a_provider_wants_to_be_left_alone_nobody_calls_it(world: Make, na
     here.provider.knobs(delay=0.2, limit={2: 2}, silent=not named)
     launched = here.launched()
     began = time.time()
-    swiftly(Drain(here.store, here.settings, lanes=3, patience=30).run())
+    run_on_uvloop(Drain(here.store, here.settings, concurrency=3, wait_seconds=30).run())
     here.judge(launched)
     at = [line["at"] - began for line in here.provider.lines()]
     refused = here.provider.refused_at()[0] - began
@@ -135,11 +135,11 @@ def test_a_provider_that_hangs_leaves_doubts_and_holds_up_nobody_else(
     world: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F8"""
-    monkeypatch.setattr(Sendgrid, "timeout", 0.5)
+    monkeypatch.setattr(SendgridSender, "timeout", 0.5)
     here = world(6 * BATCH)
     here.provider.knobs(delay=3)
     launched = here.launched()
-    swiftly(Drain(here.store, here.settings, patience=0).run())
+    run_on_uvloop(Drain(here.store, here.settings, wait_seconds=0).run())
     found = here.tally(launched)
     assert found.total("unknown") == 6 * BATCH
     here.provider.knobs(delay=0)
@@ -154,18 +154,18 @@ async def test_one_channel_never_has_the_last_lane(world: Make, monkeypatch: pyt
     """F8"""
     here = world(8 * BATCH)
     here.launched()
-    drain = Drain(here.store, here.settings, lanes=3)
+    drain = Drain(here.store, here.settings, concurrency=3)
     most = 0
 
-    async def hang(reserved: object, started: float) -> Answer:
+    async def hang(reserved: object, started: float) -> SendResult:
         nonlocal most
         most = max(most, drain.calls["sendgrid"])
         import asyncio
 
         await asyncio.sleep(0.05)
-        return Answer()
+        return SendResult()
 
-    monkeypatch.setattr(drain, "_call", hang)
+    monkeypatch.setattr(drain, "_call_provider", hang)
     await drain.run()
     assert 1 <= most <= 2
 
@@ -183,17 +183,17 @@ async def test_a_lane_that_may_call_nobody_asks_for_nothing_meanwhile(
     async def counted(drain: Drain) -> int:
         nonlocal asked
         asked += 1
-        return await drain.one()
+        return await drain.send_batch()
 
-    async def slowly(reserved: object, started: float) -> Answer:
+    async def slowly(reserved: object, started: float) -> SendResult:
         await asyncio.sleep(0.4)
-        return Answer()
+        return SendResult()
 
-    drain = Drain(here.store, here.settings, lanes=3, each=counted)
-    monkeypatch.setattr(drain, "_call", slowly)
+    drain = Drain(here.store, here.settings, concurrency=3, each=counted)
+    monkeypatch.setattr(drain, "_call_provider", slowly)
     await drain.run()
     assert drain.outcomes["accepted"] == 6 * BATCH
-    assert asked <= 6 + 2 * drain.lanes
+    assert asked <= 6 + 2 * drain.concurrency
 
 
 def test_a_refusal_that_names_nobody_is_halved_until_it_does(world: Make) -> None:
@@ -249,9 +249,9 @@ def test_what_a_killed_worker_held_is_free_within_a_minute_whatever_prefect_beli
     assert here.ends("reserved")
     with here.store.read() as session:
         began = session.execute(select(col(Attempt.started_at))).scalar_one()
-    assert quarantine("sendgrid") <= timedelta(seconds=60)
-    assert swiftly(reconcile(here.store, began + quarantine("sendgrid") - timedelta(seconds=1))).stale == 0
-    assert swiftly(reconcile(here.store, began + quarantine("sendgrid") + timedelta(seconds=1))).stale == 1
+    assert quarantine_of("sendgrid") <= timedelta(seconds=60)
+    assert run_on_uvloop(reconcile(here.store, began + quarantine_of("sendgrid") - timedelta(seconds=1))).stale == 0
+    assert run_on_uvloop(reconcile(here.store, began + quarantine_of("sendgrid") + timedelta(seconds=1))).stale == 1
     assert here.tally(launched).total("unknown") == BATCH
 
 
@@ -285,12 +285,12 @@ def test_a_clock_that_jumps_while_a_call_is_on_its_way_sends_nothing_twice(
     here.settings = Settings()
     launched = here.launched()
     now = utc_now()
-    held = reserve(here.store, here.settings, worker="w", now=now)
+    held = reserve_batch(here.store, here.settings, worker="w", now=now)
     assert held
-    found = swiftly(reconcile(here.store, now + jump))
+    found = run_on_uvloop(reconcile(here.store, now + jump))
     assert found.absent == 0
-    assert reserve(here.store, here.settings, worker="another", now=now + jump) is None
-    record(here.store, held, Answer(receipt="x"), now)
+    assert reserve_batch(here.store, here.settings, worker="another", now=now + jump) is None
+    record_outcome(here.store, held, SendResult(receipt="x"), now)
     assert here.tally(launched).total("sent") == 3
 
 
@@ -349,8 +349,8 @@ def test_two_hundred_commands_at_random_double_nobody_and_a_recall_stops_what_is
     worker = here.worker()
     for _ in range(200):
         with suppress(NotAllowed):
-            dice.choice([ledger.pause, ledger.resume])(here.store, launched, actor="Ada", now=utc_now())
-    ledger.recall(here.store, launched, actor="Ada", now=utc_now())
+            dice.choice([ledger.pause_launch, ledger.resume_launch])(here.store, launched, actor="Ada", now=utc_now())
+    ledger.recall_launch(here.store, launched, actor="Ada", now=utc_now())
     at_the_recall = len(here.provider.accepted())
     worker.join(60)
     here.settle()
@@ -402,7 +402,7 @@ def test_old_code_ends_its_work_while_the_tables_change_and_new_code_waits_for_t
     launched = here.launched()
     worker = here.worker()
     time.sleep(0.3)
-    with here.store.migrating() as connection:
+    with here.store.migration_transaction() as connection:
         connection.execute(text("ALTER TABLE message ADD COLUMN spare TEXT"))
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(NotMigrated):
@@ -436,7 +436,7 @@ def test_sigterm_lets_what_is_in_hand_land_and_takes_nothing_new(world: Make) ->
 def test_what_is_on_its_way_is_counted_as_such(world: Make) -> None:
     here = world(BATCH)
     launched = here.launched()
-    assert reserve(here.store, here.settings, worker="w", now=utc_now())
+    assert reserve_batch(here.store, here.settings, worker="w", now=utc_now())
     with here.store.read() as session:
         assert session.execute(select(col(Batch.state))).scalar_one() == "sending"
     assert here.tally(launched).total("sending") == BATCH

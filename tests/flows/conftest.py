@@ -39,8 +39,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     }
     from passaparola import settings as module
 
-    module.settings.cache_clear()
-    own = module.settings()
+    module.get_settings.cache_clear()
+    own = module.get_settings()
     store = Store(own.database).open()
     with store.write() as session:
         for number, name in enumerate(CANARIES[::2]):
@@ -51,7 +51,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     yield own
     os.environ.clear()
     os.environ.update(before)
-    module.settings.cache_clear()
+    module.get_settings.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -73,11 +73,11 @@ def mailed(house: Settings) -> Counter[str]:
     return Counter(path.name.partition(",")[0] for path in folder.iterdir()) if folder.is_dir() else Counter()
 
 
-def told(house: Settings, launch: int | None = None) -> ledger.Tally:
+def told(house: Settings, launch: int | None = None) -> ledger.LaunchTally:
     store = Store(house.database)
     try:
         with store.read() as session:
-            return ledger.tally(session, launch or ledger.latest(session, "hello"))
+            return ledger.tally_launch(session, launch or ledger.latest_launch(session, "hello"))
     finally:
         store.close()
 
@@ -389,7 +389,7 @@ def _drained_by_hand(house: Settings) -> None:
 
     store = Store(house.database)
     time.sleep(2)
-    engine.decide(store, house, actor="t", now=utc_now())
+    engine.tick(store, house, actor="t", now=utc_now())
     asyncio.run(Drain(store, house).run())
     later = utc_now() + timedelta(hours=1)
     for _ in range(2):  # given up, and looked for a quarantine later

@@ -33,12 +33,12 @@ def form(at: object) -> Sending:
 )
 def test_the_approval_names_the_hour_that_was_typed(at: object, says: str) -> None:
     own, sending = Settings(), form(at)
-    due = send._due(sending, NOW, own.time_zone)
+    due = send._parse_due(sending, NOW, own.time_zone)
     assert due is not None
     made = Launch(
         id=7, campaign="hello", hash="0" * 64, wording="", content={}, due_at=due.astimezone(UTC), created_at=NOW
     )
-    asked = send._question(made, Preview("hello", "Hello", "readers", "everyone", 3), sending, own)
+    asked = send._describe_approval(made, Preview("hello", "Hello", "readers", "everyone", 3), sending, own)
     assert says in asked
     assert "UTC" not in asked
 
@@ -49,14 +49,14 @@ def test_the_form_names_its_clock_and_its_default_never_passes() -> None:
     assert "Europe/Rome" in fields["description"]
     for days in (0, 1, 400):
         now = NOW + timedelta(days=days)
-        due = send._due(form(fields["default"]), now, "Europe/Rome")
+        due = send._parse_due(form(fields["default"]), now, "Europe/Rome")
         assert due is not None
         assert now < due < now + timedelta(days=2)
 
 
 def test_what_is_no_time_is_refused_in_a_sentence() -> None:
     with pytest.raises(NotAllowed, match="is not a time"):
-        send._due(form("at breakfast"), NOW, "Europe/Rome")
+        send._parse_due(form("at breakfast"), NOW, "Europe/Rome")
 
 
 def test_a_time_that_has_passed_is_refused_and_leaves_nothing(store: Store, settings: Settings) -> None:

@@ -12,7 +12,7 @@ from passaparola.contacts import consent
 from passaparola.inbound import apply, raw_bodies
 from passaparola.settings import Settings
 from passaparola.store.database import Store
-from passaparola.store.models import Activity, Address, Consent, Contact, Event, EventName, Intake
+from passaparola.store.models import Activity, Address, Consent, Contact, Event, EventName, RawBody
 from tests import shops
 from tests.conftest import NOW
 from tests.people import add
@@ -23,7 +23,7 @@ LATER = NOW + timedelta(days=5)
 def came(store: Store, source: str, headers: dict[str, str], body: bytes, key: str | None = None) -> None:
     with store.write() as session:
         lower = {name.lower(): value for name, value in headers.items()}
-        raw_bodies.keep(session, source, key or f"{hash((source, body))}", lower, body, NOW)
+        raw_bodies.store_body(session, source, key or f"{hash((source, body))}", lower, body, NOW)
 
 
 def ordered(store: Store, **more: Any) -> None:
@@ -85,7 +85,7 @@ def test_any_order_of_arrival_and_any_repetition_ends_the_same(store: Store, set
     dice, ends = random.Random(11), []
     for round_ in range(12):
         with store.write() as session:
-            for table in (Activity, Event, EventName, Consent, Address, Intake, Contact):
+            for table in (Activity, Event, EventName, Consent, Address, RawBody, Contact):
                 session.execute(table.__table__.delete())  # type: ignore[attr-defined]
         told = bodies * 2
         dice.shuffle(told)
@@ -104,7 +104,7 @@ def test_a_refund_that_comes_first_waits_for_its_order(store: Store, settings: S
     came(store, "shopify", *shops.shopify(shops.refund(), "refunds/create"))
     assert not apply.apply(store, settings, LATER)
     with store.read() as session:
-        assert raw_bodies.standing(session).sources == {"shopify": {"waiting": 1}}
+        assert raw_bodies.count_bodies(session).sources == {"shopify": {"waiting": 1}}
     ordered(store)
     assert dict(apply.apply(store, settings, LATER)) == {"order_completed": 1, "order_refunded": 1}
 
@@ -136,10 +136,10 @@ def test_what_is_not_understood_is_kept_counted_and_stops_nobody(store: Store, s
     ordered(store, email="fine@example.org")
     assert dict(apply.apply(store, settings, LATER)) == {"signed_up": 1, "order_completed": 1}
     with store.read() as session:
-        found = raw_bodies.standing(session)
-    assert found.sources == {"shopify": {"odd": 4, "applied": 1}, "events": {"odd": 1}}
-    assert all(odd["problem"] for odd in found.odd)
-    assert "event 2" in found.odd[0]["problem"]
+        found = raw_bodies.count_bodies(session)
+    assert found.sources == {"shopify": {"invalid": 4, "applied": 1}, "events": {"invalid": 1}}
+    assert all(odd["problem"] for odd in found.invalid)
+    assert "event 2" in found.invalid[0]["problem"]
 
 
 def test_a_body_that_the_database_refuses_is_set_aside_and_the_others_go_on(store: Store, settings: Settings) -> None:
@@ -249,5 +249,5 @@ def test_no_body_however_strange_blocks_those_behind_it(store: Store, settings: 
         apply.apply(store, settings, LATER)
     with store.read() as session:
         kinds = sorted(session.execute(select(col(Event.source_id))).scalars())
-        assert not session.execute(select(Intake).where(col(Intake.state) == "new")).all()
+        assert not session.execute(select(RawBody).where(col(RawBody.state) == "new")).all()
     assert f"order_completed:{9_007_199_254_741_002}" in kinds

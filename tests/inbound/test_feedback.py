@@ -30,9 +30,9 @@ from passaparola.store.models import (
     Enrolment,
     Event,
     EventName,
-    Intake,
     Launch,
     Message,
+    RawBody,
     Suppression,
 )
 from tests import providers
@@ -51,7 +51,7 @@ PERMUTATIONS = int(os.environ.get("PASSAPAROLA_PERMUTATIONS", "60"))
 def came(store: Store, *events: dict[str, Any], urgent: bool = False, at: datetime = NOW) -> None:
     body = json.dumps(list(events)).encode()
     with store.write() as session:
-        raw_bodies.keep(session, "sendgrid", f"{next(number)}", {}, body, at, urgent)
+        raw_bodies.store_body(session, "sendgrid", f"{next(number)}", {}, body, at, urgent)
 
 
 def told(store: Store, settings: Settings, *events: dict[str, Any], now: datetime = LATER) -> None:
@@ -217,14 +217,16 @@ def test_feedback_makes_nobodys_acquaintance(store: Store, settings: Settings, s
     )
     with store.read() as session:
         assert session.execute(select(func.count()).select_from(Contact)).scalar_one() == 4
-        assert session.execute(select(col(Intake.state))).scalar() in ("ignored", "applied")
+        assert session.execute(select(col(RawBody.state))).scalar() in ("ignored", "applied")
 
 
 def hears(store: Store, settings: Settings, *letters: bytes) -> None:
     for letter in letters:
         kind, body = providers.form(letter)
         with store.write() as session:
-            raw_bodies.keep(session, "sendgrid_inbound", f"{next(number)}", {"content-type": kind}, body, NOW, True)
+            raw_bodies.store_body(
+                session, "sendgrid_inbound", f"{next(number)}", {"content-type": kind}, body, NOW, True
+            )
     apply.apply(store, settings, LATER)
 
 
@@ -267,7 +269,7 @@ def test_a_no_that_is_told_after_a_purchase_still_is_a_no(
     store: Store, settings: Settings, sent: dict[str, str]
 ) -> None:
     with store.write() as session:
-        consent.soft_opt_in(
+        consent.record_soft_opt_in(
             session, 1, "after_sales", agrees=None, at=NOW + timedelta(days=1), source="shop", order="1"
         )
     told(store, settings, event("spamreport", sent["Alice"], at=at(1)))
@@ -383,11 +385,11 @@ def test_every_permutation_and_repetition_has_one_end(store: Store, settings: Se
         dice.shuffle(order)
         cuts = sorted(dice.sample(range(1, len(order)), 2))
         with store.write() as session:
-            for table in (Event, EventName, Activity, Suppression, Audit, Intake):
+            for table in (Event, EventName, Activity, Suppression, Audit, RawBody):
                 session.execute(delete(table))
             session.execute(delete(Consent).where(col(Consent.source) == "sendgrid"))
             for n, part in enumerate((order[: cuts[0]], order[cuts[0] : cuts[1]], order[cuts[1] :])):
-                raw_bodies.keep(
+                raw_bodies.store_body(
                     session, "sendgrid", f"{n}", {}, json.dumps(part).encode(), NOW, urgent=dice.random() < 0.5
                 )
         apply.BYTES_AT_ONCE = dice.choice([1, 600_000])
@@ -412,10 +414,10 @@ def test_what_comes_back_of_one_message_resolves_the_doubt_about_its_whole_reque
     sendgrid.knobs(drop=[1])
     asyncio.run(Drain(store, settings).run())
     with store.read() as session:
-        assert ledger.tally(session, made).total("unknown") == 3
+        assert ledger.tally_launch(session, made).total("unknown") == 3
     now = datetime.now(UTC)
     came(store, event("processed", "2-0-email", "bob@example.org", at=int(now.timestamp()) + 1), at=now)
-    engine.decide(store, settings, now + timedelta(seconds=2), actor="t")
+    engine.tick(store, settings, now + timedelta(seconds=2), actor="t")
     with store.read() as session:
-        assert ledger.tally(session, made).total("sent") == 3
+        assert ledger.tally_launch(session, made).total("sent") == 3
     assert sorted(sendgrid.accepted()) == ["alice@example.org", "bob@example.org", "carla@example.org"]

@@ -10,11 +10,11 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from passaparola.channel import inbound_email
-from passaparola.channel.inbound_email import heard
+from passaparola.channel.inbound_email import parse_email
 from passaparola.inbound import apply, parse, raw_bodies
 from passaparola.settings import Settings
 from passaparola.store.database import Store
-from passaparola.store.models import Conversation, Event, Intake
+from passaparola.store.models import Conversation, Event, RawBody
 from tests import slow_reader
 from tests.conftest import NOW
 from tests.people import SECRET, add
@@ -25,7 +25,7 @@ EMPTY_LINES = "ciao\n" + "\n" * 16_000 + "x\n"
 
 def posted(store: Store, number: int, body: bytes) -> None:
     with store.write() as session:
-        raw_bodies.keep(session, "mail", f"letter {number}", {}, body, NOW, urgent=True)
+        raw_bodies.store_body(session, "mail", f"letter {number}", {}, body, NOW, urgent=True)
 
 
 @pytest.mark.parametrize(
@@ -34,27 +34,27 @@ def posted(store: Store, number: int, body: bytes) -> None:
      "On x wrote " * 2_000, "Il giorno " * 2_000, "ciao " + " " * 20_000 + "x", "> \n" * 9_000, "\n\n\nx" * 4_000, "-- \n" * 5_000],
 )  # fmt: skip
 def test_letters_of_many_lines_are_read_in_bounds(words: str) -> None:
-    [found] = heard(letter(words), [], SECRET).happenings
-    assert found.said is not None
-    assert len(found.said.text) <= inbound_email.LONGEST
-    assert words[:4].strip(" >\n-") in found.said.text
+    [found] = parse_email(letter(words), [], SECRET).events
+    assert found.text is not None
+    assert len(found.text.text) <= inbound_email.MAX_TEXT_CHARS
+    assert words[:4].strip(" >\n-") in found.text.text
 
 
 @quick(max_examples=60, deadline=None)
 @given(st.text(alphabet="aò .:>-_\n\r\t\u00a0", max_size=3_000))
 def test_what_is_prepared_for_the_reply_parser_loses_no_word(words: str) -> None:
-    ready = inbound_email._readable(words)
+    ready = inbound_email._prepare_for_parser(words)
     unfolded = ready.replace(inbound_email.FOLD, "")
     assert unfolded.split() == words.replace("\x00", "").split()
     assert "\n\n\n\n" not in ready
-    assert all(len(line) <= inbound_email.LONGEST_LINE + 2 for line in ready.split("\n"))
+    assert all(len(line) <= inbound_email.MAX_LINE_CHARS + 2 for line in ready.split("\n"))
 
 
 def test_a_paragraph_that_is_one_long_line_arrives_whole() -> None:
     words = "Buongiorno, " + "il miele era buonissimo " * 300 + "grazie"
-    [found] = heard(letter(words), [], SECRET).happenings
-    assert found.said is not None
-    assert found.said.text == words
+    [found] = parse_email(letter(words), [], SECRET).events
+    assert found.text is not None
+    assert found.text.text == words
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,9 @@ def test_a_paragraph_that_is_one_long_line_arrives_whole() -> None:
 def test_headers_of_a_megabyte_are_cut(field: str) -> None:
     folded = field.replace(", ", ",\r\n ").replace("> <", ">\r\n <").replace("?= ", "?=\r\n ")
     body = f"From: alice@example.org\r\nMessage-ID: <1@x>\r\n{folded}\r\n\r\nCiao\r\n".encode()
-    [found] = heard(body, [], SECRET).happenings
-    assert found.said is not None
-    assert found.said.text == "Ciao"
+    [found] = parse_email(body, [], SECRET).events
+    assert found.text is not None
+    assert found.text.text == "Ciao"
 
 
 def test_a_letter_is_read_while_nothing_is_locked(
@@ -74,7 +74,7 @@ def test_a_letter_is_read_while_nothing_is_locked(
 ) -> None:
     read = parse.read
 
-    def and_somebody_writes(row: Intake) -> Any:
+    def and_somebody_writes(row: RawBody) -> Any:
         with store.write() as session:
             add(session, f"Reader{len(seen)}", NOW)
         seen.append(row.id)
@@ -88,7 +88,7 @@ def test_a_letter_is_read_while_nothing_is_locked(
     apply.apply(store, settings, NOW)
     assert seen
     with store.read() as session:
-        assert session.execute(select(col(Intake.state))).scalar_one() == "applied"
+        assert session.execute(select(col(RawBody.state))).scalar_one() == "applied"
 
 
 @pytest.mark.parametrize(
@@ -105,14 +105,14 @@ def test_a_letter_that_cannot_be_read_is_set_aside_and_the_next_one_is_heard(
         bad.setattr(parse, "DEADLINE", 0.2)
         apply.apply(store, settings, NOW)
     with store.read() as session:
-        row = session.execute(select(Intake)).scalar_one()
-        assert (row.state, row.urgent) == ("odd", False)
+        row = session.execute(select(RawBody)).scalar_one()
+        assert (row.state, row.urgent) == ("invalid", False)
         assert problem in row.problem
     posted(store, 2, letter("Dov'è il mio pacco?", name="<2@example.org>"))
     apply.apply(store, settings, NOW)
     with store.read() as session:
-        assert [state for (state,) in session.execute(select(col(Intake.state)).order_by(col(Intake.id)))] == [
-            "odd",
+        assert [state for (state,) in session.execute(select(col(RawBody.state)).order_by(col(RawBody.id)))] == [
+            "invalid",
             "applied",
         ]
         assert session.execute(select(Conversation)).scalar_one().kind == "question"

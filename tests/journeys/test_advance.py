@@ -15,14 +15,14 @@ from sqlalchemy import func, select, update
 from sqlmodel import col
 
 from passaparola import engine
-from passaparola.channel.sender import Answer
+from passaparola.channel.sender import SendResult
 from passaparola.contacts import activity, consent
-from passaparola.contacts.bucketing import bucket, share
+from passaparola.contacts.bucketing import bucket, in_share
 from passaparola.errors import NotAllowed
 from passaparola.journeys import launch, versions
 from passaparola.outbox import ledger
-from passaparola.outbox.claim import reserve
-from passaparola.outbox.record import record
+from passaparola.outbox.claim import reserve_batch
+from passaparola.outbox.record import record_outcome
 from passaparola.outbox.render.frozen import freezer
 from passaparola.settings import Settings
 from passaparola.store.database import Store
@@ -49,14 +49,14 @@ def started(store: Store, settings: Settings, now: datetime = START, name: str =
     freeze = freezer(settings)
     made = launch.prepare(store, settings, name, freeze, actor="t", now=now)
     launch.approve(store, settings, made.id or 0, made.hash, freeze, approver="Ada", now=now)
-    engine.set_going(store, settings, made.id or 0, actor="t", now=now)
+    engine.start_launch(store, settings, made.id or 0, actor="t", now=now)
     return made.id or 0
 
 
 def tick(store: Store, settings: Settings, now: datetime) -> Counter[str]:
-    moved = engine.decide(store, settings, now, actor="t").moved
-    while reserved := reserve(store, settings, worker="t", now=now):
-        record(store, reserved, Answer(), now)
+    moved = engine.tick(store, settings, now, actor="t").moved
+    while reserved := reserve_batch(store, settings, worker="t", now=now):
+        record_outcome(store, reserved, SendResult(), now)
     return moved
 
 
@@ -138,7 +138,7 @@ def test_one_leap_gives_the_same_messages_as_many_small_ticks(
             for minutes in answered:
                 does(store, id_, "survey_answered", START + timedelta(minutes=minutes), received_at=START)
         for n in range(1, stops + 1):
-            engine.decide(store, settings, START + (end - START) * n / stops, actor="t")
+            engine.tick(store, settings, START + (end - START) * n / stops, actor="t")
         with store.read() as session:
             planned = select(col(Enrolment.contact_id), col(Message.step)).join(
                 Message, col(Message.enrolment_id) == col(Enrolment.id)
@@ -223,12 +223,12 @@ def test_who_leaves_while_a_letter_waits_for_the_morning_does_not_get_it(
     does(store, anna, "order_completed", night, order_id="A")
     tick(store, quiet, night + timedelta(minutes=1))
     with store.read() as session:
-        assert ledger.tally(session, 1).delayed == {"quiet hours": 1}
+        assert ledger.tally_launch(session, 1).delayed == {"quiet hours": 1}
     does(store, anna, "order_refunded", night + timedelta(hours=1), order_id="A")
     tick(store, quiet, night + timedelta(hours=12))
     assert said(store, anna) == []
     with store.read() as session:
-        assert ledger.tally(session, 1).reasons == {"held: left the campaign before it went out": 1}
+        assert ledger.tally_launch(session, 1).reasons == {"held: left the campaign before it went out": 1}
 
 
 def test_one_event_told_many_times_and_ticked_by_many_enters_once(store: Store, settings: Settings) -> None:
@@ -240,7 +240,7 @@ def test_one_event_told_many_times_and_ticked_by_many_enters_once(store: Store, 
             does(store, id_, "order_completed", START + timedelta(minutes=1), order_id=f"A{id_}")
     now = START + timedelta(minutes=2)
     clocks = [
-        threading.Thread(target=engine.decide, args=(store, settings, now), kwargs={"actor": "t"}) for _ in range(4)
+        threading.Thread(target=engine.tick, args=(store, settings, now), kwargs={"actor": "t"}) for _ in range(4)
     ]
     for clock in clocks:
         clock.start()
@@ -262,7 +262,7 @@ def test_a_scheduled_campaign_is_launched_once_per_occurrence_whoever_triggers_i
     started(store, settings)
     now = START + timedelta(days=1, hours=1, minutes=30)  # Tuesday, 10:30 in Rome
     clocks = [
-        threading.Thread(target=engine.decide, args=(store, settings, now), kwargs={"actor": "t"}) for _ in range(6)
+        threading.Thread(target=engine.tick, args=(store, settings, now), kwargs={"actor": "t"}) for _ in range(6)
     ]
     for clock in clocks:
         clock.start()
@@ -302,7 +302,7 @@ def test_what_is_too_late_is_held_and_the_journey_goes_on(store: Store, settings
         tick(store, settings, (START + timedelta(days=day)).replace(hour=9))
     assert said(store, anna) == ["two", "three"]
     with store.read() as session:
-        assert ledger.tally(session, made).reasons == {"held: too late: more than 6 hours": 1}
+        assert ledger.tally_launch(session, made).reasons == {"held: too late: more than 6 hours": 1}
 
 
 def test_after_a_long_stillness_letters_keep_their_distance(store: Store, settings: Settings) -> None:
@@ -350,7 +350,7 @@ def test_the_held_out_walk_along_and_are_never_written_to(store: Store, settings
     with store.read() as session:
         out = set(session.execute(select(col(Enrolment.contact_id)).where(col(Enrolment.holdout))).scalars())
         alone = set(
-            session.execute(select(col(Contact.id)).where(share(col(Contact.id), "holdout of drip", 0.5))).scalars()
+            session.execute(select(col(Contact.id)).where(in_share(col(Contact.id), "holdout of drip", 0.5))).scalars()
         )
     assert out == alone
     assert 70 < len(out) < 130
@@ -403,7 +403,7 @@ def test_a_capped_person_gets_the_campaign_that_goes_first(store: Store, setting
     tick(store, capped, START)
     assert said(store, anna) == ["two"]
     with store.read() as session:
-        assert ledger.tally(session, 1).reasons == {"held: had 1 messages in 7 days": 1}
+        assert ledger.tally_launch(session, 1).reasons == {"held: had 1 messages in 7 days": 1}
 
 
 def test_who_is_in_finishes_the_version_that_they_entered_or_is_moved_and_it_is_said_where_to(
@@ -425,9 +425,9 @@ def test_who_is_in_finishes_the_version_that_they_entered_or_is_moved_and_it_is_
     does(store, ben, "signed_up", START + timedelta(hours=2))
     tick(store, settings, START + timedelta(hours=3))
     with store.read() as session:
-        planned = versions.planned(session, "drip")
+        planned = versions.plan_move(session, "drip")
         assert [(p["launch"], p["people"], p["to_step"]) for p in planned.parts] == [(old, 1, 4)]
-    moved = versions.moved(store, "drip", actor="t", now=START + timedelta(hours=4))
+    moved = versions.move_enrolments(store, "drip", actor="t", now=START + timedelta(hours=4))
     assert (moved.to, moved.people) == (new, 1)
     for day in range(1, 20):
         tick(store, settings, (START + timedelta(days=day)).replace(hour=9, minute=1))
@@ -441,7 +441,7 @@ def test_a_stopped_campaign_takes_nobody_in_and_lets_those_inside_finish(store: 
     started(store, settings)
     does(store, anna, "signed_up", START)
     tick(store, settings, START + timedelta(minutes=1))
-    launch.stop(store, "drip", actor="t", now=START + timedelta(minutes=2))
+    launch.stop_accepting(store, "drip", actor="t", now=START + timedelta(minutes=2))
     does(store, ben, "signed_up", START + timedelta(minutes=3))
     for day in range(20):
         tick(store, settings, START + timedelta(days=day, hours=2))

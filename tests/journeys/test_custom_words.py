@@ -11,8 +11,8 @@ from passaparola import engine
 from passaparola.contacts import activity, events
 from passaparola.errors import BadContent, NotAllowed
 from passaparola.journeys import launch
-from passaparola.journeys.freeze import content_now
-from passaparola.outbox.preview import preview
+from passaparola.journeys.freeze import freeze_now
+from passaparola.outbox.preview import build_preview
 from passaparola.outbox.render.frozen import freezer
 from passaparola.rehearsal import rehearse
 from passaparola.settings import Settings
@@ -42,7 +42,7 @@ def happens(session: Any, contact: int, number: int, **properties: Any) -> None:
         "source_id": f"{number}",
         "properties": properties,
     }
-    activity.add(session, "EUR", events.keep(session, [row]))
+    activity.add_events(session, "EUR", events.record_events(session, [row]))
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def club(store: Store, settings: Settings) -> Settings:
 
 def test_a_campaign_of_the_house_s_own_words_is_seen_rehearsed_sent_and_advanced(store: Store, club: Settings) -> None:
     freeze = freezer(club)
-    assert preview(store, club, content_now(store, club, "club", freeze), NOW).enrolled == 1
+    assert build_preview(store, club, freeze_now(store, club, "club", freeze), NOW).enrolled == 1
     rehearse(store, club, "club", days=7, now=utc_now())
     assert run("check").returncode == 0
     assert json.loads(run("campaign", "preview", "club", "--json").stdout)["campaign"] == "club"
@@ -70,7 +70,7 @@ def test_a_campaign_of_the_house_s_own_words_is_seen_rehearsed_sent_and_advanced
         happens(session, add(session, "Alice", NOW, traits={"vip": True}), 2, level=2)
         happens(session, add(session, "Bob", NOW, traits={"vip": False}), 3, level=2)
         happens(session, add(session, "Carla", NOW, traits={"vip": True}), 4, level=1)
-    engine.decide(store, club, utc_now(), actor="t")
+    engine.tick(store, club, utc_now(), actor="t")
     drained(store, club)
     box = club.var / "mailbox" / "email" / "new"
     assert sorted(path.read_text().partition("@example.org>")[0].rpartition("<")[2] for path in box.iterdir()) == [

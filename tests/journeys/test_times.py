@@ -22,7 +22,7 @@ CHANGING = (3, 4, 9, 10, 11)
 def test_every_local_schedule_comes_once_and_at_its_wall_time(zone: str, said: str) -> None:
     """400 days in ticks, as a clock would; hourly ones in the months in which clocks change somewhere."""
     seen: list[tuple[str, datetime]] = []
-    expression, at = times.cron(said), BEGIN
+    expression, at = times.parse_schedule(said), BEGIN
     while at < BEGIN + timedelta(days=400):
         tick = timedelta(hours=1) if at.month in CHANGING else timedelta(days=1)
         seen += times.occurrences(expression, zone, at, at + tick)
@@ -60,8 +60,8 @@ def test_a_time_that_does_not_exist_is_an_hour_later_and_one_that_comes_twice_is
 
 def test_a_wait_of_days_keeps_the_wall_clock_across_a_change_of_it() -> None:
     saturday = datetime(2026, 3, 28, 9, 30, tzinfo=UTC)  # 10:30 in Rome
-    assert times.wait("1 day").ends(saturday, "Europe/Rome") == datetime(2026, 3, 29, 8, 30, tzinfo=UTC)
-    assert times.wait("24 hours").ends(saturday, "Europe/Rome") == datetime(2026, 3, 29, 9, 30, tzinfo=UTC)
+    assert times.parse_wait("1 day").ends_at(saturday, "Europe/Rome") == datetime(2026, 3, 29, 8, 30, tzinfo=UTC)
+    assert times.parse_wait("24 hours").ends_at(saturday, "Europe/Rome") == datetime(2026, 3, 29, 9, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -79,23 +79,23 @@ def test_a_wait_of_days_keeps_the_wall_clock_across_a_change_of_it() -> None:
 )
 def test_waits_end_when_a_marketer_would_say(said: str, at: str, local: str) -> None:
     thursday = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
-    end = times.wait(said, at).ends(thursday, "Europe/Rome", "IT")
+    end = times.parse_wait(said, at).ends_at(thursday, "Europe/Rome", "IT")
     assert f"{end.astimezone(ZoneInfo('Europe/Rome')):%Y-%m-%d %H:%M}" == local
 
 
 def test_a_working_day_is_one_where_the_contact_lives() -> None:
     monday = datetime(2026, 12, 7, 9, 0, tzinfo=UTC)  # the 8th is a holiday in Italy, not in Ireland
-    wait = times.wait("until the next working day", "10:00")
-    assert wait.ends(monday, "Europe/Rome", "IT").day == 9
-    assert wait.ends(monday, "Europe/Dublin", "IE").day == 8
-    assert wait.ends(datetime(2026, 12, 11, 9, tzinfo=UTC), "UTC", "").day == 14
-    assert wait.ends(datetime(2026, 12, 11, 9, tzinfo=UTC), "UTC", "XX").day == 14
+    wait = times.parse_wait("until the next working day", "10:00")
+    assert wait.ends_at(monday, "Europe/Rome", "IT").day == 9
+    assert wait.ends_at(monday, "Europe/Dublin", "IE").day == 8
+    assert wait.ends_at(datetime(2026, 12, 11, 9, tzinfo=UTC), "UTC", "").day == 14
+    assert wait.ends_at(datetime(2026, 12, 11, 9, tzinfo=UTC), "UTC", "XX").day == 14
 
 
 @pytest.mark.parametrize("said", ["soon", "7 fortnights", "until Blursday", "until 25:00", "0 days", "10:00 sharp"])
 def test_what_is_no_wait_says_what_one_looks_like(said: str) -> None:
     with pytest.raises(ValueError, match="wait"):
-        times.wait(said)
+        times.parse_wait(said)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_what_is_no_wait_says_what_one_looks_like(said: str) -> None:
 )
 def test_what_is_no_schedule_says_so(said: str) -> None:
     with pytest.raises(ValueError, match="schedule"):
-        times.cron(said)
+        times.parse_schedule(said)
 
 
 @settings(deadline=None)
@@ -115,5 +115,5 @@ def test_what_is_no_schedule_says_so(said: str) -> None:
 )
 def test_no_wait_ends_before_it_begins(zone: str, minutes: int, said: str) -> None:
     start = BEGIN + timedelta(minutes=minutes)
-    end = times.wait(said).ends(start, zone, "IT")
+    end = times.parse_wait(said).ends_at(start, zone, "IT")
     assert start <= end <= start + timedelta(days=12)

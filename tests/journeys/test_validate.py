@@ -23,7 +23,7 @@ def wrong(settings: Settings, **fields: Any) -> str:
     path = settings.home / "campaigns" / "drip.yaml"
     path.write_text(yaml.safe_dump({**SOUND, **fields}, sort_keys=False))
     with pytest.raises(BadContent) as error:
-        validate.load(settings, "drip", audience.catalogue(None, settings))
+        validate.load_campaign(settings, "drip", audience.load_catalogue(None, settings))
     return str(error.value)
 
 
@@ -32,7 +32,9 @@ def test_what_makes_sense_is_read_with_on_as_a_word(settings: Settings) -> None:
     path.write_text(
         "title: T\ntopic: newsletter\nenter: {on: order_completed, key: order_id}\nsteps:\n  - {say: hello, by: [email]}\n"
     )
-    assert validate.load(settings, "drip", audience.catalogue(None, settings)).enter.on == "order_completed"
+    assert (
+        validate.load_campaign(settings, "drip", audience.load_catalogue(None, settings)).enter.on == "order_completed"
+    )
 
 
 @pytest.mark.parametrize(

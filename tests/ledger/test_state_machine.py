@@ -21,16 +21,16 @@ from sqlalchemy import select, text, update
 from sqlmodel import SQLModel, col
 
 from passaparola import engine
-from passaparola.channel.sender import Answer, Dispatch, Evidence
-from passaparola.channels.mailbox import Mailbox
+from passaparola.channel.sender import Dispatch, Evidence, SendResult
+from passaparola.channels.mailbox import MailboxSender
 from passaparola.contacts import consent, merging
 from passaparola.errors import NotAllowed, PassaparolaError, Slower, Unavailable, Uncertain
 from passaparola.journeys import launch
 from passaparola.outbox import ledger
-from passaparola.outbox.claim import Reserved, reserve
+from passaparola.outbox.claim import ReservedBatch, reserve_batch
 from passaparola.outbox.deliver import finish_launches
-from passaparola.outbox.reconcile import quarantine, reconcile
-from passaparola.outbox.record import record
+from passaparola.outbox.reconcile import quarantine_of, reconcile
+from passaparola.outbox.record import record_outcome
 from passaparola.outbox.render.frozen import freezer
 from passaparola.settings import Settings
 from passaparola.store.database import Store
@@ -47,7 +47,7 @@ FROZEN: dict[tuple[str, str, str], dict[str, Any]] = {}
 class Call:
     """A request on its way: what it carries, and since when in true time."""
 
-    def __init__(self, reserved: Reserved, at: timedelta) -> None:
+    def __init__(self, reserved: ReservedBatch, at: timedelta) -> None:
         self.reserved, self.at, self.taken = reserved, at, False
 
 
@@ -109,12 +109,14 @@ class LedgerMachine(RuleBasedStateMachine):
         try:
             made = launch.prepare(self.store, self.own, "hello", freeze, actor="t", now=self.now)
             launch.approve(self.store, self.own, made.id or 0, made.hash, freeze, approver="Ada", now=self.now)
-            engine.set_going(self.store, self.own, made.id or 0, actor="t", now=self.now)
+            engine.start_launch(self.store, self.own, made.id or 0, actor="t", now=self.now)
         except NotAllowed:
             pass
 
     @rule(
-        what=st.sampled_from([ledger.pause, ledger.resume, ledger.pause, ledger.resume, ledger.recall]),
+        what=st.sampled_from(
+            [ledger.pause_launch, ledger.resume_launch, ledger.pause_launch, ledger.resume_launch, ledger.recall_launch]
+        ),
         which=st.integers(0, 9),
     )
     def command(self, what: Any, which: int) -> None:
@@ -168,12 +170,12 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule()
     def claim(self) -> None:
-        held = reserve(self.store, self.own, worker="w", now=self.now)
+        held = reserve_batch(self.store, self.own, worker="w", now=self.now)
         if held:
             self.reserved += 1
             self.calls.append(Call(held, self.true))
             for message in held.dispatch.messages:
-                assert message.to not in self.said_no or self.said_no[message.to] >= self.reserved, (
+                assert message.to_address not in self.said_no or self.said_no[message.to_address] >= self.reserved, (
                     "written to after a no"
                 )
 
@@ -189,19 +191,19 @@ class LedgerMachine(RuleBasedStateMachine):
         if end in ("yes", "lost yes", "crash yes", "partly") and in_time:
             taken = messages[:1] if end == "partly" else messages
             for message in taken:
-                self._take(call, message.id, message.to)
+                self._take(call, message.id, message.to_address)
         if end.startswith("crash"):
             return
         outcome: Any = Uncertain("no answer")
         if in_time and end == "yes":
-            outcome = Answer(receipt="r")
+            outcome = SendResult(receipt="r")
         elif in_time and end == "partly":
-            outcome = Answer(receipt="r", deferred={message.id: "busy" for message in messages[1:]})
+            outcome = SendResult(receipt="r", deferred={message.id: "busy" for message in messages[1:]})
         elif end == "busy":
             outcome = Unavailable("busy", after=1)
         elif end == "slower":
             outcome = Slower("slower", after=5)
-        record(self.store, call.reserved, outcome, self.now)
+        record_outcome(self.store, call.reserved, outcome, self.now)
 
     def _take(self, call: Call, id_: str, to: str) -> None:
         self.accepted[call.reserved.launch, to] += 1
@@ -210,15 +212,15 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule()
     def reconciled(self) -> None:
-        async def look_up(channel: Mailbox, dispatch: Dispatch) -> Evidence:
+        async def look_up(channel: MailboxSender, dispatch: Dispatch) -> Evidence:
             ids = {message.id for message in dispatch.messages}
             return Evidence(dict.fromkeys(ids & self.ids, "r"), absent=frozenset(ids - self.ids))
 
-        before, Mailbox.look_up = Mailbox.look_up, look_up  # type: ignore[method-assign]
+        before, MailboxSender.look_up = MailboxSender.look_up, look_up  # type: ignore[method-assign]
         try:
             asyncio.run(reconcile(self.store, self.now))
         finally:
-            Mailbox.look_up = before  # type: ignore[method-assign]
+            MailboxSender.look_up = before  # type: ignore[method-assign]
 
     @precondition(lambda self: self.ids)
     @rule(which=st.integers(0, 99))
@@ -230,8 +232,8 @@ class LedgerMachine(RuleBasedStateMachine):
         id_ = sorted(self.ids)[which % len(self.ids)]
         _, body = events(event("processed", id_, "reader@example.org", at=int(self.now.timestamp())))
         with self.store.write() as session:
-            raw_bodies.keep(session, "sendgrid", f"{id_}-{self.true}", {}, body, self.now)
-        engine.decide(self.store, self.own, self.now, actor="t")
+            raw_bodies.store_body(session, "sendgrid", f"{id_}-{self.true}", {}, body, self.now)
+        engine.tick(self.store, self.own, self.now, actor="t")
 
     # What time does
 
@@ -243,7 +245,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(jump=st.sampled_from([timedelta(hours=1), timedelta(hours=-1), timedelta(days=400)]))
     def clock_jumps(self, jump: timedelta) -> None:
-        if self.true - self.jumped > 2 * quarantine("mailbox"):
+        if self.true - self.jumped > 2 * quarantine_of("mailbox"):
             self.skew, self.jumped = self.skew + jump, self.true
 
     def teardown(self) -> None:
@@ -258,15 +260,15 @@ class LedgerMachine(RuleBasedStateMachine):
             self.true += timedelta(hours=2)
             self.calls.clear()
             self.reconciled()
-            while held := reserve(self.store, self.own, worker="w", now=self.now):
+            while held := reserve_batch(self.store, self.own, worker="w", now=self.now):
                 for message in held.dispatch.messages:
-                    self._take(Call(held, self.true), message.id, message.to)
-                record(self.store, held, Answer(receipt="r"), self.now)
+                    self._take(Call(held, self.true), message.id, message.to_address)
+                record_outcome(self.store, held, SendResult(receipt="r"), self.now)
         finish_launches(self.store, self.now)
         with self.store.read() as session:
             for id_ in session.execute(select(col(Launch.id)).where(col(Launch.started_at).is_not(None))).scalars():
-                found = ledger.tally(session, id_).as_json()
-                ends = sum(found[state] for state in ledger.AT_REST)
+                found = ledger.tally_launch(session, id_).as_json()
+                ends = sum(found[state] for state in ledger.FINAL_STATES)
                 assert ends == found["audience"], (found["media"], found["state"], _open(session, id_))
                 assert found["unknown"] == 0, "evidence decides everything in the end"
             sent = {
@@ -292,7 +294,7 @@ def _open(session: Any, launch_id: int) -> list[Any]:
 def test_the_ledger_keeps_its_promises_whatever_is_done_to_it(
     kind: str, share: float, migrated: dict[str, str], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Mailbox, "batch", BATCH)
+    monkeypatch.setattr(MailboxSender, "batch_size", BATCH)
     with fresh(kind, migrated, tmp_path) as address:
         store = Store(address)
         own = Settings(home=home, var=home / "var", database_url=address, secret_key=SECRET)

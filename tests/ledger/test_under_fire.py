@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import select
 
 from passaparola import engine, failpoints
-from passaparola.channel.sender import Answer
+from passaparola.channel.sender import SendResult
 from passaparola.journeys import launch
 from passaparola.outbox import ledger
-from passaparola.outbox.claim import reserve
-from passaparola.outbox.record import record
+from passaparola.outbox.claim import reserve_batch
+from passaparola.outbox.record import record_outcome
 from passaparola.outbox.render.frozen import freezer
 from passaparola.store import incidents
 from passaparola.store.database import utc_now
@@ -50,7 +50,7 @@ def test_a_start_killed_half_way_is_done_by_the_next_worker(world: Make, failpoi
     assert made.id
     launch.approve(here.store, here.settings, made.id, made.hash, freeze, approver="Ada", now=utc_now())
     assert here.ends(failpoint, job="release")
-    engine.decide(here.store, here.settings, actor="the tests", now=utc_now())
+    engine.tick(here.store, here.settings, actor="the tests", now=utc_now())
     here.drain()
     here.judge(made.id)
 
@@ -161,7 +161,7 @@ def test_a_wrong_key_pauses_the_channel_and_a_right_one_goes_on(world: Make, mon
     assert here.tally(launched).total("queued") == 60
     monkeypatch.setenv("PASSAPAROLA_SENDGRID_API_KEY", "SG.right")
     with here.store.write() as session:
-        incidents.resume(session, "sendgrid", actor="Ada", now=utc_now())
+        incidents.resume_channel(session, "sendgrid", actor="Ada", now=utc_now())
     here.drain()
     here.judge(launched)
 
@@ -173,9 +173,9 @@ def test_a_storm_of_pauses_and_resumes_doubles_nobody_and_a_recall_stops_the_res
     worker = here.worker()
     for _ in range(5):
         time.sleep(0.05)
-        ledger.pause(here.store, launched, actor="Ada", now=utc_now())
-        ledger.resume(here.store, launched, actor="Ada", now=utc_now())
-    ledger.recall(here.store, launched, actor="Ada", now=utc_now())
+        ledger.pause_launch(here.store, launched, actor="Ada", now=utc_now())
+        ledger.resume_launch(here.store, launched, actor="Ada", now=utc_now())
+    ledger.recall_launch(here.store, launched, actor="Ada", now=utc_now())
     worker.join(60)
     here.settle()
     here.judge(launched)
@@ -185,9 +185,9 @@ def test_a_storm_of_pauses_and_resumes_doubles_nobody_and_a_recall_stops_the_res
 def test_an_outcome_whose_commit_went_unanswered_is_recorded_once(world: Make) -> None:
     here = world(BATCH)
     here.launched()
-    held = reserve(here.store, here.settings, worker="w", now=utc_now())
+    held = reserve_batch(here.store, here.settings, worker="w", now=utc_now())
     assert held
     for _ in range(2):  # the first commit held, its answer was lost, and it is tried again
-        assert record(here.store, held, Answer(receipt="r"), utc_now()) == "accepted"
+        assert record_outcome(here.store, held, SendResult(receipt="r"), utc_now()) == "accepted"
     with here.store.read() as session:
         assert session.execute(select(Attempt.outcome)).scalars().all() == ["accepted"]

@@ -10,12 +10,12 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from passaparola import engine, failpoints
-from passaparola.channels.sendgrid.sender import Sendgrid
-from passaparola.cli.campaigns import drained
+from passaparola.channels.sendgrid.sender import SendgridSender
+from passaparola.cli.campaigns import drain_until_stopped
 from passaparola.journeys import launch
 from passaparola.outbox import ledger
 from passaparola.outbox.deliver import Drain
-from passaparola.outbox.reconcile import quarantine, reconcile
+from passaparola.outbox.reconcile import quarantine_of, reconcile
 from passaparola.outbox.render.frozen import freezer
 from passaparola.settings import Settings
 from passaparola.store.database import Store, utc_now
@@ -31,12 +31,12 @@ class World:
         self.store, self.settings, self.provider, self.people = store, settings, provider, people
 
     def launched(self, name: str = "hello") -> int:
-        Sendgrid.batch = BATCH
+        SendgridSender.batch_size = BATCH
         freeze = freezer(self.settings)
         made = launch.prepare(self.store, self.settings, name, freeze, actor="the tests", now=utc_now())
         assert made.id
         launch.approve(self.store, self.settings, made.id, made.hash, freeze, approver="Ada", now=utc_now())
-        engine.set_going(self.store, self.settings, made.id, actor="the tests", now=utc_now())
+        engine.start_launch(self.store, self.settings, made.id, actor="the tests", now=utc_now())
         return made.id
 
     def worker(self, failpoint: str = "", passing: int = 1, action: str = "kill", job: str = "drain") -> Any:
@@ -52,18 +52,20 @@ class World:
 
     def settle(self) -> None:
         """What the clocks do, after the quarantine: reconcile, and drain what is left."""
-        later = utc_now() + quarantine("sendgrid") + timedelta(minutes=15)
+        later = utc_now() + quarantine_of("sendgrid") + timedelta(minutes=15)
         for _ in range(2):  # given up, and looked for a quarantine later
             asyncio.run(reconcile(self.store, later))
-            later += quarantine("sendgrid")
+            later += quarantine_of("sendgrid")
         self.drain(later)
 
     def drain(self, now: datetime | None = None) -> Counter[str]:
-        return asyncio.run(Drain(self.store, self.settings, clock=(lambda: now) if now else utc_now, patience=5).run())
+        return asyncio.run(
+            Drain(self.store, self.settings, clock=(lambda: now) if now else utc_now, wait_seconds=5).run()
+        )
 
-    def tally(self, launch_id: int) -> ledger.Tally:
+    def tally(self, launch_id: int) -> ledger.LaunchTally:
         with self.store.read() as session:
-            return ledger.tally(session, launch_id)
+            return ledger.tally_launch(session, launch_id)
 
     def judge(self, launch_id: int, unknown: int = 0, failed: int = 0) -> None:
         """Nobody twice, nobody lost, the doubt no larger than what was injected, every reservation audited."""
@@ -98,12 +100,12 @@ def work(environment: dict[str, str], job: str, failpoint: str, passing: int, ac
     if job == "prepare":
         launch.prepare(store, settings, "hello", freezer(settings), actor="the tests", now=utc_now())
     elif job == "release":
-        Sendgrid.batch = BATCH
-        engine.decide(store, settings, actor="the tests", now=utc_now())
+        SendgridSender.batch_size = BATCH
+        engine.tick(store, settings, actor="the tests", now=utc_now())
     elif job == "command":
-        drained(settings, store, None, quiet=True)
+        drain_until_stopped(settings, store, None, quiet=True)
     elif job == "reconcile":
         asyncio.run(reconcile(store, utc_now() + timedelta(hours=1)))
     else:
         # One lane where it is to freeze: a second one could hold SQLite's only write lock for as long.
-        asyncio.run(Drain(store, settings, lanes=1 if action == "freeze" else 2, patience=5).run())
+        asyncio.run(Drain(store, settings, concurrency=1 if action == "freeze" else 2, wait_seconds=5).run())

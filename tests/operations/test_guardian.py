@@ -23,7 +23,7 @@ def child(code: str) -> Iterator["subprocess.Popen[bytes]"]:
     try:
         yield process
     finally:
-        guardian._sent(process.pid, 9)
+        guardian._signal_group(process.pid, 9)
         process.wait()
 
 
@@ -58,7 +58,7 @@ def test_when_the_parent_is_gone_its_children_and_theirs_end() -> None:
 
 
 def test_who_does_not_go_when_asked_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guardian, "ENDS_WITHIN", 0.3)
+    monkeypatch.setattr(guardian, "STOP_TIMEOUT_SECONDS", 0.3)
     with child(DEAF) as one:
         time.sleep(0.5)
         guardian.end_groups([one.pid])

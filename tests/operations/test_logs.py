@@ -15,8 +15,8 @@ from passaparola.settings import Settings
 def said(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[io.StringIO]:
     from passaparola import settings as module
 
-    monkeypatch.setenv("PASSAPAROLA_LOGS", "json")
-    module.settings.cache_clear()
+    monkeypatch.setenv("PASSAPAROLA_LOG_FORMAT", "json")
+    module.get_settings.cache_clear()
     kept = io.StringIO()
     monkeypatch.setattr("sys.stderr", kept)
     for name in (
@@ -27,7 +27,7 @@ def said(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[io.Str
         monkeypatch.setattr(logging.getLogger(name), "disabled", False)
         monkeypatch.setattr(logging.getLogger(name), "level", logging.NOTSET)
     before = logging.root.handlers[:]
-    logs.speak()
+    logs.configure_logging()
     yield kept
     logging.root.handlers[:] = before
 

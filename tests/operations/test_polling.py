@@ -16,13 +16,13 @@ from sqlmodel import col
 
 from passaparola import engine
 from passaparola.channel import registry
-from passaparola.channels.twitter.receiver import TwitterEar
+from passaparola.channels.twitter.receiver import TwitterReceiver
 from passaparola.errors import Forged
 from passaparola.operations import polling
 from passaparola.outbox import answer
 from passaparola.settings import Settings
 from passaparola.store.database import Store
-from passaparola.store.models import Address, Contact, Conversation, Event, Intake, Listened, Turn
+from passaparola.store.models import Address, Contact, Conversation, Event, PollCursor, RawBody, Turn
 from tests import providers
 from tests.conftest import NOW
 from tests.fakes import twitter
@@ -41,9 +41,9 @@ def x(monkeypatch: pytest.MonkeyPatch) -> Iterator[twitter.Fake]:
         yield fake
 
 
-def listened(store: Store, settings: Settings) -> polling.Looked:
-    looked = asyncio.run(polling.listen(store, settings, NOW))
-    engine.decide(store, settings, NOW, actor="t")
+def listened(store: Store, settings: Settings) -> polling.PollResult:
+    looked = asyncio.run(polling.poll_channels(store, settings, NOW))
+    engine.tick(store, settings, NOW, actor="t")
     return looked
 
 
@@ -86,7 +86,7 @@ def test_mentions_and_direct_messages_become_conversations_of_a_new_contact(
         people = session.execute(select(col(Address.medium), col(Address.value))).all()
         kinds = session.execute(select(col(Event.kind)).order_by(col(Event.source_id))).scalars().all()
         private = session.execute(select(Conversation).where(col(Conversation.thread) == "direct:7-42")).scalar_one()
-        mark = json.loads(session.get_one(Listened, "twitter").since)
+        mark = json.loads(session.get_one(PollCursor, "twitter").since)
     assert [tuple(row) for row in people] == [("twitter", "lucia_in_cucina")]
     assert kinds == ["replied", "mentioned", "replied"]
     assert private.kind == "complaint"
@@ -101,8 +101,8 @@ def test_an_answer_on_x_goes_into_the_thread_or_the_direct_messages(
     from passaparola import settings as module
 
     monkeypatch.setenv("PASSAPAROLA_SOCIAL_CHANNEL", "live")
-    module.settings.cache_clear()
-    own = module.settings()
+    module.get_settings.cache_clear()
+    own = module.get_settings()
     x.mentions = [mention(2001, "@bottega do you ship to Ireland?")]
     x.direct = [
         {
@@ -116,11 +116,11 @@ def test_an_answer_on_x_goes_into_the_thread_or_the_direct_messages(
     listened(store, own)
     with store.write() as session:
         for one in session.execute(select(Conversation)).scalars().all():
-            answer.answer(session, own, one.id or 0, f"Sì, {one.kind}.", actor="marta", now=NOW)
+            answer.send_answer(session, own, one.id or 0, f"Sì, {one.kind}.", actor="marta", now=NOW)
     drained(store, own)
     said = {post.get("conversation") or post["reply"]["in_reply_to_tweet_id"]: post["written"] for post in x.posts}
     assert said == {"2001": "Sì, question.", "7-42": "Sì, complaint."}
-    module.settings.cache_clear()
+    module.get_settings.cache_clear()
 
 
 def test_a_revoked_key_stops_only_its_own_ear(
@@ -134,7 +134,7 @@ def test_a_revoked_key_stops_only_its_own_ear(
     assert looked.found == {"mail": 1}
     assert "renew them" in looked.problems["twitter"]
     with store.read() as session:
-        assert "renew them" in session.get_one(Listened, "twitter").problem
+        assert "renew them" in session.get_one(PollCursor, "twitter").problem
     assert count(store, Conversation) == 1
 
 
@@ -150,7 +150,7 @@ def test_a_maildir_is_read_once_and_emptied_only_after_it_is_on_disk(
     assert len(list((tmp_path / "box" / "new").iterdir())) == 2
     listened(store, settings)
     assert len(list((tmp_path / "box" / "new").iterdir())) == 0
-    assert (count(store, Intake), count(store, Turn), count(store, Contact)) == (2, 1, 1)
+    assert (count(store, RawBody), count(store, Turn), count(store, Contact)) == (2, 1, 1)
 
 
 def test_a_letter_by_someone_else_in_the_thread_is_theirs_and_makes_no_alias(
@@ -183,26 +183,26 @@ def test_a_letter_by_someone_else_in_the_thread_is_theirs_and_makes_no_alias(
 def test_x_is_believed_by_its_signature_and_answered_when_it_asks(x: twitter.Fake) -> None:
     body = json.dumps({"for_user_id": "42", "tweet_create_events": []}).encode()
     right = "sha256=" + base64.b64encode(hmac.digest(SECRET.encode(), body, "sha256")).decode()
-    ear = TwitterEar()
-    assert ear.delivery({"x-twitter-webhooks-signature": right}, body, NOW)
+    ear = TwitterReceiver()
+    assert ear.verify({"x-twitter-webhooks-signature": right}, body, NOW)
     for wrong in ("", right[:-4], right.removeprefix("sha256="), "sha256=§"):
         with pytest.raises(Forged):
-            ear.delivery({"x-twitter-webhooks-signature": wrong}, body, NOW)
+            ear.verify({"x-twitter-webhooks-signature": wrong}, body, NOW)
     with pytest.raises(Forged):
-        ear.delivery({"x-twitter-webhooks-signature": right}, body + b" ", NOW)
+        ear.verify({"x-twitter-webhooks-signature": right}, body + b" ", NOW)
     digest = base64.b64encode(hmac.digest(SECRET.encode(), b"abc", "sha256")).decode()
     assert json.loads(ear.challenge({"crc_token": "abc"}) or "")["response_token"] == f"sha256={digest}"
     assert ear.challenge({}) is None
 
 
 def test_every_ear_that_is_told_or_looks_is_in_the_folder() -> None:
-    assert {"shopify", "sendgrid", "sendgrid_inbound", "twitter", "mail"} <= set(registry.ears())
-    assert {"mail", "twitter"} <= set(registry.polls())
+    assert {"shopify", "sendgrid", "sendgrid_inbound", "twitter", "mail"} <= set(registry.receiver_names())
+    assert {"mail", "twitter"} <= set(registry.poll_names())
 
 
 def test_what_time_alone_brings_about_is_done_once(store: Store, settings: Settings) -> None:
     with store.write() as session:
         add(session, "Alice", NOW)
-    first, second = (polling.tend(store, settings, NOW + timedelta(hours=n)) for n in (0, 1))
+    first, second = (polling.run_maintenance(store, settings, NOW + timedelta(hours=n)) for n in (0, 1))
     assert first["people who stand elsewhere"] == 1
     assert not +second

@@ -58,7 +58,7 @@ def test_an_answer_keeps_its_lines_whatever_ends_them(ends: str, store: Store, s
     with store.write() as session:
         one = speak(session, settings, add(session, "Alice", NOW), "Dov'è il pacco?")
         assert one is not None
-        answer.answer(session, settings, one.id or 0, TYPED.replace("\n", ends), actor="marta", now=NOW)
+        answer.send_answer(session, settings, one.id or 0, TYPED.replace("\n", ends), actor="marta", now=NOW)
         kept = session.execute(select(Turn.text).where(Turn.author != "")).scalar_one()  # type: ignore[call-overload]
     drained(store, settings)
     [(text, page)] = letters(settings)
@@ -80,7 +80,7 @@ def test_an_answer_keeps_its_lines_whatever_ends_them(ends: str, store: Store, s
     ],
 )  # fmt: skip
 def test_addresses_are_links_and_other_words_are_not(words: str, links: dict[str, str]) -> None:
-    pieces = [piece for paragraph in answer.paragraphs(answer.typed(words)) for piece in paragraph]
+    pieces = [piece for paragraph in answer.split_paragraphs(answer.normalise_lines(words)) for piece in paragraph]
     found = {piece["text"]: piece["url"] for piece in pieces if "url" in piece}
     assert found == links
     assert "".join(piece["text"] for piece in pieces) == words
@@ -92,13 +92,13 @@ def test_two_quick_posts_of_the_form_send_one_answer(store: Store, settings: Set
         one = speak(session, settings, alice, "Dov'è il pacco?")
         assert one is not None
         assert one.id is not None
-        first = answer.answer(session, settings, one.id, "Arriva.\r\nMarta", actor="marta", now=NOW)
+        first = answer.send_answer(session, settings, one.id, "Arriva.\r\nMarta", actor="marta", now=NOW)
     with store.write() as session:
-        assert answer.answer(session, settings, one.id, "Arriva.\nMarta", actor="marta", now=NOW) == first
+        assert answer.send_answer(session, settings, one.id, "Arriva.\nMarta", actor="marta", now=NOW) == first
         assert session.execute(select(func.count()).select_from(Launch)).scalar_one() == 1
     with store.write() as session:  # said again after they spoke, it is an answer of its own
         speak(session, settings, alice, "E il secondo?")
-        assert answer.answer(session, settings, one.id, "Arriva.\nMarta", actor="marta", now=NOW) != first
+        assert answer.send_answer(session, settings, one.id, "Arriva.\nMarta", actor="marta", now=NOW) != first
 
 
 def test_a_house_that_has_no_words_of_its_own_has_ours() -> None:

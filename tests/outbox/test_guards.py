@@ -14,18 +14,18 @@ from sqlmodel import col
 
 from passaparola import engine
 from passaparola.channel.message_ids import message_key
-from passaparola.channel.sender import Answer, Evidence
+from passaparola.channel.sender import Evidence, SendResult
 from passaparola.contacts import consent
 from passaparola.errors import NotAllowed, Unavailable, Uncertain
 from passaparola.journeys import launch
-from passaparola.journeys.freeze import content_now
+from passaparola.journeys.freeze import freeze_now
 from passaparola.outbox import ledger, reconcile
-from passaparola.outbox.claim import reserve
+from passaparola.outbox.claim import reserve_batch
 from passaparola.outbox.deliver import Drain
 from passaparola.outbox.links import Links
-from passaparola.outbox.preview import preview
+from passaparola.outbox.preview import build_preview
 from passaparola.outbox.quiet_hours import quiet_until
-from passaparola.outbox.record import record
+from passaparola.outbox.record import record_outcome
 from passaparola.outbox.render.frozen import freezer
 from passaparola.settings import Settings
 from passaparola.store.database import Store, utc_now
@@ -44,7 +44,7 @@ def approved(store: Store, settings: Settings, now: datetime | None = None, due_
 
 def released(store: Store, settings: Settings, now: datetime | None = None) -> int:
     made = approved(store, settings, now)
-    engine.set_going(store, settings, made, actor="t", now=now or utc_now())
+    engine.start_launch(store, settings, made, actor="t", now=now or utc_now())
     return made
 
 
@@ -54,7 +54,7 @@ def drained(store: Store, settings: Settings, now: datetime | None = None) -> No
 
 def reasons(store: Store, launch_id: int) -> dict[str, int]:
     with store.read() as session:
-        return ledger.tally(session, launch_id).reasons
+        return ledger.tally_launch(session, launch_id).reasons
 
 
 def changed(home_of: Settings, old: str, new: str) -> None:
@@ -73,7 +73,7 @@ def test_everyone_who_was_not_written_to_says_why(store: Store, settings: Settin
     made = released(store, settings)
     drained(store, settings)
     with store.read() as session:
-        found = ledger.tally(session, made).as_json()
+        found = ledger.tally_launch(session, made).as_json()
     assert (found["audience"], found["sent"], found["held"]) == (5, 1, 4)  # the erased is in no audience
     assert found["reasons"] == {
         "held: said no to newsletter by email": 1,
@@ -105,7 +105,7 @@ def test_a_no_after_planning_is_heard_when_the_batch_is_reserved(store: Store, s
             session.delete(session.execute(select(Address).where(col(Address.contact_id) == bob)).scalar_one())
     drained(store, settings)
     with store.read() as session:
-        found = ledger.tally(session, made)
+        found = ledger.tally_launch(session, made)
     assert (found.total("sent"), found.total("held")) == (1, 1)
 
 
@@ -125,7 +125,7 @@ def test_the_same_wording_is_never_said_to_anyone_twice(store: Store, settings: 
     again = released(store, settings)
     drained(store, settings)
     with store.read() as session:
-        found = ledger.tally(session, again)
+        found = ledger.tally_launch(session, again)
     assert (found.total("sent"), found.total("held")) == (1, 3)
     assert reasons(store, again) == {"held: already had this very message": 3}
 
@@ -182,7 +182,7 @@ def test_who_reads_the_same_words_reads_them_once_whatever_else_is_changed(
         again = released(store, settings)
         drained(store, settings)
         with store.read() as session:
-            found = ledger.tally(session, again)
+            found = ledger.tally_launch(session, again)
         assert (found.total("sent"), found.reasons.get("held: already had this very message")) == (
             0,
             found.total("held"),
@@ -198,7 +198,7 @@ def test_who_reads_other_words_is_written_to(change: Callable[[Path], None], sto
     again = released(store, settings)
     drained(store, settings)
     with store.read() as session:
-        assert ledger.tally(session, again).total("sent") == 3
+        assert ledger.tally_launch(session, again).total("sent") == 3
 
 
 def test_another_campaign_with_the_same_words_says_them_to_newcomers_only(store: Store, settings: Settings) -> None:
@@ -216,12 +216,12 @@ def test_another_campaign_with_the_same_words_says_them_to_newcomers_only(store:
     freeze = freezer(settings)
     made = launch.prepare(store, settings, "greeting", freeze, actor="t", now=utc_now())
     launch.approve(store, settings, made.id or 0, made.hash, freeze, approver="Ada", now=utc_now())
-    seen = preview(store, settings, content_now(store, settings, "greeting", freeze), NOW)
+    seen = build_preview(store, settings, freeze_now(store, settings, "greeting", freeze), NOW)
     assert seen.media["email"] == {"": 2, "already had this very message": 3}
-    engine.set_going(store, settings, made.id or 0, actor="t", now=utc_now())
+    engine.start_launch(store, settings, made.id or 0, actor="t", now=utc_now())
     drained(store, settings)
     with store.read() as session:
-        found = ledger.tally(session, made.id or 0)
+        found = ledger.tally_launch(session, made.id or 0)
     assert (found.total("sent"), found.total("held")) == (2, 3)
 
 
@@ -238,7 +238,7 @@ def test_of_two_sends_at_once_each_person_gets_one(store: Store, settings: Setti
         ["held: gets this very message from an earlier launch"],
     )
     with store.read() as session:
-        assert [ledger.tally(session, n).total("sent") for n in (first, second)] == [40, 0]
+        assert [ledger.tally_launch(session, n).total("sent") for n in (first, second)] == [40, 0]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -262,7 +262,7 @@ def test_sends_that_are_prepared_and_drained_side_by_side_write_to_everyone_once
     assert len(to) == 30
     assert set(to.values()) == {1}
     with store.read() as session:
-        tallies = [ledger.tally(session, n) for n in made]
+        tallies = [ledger.tally_launch(session, n) for n in made]
     assert sum(t.total("sent") for t in tallies) == 30
     assert sum(t.total("held") for t in tallies) == 60
 
@@ -287,14 +287,14 @@ def test_quiet_hours_delay_those_who_sleep_and_nobody_else(store: Store, setting
     made = released(store, quiet, night)
     drained(store, quiet, night)
     with store.read() as session:
-        found = ledger.tally(session, made)
+        found = ledger.tally_launch(session, made)
     assert found.media["email"] == {"sent": 1, "queued": 1}
     drained(store, quiet, datetime.fromisoformat("2026-04-22T06:29:00+00:00"))
     with store.read() as session:
-        assert ledger.tally(session, made).total("queued") == 1
+        assert ledger.tally_launch(session, made).total("queued") == 1
     drained(store, quiet, datetime.fromisoformat("2026-04-22T06:31:00+00:00"))
     with store.read() as session:
-        assert ledger.tally(session, made).total("sent") == 2
+        assert ledger.tally_launch(session, made).total("sent") == 2
 
 
 @pytest.mark.parametrize(
@@ -327,7 +327,7 @@ def test_one_contact_who_cannot_be_rendered_fails_alone(store: Store, settings: 
     made = released(store, settings)
     drained(store, settings)
     with store.read() as session:
-        found = ledger.tally(session, made)
+        found = ledger.tally_launch(session, made)
     assert (found.total("sent"), found.total("failed")) == (19, 1)
     assert "“first_name” is missing" in next(iter(found.reasons))
 
@@ -341,7 +341,7 @@ def test_a_change_of_content_voids_the_approval(store: Store, settings: Settings
     with pytest.raises(NotAllowed, match="was changed after"):
         launch.approve(store, settings, made.id or 0, made.hash, freeze, approver="Ada", now=utc_now())
     with pytest.raises(NotAllowed, match="recalled"):
-        engine.set_going(store, settings, made.id or 0, actor="t", now=utc_now())
+        engine.start_launch(store, settings, made.id or 0, actor="t", now=utc_now())
 
 
 def test_what_goes_out_is_what_was_approved_whatever_the_files_say_later(store: Store, settings: Settings) -> None:
@@ -362,21 +362,21 @@ def test_the_audience_is_a_snapshot(store: Store, settings: Settings) -> None:
         add(session, "Late", NOW)
     drained(store, settings)
     with store.read() as session:
-        assert ledger.tally(session, made).audience == 3
+        assert ledger.tally_launch(session, made).audience == 3
 
 
 def test_an_approval_expires(store: Store, settings: Settings) -> None:
     crowd(store, 1, NOW)
     made = approved(store, settings)
     with pytest.raises(NotAllowed, match="expired"):
-        engine.set_going(store, settings, made, actor="t", now=utc_now() + timedelta(days=8))
+        engine.start_launch(store, settings, made, actor="t", now=utc_now() + timedelta(days=8))
 
 
 def test_nothing_is_released_without_an_approval(store: Store, settings: Settings) -> None:
     crowd(store, 1, NOW)
     made = launch.prepare(store, settings, "hello", freezer(settings), actor="t", now=utc_now())
     with pytest.raises(NotAllowed, match="must be approved"):
-        engine.set_going(store, settings, made.id or 0, actor="t", now=utc_now())
+        engine.start_launch(store, settings, made.id or 0, actor="t", now=utc_now())
 
 
 def test_asking_twice_for_one_occurrence_makes_one_launch(store: Store, settings: Settings) -> None:
@@ -391,12 +391,12 @@ def test_asking_twice_for_one_occurrence_makes_one_launch(store: Store, settings
 def test_a_later_time_is_waited_for(store: Store, settings: Settings) -> None:
     crowd(store, 1, NOW)
     made = approved(store, settings, due_at=utc_now() + timedelta(hours=1))
-    engine.set_going(store, settings, made, actor="t", now=utc_now())
-    assert reserve(store, settings, worker="w", now=utc_now()) is None
-    engine.decide(store, settings, utc_now() + timedelta(hours=2), actor="t")
+    engine.start_launch(store, settings, made, actor="t", now=utc_now())
+    assert reserve_batch(store, settings, worker="w", now=utc_now()) is None
+    engine.tick(store, settings, utc_now() + timedelta(hours=2), actor="t")
     drained(store, settings, utc_now() + timedelta(hours=2))
     with store.read() as session:
-        assert ledger.tally(session, made).total("sent") == 1
+        assert ledger.tally_launch(session, made).total("sent") == 1
 
 
 def test_a_batch_is_claimed_without_writing_its_messages(store: Store, settings: Settings) -> None:
@@ -416,7 +416,7 @@ def test_what_a_strange_field_makes_of_a_template_is_this_contacts_alone(store: 
     made = released(store, settings)
     drained(store, settings)
     with store.read() as session:
-        found = ledger.tally(session, made)
+        found = ledger.tally_launch(session, made)
     assert (found.total("sent"), found.total("failed")) == (1, 1)
 
 
@@ -430,9 +430,9 @@ def test_a_launch_that_cannot_be_prepared_is_paused_and_stops_no_other(store: St
     whole = released(store, settings)
     drained(store, settings)
     with store.read() as session:
-        assert ledger.tally(session, broken).state == "paused"
-        assert "pigeon" in ledger.tally(session, broken).note
-        assert ledger.tally(session, whole).total("sent") == 2
+        assert ledger.tally_launch(session, broken).state == "paused"
+        assert "pigeon" in ledger.tally_launch(session, broken).note
+        assert ledger.tally_launch(session, whole).total("sent") == 2
 
 
 def test_waiting_for_approval_is_not_being_late(store: Store, settings: Settings) -> None:
@@ -442,55 +442,55 @@ def test_waiting_for_approval_is_not_being_late(store: Store, settings: Settings
     made = launch.prepare(store, settings, "hello", freeze, actor="t", now=NOW)
     later = NOW + timedelta(hours=10)
     launch.approve(store, settings, made.id or 0, made.hash, freeze, approver="Ada", now=later)
-    engine.set_going(store, settings, made.id or 0, actor="t", now=later)
+    engine.start_launch(store, settings, made.id or 0, actor="t", now=later)
     drained(store, settings, later + timedelta(minutes=1))
     with store.read() as session:
-        assert ledger.tally(session, made.id or 0).total("sent") == 2
+        assert ledger.tally_launch(session, made.id or 0).total("sent") == 2
 
 
 def test_a_launch_that_never_started_cannot_be_paused_into_nothing(store: Store, settings: Settings) -> None:
     crowd(store, 2, NOW)
     made = approved(store, settings)
     with pytest.raises(NotAllowed, match="only running ones"):
-        ledger.pause(store, made, actor="Ada", now=utc_now())
+        ledger.pause_launch(store, made, actor="Ada", now=utc_now())
 
 
 def test_two_reconciliations_at_once_send_nothing_twice(store: Store, settings: Settings) -> None:
     crowd(store, 3, NOW)
     made = released(store, settings)
-    assert reserve(store, settings, worker="gone", now=utc_now()) is not None
+    assert reserve_batch(store, settings, worker="gone", now=utc_now()) is not None
     later = utc_now() + timedelta(hours=1)
     assert reconcile._give_up(store, later) == 1
     later += timedelta(hours=1)
-    batch = reconcile._parked(store, later)[0]
-    questions = [reconcile._question(store, batch) for _ in range(2)]
-    found = reconcile.Found()
+    batch = reconcile._unknown_batches(store, later)[0]
+    questions = [reconcile._load_attempt(store, batch) for _ in range(2)]
+    found = reconcile.ReconcileResult()
     for asked in questions:
         assert asked
         attempt, dispatch, _ = asked
         nothing_there = Evidence(absent=frozenset(m.id for m in dispatch.messages))
-        reconcile._apply(store, batch, attempt, dispatch, nothing_there, later, found)
+        reconcile._apply_evidence(store, batch, attempt, dispatch, nothing_there, later, found)
         drained(store, settings, later)
     assert (found.absent, found.accepted) == (3, 0)
     assert len(list((settings.var / "mailbox" / "email" / "new").iterdir())) == 3
     with store.read() as session:
-        assert ledger.tally(session, made).total("sent") == 3
+        assert ledger.tally_launch(session, made).total("sent") == 3
 
 
 def test_what_a_late_worker_heard_is_not_what_its_successor_heard(store: Store, settings: Settings) -> None:
     crowd(store, 3, NOW)
     released(store, settings)
-    first = reserve(store, settings, worker="frozen", now=utc_now())
+    first = reserve_batch(store, settings, worker="frozen", now=utc_now())
     assert first
     with store.write() as session:
         session.execute(update(Batch).values(state="queued"))
-    second = reserve(store, settings, worker="successor", now=utc_now())
+    second = reserve_batch(store, settings, worker="successor", now=utc_now())
     assert second
     assert second.fence > first.fence
-    assert record(store, first, Answer(receipt="late"), utc_now()) == "late: accepted"
+    assert record_outcome(store, first, SendResult(receipt="late"), utc_now()) == "late: accepted"
     with store.read() as session:
         assert session.execute(select(col(Batch.state))).scalar_one() == "sending"
-    assert record(store, second, Uncertain("lost"), utc_now()) == "unknown"
+    assert record_outcome(store, second, Uncertain("lost"), utc_now()) == "unknown"
     with store.read() as session:
         assert session.execute(select(col(Batch.state))).scalar_one() == "unknown"
 
@@ -498,20 +498,20 @@ def test_what_a_late_worker_heard_is_not_what_its_successor_heard(store: Store, 
 def test_what_was_put_off_is_not_taken_before_its_time(store: Store, settings: Settings) -> None:
     crowd(store, 3, NOW)
     released(store, settings)
-    held = reserve(store, settings, worker="w", now=utc_now())
+    held = reserve_batch(store, settings, worker="w", now=utc_now())
     assert held
-    record(store, held, Unavailable("later", after=60), utc_now())
-    assert reserve(store, settings, worker="w", now=utc_now()) is None
-    assert reserve(store, settings, worker="w", now=utc_now() + timedelta(minutes=2)) is not None
+    record_outcome(store, held, Unavailable("later", after=60), utc_now())
+    assert reserve_batch(store, settings, worker="w", now=utc_now()) is None
+    assert reserve_batch(store, settings, worker="w", now=utc_now() + timedelta(minutes=2)) is not None
 
 
 def test_a_recall_while_a_worker_holds_a_batch_loses_and_doubles_nobody(store: Store, settings: Settings) -> None:
     crowd(store, 3, NOW)
     made = released(store, settings)
-    held = reserve(store, settings, worker="w", now=utc_now())
+    held = reserve_batch(store, settings, worker="w", now=utc_now())
     assert held
-    ledger.recall(store, made, actor="Ada", now=utc_now())
-    record(store, held, Unavailable("later", after=1), utc_now())
+    ledger.recall_launch(store, made, actor="Ada", now=utc_now())
+    record_outcome(store, held, Unavailable("later", after=1), utc_now())
     drained(store, settings, utc_now() + timedelta(hours=1))
     assert reasons(store, made) == {"held: the launch was recalled": 3}
 
@@ -521,9 +521,9 @@ def test_why_tells_the_story(store: Store, settings: Settings) -> None:
     made = released(store, settings)
     drained(store, settings)
     with store.read() as session:
-        alice = [what for _, what in ledger.story(session, made, people["Alice"], "Europe/Rome").sentences]
-        bob = [what for _, what in ledger.story(session, made, people["Bob"], "Europe/Rome").sentences]
-        franz = [what for _, what in ledger.story(session, made, people["Franz"], "Europe/Rome").sentences]
+        alice = [what for _, what in ledger.tell_story(session, made, people["Alice"], "Europe/Rome").sentences]
+        bob = [what for _, what in ledger.tell_story(session, made, people["Bob"], "Europe/Rome").sentences]
+        franz = [what for _, what in ledger.tell_story(session, made, people["Franz"], "Europe/Rome").sentences]
     assert alice[-1] == "email: sent"
     assert any("attempt 1 by mailbox" in what for what in alice)
     assert bob[-1] == "email: held because: said no to newsletter by email"
@@ -532,7 +532,7 @@ def test_why_tells_the_story(store: Store, settings: Settings) -> None:
 
 def test_a_token_opens_one_purpose_only_and_none_when_touched() -> None:
     links = Links("secret", "https://shop.example")
-    token = links.token("unsubscribe", "12-0-email")
+    token = links.sign("unsubscribe", "12-0-email")
     assert links.read("unsubscribe", token) == "12-0-email"
     assert links.read("click", token) is None
     assert Links("another", "").read("unsubscribe", token) is None

@@ -14,11 +14,11 @@ from sqlmodel import col
 
 from passaparola import engine
 from passaparola.channel import registry
-from passaparola.channel.receiver import Said
+from passaparola.channel.receiver import InboundText
 from passaparola.contacts import consent
 from passaparola.contacts.addresses import address_key
 from passaparola.conversations import threads
-from passaparola.conversations.threads import Spoken
+from passaparola.conversations.threads import IncomingText
 from passaparola.errors import Unknown
 from passaparola.inbound import raw_bodies
 from passaparola.journeys import launch
@@ -29,14 +29,14 @@ from passaparola.outbox.render.frozen import freezer
 from passaparola.settings import Settings
 from passaparola.store import incidents
 from passaparola.store.database import Store, utc_now
-from passaparola.store.models import Address, Batch, Event, Message, Trouble
+from passaparola.store.models import Address, Batch, ChannelIncident, Event, Message
 from tests import fakes
 from tests.channels.test_contract import set_to
 from tests.conftest import NOW
 from tests.fakes._network import Answer, Call, FakeNetwork
 from tests.people import SECRET, add, crowd
 
-PUBLIC = sorted(name for name in registry.names() if registry.get(name).public)
+PUBLIC = sorted(name for name in registry.sender_names() if registry.sender_class(name).public)
 FAKED = [name for name in PUBLIC if name != "rss"]
 
 
@@ -46,7 +46,7 @@ def networks(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[di
     campaign = settings.home / "campaigns" / "hello.yaml"
     campaign.write_text(campaign.read_text().replace("by: [email]", f"by: [email, {', '.join(PUBLIC)}]"))
     (settings.home / "templates" / "hello" / "post.txt").write_text("The honey is here. https://shop.example/honey")
-    monkeypatch.setattr("passaparola.outbox.read_back.READ_BACK", (0.0, 0.01))
+    monkeypatch.setattr("passaparola.outbox.read_back.READ_BACK_DELAYS_SECONDS", (0.0, 0.01))
     with ExitStack() as stack:
         there = {name: stack.enter_context(fakes.of(name)) for name in PUBLIC}
         for fake in there.values():
@@ -54,7 +54,7 @@ def networks(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[di
         monkeypatch.setenv("PASSAPAROLA_SOCIAL_CHANNEL", "live")
         from passaparola import settings as module
 
-        module.settings.cache_clear()
+        module.get_settings.cache_clear()
         yield there
 
 
@@ -62,14 +62,14 @@ def networks(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[di
 def live(networks: dict[str, Any]) -> Settings:
     from passaparola import settings as module
 
-    return module.settings()
+    return module.get_settings()
 
 
 def released(store: Store, own: Settings) -> int:
     freeze = freezer(own)
     made = launch.prepare(store, own, "hello", freeze, actor="t", now=utc_now())
     launch.approve(store, own, made.id or 0, made.hash, freeze, approver="Ada", now=utc_now())
-    engine.set_going(store, own, made.id or 0, actor="t", now=utc_now())
+    engine.start_launch(store, own, made.id or 0, actor="t", now=utc_now())
     return made.id or 0
 
 
@@ -79,7 +79,7 @@ def drained(store: Store, own: Settings, now: datetime | None = None) -> None:
 
 def posts(store: Store, made: int) -> dict[str, ledger.Post]:
     with store.read() as session:
-        return {post.medium: post for post in ledger.tally(session, made).posts}
+        return {post.medium: post for post in ledger.tally_launch(session, made).posts}
 
 
 def test_one_step_posts_once_on_every_network_and_says_where(
@@ -94,7 +94,7 @@ def test_one_step_posts_once_on_every_network_and_says_where(
     assert {post.state for post in found.values()} == {"sent"}
     assert {name for name, post in found.items() if post.url.startswith("http")} == set(FAKED)
     with store.read() as session:
-        assert ledger.tally(session, made).total("sent") == 3
+        assert ledger.tally_launch(session, made).total("sent") == 3
 
 
 def test_a_network_that_fails_holds_up_no_other_and_goes_on_when_it_is_mended(
@@ -109,14 +109,14 @@ def test_a_network_that_fails_holds_up_no_other_and_goes_on_when_it_is_mended(
     assert {name for name, post in found.items() if post.state == "sent"} == set(PUBLIC) - {"facebook", "linkedin"}
     assert "passaparola channel resume facebook" in found["facebook"].reason
     with store.read() as session:
-        assert ledger.tally(session, made).total("sent") == 3
-        assert [one.channel for one in incidents.overview(session, live.time_zone) if one.paused] == ["facebook"]
+        assert ledger.tally_launch(session, made).total("sent") == 3
+        assert [one.name for one in incidents.channel_statuses(session, live.time_zone) if one.paused] == ["facebook"]
     calls = len(networks["facebook"].calls)
     drained(store, live)
     assert len(networks["facebook"].calls) == calls
     set_to(monkeypatch, networks["facebook"].env)
     with store.write() as session:
-        incidents.resume(session, "facebook", actor="Ada", now=utc_now())
+        incidents.resume_channel(session, "facebook", actor="Ada", now=utc_now())
     drained(store, live, utc_now() + timedelta(minutes=20))
     assert {post.state for post in posts(store, made).values()} == {"sent"}
     assert {name: networks[name].accepted() for name in FAKED} == dict.fromkeys(FAKED, 1)
@@ -127,21 +127,21 @@ def test_a_paused_channel_is_told_once_to_whoever_runs_this(
 ) -> None:
     told: list[str] = []
     reachable = [False, True, True]
-    monkeypatch.setattr(alerts, "_sent", lambda settings, text: reachable.pop(0) and (told.append(text) or True))
-    own = live.model_copy(update={"alerts": "json://127.0.0.1:9"})
+    monkeypatch.setattr(alerts, "_send", lambda settings, text: reachable.pop(0) and (told.append(text) or True))
+    own = live.model_copy(update={"alert_urls": "json://127.0.0.1:9"})
     for _ in range(3):
         with store.write() as session:
-            incidents.note(session, "facebook", "speaking", "the page token is over", NOW)
-        alerts.tell(store, own)
+            incidents.open_incident(session, "facebook", "sending", "the page token is over", NOW)
+        alerts.send_alerts(store, own)
     assert len(told) == 1
     assert "facebook is paused since 21 April, 11:00: the page token is over" in told[0]
     with store.write() as session:
-        incidents.resume(session, "facebook", actor="Ada", now=NOW)
+        incidents.resume_channel(session, "facebook", actor="Ada", now=NOW)
     with store.read() as session, pytest.raises(Unknown, match="not paused"):
-        incidents.resume(session, "facebook", actor="Ada", now=NOW)
+        incidents.resume_channel(session, "facebook", actor="Ada", now=NOW)
     with store.write() as session:
-        incidents.note(session, "facebook", "speaking", "again", NOW)
-    alerts.tell(store, own)
+        incidents.open_incident(session, "facebook", "sending", "again", NOW)
+    alerts.send_alerts(store, own)
     assert len(told) == 2
 
 
@@ -178,7 +178,7 @@ def test_mastodon_forgets_its_keys_within_the_hour_and_the_post_is_found_all_the
 def test_a_post_that_never_appears_is_not_reported_as_sent_nor_posted_again(
     name: str, store: Store, live: Settings, networks: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kind = registry.get(name)
+    kind = registry.sender_class(name)
     read = kind.read_back
 
     async def nowhere(self: Any, receipt: str) -> bool | None:
@@ -200,7 +200,7 @@ def test_a_post_that_never_appears_is_not_reported_as_sent_nor_posted_again(
 def test_a_post_that_appears_late_is_sent_after_all(
     store: Store, live: Settings, networks: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kind, late = registry.get("linkedin"), [True]
+    kind, late = registry.sender_class("linkedin"), [True]
     read = kind.read_back
 
     async def slowly(self: Any, receipt: str) -> bool | None:
@@ -254,12 +254,12 @@ def test_whatsapp_writes_freely_only_to_who_wrote_within_a_day(
         )
         session.add(event)
         session.flush()
-        spoken = Spoken(lucia, event.id or 0, "whatsapp", "whatsapp", utc_now(), Said("I love your honey"))
-        threads.listen(session, settings, spoken, utc_now())
+        spoken = IncomingText(lucia, event.id or 0, "whatsapp", "whatsapp", utc_now(), InboundText("I love your honey"))
+        threads.receive(session, settings, spoken, utc_now())
     made = released(store, settings)
     drained(store, settings)
     with store.read() as session:
-        found = ledger.tally(session, made)
+        found = ledger.tally_launch(session, made)
     assert found.total("sent") == 1
     assert any("more than 24 hours ago" in why for why in found.reasons)
     free.write_text(
@@ -268,7 +268,7 @@ def test_whatsapp_writes_freely_only_to_who_wrote_within_a_day(
     again = released(store, settings)
     drained(store, settings)
     with store.read() as session:
-        assert ledger.tally(session, again).total("sent") == 2
+        assert ledger.tally_launch(session, again).total("sent") == 2
 
 
 def test_a_stop_by_sms_is_a_no_to_sms_and_to_nothing_else(
@@ -277,8 +277,8 @@ def test_a_stop_by_sms_is_a_no_to_sms_and_to_nothing_else(
     lucia = on_the_phone(store, "Lucia", "sms")
     body = urlencode({"MessageSid": "SM1", "From": f"+3934700000{lucia:02}", "Body": "Stop"}).encode()
     with store.write() as session:
-        raw_bodies.keep(session, "sms", "SM1:said", {":path": "/webhooks/sms"}, body, utc_now(), True)
-    engine.decide(store, settings, utc_now(), actor="t")
+        raw_bodies.store_body(session, "sms", "SM1:said", {":path": "/webhooks/sms"}, body, utc_now(), True)
+    engine.tick(store, settings, utc_now(), actor="t")
     campaign = settings.home / "campaigns" / "hello.yaml"
     campaign.write_text(campaign.read_text().replace("by: [email]", "by: [sms, email]"))
     (settings.home / "templates" / "hello" / "sms.txt").write_text("The honey is here. Reply STOP to opt out.")
@@ -288,7 +288,7 @@ def test_a_stop_by_sms_is_a_no_to_sms_and_to_nothing_else(
         states = Counter(
             (row.medium, row.state or "sent", row.reason) for row in session.execute(select(Message)).scalars()
         )
-        assert session.execute(select(col(Trouble.channel))).first() is None
+        assert session.execute(select(col(ChannelIncident.channel))).first() is None
     assert states == {("sms", "held", "said no to newsletter by sms"): 1, ("email", "sent", None): 1}
     assert made
 
@@ -303,8 +303,8 @@ def test_a_lost_answer_of_twilio_is_decided_by_what_it_tells_later(
     monkeypatch.setenv("PASSAPAROLA_SOCIAL_CHANNEL", "live")
     from passaparola import settings as module
 
-    module.settings.cache_clear()
-    own = module.settings()
+    module.get_settings.cache_clear()
+    own = module.get_settings()
     with fakes.of("sms") as twilio:
         set_to(monkeypatch, twilio.env)
         twilio.lose()
@@ -314,14 +314,14 @@ def test_a_lost_answer_of_twilio_is_decided_by_what_it_tells_later(
         drained(store, own, utc_now() + timedelta(hours=1))
         assert twilio.accepted() == 1
         with store.read() as session:
-            assert ledger.tally(session, made).total("unknown") == 1
+            assert ledger.tally_launch(session, made).total("unknown") == 1
         callback = twilio.posts[0]["StatusCallback"].removeprefix("https://shop.example")
     body = urlencode({"MessageSid": "SM1", "MessageStatus": "delivered", "To": f"+3934700000{lucia:02}"}).encode()
     with store.write() as session:
-        raw_bodies.keep(session, "sms", "SM1:delivered", {":path": callback}, body, utc_now(), False)
-    engine.decide(store, own, utc_now(), actor="t")
+        raw_bodies.store_body(session, "sms", "SM1:delivered", {":path": callback}, body, utc_now(), False)
+    engine.tick(store, own, utc_now(), actor="t")
     with store.read() as session:
-        assert ledger.tally(session, made).total("sent") == 1
+        assert ledger.tally_launch(session, made).total("sent") == 1
         kinds = [event.kind for event in session.execute(select(Event).where(col(Event.contact_id) == lucia)).scalars()]
         assert kinds == ["delivered"]
 
@@ -343,8 +343,8 @@ def test_what_is_said_under_a_post_is_counted_under_it(store: Store, live: Setti
             "indexedAt": f"2026-04-20T10:0{number}:00.000Z",
         }
         networks["bluesky"].notifications.append(told | more)
-    asyncio.run(polling.listen(store, live, utc_now()))
-    engine.decide(store, live, utc_now(), actor="t")
+    asyncio.run(polling.poll_channels(store, live, utc_now()))
+    engine.tick(store, live, utc_now(), actor="t")
     found = posts(store, made)["bluesky"]
     assert (found.comments, found.liked, found.shared) == (1, 1, 1)
 
@@ -361,8 +361,8 @@ def test_after_a_stop_no_topic_at_all_is_written_about_by_that_medium(store: Sto
     drained(store, settings)
     body = urlencode({"MessageSid": "SM1", "From": f"+3934700000{lucia:02}", "Body": "Stop"}).encode()
     with store.write() as session:
-        raw_bodies.keep(session, "sms", "SM1:said", {":path": "/webhooks/sms"}, body, utc_now(), True)
-    engine.decide(store, settings, utc_now(), actor="t")
+        raw_bodies.store_body(session, "sms", "SM1:said", {":path": "/webhooks/sms"}, body, utc_now(), True)
+    engine.tick(store, settings, utc_now(), actor="t")
     with store.read() as session:
         assert not consent.may_be_written_to(session, lucia, "sms", "after_sales")
         assert not consent.may_be_written_to(session, lucia, "sms", "newsletter")
@@ -373,8 +373,8 @@ def test_a_stop_from_a_number_that_nobody_knows_holds_when_it_comes_to_be_known(
 ) -> None:
     body = urlencode({"MessageSid": "SM1", "From": "+393470000001", "Body": "STOP"}).encode()
     with store.write() as session:
-        raw_bodies.keep(session, "sms", "SM1:said", {":path": "/webhooks/sms"}, body, utc_now(), True)
-    engine.decide(store, settings, utc_now(), actor="t")
+        raw_bodies.store_body(session, "sms", "SM1:said", {":path": "/webhooks/sms"}, body, utc_now(), True)
+    engine.tick(store, settings, utc_now(), actor="t")
     on_the_phone(store, "Lucia", "sms")
     campaign = settings.home / "campaigns" / "hello.yaml"
     campaign.write_text(campaign.read_text().replace("by: [email]", "by: [sms]"))
@@ -382,28 +382,28 @@ def test_a_stop_from_a_number_that_nobody_knows_holds_when_it_comes_to_be_known(
     made = released(store, settings)
     drained(store, settings)
     with store.read() as session:
-        assert ledger.tally(session, made).reasons == {"held: suppressed: said stop before we knew them": 1}
+        assert ledger.tally_launch(session, made).reasons == {"held: suppressed: said stop before we knew them": 1}
 
 
 def test_one_person_s_no_pauses_no_network(store: Store, live: Settings, networks: dict[str, Any]) -> None:
-    answered(store, live, Said("Ciao", name="m1", thread="direct:4242"))
+    answered(store, live, InboundText("Ciao", external_id="m1", thread="direct:4242"))
     networks["facebook"].fail(403)
     drained(store, live)
     with store.read() as session:
-        assert incidents.standing(session) == []
+        assert incidents.open_incidents(session) == []
         assert session.execute(select(col(Message.state))).scalars().all() == ["failed"]
 
 
 def test_two_workers_may_meet_the_same_refusal(store: Store, settings: Settings) -> None:
     with store.write() as session:
-        incidents.note(session, "twitter", "speaking", "refused", NOW)
+        incidents.open_incident(session, "twitter", "sending", "refused", NOW)
         session.flush()
-        incidents.note(session, "twitter", "speaking", "refused", NOW)
+        incidents.open_incident(session, "twitter", "sending", "refused", NOW)
     with store.read() as session:
-        assert [one.reason for one in incidents.standing(session)] == ["refused"]
+        assert [one.reason for one in incidents.open_incidents(session)] == ["refused"]
 
 
-def answered(store: Store, own: Settings, said: Said) -> None:
+def answered(store: Store, own: Settings, said: InboundText) -> None:
     """Lucia said something on Facebook, and Ada has written back."""
     with store.write() as session:
         lucia = add(session, "Lucia", NOW)
@@ -421,13 +421,13 @@ def answered(store: Store, own: Settings, said: Said) -> None:
         )
         session.add(event)
         session.flush()
-        made = threads.listen(session, own, Spoken(lucia, event.id or 0, "facebook", "facebook", NOW, said), NOW)
-        answer.answer(session, own, made.id or 0, "We do!", actor="Ada", now=utc_now())  # type: ignore[union-attr]
+        made = threads.receive(session, own, IncomingText(lucia, event.id or 0, "facebook", "facebook", NOW, said), NOW)
+        answer.send_answer(session, own, made.id or 0, "We do!", actor="Ada", now=utc_now())  # type: ignore[union-attr]
 
 
 def test_a_lost_answer_to_a_comment_is_not_said_twice(store: Store, live: Settings, networks: dict[str, Any]) -> None:
     """It stands under a post, not among the page's own: nothing proves that it is absent."""
-    answered(store, live, Said("Do you ship to Sicily?", name="77_1_5", thread="77_1"))
+    answered(store, live, InboundText("Do you ship to Sicily?", external_id="77_1_5", thread="77_1"))
     networks["facebook"].lose()
     drained(store, live)
     later = utc_now() + timedelta(hours=1)
@@ -439,7 +439,7 @@ def test_a_lost_answer_to_a_comment_is_not_said_twice(store: Store, live: Settin
 def test_an_answer_in_private_counts_as_sent_though_no_page_shows_it(
     store: Store, live: Settings, networks: dict[str, Any]
 ) -> None:
-    answered(store, live, Said("Ciao", name="m1", thread="direct:4242"))
+    answered(store, live, InboundText("Ciao", external_id="m1", thread="direct:4242"))
     drained(store, live)
     with store.read() as session:
         assert session.execute(select(col(Batch.state))).scalars().all() == ["sent"]
@@ -455,10 +455,10 @@ class Bell(FakeNetwork):
 @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # one of Apprise's many plugins
 def test_the_bell_rings_where_apprise_says(store: Store, settings: Settings) -> None:
     with store.write() as session:
-        incidents.note(session, "linkedin", "listening", "LinkedIn refused the key", NOW)
+        incidents.open_incident(session, "linkedin", "receiving", "LinkedIn refused the key", NOW)
     with Bell() as bell:
-        own = settings.model_copy(update={"alerts": bell.url.replace("http://", "json://")})
-        assert (alerts.tell(store, own), alerts.tell(store, own)) == (1, 0)
+        own = settings.model_copy(update={"alert_urls": bell.url.replace("http://", "json://")})
+        assert (alerts.send_alerts(store, own), alerts.send_alerts(store, own)) == (1, 0)
     (rung,) = bell.posts
     assert rung["title"] == "Bottega Passaparola: a channel needs you"
-    assert rung["message"] == "linkedin hears nothing since 21 April, 11:00: LinkedIn refused the key"
+    assert rung["message"] == "linkedin receives nothing since 21 April, 11:00: LinkedIn refused the key"

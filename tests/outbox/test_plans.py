@@ -15,7 +15,7 @@ from sqlalchemy import event, text
 from passaparola import engine
 from passaparola.contacts import activity
 from passaparola.inbound import apply, feedback, raw_bodies, surveys
-from passaparola.outbox.claim import reserve
+from passaparola.outbox.claim import reserve_batch
 from passaparola.settings import Settings
 from passaparola.store.bulk import insert_many
 from passaparola.store.database import Store, utc_now
@@ -129,7 +129,7 @@ def body(store: Store, settings: Settings) -> None:
         )
     )
     with store.write() as session:
-        raw_bodies.keep(session, "sendgrid", "1", {}, sent, utc_now(), urgent=True)
+        raw_bodies.store_body(session, "sendgrid", "1", {}, sent, utc_now(), urgent=True)
     apply.apply(store, settings, utc_now())
 
 
@@ -137,8 +137,8 @@ WORK: dict[str, Callable[[Store, Settings], Any]] = {
     "a click": lambda store, settings: click(store),
     "a webhook's body": body,
     "taps that become answers": lambda store, settings: surveys.settle(store, settings, utc_now()),
-    "a tick": lambda store, settings: engine.decide(store, settings, utc_now(), actor="t"),
-    "a claim": lambda store, settings: reserve(store, settings, worker="t", now=utc_now()),
+    "a tick": lambda store, settings: engine.tick(store, settings, utc_now(), actor="t"),
+    "a claim": lambda store, settings: reserve_batch(store, settings, worker="t", now=utc_now()),
 }
 
 
@@ -173,7 +173,7 @@ def test_a_store_knows_its_rows_after_an_import(
     from passaparola.contacts.imports import importing
     from tests.contacts.test_imports import imported
 
-    monkeypatch.setattr(importing, "MANY", 50)
+    monkeypatch.setattr(importing, "ANALYSE_FROM_ROWS", 50)
     path = settings.home / "people.csv"
     path.write_text("email\n" + "".join(f"reader{n}@example.org\n" for n in range(60)))
     imported(store, settings, path)

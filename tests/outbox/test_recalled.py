@@ -11,8 +11,8 @@ from sqlmodel import col
 from passaparola.errors import NotAllowed
 from passaparola.flows._artifacts import _no_reason
 from passaparola.journeys import launch
-from passaparola.journeys.launch import fetch
-from passaparola.journeys.status import status
+from passaparola.journeys.launch import lock_launch
+from passaparola.journeys.status import launch_status
 from passaparola.outbox import ledger
 from passaparola.outbox.render.frozen import freezer
 from passaparola.reports import campaign
@@ -41,7 +41,7 @@ def drip(store: Store, settings: Settings) -> Settings:
 
 
 def _by_hand(store: Store, settings: Settings, made: int) -> None:
-    ledger.recall(store, made, actor="t", now=utc_now())
+    ledger.recall_launch(store, made, actor="t", now=utc_now())
 
 
 def _rejected(store: Store, settings: Settings, made: int) -> None:
@@ -76,20 +76,20 @@ def test_nobody_in_a_recalled_launch_is_promised_anything(
             drained(store, drip)
     way(store, drip, made)
     with store.write() as session:
-        found = status(session, fetch(session, made))
-        told = [what for _, what in ledger.story(session, made, 1, "Europe/Rome").sentences]
-        tally = ledger.tally(session, made)
-    assert (found.state, found.under_way, found.steps, found.entering) == ("recalled", 0, [], False)
+        found = launch_status(session, lock_launch(session, made))
+        told = [what for _, what in ledger.tell_story(session, made, 1, "Europe/Rome").sentences]
+        tally = ledger.tally_launch(session, made)
+    assert (found.state, found.under_way, found.steps, found.accepting) == ("recalled", 0, [], False)
     assert found.ended == {"recalled": 3}
     assert not [one for one in told if one.startswith("next:")]
     assert told[-1].startswith("the launch was recalled, nothing more of it is sent: ")
     assert tally.begins is None
     with store.read() as session:
         if made_by is released:  # it did go out to them before
-            assert campaign.report(session, drip, "hello").media["email"].sent == 3
+            assert campaign.build_report(session, drip, "hello").media["email"].sent == 3
         else:
             with pytest.raises(Exception, match="has not been launched yet"):
-                campaign.report(session, drip, "hello")
+                campaign.build_report(session, drip, "hello")
 
 
 def test_a_scheduled_launch_says_when_it_begins_and_claims_nothing(store: Store, drip: Settings) -> None:
@@ -98,7 +98,7 @@ def test_a_scheduled_launch_says_when_it_begins_and_claims_nothing(store: Store,
     launch.release(store, made, actor="t", now=now)
     drained(store, drip)
     with store.read() as session:
-        tally = ledger.tally(session, made)
+        tally = ledger.tally_launch(session, made)
         assert session.execute(select(col(Enrolment.outcome)).distinct()).scalars().all() == [None]
     assert tally.begins == now + timedelta(days=2)
     assert "nothing has gone out yet: it is due on" in _no_reason(tally.as_json(), drip)
@@ -111,7 +111,7 @@ def test_everyone_got_it_is_said_when_everyone_did(store: Store, settings: Setti
     crowd(store, 2, NOW)
     made = released(store, settings)
     with store.read() as session:
-        assert "everyone got it" not in _no_reason(ledger.tally(session, made).as_json(), settings)
+        assert "everyone got it" not in _no_reason(ledger.tally_launch(session, made).as_json(), settings)
     drained(store, settings)
     with store.read() as session:
-        assert _no_reason(ledger.tally(session, made).as_json(), settings) == "everyone got it"
+        assert _no_reason(ledger.tally_launch(session, made).as_json(), settings) == "everyone got it"

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from jinja2 import TemplateError
 
 from passaparola.errors import BadContent, Unknown
-from passaparola.outbox.personal import as_written
+from passaparola.outbox.personal import without_point
 from passaparola.outbox.render import email as rendered_email
 from passaparola.outbox.render import message
 from passaparola.outbox.render.check import check_message
-from passaparola.outbox.render.frozen import constants, freezer, frozen, ready
-from passaparola.outbox.render.holes import cut, plainly
+from passaparola.outbox.render.frozen import cut_wording, freeze_wordings, freezer, launch_constants
+from passaparola.outbox.render.holes import cut_texts, render_plainly
 from passaparola.settings import Settings
 from passaparola.store.database import Store
 from tests.conftest import NOW, ROOT, fresh
@@ -75,18 +75,18 @@ CONSTANTS = {"campaign": {"title": "Spring & <more>"}}
 def test_a_filled_skeleton_is_a_plain_render_byte_for_byte(source: str, contact: dict[str, Any], escape: bool) -> None:
     values = {**CONSTANTS, "contact": contact}
     try:
-        plain = plainly(source, "it", values, escape=escape)
+        plain = render_plainly(source, "it", values, escape=escape)
     except (TemplateError, TypeError) as error:
         with pytest.raises(type(error)):
-            made = cut({"text": (source, "t")}, "it", CONSTANTS, escape=escape)
+            made = cut_texts({"text": (source, "t")}, "it", CONSTANTS, escape=escape)
             made.parts["text"].fill(made.program(values))
         return
-    made = cut({"text": (source, "t")}, "it", CONSTANTS, escape=escape)
+    made = cut_texts({"text": (source, "t")}, "it", CONSTANTS, escape=escape)
     assert made.parts["text"].fill(made.program(values)) == plain
 
 
 def test_what_is_the_same_for_everyone_is_no_hole() -> None:
-    made = cut(
+    made = cut_texts(
         {"html": ("{{ campaign.title }}{% for n in [1, 2] %}{{ n }}{% endfor %} {{ contact.x }}{{ contact.x }}", "t")},
         "en",
         CONSTANTS,
@@ -112,45 +112,45 @@ ATTACKS = [
 def test_a_template_reaches_nothing_but_its_plain_values(attack: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CANARY", "a secret of the environment")
     with pytest.raises((BadContent, TemplateError, TypeError)):
-        made = cut({"t": (attack, "t")}, "en", {}, escape=True)
+        made = cut_texts({"t": (attack, "t")}, "en", {}, escape=True)
         filled = made.parts["t"].fill(made.program({"contact": {"first_name": "Anna"}}))
         assert filled == attack, "refused, or nothing but its own letters"
 
 
 def test_what_a_contact_is_called_is_never_markup() -> None:
-    made = cut({"html": ("<p>{{ contact.name }}</p>", "t")}, "en", {}, escape=True)
+    made = cut_texts({"html": ("<p>{{ contact.name }}</p>", "t")}, "en", {}, escape=True)
     assert made.program({"contact": {"name": "<script>{{ 7*7 }}</script>"}}) == (
         "&lt;script&gt;{{ 7*7 }}&lt;/script&gt;",
     )
 
 
 def test_loops_are_cut_at_a_thousand_turns() -> None:
-    made = cut({"t": ("{% for x in contact.many %}x{% endfor %}", "t")}, "en", {}, escape=True)
+    made = cut_texts({"t": ("{% for x in contact.many %}x{% endfor %}", "t")}, "en", {}, escape=True)
     assert len(made.program({"contact": {"many": list(range(50_000))}})[0]) == 1_000
 
 
 def test_dates_numbers_and_money_are_the_readers(settings: Settings) -> None:
     source = '{{ 123450 | money("EUR") }} · {{ "2026-04-21" | date }} · {{ 1234.5 | number }}'
     filled = {
-        language: "".join(cut({"t": (source, "t")}, language, {"x": 1}, escape=False).parts["t"].statics)
+        language: "".join(cut_texts({"t": (source, "t")}, language, {"x": 1}, escape=False).parts["t"].statics)
         for language in ("it", "en")
     }
     assert filled == {"it": "1.234,50\xa0€ · 21 aprile 2026 · 1.234,5", "en": "€1,234.50 · April 21, 2026 · 1,234.5"}
 
 
 def test_a_click_link_stands_only_for_those_who_allow_it_and_targets_carry_their_campaign(settings: Settings) -> None:
-    wording = frozen(settings.home, "hello", "email", "hello", settings)["en"]
+    wording = freeze_wordings(settings.home, "hello", "email", "hello", settings)["en"]
     assert wording.links == ("https://shop.example/spring?utm_source=email&utm_medium=email&utm_campaign=hello",)
     assert "{{ links[0] }}" in wording.texts["html"]
     assert "{{ links[0] }}" in wording.texts["text"]
 
 
 def test_the_text_part_says_everything_in_order(settings: Settings) -> None:
-    wording = frozen(settings.home, "hello", "email", "hello", settings)["en"]
-    cut_ = ready(
+    wording = freeze_wordings(settings.home, "hello", "email", "hello", settings)["en"]
+    cut_ = cut_wording(
         wording,
         "en",
-        constants(
+        launch_constants(
             {
                 "campaign": "hello",
                 "title": "T",
@@ -192,8 +192,8 @@ def rewritten(home: Path, old: str, new: str) -> None:
 def test_a_mistake_is_told_with_file_and_remedy(settings: Settings, old: str, new: str, says: str) -> None:
     rewritten(settings.home, old, new)
     with pytest.raises(BadContent) as error:
-        wording = frozen(settings.home, "hello", "email", "hello", settings)["en"]
-        ready(wording, "en", {"campaign": {}, "organisation": "", "postal_address": "", "public_url": ""})
+        wording = freeze_wordings(settings.home, "hello", "email", "hello", settings)["en"]
+        cut_wording(wording, "en", {"campaign": {}, "organisation": "", "postal_address": "", "public_url": ""})
     assert says in str(error.value)
 
 
@@ -201,7 +201,7 @@ def test_a_layout_without_a_way_out_is_refused(settings: Settings) -> None:
     path = settings.home / "templates" / "_layout" / "email.mjml"
     path.write_text(path.read_text().replace("{{ unsubscribe_url }}", "#"))
     with pytest.raises(BadContent, match="unsubscribe_url"):
-        frozen(settings.home, "hello", "email", "hello", settings)
+        freeze_wordings(settings.home, "hello", "email", "hello", settings)
 
 
 @pytest.mark.parametrize("name", ["../secret", "..%2f", "/etc", "a/b", "hello\x00", ".", "_layout", "C:\\x"])
@@ -215,14 +215,14 @@ def test_a_picture_outside_the_templates_is_refused(settings: Settings) -> None:
         "---\nmedia: [{file: ../../../../etc/hostname, alt: a host}]\n---\nhi\n"
     )
     with pytest.raises(BadContent, match="no picture"):
-        frozen(settings.home, "hello", "twitter", "hello", settings)
+        freeze_wordings(settings.home, "hello", "twitter", "hello", settings)
 
 
 def test_everything_survives_the_compilers(settings: Settings) -> None:
     home = ROOT
-    for locale, wording in message.wordings(home, "spring_launch", "email", "en").items():
-        around = message.layout(home, "email", locale, "en", wording.where)
-        made = rendered_email.compiled(wording, around, None, {})
+    for locale, wording in message.load_wordings(home, "spring_launch", "email", "en").items():
+        around = message.load_layout(home, "email", locale, "en", wording.where)
+        made = rendered_email.compile_email(wording, around, None, {})
         for jinja in ("contact.first_name", "contact.country", "money"):
             assert jinja in made.html
             assert jinja in made.text
@@ -235,7 +235,7 @@ def test_a_post_says_the_same_to_everybody_or_is_refused(settings: Settings) -> 
     post.write_text('Hello {{ contact.first_name | default("you") }}')
     assert "public post" in check_message(settings, "hello", "twitter", "hello", None)[0]
     post.write_text("{{ campaign.title }}: https://x.example/?c={{ campaign.name }} and https://y.example")
-    texts = frozen(settings.home, "hello", "twitter", "hello", settings)["en"].texts
+    texts = freeze_wordings(settings.home, "hello", "twitter", "hello", settings)["en"].texts
     assert (
         texts["text"]
         == "{{ campaign.title }}: https://x.example/?c={{ campaign.name }} and https://y.example?utm_source=twitter&utm_medium=social&utm_campaign=hello"
@@ -246,9 +246,9 @@ def test_another_picture_under_the_same_name_is_another_content(settings: Settin
     folder = settings.home / "templates" / "hello"
     (folder / "twitter.txt").write_text("---\nmedia: [{file: a.png, alt: a box}]\n---\nhi\n")
     (folder / "a.png").write_bytes(b"one")
-    first = frozen(settings.home, "hello", "twitter", "hello", settings)["en"]
+    first = freeze_wordings(settings.home, "hello", "twitter", "hello", settings)["en"]
     (folder / "a.png").write_bytes(b"two")
-    assert frozen(settings.home, "hello", "twitter", "hello", settings)["en"] != first
+    assert freeze_wordings(settings.home, "hello", "twitter", "hello", settings)["en"] != first
 
 
 FILTERED = {
@@ -266,13 +266,13 @@ FILTERED = {
 @pytest.mark.parametrize("source", FILTERED)
 def test_every_filter_gives_in_a_letter_what_jinja_gives(source: str) -> None:
     given = {
-        "contact": as_written({"points": 1200.0, "half": 0.5, "city": "Milano"}),
+        "contact": without_point({"points": 1200.0, "half": 0.5, "city": "Milano"}),
         "event": {"items": ["honey", "soap <2>"], "lines": [{"name": "oil"}, {"name": "jam"}]},
     }
     for escape in (True, False):
-        made = cut({"text": (source, "test")}, "en", {}, escape=escape)
-        assert made.parts["text"].fill(made.program(given)) == plainly(source, "en", given, escape=escape)
-    made = cut({"text": (source, "test")}, "en", {}, escape=True)
+        made = cut_texts({"text": (source, "test")}, "en", {}, escape=escape)
+        assert made.parts["text"].fill(made.program(given)) == render_plainly(source, "en", given, escape=escape)
+    made = cut_texts({"text": (source, "test")}, "en", {}, escape=True)
     assert made.parts["text"].fill(made.program(given)) == FILTERED[source]
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from passaparola.channels.mailbox import Mailbox
+from passaparola.channels.mailbox import MailboxSender
 from passaparola.outbox import ledger, restored
 from passaparola.outbox.deliver import Drain
-from passaparola.outbox.reconcile import quarantine, reconcile
+from passaparola.outbox.reconcile import quarantine_of, reconcile
 from passaparola.settings import Settings
 from passaparola.store.database import Store, utc_now
 from tests.conftest import NOW, _as_admin
@@ -65,7 +65,7 @@ def test_what_was_sent_after_the_backup_is_not_sent_again(
     settings: Settings, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F39"""
-    monkeypatch.setattr(Mailbox, "batch", 10)
+    monkeypatch.setattr(MailboxSender, "batch_size", 10)
     crowd(store, 60, NOW)
     made = released(store, settings)
     asyncio.run(_some(store, settings, 2))
@@ -73,23 +73,23 @@ def test_what_was_sent_after_the_backup_is_not_sent_again(
     asyncio.run(_some(store, settings, 2))
     back = backup.put_back().open()
     assert len(boxes(settings)) == 40
-    assert restored.doubt(back, utc_now()) == 4
+    assert restored.mark_restored(back, utc_now()) == 4
     drained(back, settings)
     assert len(boxes(settings)) == 40  # nothing goes out on a mere guess
-    later = utc_now() + quarantine("mailbox") + timedelta(minutes=1)
+    later = utc_now() + quarantine_of("mailbox") + timedelta(minutes=1)
     asyncio.run(reconcile(back, later))
     asyncio.run(Drain(back, settings, clock=lambda: later).run())
     with back.read() as session:
-        tally = ledger.tally(session, made)
+        tally = ledger.tally_launch(session, made)
     assert (tally.total("sent"), tally.total("unknown")) == (60, 0)
     assert len(boxes(settings)) == len(set(boxes(settings))) == 60
     back.close()
 
 
 async def _some(store: Store, settings: Settings, batches: int) -> None:
-    drain = Drain(store, settings, lanes=1)
+    drain = Drain(store, settings, concurrency=1)
     drain.progress = lambda outcome, size: None
     for _ in range(batches):
-        await drain.one()
+        await drain.send_batch()
     for channel in drain.channels.values():
         await channel.close()

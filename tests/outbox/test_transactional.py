@@ -13,9 +13,9 @@ from passaparola.contacts import consent
 from passaparola.contacts.addresses import address_key
 from passaparola.errors import BadContent
 from passaparola.journeys import launch
-from passaparola.operations.check_content import transactional
+from passaparola.operations.check_content import transactional_wordings
 from passaparola.outbox import ledger
-from passaparola.outbox.render.check import offers
+from passaparola.outbox.render.check import find_offers
 from passaparola.outbox.render.frozen import freezer
 from passaparola.settings import Settings
 from passaparola.store.database import Store, utc_now
@@ -84,14 +84,14 @@ def test_a_buyer_is_thanked_without_any_yes_until_they_mute_it(store: Store, tha
     with store.write() as session:
         for contact in people.values():
             orders(session, contact, utc_now())
-    engine.decide(store, own, utc_now(), actor="t")
+    engine.tick(store, own, utc_now(), actor="t")
     drained(store, own)
     got = letters(own)
     assert set(got) == {"alice@example.org", "bob@example.org", "franz@example.org"}
     assert got["alice@example.org"]["Auto-Submitted"] == "auto-generated"
     assert got["alice@example.org"]["List-Unsubscribe"] is None
     with store.read() as session:
-        found = ledger.tally(session, made)
+        found = ledger.tally_launch(session, made)
     assert found.reasons == {"held: muted after_sales by email": 2, "held: suppressed: hard bounce": 1}
 
 
@@ -102,7 +102,7 @@ def test_thanks_are_outside_the_cap_both_ways(store: Store, thanks: Settings) ->
     stands(store, own)
     with store.write() as session:
         orders(session, alice, utc_now())
-    engine.decide(store, own, utc_now(), actor="t")
+    engine.tick(store, own, utc_now(), actor="t")
     drained(store, own)
     (own.home / "templates" / "hello" / "email.mjml").write_text(
         (own.home / "templates" / "hello" / "email.mjml").read_text().replace("Dear", "Dearest")
@@ -110,13 +110,13 @@ def test_thanks_are_outside_the_cap_both_ways(store: Store, thanks: Settings) ->
     made = released(store, own)
     drained(store, own)
     with store.read() as session:
-        assert ledger.tally(session, made).total("sent") == 1  # the thank-you counts for no cap …
+        assert ledger.tally_launch(session, made).total("sent") == 1  # the thank-you counts for no cap …
     with store.write() as session:
         session.add(
             Event(contact_id=alice, kind="order_completed", at=utc_now(), received_at=utc_now(), source="shop", source_id="2",
                   properties={"order_id": "second"})
         )  # fmt: skip
-    engine.decide(store, own, utc_now(), actor="t")
+    engine.tick(store, own, utc_now(), actor="t")
     drained(store, own)
     assert len(list((own.var / "mailbox" / "email" / "new").iterdir())) == 3  # … and no cap holds one
 
@@ -147,13 +147,13 @@ def test_only_an_order_or_a_request_is_a_reason(enter: str, says: str, store: St
 def test_an_offer_in_a_letter_without_a_yes_is_pointed_at(words: str, warned: bool, thanks: Settings) -> None:
     path = thanks.home / "templates" / "hello" / "email.mjml"
     path.write_text(path.read_text().replace("Dear", f"{words}, dear"))
-    assert list(transactional(thanks)) == [("hello", "email", "thanks")]
-    found = offers(thanks, "hello", "email", "thanks")
+    assert list(transactional_wordings(thanks)) == [("hello", "email", "thanks")]
+    found = find_offers(thanks, "hello", "email", "thanks")
     assert [one.partition(":")[0] for one in found] == (["templates/hello/email.mjml"] if warned else [])
 
 
 def test_the_shipped_follow_ups_need_no_setting() -> None:
     own = Settings(home=Path(__file__).parents[2])
-    assert {campaign for _, _, campaign in transactional(own)} == {"post_purchase", "on_its_way"}
-    assert not [found for said in transactional(own) for found in offers(own, *said)]
+    assert {campaign for _, _, campaign in transactional_wordings(own)} == {"post_purchase", "on_its_way"}
+    assert not [found for said in transactional_wordings(own) for found in find_offers(own, *said)]
     assert "SOFT_OPT_IN" not in (own.home / "passaparola" / "demo" / "run.py").read_text()

@@ -10,21 +10,21 @@ from sqlalchemy import func, select, text
 from sqlmodel import col
 
 from passaparola import engine
-from passaparola.channel.receiver import Said
+from passaparola.channel.receiver import InboundText
 from passaparola.contacts import consent, signup
 from passaparola.contacts.addresses import address_key
-from passaparola.contacts.imports.columns import Mapping, guessed
+from passaparola.contacts.imports.columns import ColumnMapping, guess_columns
 from passaparola.contacts.imports.importing import Import
-from passaparola.contacts.imports.tables import opened
+from passaparola.contacts.imports.tables import open_table
 from passaparola.conversations import threads
-from passaparola.conversations.threads import Spoken
+from passaparola.conversations.threads import IncomingText
 from passaparola.errors import NotAllowed, Unknown
 from passaparola.inbound import raw_bodies
 from passaparola.outbox import answer, ledger
 from passaparola.privacy import erasure, export, retention
 from passaparola.settings import Settings
 from passaparola.store.database import Store
-from passaparola.store.models import Attempt, Batch, Contact, Enrolment, Event, Intake, Message, SignUp, Suppression
+from passaparola.store.models import Attempt, Batch, Contact, Enrolment, Event, Message, RawBody, SignUp, Suppression
 from tests.conftest import NOW
 from tests.outbox.test_guards import drained, reasons, released
 from tests.people import add
@@ -51,7 +51,7 @@ def somebody(store: Store, settings: Settings) -> int:
             )
         )
         consent.record(session, id_, "email", "tracking", True, at=NOW, source="t", proof={"words": WORDS})
-        signup.ask(session, EMAIL, ["newsletter"], "it", {"network_address": WORDS}, NOW)
+        signup.request_signup(session, EMAIL, ["newsletter"], "it", {"network_address": WORDS}, NOW)
     order = {
         "event": "Order Completed",
         "email": EMAIL.upper(),
@@ -61,9 +61,9 @@ def somebody(store: Store, settings: Settings) -> int:
     odd = {"event": "Order Completed", "email": EMAIL, "timestamp": "soon"}
     with store.write() as session:
         for n, body in enumerate((order, odd)):
-            raw_bodies.keep(session, "events", f"{n}", {"webhook-id": f"{n}"}, json.dumps(body).encode(), NOW)
+            raw_bodies.store_body(session, "events", f"{n}", {"webhook-id": f"{n}"}, json.dumps(body).encode(), NOW)
     made = released(store, settings)
-    engine.decide(store, settings, NOW, actor="t")
+    engine.tick(store, settings, NOW, actor="t")
     with store.write() as session:
         event = Event(
             contact_id=id_,
@@ -77,10 +77,10 @@ def somebody(store: Store, settings: Settings) -> int:
         )
         session.add(event)
         session.flush()
-        said = Said(f"Il pacco di {NAME} non è arrivato, {WORDS}", f"Re: {WORDS}", "<1@canary>")
-        one = threads.listen(session, settings, Spoken(id_, event.id or 0, "email", "mail", NOW, said), NOW)
+        said = InboundText(f"Il pacco di {NAME} non è arrivato, {WORDS}", f"Re: {WORDS}", "<1@canary>")
+        one = threads.receive(session, settings, IncomingText(id_, event.id or 0, "email", "mail", NOW, said), NOW)
         assert one is not None
-        answer.answer(session, settings, one.id or 0, f"Cara {NAME}", actor="marta", now=NOW)
+        answer.send_answer(session, settings, one.id or 0, f"Cara {NAME}", actor="marta", now=NOW)
     drained(store, settings)
     with store.write() as session:
         session.add(
@@ -138,8 +138,8 @@ def test_an_import_of_the_same_address_stays_silent(store: Store, settings: Sett
     engine.erase_contact(store, settings, id_, actor="t", now=NOW)
     path = tmp_path / "people.csv"
     path.write_text(f"email,consent\n{EMAIL},newsletter\n")
-    with opened(path) as table:
-        mapping = Mapping(columns=guessed(table.header))
+    with open_table(path) as table:
+        mapping = ColumnMapping(columns=guess_columns(table.header))
     Import(store, settings, path, mapping, source="t").run(NOW + timedelta(days=1))
     changed = settings.home / "templates" / "hello" / "email.mjml"
     changed.write_text(changed.read_text().replace("Dear", "Dearest"))
@@ -155,7 +155,7 @@ def test_who_is_forgotten_in_the_middle_of_a_campaign_is_not_written_to(store: S
     engine.erase_contact(store, settings, id_, actor="t", now=NOW)
     drained(store, settings)
     with store.read() as session:
-        tally = ledger.tally(session, made)
+        tally = ledger.tally_launch(session, made)
     assert (tally.total("sent"), tally.reasons) == (0, {f"held: {erasure.FORGOTTEN}": 1})
 
 
@@ -177,7 +177,7 @@ def test_a_merged_row_is_forgotten_with_the_person(store: Store, settings: Setti
 def test_an_export_is_whole_and_holds_nobody_else(store: Store, settings: Settings) -> None:
     id_ = somebody(store, settings)
     with store.read() as session:
-        data = export.of(session, id_, NOW)
+        data = export.export_contact(session, id_, NOW)
     said = json.dumps(data, ensure_ascii=False)
     assert [word for word in CANARIES if word.lower() not in said.lower()] == []
     assert "bob" not in said.lower()
@@ -202,15 +202,15 @@ def test_what_has_been_kept_long_enough_goes_and_nothing_else(store: Store, sett
             session.add(Event(contact_id=alice, kind=kind, at=when, received_at=when, source="t", source_id=f"{n}"))
         for n, (days, state) in enumerate([(40, "applied"), (40, "new"), (5, "applied")]):
             session.add(
-                Intake(source="events", key=f"{n}", received_at=NOW - timedelta(days=days), body=b"x", state=state)
+                RawBody(source="events", key=f"{n}", received_at=NOW - timedelta(days=days), body=b"x", state=state)
             )
-    assert dict(+retention.keep(store, settings, NOW)) == {"bodies": 1, "events": 2}
-    assert not +retention.keep(store, settings, NOW)
+    assert dict(+retention.purge_expired(store, settings, NOW)) == {"bodies": 1, "events": 2}
+    assert not +retention.purge_expired(store, settings, NOW)
     with store.read() as session:
         kept = session.execute(select(col(Event.kind), col(Event.at)).order_by(col(Event.id))).all()
         assert [(kind, (NOW - at).days) for kind, at in kept] == [("clicked", 10), ("order_completed", 800)]
         assert [
-            bytes(body) for body in session.execute(select(col(Intake.body)).order_by(col(Intake.id))).scalars()
+            bytes(body) for body in session.execute(select(col(RawBody.body)).order_by(col(RawBody.id))).scalars()
         ] == [b"", b"x", b"x"]
 
 
@@ -218,12 +218,12 @@ def test_who_never_confirmed_is_forgotten_within_a_week_and_may_ask_again(store:
     for day in (0, 30):
         now = NOW + timedelta(days=day)
         with store.write() as session:
-            signup.ask(session, EMAIL, ["newsletter"], "it", {}, now)
-        engine.decide(store, settings, now, actor="t")
+            signup.request_signup(session, EMAIL, ["newsletter"], "it", {}, now)
+        engine.tick(store, settings, now, actor="t")
         with store.read() as session:
             assert session.execute(select(func.count()).where(col(SignUp.state) == "written to")).scalar_one() == 1
-        assert retention.keep(store, settings, now + timedelta(days=6))["people who never confirmed"] == 0
-        assert retention.keep(store, settings, now + timedelta(days=8))["people who never confirmed"] == 1
+        assert retention.purge_expired(store, settings, now + timedelta(days=6))["people who never confirmed"] == 0
+        assert retention.purge_expired(store, settings, now + timedelta(days=8))["people who never confirmed"] == 1
     with store.read() as session:
         assert session.execute(select(func.count()).select_from(Suppression)).scalar_one() == 0
         assert session.execute(select(func.count()).where(col(Contact.erased_at).is_(None))).scalar_one() == 0
@@ -242,7 +242,7 @@ def test_who_is_called_almost_the_same_loses_nothing(store: Store, settings: Set
             "properties": {"order_id": f"{n}"},
         }
         with store.write() as session:
-            raw_bodies.keep(session, "events", f"{n}", {"webhook-id": f"{n}"}, json.dumps(body).encode(), NOW)
+            raw_bodies.store_body(session, "events", f"{n}", {"webhook-id": f"{n}"}, json.dumps(body).encode(), NOW)
     folder = settings.var / "import"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "rejects.csv").write_text("anna@canary.example,x\nsusanna@canary.example,x\n")
@@ -250,7 +250,7 @@ def test_who_is_called_almost_the_same_loses_nothing(store: Store, settings: Set
     assert (folder / "rejects.csv").read_text() == "susanna@canary.example,x\n"
     with store.read() as session:
         assert [
-            bool(body) for body in session.execute(select(col(Intake.body)).order_by(col(Intake.id))).scalars()
+            bool(body) for body in session.execute(select(col(RawBody.body)).order_by(col(RawBody.id))).scalars()
         ] == [False, True]
         assert session.execute(select(func.count()).select_from(Event)).scalar_one() == 1
 
@@ -274,15 +274,15 @@ def test_what_comes_back_after_an_erasure_leaves_nothing_either(
         }
     ]
     with store.write() as session:
-        raw_bodies.keep(session, "sendgrid", "late", {}, json.dumps(late).encode(), NOW)
-    engine.decide(store, settings, NOW, actor="t")
+        raw_bodies.store_body(session, "sendgrid", "late", {}, json.dumps(late).encode(), NOW)
+    engine.tick(store, settings, NOW, actor="t")
     assert traces(store, settings, database) == []
 
 
 def test_a_number_is_found_in_a_form_as_it_came() -> None:
-    from passaparola.privacy.erasure import _naming
+    from passaparola.privacy.erasure import _word_pattern
 
-    found = _naming(["+393471234567"])
+    found = _word_pattern(["+393471234567"])
     assert found.search(b"from=%2b393471234567&body=ciao")
     assert found.search(b"from=whatsapp%3a%2b393471234567&body=ciao")
     assert not found.search(b"from=%2b3934712345678&body=ciao")

@@ -8,8 +8,8 @@ from sqlalchemy import func, select
 from sqlmodel import SQLModel
 
 from passaparola.contacts import merging
-from passaparola.journeys.freeze import content_now
-from passaparola.outbox.preview import preview
+from passaparola.journeys.freeze import freeze_now
+from passaparola.outbox.preview import build_preview
 from passaparola.outbox.render.frozen import freezer
 from passaparola.rehearsal import rehearse
 from passaparola.settings import Settings
@@ -58,7 +58,7 @@ def test_a_rehearsal_for_some_people_copies_what_is_theirs(
             for table in SQLModel.metadata.sorted_tables
         }
     seen = rehearse(store, settings, "hello", days=7, now=NOW, contacts=question)
-    assert (seen.people, seen.sent()) == (people, people)
+    assert (seen.people, seen.count_sent()) == (people, people)
     with store.read() as session:
         assert before == {
             table.name: session.execute(select(func.count()).select_from(table)).scalar_one()
@@ -97,11 +97,11 @@ def test_what_it_costs_is_what_the_house_says(store: Store, settings: Settings) 
     (letter.parent / "twitter.txt").write_text("Hello")
     plan = settings.home / "campaigns" / "hello.yaml"
     plan.write_text(plan.read_text().replace("[email]", "[email, twitter]"))
-    own = settings.model_copy(update={"costs": "email 0.5, twitter 0.25"})
+    own = settings.model_copy(update={"cost_per_message": "email 0.5, twitter 0.25"})
     seen = rehearse(store, own, "hello", days=7, now=NOW)
     assert seen.costs.sums == {"EUR": Decimal("1.25")}
     assert seen.as_json()["costs"] == {"EUR": "1.25"}
-    shown = preview(store, own, content_now(store, own, "hello", freezer(own)), NOW)
+    shown = build_preview(store, own, freeze_now(store, own, "hello", freezer(own)), NOW)
     assert shown.costs.sums == {"EUR": Decimal("1.25")}  # two languages are two people, and not four letters
     assert "cost: 1.25 EUR" in shown.as_text()
     assert set(rehearse(store, settings, "hello", days=7, now=NOW).costs.sums) == {"USD"}  # what X lists for a post
@@ -117,7 +117,7 @@ def test_a_campaign_with_variants_is_seen_before_it_is_sent(variants: str, store
     (letter.parent / "brief" / "email.mjml").write_text(letter.read_text().replace("Dear", "Hi"))
     plan = settings.home / "campaigns" / "hello.yaml"
     plan.write_text(plan.read_text() + f"    variants: {variants}\n")
-    done = run("campaign", "preview", "hello", "--json", PASSAPAROLA_COSTS="email 1")
+    done = run("campaign", "preview", "hello", "--json", PASSAPAROLA_COST_PER_MESSAGE="email 1")
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert [(one["message"], one["medium"]) for one in said["samples"]] == [
@@ -135,6 +135,6 @@ def test_every_shipped_campaign_can_be_previewed(name: str, store: Store, settin
     from tests.conftest import ROOT
 
     own = settings.model_copy(update={"home": ROOT})
-    seen = preview(store, own, content_now(store, own, name, freezer(own)), NOW)
+    seen = build_preview(store, own, freeze_now(store, own, name, freezer(own)), NOW)
     assert seen.samples
     assert not [sample for sample in seen.samples if sample.text.startswith("no sample")]

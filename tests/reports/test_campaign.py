@@ -15,7 +15,7 @@ from sqlalchemy import delete, select, update
 from sqlmodel import col
 
 from passaparola.contacts import activity, lifecycle
-from passaparola.conversations.care import Care
+from passaparola.conversations.care import CarePolicy
 from passaparola.outbox import ledger
 from passaparola.reports import campaign, people, statistics
 from passaparola.settings import Settings
@@ -30,7 +30,7 @@ from tests.people import add, crowd
 @given(st.integers(0, 500), st.integers(1, 500))
 def test_a_share_is_as_sure_as_scipy_says(hits: int, more: int) -> None:
     of = hits + more
-    found, wanted = statistics.share(hits, of), stats.binomtest(hits, of).proportion_ci(method="wilson")
+    found, wanted = statistics.share_interval(hits, of), stats.binomtest(hits, of).proportion_ci(method="wilson")
     assert math.isclose(found.low, wanted.low, abs_tol=1e-9)
     assert math.isclose(found.high, wanted.high, abs_tol=1e-9)
 
@@ -39,7 +39,7 @@ def test_a_share_is_as_sure_as_scipy_says(hits: int, more: int) -> None:
 @given(st.integers(0, 100), st.integers(0, 100), st.integers(0, 100), st.integers(0, 100))
 def test_a_difference_is_as_sure_as_newcombe_says(a: int, b: int, c: int, d: int) -> None:
     one, two = a + b + 1, c + d + 1
-    found = statistics.difference(a, one, c, two)
+    found = statistics.difference_interval(a, one, c, two)
     # Newcombe's tenth method, from scipy's Wilson intervals.
     p, q = (
         stats.binomtest(a, one).proportion_ci(method="wilson"),
@@ -52,9 +52,9 @@ def test_a_difference_is_as_sure_as_newcombe_says(a: int, b: int, c: int, d: int
 
 
 def test_nothing_is_certain_of_nobody() -> None:
-    assert not statistics.difference(0, 0, 1, 10).certain
-    assert statistics.share(0, 0) == statistics.Interval(0.0, 0.0, 1.0)
-    assert not statistics.mean_difference(1, 5, 25, 9, 5, 25).certain
+    assert not statistics.difference_interval(0, 0, 1, 10).is_certain
+    assert statistics.share_interval(0, 0) == statistics.Interval(0.0, 0.0, 1.0)
+    assert not statistics.mean_difference_interval(1, 5, 25, 9, 5, 25).is_certain
 
 
 def happened(session: Any, contact: int, kind: str, at: datetime, enrolment: int | None = None, **more: Any) -> None:
@@ -87,15 +87,15 @@ def test_a_funnel_counts_each_person_once_and_machines_apart(store: Store, setti
         happened(
             session, 3, "order_completed", NOW + timedelta(days=2), amount=900, currency="EUR"
         )  # a machine's click earns nothing
-    own = settings.model_copy(update={"costs": "email 0.5"})
+    own = settings.model_copy(update={"cost_per_message": "email 0.5"})
     with store.read() as session:
-        found = campaign.report(session, own, "hello")
+        found = campaign.build_report(session, own, "hello")
         counts = found.media["email"]
         assert (counts.planned, counts.sent, counts.delivered, counts.opened, counts.clicked) == (4, 4, 4, 1, 1)
         assert (counts.machine_opened, counts.machine_clicked) == (1, 1)
         assert (found.last_touch, found.orders, found.cost, found.roi) == (5000, 1, 2.0, 24.0)
-        assert found.media["email"].sent == ledger.tally(session, made).total("sent")
-        assert campaign.report(session, own, "hello", made).as_json()["rates"]["email"]["clicked"][0] == 0.25
+        assert found.media["email"].sent == ledger.tally_launch(session, made).total("sent")
+        assert campaign.build_report(session, own, "hello", made).as_json()["rates"]["email"]["clicked"][0] == 0.25
 
 
 FACTS_OF_A_LAUNCH = {
@@ -119,9 +119,9 @@ def test_every_share_has_a_base_that_fits(name: str, store: Store, settings: Set
         for (contact, enrolment), kind in zip(rows, kinds, strict=False):
             happened(session, contact, kind, NOW + timedelta(minutes=1), enrolment)
     with store.read() as session:
-        found = campaign.report(session, settings, "hello")
+        found = campaign.build_report(session, settings, "hello")
     counts, said = found.media["email"], found.as_json()
-    assert (counts.delivered, counts.delivery_is_told) == (delivered, told)
+    assert (counts.delivered, counts.reports_delivery) == (delivered, told)
     assert said["media"]["email"]["delivered"] == (delivered if told else None)
     assert {stage: (getattr(counts, stage), counts.base(stage)) for stage in wanted} == wanted
     assert all(0 <= rate.low <= rate.high <= 1 for rate in found.rates()["email"].values())
@@ -144,7 +144,9 @@ def test_no_order_of_facts_makes_a_report_crash(store: Store, settings: Settings
             state = dice.choice(["sent", "sending", "unknown", "queued"])
             session.execute(update(Batch).values(state=state))
             for contact, enrolment in rows:
-                for kind in dice.sample([*campaign.STAGES, *campaign.AFTER, "deferred", "replied"], dice.randint(0, 4)):
+                for kind in dice.sample(
+                    [*campaign.STAGES, *campaign.AFTER_EFFECTS, "deferred", "replied"], dice.randint(0, 4)
+                ):
                     kind = "replied" if kind == "answered" else kind
                     happened(
                         session,
@@ -155,12 +157,12 @@ def test_no_order_of_facts_makes_a_report_crash(store: Store, settings: Settings
                         machine=kind in ("opened", "clicked") and dice.random() < 0.5,
                     )
         with store.read() as session:
-            json.dumps(campaign.report(session, settings, "hello").as_json(), allow_nan=False)
+            json.dumps(campaign.build_report(session, settings, "hello").as_json(), allow_nan=False)
 
 
 def test_a_share_of_a_base_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="60 of 40 is no share"):
-        statistics.share(60, 40)
+        statistics.share_interval(60, 40)
 
 
 def test_lift_and_money_are_measured_against_those_held_out(store: Store, settings: Settings) -> None:
@@ -183,11 +185,11 @@ def test_lift_and_money_are_measured_against_those_held_out(store: Store, settin
                     currency="EUR",
                 )
     with store.read() as session:
-        found = campaign.report(session, settings, "hello")
+        found = campaign.build_report(session, settings, "hello")
     assert found.lift is not None
     assert found.incremental is not None
     assert found.written_to.people + found.held_out.people == 200
-    assert found.lift.certain
+    assert found.lift.is_certain
     assert 0.2 < found.lift.low < found.lift.value < found.lift.high < 0.6
     assert found.incremental.low < found.lift.value * found.written_to.people * 1000 < found.incremental.high
 
@@ -205,15 +207,15 @@ def test_where_people_stand_and_how_they_take_part_can_be_asked(store: Store, se
         happened(session, people_["Lead"], "clicked", NOW, machine=True)
         session.flush()
         activity.refresh(session, "EUR")
-        assert lifecycle.refresh(session, Care().scores.high, NOW) == 5
-        assert lifecycle.refresh(session, Care().scores.high, NOW) == 0
+        assert lifecycle.refresh_lifecycles(session, CarePolicy().scores.high, NOW) == 5
+        assert lifecycle.refresh_lifecycles(session, CarePolicy().scores.high, NOW) == 0
     with store.read() as session:
-        found = people.standing(session)
+        found = people.count_lifecycles(session)
         assert found.lifecycle == {"lead": 1, "fan": 2, "customer": 1, "advocate": 1}
         assert found.participation == {"reader": 3, "contributor": 1, "creator": 1}
-        words = audience.catalogue(session, settings)
-        asked = Question.of('lifecycle = "advocate" or participation = "creator"', words)
-        assert audience.count(session, asked, NOW) == 2
+        words = audience.load_catalogue(session, settings)
+        asked = Question.parse('lifecycle = "advocate" or participation = "creator"', words)
+        assert audience.count_members(session, asked, NOW) == 2
 
 
 def test_the_balance_of_online_and_offline(store: Store, settings: Settings) -> None:
@@ -226,7 +228,7 @@ def test_the_balance_of_online_and_offline(store: Store, settings: Settings) -> 
         session.flush()
         activity.refresh(session, "EUR")
     with store.read() as session:
-        found = people.balance(session)
+        found = people.compare_online_offline(session)
         assert {name: (side.people, side.consenting, side.spent) for name, side in found.items()} == {
             "both": (1, 1, 1000), "only online": (1, 0, 0), "only offline": (1, 0, 0), "neither": (0, 0, 0),
         }  # fmt: skip
@@ -235,7 +237,7 @@ def test_the_balance_of_online_and_offline(store: Store, settings: Settings) -> 
 
 @pytest.mark.parametrize("wrong", ["email", "email free", "email -1"])
 def test_costs_that_are_no_prices_are_refused(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PASSAPAROLA_COSTS", wrong)
-    with pytest.raises(ValueError, match=r"COSTS|costs"):
+    monkeypatch.setenv("PASSAPAROLA_COST_PER_MESSAGE", wrong)
+    with pytest.raises(ValueError, match=r"COST_PER_MESSAGE|cost_per_message"):
         Settings()
     assert col(Enrolment.id) is not None

@@ -17,22 +17,22 @@ def written(store: Store, count: int = 30) -> None:
     for n in range(count):
         with store.write() as session:
             audit(session, NOW + timedelta(seconds=n), f"actor {n}", "did", f"contact:{n}", n=n, words="così")
-    assert audit_chain.link(store, NOW) == count
-    assert audit_chain.link(store, NOW) == 0
+    assert audit_chain.link_new_rows(store, NOW) == count
+    assert audit_chain.link_new_rows(store, NOW) == 0
 
 
-def checked(store: Store) -> audit_chain.Checked:
+def checked(store: Store) -> audit_chain.ChainCheck:
     with store.read() as session:
-        return audit_chain.check(session)
+        return audit_chain.verify_chain(session)
 
 
 def test_an_untouched_audit_holds_and_grows(store: Store) -> None:
     written(store)
     with store.write() as session:
         audit(session, NOW, "t", "did", "contact:1")
-    assert checked(store) == audit_chain.Checked(30, 1)
-    audit_chain.link(store, NOW)
-    assert checked(store) == audit_chain.Checked(31, 0)
+    assert checked(store) == audit_chain.ChainCheck(30, 1)
+    audit_chain.link_new_rows(store, NOW)
+    assert checked(store) == audit_chain.ChainCheck(31, 0)
 
 
 @pytest.mark.parametrize("column", ["actor", "action", "subject", "detail", "at", "number", "link"])
@@ -50,7 +50,7 @@ def test_every_row_that_is_taken_out_is_missed_the_last_one_too(store: Store) ->
     for number in [*dice.sample(range(1, 30), 4), 30]:
         with store.read() as session:
             session.execute(delete(Audit).where(col(Audit.number) == number))
-            assert audit_chain.check(session).broken
+            assert audit_chain.verify_chain(session).broken
             session.rollback()
     assert not checked(store).broken
     with store.write() as session:

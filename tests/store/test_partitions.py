@@ -21,20 +21,20 @@ LATER = NOW.replace(year=2027, month=3)
 def happened(store: Store, at: object, id_: str) -> None:
     with store.write() as session:
         row = {"contact_id": 1, "kind": "visited", "at": at, "received_at": at, "source": "t", "source_id": id_}
-        activity.add(session, "EUR", events.keep(session, [row]))
+        activity.add_events(session, "EUR", events.record_events(session, [row]))
 
 
 def test_each_month_to_come_has_a_place_and_old_ones_leave_in_one_statement(store: Store) -> None:
     with store.write() as session:
         add(session, "Alice", NOW)
     if store.on_sqlite:
-        assert partitions.ahead(store, LATER) == []
+        assert partitions.create_ahead(store, LATER) == []
         with pytest.raises(NotAllowed, match="one table"):
             partitions.detach(store, "2027-03", recount=recounting("EUR"), actor="t", now=LATER)
         return
-    made = partitions.ahead(store, LATER)
+    made = partitions.create_ahead(store, LATER)
     assert made == ["event_2027_03", "event_2027_04", "event_2027_05", "event_2027_06"]
-    assert partitions.ahead(store, LATER) == []
+    assert partitions.create_ahead(store, LATER) == []
     happened(store, NOW, "old")
     happened(store, LATER, "march")
     happened(store, LATER + timedelta(days=31), "april")
@@ -53,7 +53,7 @@ def test_each_month_to_come_has_a_place_and_old_ones_leave_in_one_statement(stor
 def test_what_is_told_again_is_known_although_its_month_has_left(store: Store) -> None:
     with store.write() as session:
         add(session, "Alice", NOW)
-    partitions.ahead(store, LATER)
+    partitions.create_ahead(store, LATER)
     happened(store, LATER, "march")
     if not store.on_sqlite:
         partitions.detach(store, "2027-03", recount=recounting("EUR"), actor="t", now=LATER)
@@ -66,4 +66,4 @@ def test_what_is_told_again_is_known_although_its_month_has_left(store: Store) -
             "source": "t",
             "source_id": "march",
         }
-        assert events.keep(session, [row]) == []
+        assert events.record_events(session, [row]) == []

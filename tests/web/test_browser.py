@@ -51,7 +51,7 @@ class House:
         self.store, self.own, self.url = store, own, url
 
     def work(self, later: float = 0) -> None:
-        engine.decide(self.store, self.own, utc_now() + timedelta(seconds=later), actor="t")
+        engine.tick(self.store, self.own, utc_now() + timedelta(seconds=later), actor="t")
         self.send()
 
     def send(self) -> None:
@@ -93,11 +93,11 @@ def house(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         "PUBLIC_URL": url, "SENDGRID_INBOUND_PUBLIC_KEY": providers.PUBLIC, "SENDGRID_WEBHOOK_PUBLIC_KEY": providers.PUBLIC,
     }.items():  # fmt: skip
         monkeypatch.setenv(f"PASSAPAROLA_{name}", value)
-    module.settings.cache_clear()
-    own = module.settings()
+    module.get_settings.cache_clear()
+    own = module.get_settings()
     store = Store(own.database).open()
     with store.write() as session:
-        staff.add(session, "marta", "admin", PASSWORD, actor="t", now=NOW)
+        staff.add_staff(session, "marta", "admin", PASSWORD, actor="t", now=NOW)
     process = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "passaparola.web.app:app", "--port", str(port), "--log-level", "warning"],
         cwd=ROOT,
@@ -114,7 +114,7 @@ def house(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         process.terminate()
         process.wait(10)
         store.close()
-        module.settings.cache_clear()
+        module.get_settings.cache_clear()
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def campaign_sent(house: House) -> None:
     freeze = freezer(house.own)
     made = launch.prepare(house.store, house.own, "hello", freeze, actor="t", now=utc_now())
     launch.approve(house.store, house.own, made.id or 0, made.hash, freeze, approver="Ada", now=utc_now())
-    engine.set_going(house.store, house.own, made.id or 0, actor="t", now=utc_now())
+    engine.start_launch(house.store, house.own, made.id or 0, actor="t", now=utc_now())
     house.send()
     with house.store.write() as session:  # a while ago: nobody taps in the second in which a letter leaves
         session.execute(update(Batch).values(claimed_at=utc_now() - timedelta(minutes=5)))
@@ -230,8 +230,8 @@ def test_no_page_has_a_fault_that_axe_knows_of_on_a_phone_or_a_desk(house: House
     data = f"1.{int(time.time()) + 3600}"
     public = {
         "signup-it": "/signup?lang=it", "signup-en": "/signup?lang=en", "unsubscribe": links.unsubscribe("1-0-email"), "preferences-it": links.preferences("1-0-email"),
-        "preferences-en": links.preferences("2-0-email"), "survey": links.survey("1-0-email") + "?score=9", "data": f"/data/{links.token('data', data)}",
-        "forget": f"/forget/{links.token('forget', data)}", "lost": "/u/nonsense", "mailbox": "/mailbox", "timeline": "/timeline", "login": "/console/login",
+        "preferences-en": links.preferences("2-0-email"), "survey": links.survey("1-0-email") + "?score=9", "data": f"/data/{links.sign('data', data)}",
+        "forget": f"/forget/{links.sign('forget', data)}", "lost": "/u/nonsense", "mailbox": "/mailbox", "timeline": "/timeline", "login": "/console/login",
     }  # fmt: skip
     inside = {
         "inbox": "/console/inbox?state=", "conversation": "/console/inbox/1", "people": "/console/people?q=alice", "person": "/console/people/1", "campaigns": "/console/campaigns",

@@ -10,10 +10,10 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from passaparola.channel.receiver import Said
+from passaparola.channel.receiver import InboundText
 from passaparola.contacts import consent, staff
 from passaparola.conversations import threads
-from passaparola.conversations.threads import Spoken
+from passaparola.conversations.threads import IncomingText
 from passaparola.settings import Settings
 from passaparola.store import incidents
 from passaparola.store.database import Store
@@ -48,7 +48,7 @@ def console(store: Store, settings: Settings) -> Iterator[TestClient]:
         alice = add(session, "Alice", NOW, language="it", last_name="Rossi", birthday="05-01", city="Milano")
         add(session, "Alice", NOW, email="alice.rossi@example.org", last_name="Rossi", birthday="05-01", city="Milano")
         for role in ROLES:
-            session.add(Staff(name=role, role=role, password=HASHED, entry=role, created_at=NOW))
+            session.add(Staff(name=role, role=role, password=HASHED, session_key=role, created_at=NOW))
         said(session, settings, alice, "Il pacco non è arrivato, sono molto delusa")
     released(store, settings)
     drained(store, settings)
@@ -71,15 +71,15 @@ def said(session: Any, settings: Settings, contact: int, words: str, **more: Any
     )
     session.add(event)
     session.flush()
-    spoken = Spoken(
+    spoken = IncomingText(
         contact,
         event.id or 0,
         "email",
         "mail",
         NOW,
-        Said(words, more.pop("subject", "Il mio ordine"), "<m1@x>", "<m1@x>"),
+        InboundText(words, more.pop("subject", "Il mio ordine"), "<m1@x>", "<m1@x>"),
     )
-    found = threads.listen(session, settings, spoken, NOW)
+    found = threads.receive(session, settings, spoken, NOW)
     assert found is not None
     return found.id or 0
 
@@ -137,7 +137,7 @@ def test_a_role_is_let_in_where_it_is_enough_and_nowhere_else(console: TestClien
         for method, path, route in console_routes():
             if (method, path) in OPEN or path in ("/console/logout", "/console/people/{id_}/erase"):
                 continue
-            allowed = staff.may(role, guard_of(route).needed)
+            allowed = staff.has_role(role, guard_of(route).needed)
             answer = console.request(
                 method,
                 filled(path),
@@ -181,7 +181,7 @@ def test_whatever_changes_about_someone_ends_their_sessions_within_one_request(
     enter(console)
     assert console.get("/console/people").status_code == 200
     with store.write() as session:
-        staff.change(session, "admin", actor="t", now=NOW, **change)
+        staff.change_staff(session, "admin", actor="t", now=NOW, **change)
     assert console.get("/console/people").headers["location"] == "/console/login"
 
 
@@ -350,7 +350,7 @@ def test_a_channel_that_stopped_is_on_every_page_until_an_admin_lets_it_go_on(
     console: TestClient, store: Store
 ) -> None:
     with store.write() as session:
-        incidents.note(session, "twitter", "speaking", "X refused the keys", NOW)
+        incidents.open_incident(session, "twitter", "sending", "X refused the keys", NOW)
     enter(console, "marketer")
     assert "twitter is paused since 21 April" in console.get("/console/inbox").text
     assert "go on</button>" not in console.get("/console/channels").text

@@ -7,13 +7,13 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from passaparola.store.database import Store, utc_now
-from passaparola.store.models import Intake
+from passaparola.store.models import RawBody
 
 
 def test_it_is_ready_while_its_tables_are_right_and_what_comes_in_is_applied(web: TestClient, store: Store) -> None:
     assert web.get("/readyz").json() == {"ready": True, "problems": []}
     with store.write() as session:
-        session.add(Intake(source="t", key="1", received_at=utc_now() - timedelta(hours=1), body=b"", state="new"))
+        session.add(RawBody(source="t", key="1", received_at=utc_now() - timedelta(hours=1), body=b"", state="new"))
     answer = web.get("/readyz")
     assert answer.status_code == 503
     assert "not applied" in answer.json()["problems"][0]
@@ -29,7 +29,7 @@ def test_figures_are_for_whoever_holds_the_token_and_name_nobody(
 
     assert web.get("/metrics").status_code == 404
     monkeypatch.setenv("PASSAPAROLA_METRICS_TOKEN", "a token of the tests")
-    module.settings.cache_clear()
+    module.get_settings.cache_clear()
     assert web.get("/metrics", headers={"Authorization": "Bearer another"}).status_code == 404
     web.get("/u/1-0-email.nonsense")
     said = web.get("/metrics", headers={"Authorization": "Bearer a token of the tests"})

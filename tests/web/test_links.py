@@ -67,9 +67,11 @@ def test_a_click_goes_where_the_frozen_content_says_and_is_an_event(
         answer.headers["location"] == "https://shop.example/spring?utm_source=email&utm_medium=email&utm_campaign=hello"
     )
     with store.read() as session:
-        words = audience.catalogue(session, settings)
-        assert audience.count(session, Question.of("clicked within 1 day", words), NOW.replace(year=2027)) == 0
-        assert audience.count(session, Question.of("clicked", words), NOW) == 1
+        words = audience.load_catalogue(session, settings)
+        assert (
+            audience.count_members(session, Question.parse("clicked within 1 day", words), NOW.replace(year=2027)) == 0
+        )
+        assert audience.count_members(session, Question.parse("clicked", words), NOW) == 1
 
 
 @pytest.mark.parametrize("tail", ["/99", "/-1", "/0?to=//evil.example", "//evil.example"])

@@ -13,7 +13,7 @@ from passaparola.contacts import audience, consent
 from passaparola.contacts.audience import Question
 from passaparola.errors import BadContent
 from passaparola.outbox.links import Links
-from passaparola.outbox.render.frozen import frozen
+from passaparola.outbox.render.frozen import freeze_wordings
 from passaparola.settings import Settings
 from passaparola.store.database import Store, utc_now
 from passaparola.store.models import Activity, Event
@@ -52,7 +52,7 @@ def test_who_allows_it_has_a_link_of_their_own_and_who_does_not_has_the_page(
     links: Links,
 ) -> None:
     alice, bob = sent_to(settings, "alice"), sent_to(settings, "bob")
-    assert f'href="{links.word("1-0-email")}/facebook"' in alice
+    assert f'href="{links.referral("1-0-email")}/facebook"' in alice
     assert "/w/" not in bob
     target = "https%3A%2F%2Fshop.example%2Fhoney%3Fa%3D1%26utm_source%3Dshare%26utm_medium%3Dword_of_mouth%26utm_campaign%3Dhello"
     assert f'href="https://www.facebook.com/sharer/sharer.php?u={target}"' in bob
@@ -64,8 +64,8 @@ def test_who_allows_it_has_a_link_of_their_own_and_who_does_not_has_the_page(
 def test_a_tap_on_a_network_is_noted_and_leads_there_with_their_own_link(
     web: TestClient, store: Store, links: Links
 ) -> None:
-    answer = web.get(path(f"{links.word('1-0-email')}/facebook"))
-    own = links.word("1-0-email").replace(":", "%3A").replace("/", "%2F")
+    answer = web.get(path(f"{links.referral('1-0-email')}/facebook"))
+    own = links.referral("1-0-email").replace(":", "%3A").replace("/", "%2F")
     assert answer.headers["location"] == f"https://www.facebook.com/sharer/sharer.php?u={own}"
     assert told(store) == [("shared", False)]
 
@@ -73,16 +73,18 @@ def test_a_tap_on_a_network_is_noted_and_leads_there_with_their_own_link(
 def test_a_friend_who_comes_is_led_on_and_counts_for_who_passed_it_on(
     web: TestClient, store: Store, settings: Settings, links: Links
 ) -> None:
-    answer = web.get(path(links.word("1-0-email")))
+    answer = web.get(path(links.referral("1-0-email")))
     assert answer.headers["location"].startswith(
         "https://shop.example/honey?a=1&utm_source=share&utm_medium=word_of_mouth"
     )
-    web.get(path(links.word("1-0-email")), headers={"User-Agent": "Slackbot-LinkExpanding 1.0"})
+    web.get(path(links.referral("1-0-email")), headers={"User-Agent": "Slackbot-LinkExpanding 1.0"})
     assert told(store) == [("friend_visited", False), ("friend_visited", True)]
     with store.read() as session:
         assert session.get(Activity, (1, "friend_visited")).count == 1  # type: ignore[union-attr]
-        question = Question.of("friend_visited at least 1 times within 7 days", audience.catalogue(session, settings))
-        assert audience.count(session, question, utc_now()) == 1
+        question = Question.parse(
+            "friend_visited at least 1 times within 7 days", audience.load_catalogue(session, settings)
+        )
+        assert audience.count_members(session, question, utc_now()) == 1
 
 
 def test_after_a_no_to_being_known_the_link_leads_on_and_nothing_is_noted(
@@ -90,21 +92,21 @@ def test_after_a_no_to_being_known_the_link_leads_on_and_nothing_is_noted(
 ) -> None:
     with store.write() as session:
         consent.record(session, 1, "email", "tracking", False, at=utc_now(), source="t")
-    assert web.get(path(links.word("1-0-email"))).status_code == 302
-    assert web.get(path(f"{links.word('1-0-email')}/bluesky")).status_code == 302
+    assert web.get(path(links.referral("1-0-email"))).status_code == 302
+    assert web.get(path(f"{links.referral('1-0-email')}/bluesky")).status_code == 302
     assert told(store) == []
 
 
 @pytest.mark.parametrize("wrong", ["/w/x", "/w/{token}/pigeon", "/w/{token}/email", "/w/{click}"])
 def test_nothing_else_leads_anywhere(wrong: str, web: TestClient, links: Links) -> None:
-    tokens = {"token": links.token("word", "1-0-email"), "click": links.token("click", "1-0-email")}
+    tokens = {"token": links.sign("word", "1-0-email"), "click": links.sign("click", "1-0-email")}
     answer = web.get(wrong.format(**tokens))
     assert (answer.status_code, "location" in answer.headers) == (404, False)
 
 
 def test_who_answers_a_survey_may_pass_it_on_there(web: TestClient, links: Links) -> None:
     page = web.post(path(links.survey("1-0-email")), data={"score": "10"}).text
-    assert f'href="{links.word("1-0-email")}/mastodon"' in page
+    assert f'href="{links.referral("1-0-email")}/mastodon"' in page
     assert "Passaparola" in page
 
 
@@ -117,13 +119,13 @@ def test_half_a_share_bar_says_which_half_is_missing(settings: Settings) -> None
     ):
         letter.write_text(lacking)
         with pytest.raises(BadContent, match=named):
-            frozen(settings.home, "hello", "email", "hello", settings)
+            freeze_wordings(settings.home, "hello", "email", "hello", settings)
 
 
 def test_a_post_names_the_page_too(settings: Settings) -> None:
     post = settings.home / "templates" / "hello" / "facebook.txt"
     post.write_text(f"---\n{SHARE}---\nThe honey is here.\n\n<!-- share -->\n")
-    (wording,) = frozen(settings.home, "hello", "facebook", "hello", settings).values()
+    (wording,) = freeze_wordings(settings.home, "hello", "facebook", "hello", settings).values()
     assert wording.texts["text"].endswith(
         "Share and enjoy: https://shop.example/honey?a=1&utm_source=share&utm_medium=word_of_mouth&utm_campaign=hello"
     )

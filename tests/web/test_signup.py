@@ -28,7 +28,7 @@ def topics(settings: Settings) -> None:
 
 
 def decide(store: Store, settings: Settings, later: timedelta = timedelta(0)) -> None:
-    engine.decide(store, settings, utc_now() + later, actor="t")
+    engine.tick(store, settings, utc_now() + later, actor="t")
 
 
 def letters(store: Store, name: str) -> int:
@@ -47,7 +47,7 @@ def test_a_second_yes_is_a_consent_with_both_as_its_proof(
             select(col(Address.contact_id)).where(col(Address.value) == "giulia@example.org")
         ).scalar_one()
         assert not consent.may_be_written_to(session, contact, "email", "newsletter")
-    url = f"/confirm/{links.token('confirm', '1')}"
+    url = f"/confirm/{links.sign('confirm', '1')}"
     for _ in range(5):
         assert "Ancora un tocco" in web.get(url).text  # a scanner follows the link, and confirms nothing
     with store.read() as session:
@@ -71,10 +71,10 @@ def test_a_confirmation_that_comes_too_late_or_was_made_up_is_lost(
     with store.write() as session:
         session.get_one(SignUp, 1).asked_at = NOW - timedelta(days=8)
     for url in (
-        f"/confirm/{links.token('confirm', '1')}",
-        f"/confirm/{links.token('confirm', '99')}",
+        f"/confirm/{links.sign('confirm', '1')}",
+        f"/confirm/{links.sign('confirm', '99')}",
         "/confirm/1.x",
-        f"/confirm/{links.token('unsubscribe', '1')}",
+        f"/confirm/{links.sign('unsubscribe', '1')}",
     ):
         assert web.post(url).status_code == 404
 
@@ -144,7 +144,7 @@ def test_the_preference_centre_keeps_topics_frequency_and_pause(
     web.post(url, data={"topics": ["after_sales:email", "tracking:email"], "often": "1", "pause": "30"})
     with store.read() as session:
         alice = session.get_one(Contact, 1)
-        assert alice.weekly_most == 1
+        assert alice.max_per_week == 1
         assert alice.paused_until is not None
         assert consent.may_be_written_to(session, 1, "email", "after_sales")
         assert not consent.may_be_written_to(session, 1, "email", "newsletter")
@@ -164,7 +164,7 @@ def test_who_asked_for_a_pause_or_for_less_is_held_with_the_reason(
 
     web.post(path(links.preferences("1-0-email")), data={"topics": ["newsletter:email"], "pause": "30"})
     with store.write() as session:
-        session.get_one(Contact, 2).weekly_most = 1
+        session.get_one(Contact, 2).max_per_week = 1
         session.execute(
             __import__("sqlalchemy")
             .update(__import__("passaparola.store.models", fromlist=["Batch"]).Batch)
@@ -187,12 +187,12 @@ def test_my_data_and_forget_me_are_confirmed_from_the_mailbox(
     until = int(utc_now().timestamp()) + 60
     for purpose in ("data", "forget"):
         for wrong in (f"1.{until - 3600}", f"99.{until}", "1", "x.y"):
-            assert web.get(f"/{purpose}/{links.token(purpose, wrong)}").status_code == 404  # type: ignore[arg-type]
+            assert web.get(f"/{purpose}/{links.sign(purpose, wrong)}").status_code == 404  # type: ignore[arg-type]
         other = "forget" if purpose == "data" else "data"
-        assert web.get(f"/{purpose}/{links.token(other, f'1.{until}')}").status_code == 404  # type: ignore[arg-type]
-    file = web.get(f"/data/{links.token('data', f'1.{until}')}/file")
+        assert web.get(f"/{purpose}/{links.sign(other, f'1.{until}')}").status_code == 404  # type: ignore[arg-type]
+    file = web.get(f"/data/{links.sign('data', f'1.{until}')}/file")
     assert json.loads(file.text)["person"]["first_name"] == "Alice"
-    forget = f"/forget/{links.token('forget', f'1.{until}')}"
+    forget = f"/forget/{links.sign('forget', f'1.{until}')}"
     web.get(forget)
     with store.read() as session:
         assert session.get_one(Contact, 1).erased_at is None

@@ -16,11 +16,11 @@ import pytest
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from passaparola.channel.registry import ear
+from passaparola.channel.registry import receiver_class
 from passaparola.errors import Forged
 from passaparola.settings import Settings
 from passaparola.store.database import Store, utc_now
-from passaparola.store.models import Intake
+from passaparola.store.models import RawBody
 from tests import shops
 from tests.conftest import ROOT
 from tests.processes import free_port, serving
@@ -58,7 +58,7 @@ def path(source: str) -> str:
 
 def kept(store: Store) -> int:
     with store.read() as session:
-        return int(session.execute(select(func.count()).select_from(Intake)).scalar_one())
+        return int(session.execute(select(func.count()).select_from(RawBody)).scalar_one())
 
 
 @pytest.mark.parametrize("source", GOOD)
@@ -67,7 +67,7 @@ def test_what_is_signed_is_on_disk_byte_for_byte_and_once(web: TestClient, store
     for _ in range(8):  # Shopify sends it eight times in four hours
         assert web.post(path(source), content=body, headers=headers).status_code == 202
     with store.read() as session:
-        (row,) = session.execute(select(Intake)).scalars()
+        (row,) = session.execute(select(RawBody)).scalars()
         assert (bytes(row.body), row.state) == (body, "new")
 
 
@@ -153,15 +153,15 @@ def test_the_published_vectors_are_believed(monkeypatch: pytest.MonkeyPatch, set
 
         monkeypatch.setattr(library, "datetime", Then)
         body = base64.b64decode(vector["body_b64"])
-        assert ear(source)().delivery(headers, body, at)
+        assert receiver_class(source)().verify(headers, body, at)
         with pytest.raises(Forged):
-            ear(source)().delivery(headers, body + b" ", at)
+            receiver_class(source)().verify(headers, body + b" ", at)
 
 
 def test_while_a_secret_is_changed_both_hold(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     monkeypatch.setenv("PASSAPAROLA_SHOPIFY_SECRET", f"the new one, {shops.SECRETS['SHOPIFY_SECRET']}")
     headers, body = GOOD["shopify"]()
-    assert ear("shopify")().delivery({k.lower(): v for k, v in headers.items()}, body, utc_now()) == "d-1"
+    assert receiver_class("shopify")().verify({k.lower(): v for k, v in headers.items()}, body, utc_now()) == "d-1"
 
 
 def test_woocommerces_unsigned_greeting_is_answered_and_not_kept(web: TestClient, store: Store) -> None:
@@ -196,7 +196,7 @@ def test_deep_json_that_is_signed_is_kept_and_shown_as_odd(web: TestClient, stor
     assert web.post("/events", content=body, headers=headers).status_code == 202
     assert not apply.apply(store, settings, utc_now())
     with store.read() as session:
-        assert raw_bodies.standing(session).odd[0]["problem"] == "this is not JSON"
+        assert raw_bodies.count_bodies(session).invalid[0]["problem"] == "this is not JSON"
 
 
 @pytest.fixture
@@ -297,7 +297,7 @@ def test_whoever_is_answered_is_on_disk_whenever_the_receiver_dies(server: Serve
     for lane in lanes:
         lane.join()
     with store.read() as session:
-        stored = set(session.execute(select(col(Intake.key))).scalars())
+        stored = set(session.execute(select(col(RawBody.key))).scalars())
     assert len(acknowledged) >= 100
     assert not set(acknowledged) - stored
 

@@ -13,13 +13,13 @@ from sqlalchemy import func, literal_column, select
 from sqlmodel import Session, col
 
 from passaparola.contacts.audience import tree
-from passaparola.contacts.audience.compile import Clause, compiled
-from passaparola.contacts.audience.parse import parse
+from passaparola.contacts.audience.compile import Clause, compile_question
+from passaparola.contacts.audience.parse import parse_question
 from passaparola.contacts.audience.words import Catalogue
 from passaparola.content import read_yaml
 from passaparola.errors import BadContent, Unknown, did_you_mean
 from passaparola.settings import Settings
-from passaparola.store.models import Activity, Contact, Property, Trait
+from passaparola.store.models import Activity, Contact, KnownProperty, Trait
 
 
 class Audience(BaseModel):
@@ -31,29 +31,31 @@ class Audience(BaseModel):
     about: str = ""
 
 
-def names(home: Path) -> list[str]:
+def audience_names(home: Path) -> list[str]:
     return sorted(path.stem for path in (home / "audiences").glob("*.yaml"))
 
 
-def load(home: Path, name: str) -> Audience:
+def load_audience(home: Path, name: str) -> Audience:
     """Raises Unknown, BadContent."""
-    if name not in (known := names(home)):
+    if name not in (known := audience_names(home)):
         raise Unknown(f"There is no audience “{name}”{did_you_mean(name, known)}")
     return read_yaml(home / "audiences" / f"{name}.yaml", Audience, home)
 
 
-def catalogue(session: Session | None, settings: Settings) -> Catalogue:
+def load_catalogue(session: Session | None, settings: Settings) -> Catalogue:
     """What may be asked: the language's own words, the audiences beside it, and what this store has seen."""
     audiences, home = {}, settings.home
-    for name in names(home):
+    for name in audience_names(home):
         with suppress(BadContent):  # one file that can't be read stops no other; `passaparola check` names it
-            audiences[name] = load(home, name).who
+            audiences[name] = load_audience(home, name).who
     if session is None:
         return Catalogue(settings.currency, audiences=audiences, zone=settings.time_zone)
     traits = dict(session.execute(select(col(Trait.name), col(Trait.kind))).all())
     kinds = frozenset(session.execute(select(col(Activity.kind)).distinct()).scalars())
     properties: dict[str, dict[str, frozenset[str]]] = {}
-    for kind, name, type_ in session.execute(select(col(Property.kind), col(Property.name), col(Property.type))):
+    for kind, name, type_ in session.execute(
+        select(col(KnownProperty.kind), col(KnownProperty.name), col(KnownProperty.type))
+    ):
         of = properties.setdefault(kind, {})
         of[name] = of.get(name, frozenset()) | {type_}
     return Catalogue(settings.currency, traits, kinds, audiences, properties, settings.time_zone)
@@ -68,32 +70,32 @@ class Question:
     catalogue: Catalogue
 
     @classmethod
-    def of(cls, name_or_text: str, catalogue: Catalogue) -> "Question":
+    def parse(cls, name_or_text: str, catalogue: Catalogue) -> "Question":
         """Raises BadQuestion; Unknown when a lone word is no audience."""
         text = catalogue.audiences.get(name_or_text)
         if text is None and name_or_text.isidentifier() and name_or_text not in ("everyone",):
             try:
-                return cls("", parse(name_or_text, catalogue), catalogue)
+                return cls("", parse_question(name_or_text, catalogue), catalogue)
             except Exception:
                 known = did_you_mean(name_or_text, catalogue.audiences)
                 raise Unknown(f"There is no audience “{name_or_text}”{known}") from None
         where = f"audiences/{name_or_text}.yaml" if text else ""
-        return cls(name_or_text if text else "", parse(text or name_or_text, catalogue, where), catalogue)
+        return cls(name_or_text if text else "", parse_question(text or name_or_text, catalogue, where), catalogue)
 
     def clause(self, now: datetime) -> Clause:
-        return compiled(self.node, self.catalogue, now)
+        return compile_question(self.node, self.catalogue, now)
 
     def members(self, now: datetime) -> Clause:
         """The clause of those in the audience; the erased are in none, and who turned out to be someone else is not counted twice."""
         return self.clause(now) & col(Contact.erased_at).is_(None) & col(Contact.merged_into).is_(None)
 
 
-def count(session: Session, question: Question, now: datetime) -> int:
+def count_members(session: Session, question: Question, now: datetime) -> int:
     found: int = session.execute(select(func.count()).select_from(Contact).where(question.members(now))).scalar_one()
     return found
 
 
-def sample(session: Session, question: Question, now: datetime, size: int = 10) -> list[Contact]:
+def sample_members(session: Session, question: Question, now: datetime, size: int = 10) -> list[Contact]:
     """The same few each time: spread by a fixed shuffle of the ids, not the oldest ones."""
     spread = (col(Contact.id) * literal_column("7919")) % literal_column("104729")
     chosen = select(Contact).where(question.members(now)).order_by(spread, col(Contact.id)).limit(size)
@@ -101,7 +103,7 @@ def sample(session: Session, question: Question, now: datetime, size: int = 10) 
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ConditionResult:
     """Whether one part of a question holds for a contact; `depth` is how far it is nested."""
 
     text: str
@@ -109,12 +111,12 @@ class Verdict:
     depth: int
 
 
-def explain(session: Session, question: Question, contact_id: int, now: datetime) -> list[Verdict]:
+def explain_contact(session: Session, question: Question, contact_id: int, now: datetime) -> list[ConditionResult]:
     """Every part of the question, outermost first, asked of one contact."""
     nested = list(_with_depth(question.node))
-    clauses = [compiled(node, question.catalogue, now).label(f"part_{n}") for n, (node, _) in enumerate(nested)]
+    clauses = [compile_question(node, question.catalogue, now).label(f"part_{n}") for n, (node, _) in enumerate(nested)]
     row = session.execute(select(*clauses).select_from(Contact).where(col(Contact.id) == contact_id)).one()
-    return [Verdict(node.text, bool(holds), depth) for (node, depth), holds in zip(nested, row, strict=True)]
+    return [ConditionResult(node.text, bool(holds), depth) for (node, depth), holds in zip(nested, row, strict=True)]
 
 
 def _with_depth(node: tree.Node, depth: int = 0) -> list[tuple[tree.Node, int]]:

@@ -11,20 +11,20 @@ from sqlalchemy import ColumnElement, Select, and_, case, false, func, literal, 
 from sqlmodel import col
 
 from passaparola.contacts.audience import tree
-from passaparola.contacts.audience.parse import parse
-from passaparola.contacts.audience.words import TRAITS, WORKED_OUT, Catalogue
+from passaparola.contacts.audience.parse import parse_question
+from passaparola.contacts.audience.words import DERIVED_TRAITS, TRAITS, Catalogue
 from passaparola.errors import BadContent
 from passaparola.store.json_values import scalar
 from passaparola.store.models import Activity, Address, Consent, Contact, Event
 
 Clause = ColumnElement[bool]
-SIGNS: dict[str, Callable[[Any, Any], Any]] = {
+OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq, ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt,
 }  # fmt: skip
-KEPT = 5  # activity keeps this many of the latest times
+LATEST_KEPT = 5  # activity keeps this many of the latest times
 
 
-def compiled(node: tree.Node, catalogue: Catalogue, now: datetime) -> Clause:
+def compile_question(node: tree.Node, catalogue: Catalogue, now: datetime) -> Clause:
     """Raises BadContent: audiences that contain each other."""
     return _Compiler(catalogue, now).clause(node)
 
@@ -45,50 +45,50 @@ class _Compiler:
             case tree.Everyone():
                 return true()
             case tree.Compared(trait=trait, sign=sign, value=value):
-                return _sure(SIGNS[sign](self._trait(trait), value))
+                return _never_null(OPERATORS[sign](self._trait(trait), value))
             case tree.OneOf(trait=trait, values=values):
-                return _sure(self._trait(trait).in_(values))
-            case tree.Written(trait=trait, how="contains", value=value):
-                return _sure(func.replace(self._trait(trait), value, "") != self._trait(trait))
-            case tree.Written(trait=trait, value=value):
-                return _sure(func.substr(self._trait(trait), 1, len(value)) == value)
-            case tree.Known(trait=trait):
+                return _never_null(self._trait(trait).in_(values))
+            case tree.TextMatch(trait=trait, how="contains", value=value):
+                return _never_null(func.replace(self._trait(trait), value, "") != self._trait(trait))
+            case tree.TextMatch(trait=trait, value=value):
+                return _never_null(func.substr(self._trait(trait), 1, len(value)) == value)
+            case tree.HasTrait(trait=trait):
                 return self._trait(trait).is_not(None)
-            case tree.Happened():
+            case tree.EventCount():
                 return self._happened(node)
-            case tree.Edge():
+            case tree.FirstOrLast():
                 return self._edge(node)
             case tree.Total():
                 return self._total(node)
-            case tree.Consents(topic=topic, medium=medium):
-                return _sure(latest_consent(col(Contact.id), medium, literal(topic)))
-            case tree.Reach(medium=medium, verified=verified):
+            case tree.HasConsent(topic=topic, medium=medium):
+                return _never_null(latest_consent(col(Contact.id), medium, literal(topic)))
+            case tree.HasAddress(medium=medium, verified=verified):
                 found = select(col(Address.contact_id)).where(col(Address.medium) == medium)
                 return col(Contact.id).in_(found.where(col(Address.verified_at).is_not(None)) if verified else found)
             case tree.InAudience(audience=name):
                 return self._audience(name)
             case tree.Birthday(days=days):
                 window = {(self.now + timedelta(days=n)).strftime("%m-%d") for n in range(days + 1)}
-                return _sure(col(Contact.birthday).in_(sorted(window)))
+                return _never_null(col(Contact.birthday).in_(sorted(window)))
             case _:
                 assert_never(node)
 
     def _trait(self, name: str) -> ColumnElement[Any]:
-        if name in TRAITS or name in WORKED_OUT:
+        if name in TRAITS or name in DERIVED_TRAITS:
             column: ColumnElement[Any] = col(getattr(Contact, name))  # type: ignore[assignment]
             return column
         return scalar(col(Contact.traits), name, self.catalogue.traits[name])
 
-    def _happened(self, node: tree.Happened) -> Clause:
+    def _happened(self, node: tree.EventCount) -> Clause:
         enough = self._at_least(node, node.at_least)
         return enough if node.at_most is None else and_(enough, not_(self._at_least(node, node.at_most + 1)))
 
-    def _at_least(self, node: tree.Happened, times: int) -> Clause:
+    def _at_least(self, node: tree.EventCount, times: int) -> Clause:
         """From the activity row where it knows (no filter, no end, at most five), else by counting the events."""
         if times <= 0:
             return true()
         start, end = node.window.edges(self.now)
-        if node.filters or end or (start and times > KEPT):
+        if node.filters or end or (start and times > LATEST_KEPT):
             counted = self._events(node.event, node.filters, start, end).having(func.count() >= times)
             return col(Contact.id).in_(counted)
         seen = select(col(Activity.contact_id)).where(col(Activity.kind) == node.event)
@@ -98,7 +98,7 @@ class _Compiler:
         asked = dict.fromkeys(("latest_1", f"latest_{times}"))
         return col(Contact.id).in_(seen.where(*(col(getattr(Activity, name)) >= start for name in asked)))
 
-    def _edge(self, node: tree.Edge) -> Clause:
+    def _edge(self, node: tree.FirstOrLast) -> Clause:
         start, end = node.window.edges(self.now)
         if node.filter:
             newest = node.which == "last"
@@ -121,10 +121,10 @@ class _Compiler:
         """Those without any event spent nothing, so where nothing passes, who fails is who is excluded."""
         currency = node.currency or self.catalogue.currency
         value = minor_units(node.value, currency)
-        passes_at_zero = SIGNS[node.sign](0, value)
+        passes_at_zero = OPERATORS[node.sign](0, value)
 
         def wanted(total: Any) -> Clause:
-            clause: Clause = SIGNS[node.sign](total, value)
+            clause: Clause = OPERATORS[node.sign](total, value)
             return not_(clause) if passes_at_zero else clause
 
         if node.filters or node.window != tree.ALWAYS or currency != self.catalogue.currency:
@@ -162,13 +162,13 @@ class _Compiler:
         else:
             kind = {str: "text", bool: "boolean"}.get(type(value), "number")
             field = scalar(col(Event.properties), filter_.name, kind)
-        clause = _sure(SIGNS[filter_.sign](field, value))
+        clause = _never_null(OPERATORS[filter_.sign](field, value))
         return not_(clause) if filter_.negated else clause
 
     def _audience(self, name: str) -> Clause:
         if name in self.inside:
             raise BadContent(f"audiences contain each other: {' → '.join((*self.inside, name))}")
-        node = parse(self.catalogue.audiences[name], self.catalogue, f"audiences/{name}.yaml")
+        node = parse_question(self.catalogue.audiences[name], self.catalogue, f"audiences/{name}.yaml")
         return _Compiler(self.catalogue, self.now, (*self.inside, name)).clause(node)
 
 
@@ -195,5 +195,5 @@ def minor_units(amount: float, currency: str) -> int:
     return minor
 
 
-def _sure(clause: Any) -> Clause:
+def _never_null(clause: Any) -> Clause:
     return func.coalesce(clause, false())

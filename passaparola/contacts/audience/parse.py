@@ -16,25 +16,27 @@ from passaparola.contacts.audience import tree
 from passaparola.contacts.audience.words import VERBS, Catalogue, is_medium, media
 from passaparola.errors import BadQuestion, did_you_mean
 
-LONGEST, DEEPEST = 4_000, 20
+MAX_QUESTION_CHARS, MAX_DEPTH = 4_000, 20
 
-SAID = {
+TERMINAL_NAMES = {
     "NAME": "a name", "OP": "= != >= <= > <", "STRING": 'a text in "quotes"', "NUMBER": "a number",
     "UNIT": "hours, days, weeks, months or years", "DATE": "a date such as 2026-03-21", "CURRENCY": "a currency",
     "LPAR": "(", "RPAR": ")", "COMMA": ",", "EDGE": "first or last", "$END": "the end",
 }  # fmt: skip
 
 
-def parse(text: str, catalogue: Catalogue, where: str = "") -> tree.Node:
+def parse_question(text: str, catalogue: Catalogue, where: str = "") -> tree.Node:
     """Raises BadQuestion: it is not in the language, or names what is not known."""
-    if len(text) > LONGEST:
-        raise BadQuestion(f"this question has {len(text)} characters; {LONGEST} are the most", "", 1, where=where)
+    if len(text) > MAX_QUESTION_CHARS:
+        raise BadQuestion(
+            f"this question has {len(text)} characters; {MAX_QUESTION_CHARS} are the most", "", 1, where=where
+        )
     try:
         parsed = _grammar().parse(text)
         _refuse_depth(parsed, text, where)
-        return Reader(text, catalogue, where).transform(parsed)  # type: ignore[no-any-return]
+        return QuestionReader(text, catalogue, where).transform(parsed)  # type: ignore[no-any-return]
     except UnexpectedInput as error:
-        _explain(error, text, where)
+        _explain_error(error, text, where)
     except VisitError as error:
         if isinstance(error.orig_exc, BadQuestion):
             raise error.orig_exc from None
@@ -47,12 +49,12 @@ def _grammar() -> Lark:
     return Lark(grammar, parser="lalr", propagate_positions=True, maybe_placeholders=False)
 
 
-def _explain(error: UnexpectedInput, text: str, where: str) -> NoReturn:
+def _explain_error(error: UnexpectedInput, text: str, where: str) -> NoReturn:
     if isinstance(error, UnexpectedEOF) or (isinstance(error, UnexpectedToken) and error.token.type == "$END"):
         lines = text.rstrip().splitlines() or [""]
         expected = error.expected if isinstance(error, UnexpectedEOF) else error.accepts or error.expected
         raise BadQuestion(
-            f"the question stops too early; expected {_said(expected)}",
+            f"the question stops too early; expected {_describe_expected(expected)}",
             text.rstrip(),
             len(lines[-1]) + 1,
             len(lines),
@@ -62,30 +64,32 @@ def _explain(error: UnexpectedInput, text: str, where: str) -> NoReturn:
     if isinstance(error, UnexpectedToken):
         expected = error.accepts or error.expected
         word = str(error.token)
-        near = did_you_mean(word, (w.lower() for w in expected if w.isalpha() and w not in SAID))
-        hint = near if "did you mean" in near else f"; expected {_said(expected)}"
+        near = did_you_mean(word, (w.lower() for w in expected if w.isalpha() and w not in TERMINAL_NAMES))
+        hint = near if "did you mean" in near else f"; expected {_describe_expected(expected)}"
         raise BadQuestion(f"did not expect “{word}” here{hint}", text, column, line, where)
     assert isinstance(error, UnexpectedCharacters)
-    raise BadQuestion(f"did not expect “{error.char}” here; expected {_said(error.allowed)}", text, column, line, where)
+    raise BadQuestion(
+        f"did not expect “{error.char}” here; expected {_describe_expected(error.allowed)}", text, column, line, where
+    )
 
 
-def _said(expected: Anything) -> str:
-    words = sorted({SAID.get(str(name), str(name).lower()) for name in expected or ()})
+def _describe_expected(expected: Anything) -> str:
+    words = sorted({TERMINAL_NAMES.get(str(name), str(name).lower()) for name in expected or ()})
     return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
 def _refuse_depth(parsed: Anything, text: str, where: str) -> None:
     level = [parsed]
-    for _ in range(3 * DEEPEST):
+    for _ in range(3 * MAX_DEPTH):
         level = [child for node in level for child in getattr(node, "children", ())]
         if not level:
             return
     raise BadQuestion(
-        f"parentheses go deeper than {DEEPEST}; name a part as an audience of its own", text, 1, where=where
+        f"parentheses go deeper than {MAX_DEPTH}; name a part as an audience of its own", text, 1, where=where
     )
 
 
-class Reader(Transformer[Token, Anything]):
+class QuestionReader(Transformer[Token, Anything]):
     """One method per rule of the grammar."""
 
     def __init__(self, text: str, catalogue: Catalogue, where: str) -> None:
@@ -93,7 +97,7 @@ class Reader(Transformer[Token, Anything]):
         self.text, self.catalogue, self.where = text, catalogue, where
         self.places: dict[int, Token] = {}  # where each filter's name stands
 
-    def _wrong(self, message: str, token: Token) -> NoReturn:
+    def _error(self, message: str, token: Token) -> NoReturn:
         raise BadQuestion(message, self.text, token.column or 1, token.line or 1, self.where)
 
     def _words(self, meta: Meta) -> str:
@@ -101,18 +105,18 @@ class Reader(Transformer[Token, Anything]):
 
     def _trait(self, name: Token) -> str:
         if name not in (known := self.catalogue.known_traits):
-            self._wrong(f"“{name}” is not a trait{did_you_mean(name, known)}", name)
+            self._error(f"“{name}” is not a trait{did_you_mean(name, known)}", name)
         return str(name)
 
     def _text_trait(self, name: Token) -> str:
         if self.catalogue.known_traits.get(self._trait(name)) != "text":
-            self._wrong(f"“{name}” is not text; compare it with = or >=", name)
+            self._error(f"“{name}” is not text; compare it with = or >=", name)
         return str(name)
 
     def _event(self, name: Token) -> str:
         kind = VERBS.get(name, str(name))
         if kind not in (known := self.catalogue.known_events):
-            self._wrong(f"“{name}” is not an event{did_you_mean(name, {*known, *VERBS})}", name)
+            self._error(f"“{name}” is not an event{did_you_mean(name, {*known, *VERBS})}", name)
         return kind
 
     def _fitting(self, name: Token, sign: str, value: tree.Value) -> None:
@@ -120,9 +124,9 @@ class Reader(Transformer[Token, Anything]):
         given = {str: "text", bool: "boolean"}.get(type(value), "number")
         if given != kind:
             example = {"text": f'{name} = "…"', "number": f"{name} >= 9", "boolean": f"{name} = true"}[kind]
-            self._wrong(f"“{name}” is a {kind} and is compared with one: {example}", name)
+            self._error(f"“{name}” is a {kind} and is compared with one: {example}", name)
         if sign not in ("=", "!=") and given != "number":
-            self._wrong(f"only numbers have a larger and a smaller; write {name} = …", name)
+            self._error(f"only numbers have a larger and a smaller; write {name} = …", name)
 
     @v_args(meta=True)
     def any(self, meta: Meta, parts: list[tree.Node]) -> tree.Node:
@@ -130,7 +134,9 @@ class Reader(Transformer[Token, Anything]):
 
     def _two_for_one(self, meta: Meta, parts: list[tree.Node]) -> None:
         """“ordered since … and ordered before …” is meant as one order between the two, and asks for two of them."""
-        did = [part for part in parts if isinstance(part, tree.Happened) and part.at_least > 0 and part.at_most is None]
+        did = [
+            part for part in parts if isinstance(part, tree.EventCount) and part.at_least > 0 and part.at_most is None
+        ]
         begins = [part for part in did if part.window.since or part.window.within]
         ends = [part for part in did if part.window.before or part.window.longer_ago]
         for one, other in product(begins, ends):
@@ -174,13 +180,13 @@ class Reader(Transformer[Token, Anything]):
 
     @v_args(meta=True)
     def contains(self, meta: Meta, parts: list[Anything]) -> tree.Node:
-        return tree.Written(
+        return tree.TextMatch(
             trait=self._text_trait(parts[0]), how="contains", value=parts[1][1:-1], text=self._words(meta)
         )
 
     @v_args(meta=True)
     def starts_with(self, meta: Meta, parts: list[Anything]) -> tree.Node:
-        return tree.Written(
+        return tree.TextMatch(
             trait=self._text_trait(parts[0]), how="starts", value=parts[1][1:-1], text=self._words(meta)
         )
 
@@ -197,12 +203,12 @@ class Reader(Transformer[Token, Anything]):
 
     @v_args(meta=True)
     def known(self, meta: Meta, parts: list[Token]) -> tree.Node:
-        return tree.Known(trait=self._trait(parts[0]), text=self._words(meta))
+        return tree.HasTrait(trait=self._trait(parts[0]), text=self._words(meta))
 
     @v_args(meta=True)
     def unknown(self, meta: Meta, parts: list[Token]) -> tree.Node:
         text = self._words(meta)
-        return tree.Not(part=tree.Known(trait=self._trait(parts[0]), text=text), text=text)
+        return tree.Not(part=tree.HasTrait(trait=self._trait(parts[0]), text=text), text=text)
 
     @v_args(meta=True)
     def happened(self, meta: Meta, parts: list[Anything]) -> tree.Node:
@@ -210,19 +216,19 @@ class Reader(Transformer[Token, Anything]):
         given = {key: value for part in rest for key, value in part.items()}
         event = self._event(name)
         self._properties(event, given.get("filters", ()))
-        return tree.Happened(event=event, **given, text=self._words(meta))
+        return tree.EventCount(event=event, **given, text=self._words(meta))
 
     @v_args(meta=True)
     def edge_when(self, meta: Meta, parts: list[Anything]) -> tree.Node:
         which, name, window = parts
-        return tree.Edge(event=self._event(name), which=str(which), **window, text=self._words(meta))
+        return tree.FirstOrLast(event=self._event(name), which=str(which), **window, text=self._words(meta))
 
     @v_args(meta=True)
     def edge_what(self, meta: Meta, parts: list[Anything]) -> tree.Node:
         which, name, filter_ = parts
         event = self._event(name)
         self._properties(event, [filter_])
-        return tree.Edge(event=event, which=str(which), filter=filter_, text=self._words(meta))
+        return tree.FirstOrLast(event=event, which=str(which), filter=filter_, text=self._words(meta))
 
     @v_args(meta=True)
     def spent(self, meta: Meta, parts: list[Anything]) -> tree.Node:
@@ -244,7 +250,7 @@ class Reader(Transformer[Token, Anything]):
 
     def by_sign(self, parts: list[Token]) -> str:
         if parts[0] == "!=":
-            self._wrong("a sum is compared with = >= <= > or <", parts[0])
+            self._error("a sum is compared with = >= <= > or <", parts[0])
         return str(parts[0])
 
     at_least, at_most, more_than, less_than = (lambda self, parts, sign=sign: sign for sign in (">=", "<=", ">", "<"))
@@ -255,7 +261,7 @@ class Reader(Transformer[Token, Anything]):
     def filter(self, parts: list[Anything]) -> tree.Filter:
         name, sign, value = parts
         if sign not in ("=", "!=") and type(value) is not float:
-            self._wrong(f"only numbers have a larger and a smaller; write {name} = …", name)
+            self._error(f"only numbers have a larger and a smaller; write {name} = …", name)
         found = tree.Filter(name=str(name), sign="=" if sign == "!=" else str(sign), value=value, negated=sign == "!=")
         self.places[id(found)] = name
         return found
@@ -265,26 +271,26 @@ class Reader(Transformer[Token, Anything]):
         for filter_ in filters:
             name, given = self.places[id(filter_)], {str: "text", bool: "boolean"}.get(type(filter_.value), "number")
             if name == "amount" and given != "number":
-                self._wrong("an amount is a number: amount >= 50", name)
+                self._error("an amount is a number: amount >= 50", name)
             if name == "items":
-                self._wrong(
+                self._error(
                     "“items” is a list, and what is in it can't be asked about yet; ask how often or for how much they bought",
                     name,
                 )
             if not (known := self.catalogue.known_properties(event)):
                 continue
             if name not in known:
-                self._wrong(f"no {event} that came in has “{name}”{did_you_mean(name, known)}", name)
+                self._error(f"no {event} that came in has “{name}”{did_you_mean(name, known)}", name)
             if given not in (types := known[name]):
                 if types == {"list"}:
-                    self._wrong(f"“{name}” is a list, and what is in it can't be asked about yet", name)
+                    self._error(f"“{name}” is a list, and what is in it can't be asked about yet", name)
                 example = {"text": f'{name} = "…"', "number": f"{name} >= 9", "boolean": f"{name} = true"}
                 kind = min(types - {"list"})
-                self._wrong(f"“{name}” of {event} is a {kind} and is compared with one: {example[kind]}", name)
+                self._error(f"“{name}” of {event} is a {kind} and is compared with one: {example[kind]}", name)
 
     def times(self, parts: list[Token]) -> int:
         if not parts[0].isdigit():
-            self._wrong("a count is a whole number", parts[0])
+            self._error("a count is a whole number", parts[0])
         return int(parts[0])
 
     once, twice = (lambda self, parts, n=n: n for n in (1, 2))
@@ -309,37 +315,37 @@ class Reader(Transformer[Token, Anything]):
     def _span(self, parts: list[Token]) -> tuple[int, tree.Unit]:
         number, unit = parts
         if not number.isdigit() or not 0 < int(number) <= 10_000:
-            self._wrong("a span is a whole number from 1 to 10000", number)
+            self._error("a span is a whole number from 1 to 10000", number)
         return int(number), unit.rstrip("s")  # type: ignore[return-value]
 
     def _date(self, token: Token) -> date:
         try:
             return date.fromisoformat(token)
         except ValueError:
-            self._wrong(f"{token} is not on the calendar", token)
+            self._error(f"{token} is not on the calendar", token)
 
     @v_args(meta=True)
     def consent(self, meta: Meta, parts: list[Token]) -> tree.Node:
         medium = self._medium(parts[1]) if len(parts) > 1 else "email"
-        return tree.Consents(topic=str(parts[0]), medium=medium, text=self._words(meta))
+        return tree.HasConsent(topic=str(parts[0]), medium=medium, text=self._words(meta))
 
     @v_args(meta=True)
     def has(self, meta: Meta, parts: list[Token]) -> tree.Node:
-        return tree.Reach(medium=self._medium(parts[0]), text=self._words(meta))
+        return tree.HasAddress(medium=self._medium(parts[0]), text=self._words(meta))
 
     @v_args(meta=True)
     def has_verified(self, meta: Meta, parts: list[Token]) -> tree.Node:
-        return tree.Reach(medium=self._medium(parts[0]), verified=True, text=self._words(meta))
+        return tree.HasAddress(medium=self._medium(parts[0]), verified=True, text=self._words(meta))
 
     def _medium(self, name: Token) -> str:
         if not is_medium(name):
-            self._wrong(f"“{name}” is not a medium{did_you_mean(name, media())}", name)
+            self._error(f"“{name}” is not a medium{did_you_mean(name, media())}", name)
         return str(name)
 
     @v_args(meta=True)
     def membership(self, meta: Meta, parts: list[Token]) -> tree.Node:
         if (name := parts[0]) not in self.catalogue.audiences:
-            self._wrong(f"“{name}” is not an audience{did_you_mean(name, self.catalogue.audiences)}", name)
+            self._error(f"“{name}” is not an audience{did_you_mean(name, self.catalogue.audiences)}", name)
         return tree.InAudience(audience=str(name), text=self._words(meta))
 
     @v_args(meta=True)
@@ -347,7 +353,7 @@ class Reader(Transformer[Token, Anything]):
         number, unit = parts
         days = {"day": 1, "week": 7}.get(unit.rstrip("s"))
         if days is None or not number.isdigit() or int(number) * days > 366:
-            self._wrong("birthdays are looked for within days or weeks, a year at most", number)
+            self._error("birthdays are looked for within days or weeks, a year at most", number)
         return tree.Birthday(days=int(number) * days, text=self._words(meta))
 
     @v_args(meta=True)

@@ -16,7 +16,7 @@ Sign = Literal["=", ">=", "<=", ">", "<"]
 Unit = Literal["hour", "day", "week", "month", "year"]
 
 
-class Part(BaseModel):
+class Condition(BaseModel):
     """`text` is how the marketer wrote it; two parts that ask the same are equal however they are written."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,7 +31,7 @@ class Part(BaseModel):
     def parts(self) -> tuple["Node", ...]:
         return ()
 
-    def walk(self) -> Iterator["Part"]:
+    def walk(self) -> Iterator["Condition"]:
         yield self
         for part in self.parts:
             yield from part.walk()
@@ -77,7 +77,7 @@ def ago(now: datetime, number: int, unit: Unit) -> datetime:
     return datetime.fromtimestamp(at.timestamp(), tz=now.tzinfo).replace(microsecond=now.microsecond)
 
 
-class All(Part):
+class All(Condition):
     kind: Literal["all"] = "all"
     of: tuple["Node", ...]
 
@@ -86,7 +86,7 @@ class All(Part):
         return self.of
 
 
-class Any(Part):
+class Any(Condition):
     kind: Literal["any"] = "any"
     of: tuple["Node", ...]
 
@@ -95,7 +95,7 @@ class Any(Part):
         return self.of
 
 
-class Not(Part):
+class Not(Condition):
     kind: Literal["not"] = "not"
     part: "Node"
 
@@ -104,24 +104,24 @@ class Not(Part):
         return (self.part,)
 
 
-class Everyone(Part):
+class Everyone(Condition):
     kind: Literal["everyone"] = "everyone"
 
 
-class Compared(Part):
+class Compared(Condition):
     kind: Literal["compared"] = "compared"
     trait: str
     sign: Sign
     value: Value
 
 
-class OneOf(Part):
+class OneOf(Condition):
     kind: Literal["one_of"] = "one_of"
     trait: str
     values: tuple[Value, ...]
 
 
-class Written(Part):
+class TextMatch(Condition):
     """A text trait that contains or starts with something; capitals matter."""
 
     kind: Literal["written"] = "written"
@@ -130,7 +130,7 @@ class Written(Part):
     value: str
 
 
-class Known(Part):
+class HasTrait(Condition):
     kind: Literal["known"] = "known"
     trait: str
 
@@ -145,7 +145,7 @@ class Filter(BaseModel):
     negated: bool = False
 
 
-class Happened(Part):
+class EventCount(Condition):
     """An event of a kind took place at least `at_least` times and, where `at_most` is given, no more often than that."""
 
     kind: Literal["happened"] = "happened"
@@ -156,7 +156,7 @@ class Happened(Part):
     window: Window = ALWAYS
 
 
-class Edge(Part):
+class FirstOrLast(Condition):
     """The first or the last event of a kind lies in a window, or has a property."""
 
     kind: Literal["edge"] = "edge"
@@ -166,7 +166,7 @@ class Edge(Part):
     filter: Filter | None = None
 
 
-class Total(Part):
+class Total(Condition):
     """The amounts of the events of a kind, summed in one currency; no event counts as nothing spent."""
 
     kind: Literal["total"] = "total"
@@ -178,24 +178,24 @@ class Total(Part):
     window: Window = ALWAYS
 
 
-class Consents(Part):
+class HasConsent(Condition):
     kind: Literal["consents"] = "consents"
     topic: str
     medium: str = "email"
 
 
-class Reach(Part):
+class HasAddress(Condition):
     kind: Literal["reach"] = "reach"
     medium: str
     verified: bool = False
 
 
-class InAudience(Part):
+class InAudience(Condition):
     kind: Literal["in_audience"] = "in_audience"
     audience: str
 
 
-class Birthday(Part):
+class Birthday(Condition):
     kind: Literal["birthday"] = "birthday"
     days: int = Field(description="from today on, today included")
 
@@ -207,13 +207,13 @@ Node = Annotated[
     | Everyone
     | Compared
     | OneOf
-    | Written
-    | Known
-    | Happened
-    | Edge
+    | TextMatch
+    | HasTrait
+    | EventCount
+    | FirstOrLast
     | Total
-    | Consents
-    | Reach
+    | HasConsent
+    | HasAddress
     | InAudience
     | Birthday,
     Field(discriminator="kind"),

@@ -16,7 +16,7 @@ TRAITS = {
 }
 
 # What we make of a person ourselves (passaparola/contacts/lifecycle.py); no file and no shop may say it.
-WORKED_OUT = {"lifecycle": "text", "participation": "text"}
+DERIVED_TRAITS = {"lifecycle": "text", "participation": "text"}
 
 # Past tense, after the Segment spec: https://segment.com/docs/connections/spec/ecommerce/v2/
 EVENTS = (
@@ -28,8 +28,8 @@ EVENTS = (
 )  # fmt: skip
 
 # What we write into events ourselves, besides what shops and programs tell.
-OURS = {"campaign": "text", "launch": "number"}
-OWN: dict[str, dict[str, str]] = {
+MESSAGE_PROPERTIES = {"campaign": "text", "launch": "number"}
+EVENT_PROPERTIES: dict[str, dict[str, str]] = {
     "order_completed": {"order_id": "text", "order": "text", "items": "list"},
     "order_refunded": {"order_id": "text"},
     "survey_answered": {"score": "number", "answer": "number", "comment": "text"},
@@ -46,18 +46,18 @@ VERBS = {
     "answered": "survey_answered",
 }
 
-ALSO_KNOWN_BY = {"phone", "instagram"}  # though nothing here speaks on it
+EXTRA_ADDRESS_KINDS = {"phone", "instagram"}  # though nothing here speaks on it
 
 
 @cache
 def media() -> frozenset[str]:
     """What people are reached or known by: the addresses of whatever a file in channels/ speaks or hears people on."""
-    return frozenset(ALSO_KNOWN_BY | {registry.address_of(medium) for medium in registry.media()})
+    return frozenset(EXTRA_ADDRESS_KINDS | {registry.address_kind(medium) for medium in registry.media()})
 
 
 def is_medium(name: str) -> bool:
     """One of the above, what a message goes out on, or the name of who numbers customers: a shop, a till."""
-    return name in media() or name in registry.media() or name == "till" or name in registry.ears()
+    return name in media() or name in registry.media() or name == "till" or name in registry.receiver_names()
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Catalogue:
 
     @property
     def known_traits(self) -> dict[str, str]:
-        return {**self.traits, **TRAITS, **WORKED_OUT}
+        return {**self.traits, **TRAITS, **DERIVED_TRAITS}
 
     @property
     def known_events(self) -> set[str]:
@@ -84,5 +84,5 @@ class Catalogue:
         seen = self.properties.get(kind)
         if not seen:
             return {}
-        own = {"amount": "number", "currency": "text", **OURS, **OWN.get(kind, {})}
+        own = {"amount": "number", "currency": "text", **MESSAGE_PROPERTIES, **EVENT_PROPERTIES.get(kind, {})}
         return {**{name: frozenset([type_]) for name, type_ in own.items()}, **seen}

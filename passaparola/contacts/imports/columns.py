@@ -39,7 +39,7 @@ SYNONYMS = {
 ROLES = {*TRAITS, *media(), *SYNONYMS, "birthday", "ignore"}
 
 
-class Mapping(BaseModel):
+class ColumnMapping(BaseModel):
     """`columns` says for each header what it is: a field, a medium, `ignore`, or the name of a custom trait."""
 
     model_config = ConfigDict(extra="forbid")
@@ -66,11 +66,11 @@ class Mapping(BaseModel):
         return "order_id" in self.columns.values()
 
 
-def guessed(header: Iterable[str]) -> dict[str, str]:
+def guess_columns(header: Iterable[str]) -> dict[str, str]:
     """Every header with the field it most likely is; what is not recognised becomes a custom trait."""
     taken: dict[str, str] = {}
     for name in header:
-        words = plain_words(name)
+        words = normalise_header(name)
         role = next((role for role, said in _synonyms() if words == said), None) or words.replace(" ", "_")[:60]
         if not re.fullmatch(r"[a-z][a-z0-9_]*", role) or role in taken.values():
             role = "ignore"
@@ -85,18 +85,18 @@ def _synonyms() -> list[tuple[str, str]]:
     return own + [(role, said) for role, phrases in SYNONYMS.items() for said in phrases.split(", ")]
 
 
-def plain_words(text: str) -> str:
+def normalise_header(text: str) -> str:
     """In small letters, without accents and signs, so that two ways of writing a header are one."""
     ascii_only = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return " ".join(re.findall(r"[a-z0-9]+", ascii_only))
 
 
 @lru_cache(maxsize=4096)
-def country_code(raw: str) -> str:
+def parse_country(raw: str) -> str:
     value = raw.strip()
     if len(value) == 2 and value.upper() in Locale("en").territories:
         return value.upper()
-    if code := _countries().get(plain_words(value)):
+    if code := _countries().get(normalise_header(value)):
         return code
     raise ValueError(f"country: “{value[:40]}” is not a country; write its code, such as IT")
 
@@ -104,7 +104,7 @@ def country_code(raw: str) -> str:
 @cache
 def _countries() -> dict[str, str]:
     return {
-        plain_words(name): code
+        normalise_header(name): code
         for language in ("en", "it", "de", "fr", "es")
         for code, name in Locale(language).territories.items()
         if len(code) == 2
@@ -112,26 +112,26 @@ def _countries() -> dict[str, str]:
 
 
 @lru_cache(maxsize=4096)
-def language_code(raw: str) -> str:
+def parse_language(raw: str) -> str:
     value = raw.strip()
     try:
         return str(Locale.parse(value.replace("-", "_")).language)
     except (UnknownLocaleError, ValueError):
         names: dict[str, str] = {
-            plain_words(name): code for tongue in ("en", "it") for code, name in Locale(tongue).languages.items()
+            normalise_header(name): code for tongue in ("en", "it") for code, name in Locale(tongue).languages.items()
         }
-        if code := names.get(plain_words(value)):
+        if code := names.get(normalise_header(value)):
             return code
     raise ValueError(f"language: “{value[:40]}” is not a language; write its code, such as it")
 
 
-def time_zone(raw: str) -> str:
+def parse_time_zone(raw: str) -> str:
     if raw.strip() not in available_timezones():
         raise ValueError(f"time_zone: “{raw.strip()[:40]}” is not a zone; write it like Europe/Rome")
     return raw.strip()
 
 
-def moment(raw: str, mapping: Mapping, zone: str) -> datetime:
+def parse_instant(raw: str, mapping: ColumnMapping, zone: str) -> datetime:
     """An instant; a time without a zone is on the house clock."""
     value = raw.strip().replace("Z", "+00:00")
     at: datetime | None = None
@@ -150,15 +150,15 @@ def moment(raw: str, mapping: Mapping, zone: str) -> datetime:
     return (at if at.tzinfo else at.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
 
 
-def birthday(raw: str, mapping: Mapping) -> str:
+def parse_birthday(raw: str, mapping: ColumnMapping) -> str:
     """MM-DD. A day without a year is fine."""
     value = raw.strip()
     if re.fullmatch(r"\d{2}-\d{2}", value):
         return date.fromisoformat(f"2024-{value}").strftime("%m-%d")
-    return moment(value[:10], mapping, "UTC").strftime("%m-%d")
+    return parse_instant(value[:10], mapping, "UTC").strftime("%m-%d")
 
 
-def number(raw: str, mapping: Mapping) -> Decimal:
+def parse_number(raw: str, mapping: ColumnMapping) -> Decimal:
     """Read as the mapping says, else by its look: the last of , and . with two digits behind it is the decimal sign."""
     value = re.sub(r"[^\d.,+-]", "", raw)
     locale = mapping.numbers or ("it" if re.search(r",\d{1,2}$", value) else "en")

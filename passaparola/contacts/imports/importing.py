@@ -14,21 +14,21 @@ from sqlmodel import Session, col
 from passaparola.contacts import activity, events, merging
 from passaparola.contacts.addresses import address_key
 from passaparola.contacts.audience.words import TRAITS, media
-from passaparola.contacts.imports.columns import Mapping
-from passaparola.contacts.imports.rows import Person, Reader, kind_of
-from passaparola.contacts.imports.tables import Row, neutral, opened
+from passaparola.contacts.imports.columns import ColumnMapping
+from passaparola.contacts.imports.rows import Person, RowReader, infer_trait_kind
+from passaparola.contacts.imports.tables import Row, neutralise_cell, open_table
 from passaparola.settings import Settings
-from passaparola.store.bulk import among, insert_many, little_garbage, numbers
+from passaparola.store.bulk import allocate_ids, in_values, insert_many, relaxed_gc
 from passaparola.store.database import Store, audit
 from passaparola.store.models import Address, Consent, Contact, Trait
 
-CHUNK = 2_000
-MANY = 1_000  # rows after which the database plans anew
+CHUNK_ROWS = 2_000
+ANALYSE_FROM_ROWS = 1_000  # rows after which the database plans anew
 NAMED = (*TRAITS, "birthday")
 
 
 @dataclass
-class Tally:
+class ImportTally:
     """What an import did. `rows` is always new + changed + unchanged + rejected; `refused` of them say that the
     person does not want to be written to, and are no yes; `shared` name a telephone or a handle that is somebody else's."""
 
@@ -51,31 +51,31 @@ class Import:
     store: Store
     settings: Settings
     path: Path
-    mapping: Mapping
+    mapping: ColumnMapping
     topics: tuple[str, ...] = ()
     source: str = ""
     seen: dict[str, str] = field(default_factory=dict)
 
-    def run(self, now: datetime, progress: Callable[[int, int], None] = lambda rows, at: None) -> Tally:
-        tally = Tally()
+    def run(self, now: datetime, progress: Callable[[int, int], None] = lambda rows, at: None) -> ImportTally:
+        tally = ImportTally()
         rejects = self.path.with_name(f"{self.path.stem}.rejects.csv")
-        with little_garbage(), opened(self.path) as table, _Rejects(rejects, table.header) as bad:
+        with relaxed_gc(), open_table(self.path) as table, _Rejects(rejects, table.header) as bad:
             rows = iter(table.rows)
-            while chunk := list(islice(rows, CHUNK)):
-                people = list(self._understood(chunk, self._reader(table.header, chunk, now), bad))
+            while chunk := list(islice(rows, CHUNK_ROWS)):
+                people = list(self._parse_rows(chunk, self._reader(table.header, chunk, now), bad))
                 with self.store.write() as session:
-                    _Chunk(self, session, now, tally).keep(people)
+                    _Chunk(self, session, now, tally).write(people)
                 tally.rows += len(chunk)
                 tally.rejected = bad.count
                 progress(tally.rows, table.bytes_read())
         tally.rejects = str(rejects) if bad.count else ""
         with self.store.write() as session:
             audit(session, now, "import", "imported", f"file:{self.path.name}", rows=tally.rows, new=tally.new)
-        if tally.rows - tally.unchanged - tally.rejected >= MANY:
+        if tally.rows - tally.unchanged - tally.rejected >= ANALYSE_FROM_ROWS:
             self.store.analyse()
         return tally
 
-    def _reader(self, header: list[str], chunk: list[Row], now: datetime) -> Reader:
+    def _reader(self, header: list[str], chunk: list[Row], now: datetime) -> RowReader:
         """What a custom trait is was decided when it was first seen, in this file or in an earlier one."""
         custom = {role for role in self.mapping.columns.values() if role not in {*NAMED, *media(), "ignore"}}
         custom = {role for role in custom if not role.startswith(("order_", "consent"))}
@@ -87,19 +87,19 @@ class Import:
                     role = self.mapping.columns.get(name, "ignore")
                     cells = [row.cells[place] for row in chunk if place < len(row.cells) and row.cells[place].strip()]
                     if role in unknown and role not in self.seen and cells:
-                        self.seen[role] = kind_of(cells)
+                        self.seen[role] = infer_trait_kind(cells)
                         session.add(Trait(name=role, kind=self.seen[role]))
-        return Reader(header, self.mapping, self.seen, self.settings.time_zone, self.settings.currency, now)
+        return RowReader(header, self.mapping, self.seen, self.settings.time_zone, self.settings.currency, now)
 
-    def _understood(self, chunk: Iterable[Row], reader: Reader, bad: "_Rejects") -> Iterator[Person]:
+    def _parse_rows(self, chunk: Iterable[Row], reader: RowReader, bad: "_Rejects") -> Iterator[Person]:
         for row in chunk:
             try:
-                yield reader.person(row)
+                yield reader.parse(row)
             except ValueError as reason:
                 bad.add(row, str(reason))
 
 
-Whose = tuple[Person, int]  # a row, and the contact that it is about
+PersonAndContact = tuple[Person, int]  # a row, and the contact that it is about
 
 
 class _Rejects:
@@ -116,8 +116,8 @@ class _Rejects:
     def add(self, row: Row, reason: str) -> None:
         if self.file is None:
             self.file = self.path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
-            csv.writer(self.file).writerow(["line", "reason", *map(neutral, self.header)])
-        csv.writer(self.file).writerow([row.line, reason, *(neutral(cell[:1000]) for cell in row.cells)])
+            csv.writer(self.file).writerow(["line", "reason", *map(neutralise_cell, self.header)])
+        csv.writer(self.file).writerow([row.line, reason, *(neutralise_cell(cell[:1000]) for cell in row.cells)])
         self.count += 1
 
     def __exit__(self, *error: object) -> None:
@@ -128,43 +128,47 @@ class _Rejects:
 class _Chunk:
     """A few thousand people into the store with a handful of statements."""
 
-    def __init__(self, plan: Import, session: Session, now: datetime, tally: Tally) -> None:
+    def __init__(self, plan: Import, session: Session, now: datetime, tally: ImportTally) -> None:
         self.plan, self.session, self.now, self.tally = plan, session, now, tally
         self.touched: set[int] = set()
 
-    def keep(self, people: list[Person]) -> None:
-        owners = self._found(people)
-        self._add_new(people, owners)
+    def write(self, people: list[Person]) -> None:
+        owners = self._find_owners(people)
+        self._create_contacts(people, owners)
         whose = [(person, self._contact(person, owners)) for person in people]
-        self._update([(person, contact) for person, contact in whose if person.line != self.made_by.get(contact)])
-        self._reach(whose, owners)
-        self._share(whose, owners)
-        self._allow(whose)
-        self._bought(whose)
+        self._update_contacts(
+            [(person, contact) for person, contact in whose if person.line != self.made_by.get(contact)]
+        )
+        self._add_addresses(whose, owners)
+        self._propose_shared(whose, owners)
+        self._record_consents(whose)
+        self._record_purchases(whose)
         self.tally.unchanged += len(people) - len(self.touched)
         self.tally.changed += len(self.touched) - self._new_rows
 
-    def _found(self, people: list[Person]) -> dict[tuple[str, str], int]:
+    def _find_owners(self, people: list[Person]) -> dict[tuple[str, str], int]:
         wanted = {pair for person in people for pair in person.addresses.items()}
         found: dict[tuple[str, str], int] = {}
         for medium in {medium for medium, _ in wanted}:
             values = [value for of, value in wanted if of == medium]
             chosen = select(col(Address.value), col(Address.contact_id))
-            known = among(self.session, col(Address.value), values)
+            known = in_values(self.session, col(Address.value), values)
             rows = self.session.execute(chosen.where(col(Address.medium) == medium, known))
             found |= {(medium, value): contact for value, contact in rows}
         return found
 
     def _owner(self, person: Person, owners: dict[tuple[str, str], int]) -> int | None:
-        return next((owners[pair] for pair in sorted(merging.deciding(person.addresses)) if pair in owners), None)
+        return next(
+            (owners[pair] for pair in sorted(merging.identifying_addresses(person.addresses)) if pair in owners), None
+        )
 
-    def _add_new(self, people: list[Person], owners: dict[tuple[str, str], int]) -> None:
+    def _create_contacts(self, people: list[Person], owners: dict[tuple[str, str], int]) -> None:
         """Rows of one file that share an email are one person, whichever comes first; a telephone is the first row's, and
         decides about those that have nothing else."""
         groups: dict[tuple[str, str], int] = {}
         fresh: list[Person] = []
         for person in people:
-            deciding = sorted(merging.deciding(person.addresses))
+            deciding = sorted(merging.identifying_addresses(person.addresses))
             known = next((groups[pair] for pair in deciding if pair in groups), None)
             if known is None and self._owner(person, owners) is None:
                 known = len(fresh)
@@ -173,7 +177,7 @@ class _Chunk:
                 groups |= {
                     pair: known for pair in person.addresses.items() if pair not in groups and pair not in owners
                 }
-        ids = numbers(self.session, Contact, len(fresh))
+        ids = allocate_ids(self.session, Contact, len(fresh))
         rows = [
             {
                 "id": id_,
@@ -198,16 +202,18 @@ class _Chunk:
         return (
             owner
             if owner is not None
-            else next(self.made[pair] for pair in sorted(merging.deciding(person.addresses)) if pair in self.made)
+            else next(
+                self.made[pair] for pair in sorted(merging.identifying_addresses(person.addresses)) if pair in self.made
+            )
         )
 
-    def _update(self, whose: list[Whose]) -> None:
+    def _update_contacts(self, whose: list[PersonAndContact]) -> None:
         """An empty cell says nothing; a filled one replaces what was there."""
         ids = {contact for _, contact in whose}
         columns = [col(Contact.id), *(col(getattr(Contact, name)) for name in NAMED), col(Contact.traits)]
         stood = {
             row[0]: row
-            for row in self.session.execute(select(*columns).where(among(self.session, col(Contact.id), ids)))
+            for row in self.session.execute(select(*columns).where(in_values(self.session, col(Contact.id), ids)))
         }
         changes: dict[int, dict[str, Any]] = {}
         for person, contact in whose:
@@ -222,7 +228,7 @@ class _Chunk:
             rows = [{"id": contact, "updated_at": self.now, **wanted} for contact, wanted in changes.items()]
             self.session.execute(update(Contact), rows)
 
-    def _reach(self, whose: list[Whose], owners: dict[tuple[str, str], int]) -> None:
+    def _add_addresses(self, whose: list[PersonAndContact], owners: dict[tuple[str, str], int]) -> None:
         """An address that is somebody else's already stays theirs."""
         secret = self.plan.settings.secret
         wanted: dict[tuple[str, str], tuple[int, int]] = {}
@@ -237,7 +243,7 @@ class _Chunk:
         old = {contact for contact, _ in wanted.values()} - self.made_by.keys()
         ranks: dict[tuple[int, str], int] = {}
         taken = select(col(Address.contact_id), col(Address.medium)).where(
-            among(self.session, col(Address.contact_id), old)
+            in_values(self.session, col(Address.contact_id), old)
         )
         for contact, medium in self.session.execute(taken):
             ranks[contact, medium] = ranks.get((contact, medium), 0) + 1
@@ -256,17 +262,17 @@ class _Chunk:
             )
         insert_many(self.session, Address, rows)
 
-    def _share(self, whose: list[Whose], owners: dict[tuple[str, str], int]) -> None:
+    def _propose_shared(self, whose: list[PersonAndContact], owners: dict[tuple[str, str], int]) -> None:
         """A telephone that is somebody else's already stays theirs; whether the two are one person, somebody decides."""
         for person, contact in whose:
             for pair in person.addresses.items():
                 other = owners.get(pair, self.reached.get(pair, contact))
-                if other != contact and pair not in merging.deciding(person.addresses):
+                if other != contact and pair not in merging.identifying_addresses(person.addresses):
                     source = f"the file {self.plan.path.name}"
                     self.tally.shared += 1
-                    merging.propose_shared(self.session, contact, other, pair[0], source, self.now)
+                    merging.propose_shared_address(self.session, contact, other, pair[0], source, self.now)
 
-    def _allow(self, whose: list[Whose]) -> None:
+    def _record_consents(self, whose: list[PersonAndContact]) -> None:
         """A yes in a file is written where nothing was said before, or where it is dated later than what was."""
         wanted: dict[tuple[int, str, str], Person] = {}
         refused = {contact for person, contact in whose if person.refuses}
@@ -283,7 +289,7 @@ class _Chunk:
         chosen = select(col(Consent.contact_id), col(Consent.medium), col(Consent.topic), col(Consent.at))
         ids = {contact for contact, _, _ in wanted} - self.made_by.keys()
         for contact, medium, topic, at in self.session.execute(
-            chosen.where(among(self.session, col(Consent.contact_id), ids))
+            chosen.where(in_values(self.session, col(Consent.contact_id), ids))
         ):
             spoken = said.setdefault((contact, medium), {})
             spoken[topic] = max(at, spoken.get(topic, at))
@@ -305,7 +311,7 @@ class _Chunk:
             self.tally.consents += len(rows)
             audit(self.session, self.now, "import", "consents recorded", f"file:{self.plan.path.name}", count=len(rows))
 
-    def _bought(self, whose: list[Whose]) -> None:
+    def _record_purchases(self, whose: list[PersonAndContact]) -> None:
         rows: list[dict[str, Any]] = [
             {"contact_id": contact, "kind": "order_completed", "at": bought.at, "received_at": self.now, "source": "import",
              "source_id": bought.id, "amount": bought.amount, "currency": bought.currency,
@@ -314,8 +320,8 @@ class _Chunk:
         ]  # fmt: skip
         if not rows:
             return
-        fresh = events.keep(self.session, rows)
-        activity.add(self.session, self.plan.settings.currency, fresh)
+        fresh = events.record_events(self.session, rows)
+        activity.add_events(self.session, self.plan.settings.currency, fresh)
         self.tally.purchases += len(fresh)
         bought_now = {row["source_id"] for row in fresh}
         self.touched |= {one.line for one, _ in whose if one.purchase and one.purchase.id in bought_now}

@@ -7,7 +7,7 @@ its words: a value that is a no wherever it stands, a yes-column that says no, a
 import re
 
 from passaparola.contacts.audience.words import TRAITS
-from passaparola.contacts.imports.columns import plain_words
+from passaparola.contacts.imports.columns import normalise_header
 
 NOT_BY_EMAIL = re.compile(
     r"\b(sms|phone|telefono|cellulare|mobile|whatsapp|push|post|posta|call|chiamat\w*|fax|telegram)\b"
@@ -32,11 +32,11 @@ NO = {"no", "n", "false", "0", "off", "non", "f", "nein", "never", "mai", "none"
 EMPTY = {"", "none", "null", "na", "n a", "no value", "nan", "never", "mai"}
 
 
-def says_no(header: str, role: str, cell: str) -> bool:
+def is_opt_out_cell(header: str, role: str, cell: str) -> bool:
     """`role` is what the column was mapped to: a name or a town that sounds like a no is none."""
     if role in TRAITS and role != "country":
         return False
-    asks, said = plain_words(header), plain_words(cell)
+    asks, said = normalise_header(header), normalise_header(cell)
     if NOT_BY_EMAIL.search(asks) and not BY_EMAIL.search(asks):
         return False
     if SAYS_NO.fullmatch(said):

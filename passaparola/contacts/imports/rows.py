@@ -7,11 +7,11 @@ from typing import Any
 
 from babel.numbers import get_currency_precision, list_currencies
 
-from passaparola.contacts.addresses import normalised
+from passaparola.contacts.addresses import normalise_address
 from passaparola.contacts.audience.words import TRAITS, media
 from passaparola.contacts.imports import columns
-from passaparola.contacts.imports.columns import Mapping
-from passaparola.contacts.imports.refusals import says_no
+from passaparola.contacts.imports.columns import ColumnMapping
+from passaparola.contacts.imports.refusals import is_opt_out_cell
 from passaparola.contacts.imports.tables import Row
 
 NOT_TEXT = re.compile("[\udc80-\udcff]")  # bytes that the file's encoding does not know: PEP 383
@@ -41,17 +41,17 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Reader:
+class RowReader:
     """`kinds` says what each custom trait is: text, number or boolean."""
 
     header: list[str]
-    mapping: Mapping
+    mapping: ColumnMapping
     kinds: dict[str, str]
     zone: str
     currency: str
     now: datetime
 
-    def person(self, row: Row) -> Person:
+    def parse(self, row: Row) -> Person:
         """Raises ValueError: the reason, for the rejects file."""
         if row.problem:
             raise ValueError(row.problem)
@@ -67,18 +67,18 @@ class Reader:
         if any(map(NOT_TEXT.search, cells.values())):
             raise ValueError("some bytes of this row are in another encoding")
         person = Person(row.line)
-        country = columns.country_code(cells["country"]) if "country" in cells else None
+        country = columns.parse_country(cells["country"]) if "country" in cells else None
         for role, cell in cells.items():
             if role in media():
-                person.addresses[role] = normalised(role, cell, country or self.mapping.country)
+                person.addresses[role] = normalise_address(role, cell, country or self.mapping.country)
             elif role in TRAITS or role == "birthday":
                 person.traits[role] = self._trait(role, cell)
             elif not role.startswith(("order_", "consent")) and role != "ignore":
-                person.custom[role] = _custom(role, cell, self.kinds.get(role, "text"))
+                person.custom[role] = _parse_custom(role, cell, self.kinds.get(role, "text"))
         if not person.addresses:
             raise ValueError("no address: this row has neither email, phone nor a handle")
         person.refuses = any(
-            says_no(name, self.mapping.columns.get(name, "ignore"), cell)
+            is_opt_out_cell(name, self.mapping.columns.get(name, "ignore"), cell)
             for name, cell in zip(self.header, row.cells, strict=False)
             if cell.strip()
         )
@@ -89,13 +89,13 @@ class Reader:
     def _trait(self, role: str, cell: str) -> str:
         match role:
             case "country":
-                return columns.country_code(cell)
+                return columns.parse_country(cell)
             case "language":
-                return columns.language_code(cell)
+                return columns.parse_language(cell)
             case "time_zone":
-                return columns.time_zone(cell)
+                return columns.parse_time_zone(cell)
             case "birthday":
-                return columns.birthday(cell, self.mapping)
+                return columns.parse_birthday(cell, self.mapping)
             case _:
                 return " ".join(cell.split())[:200]
 
@@ -107,7 +107,7 @@ class Reader:
             if topic:
                 person.topics.append((topic, medium or "email"))
         if "consent_at" in cells:
-            person.consent_at = columns.moment(cells["consent_at"], self.mapping, self.zone)
+            person.consent_at = columns.parse_instant(cells["consent_at"], self.mapping, self.zone)
             if person.consent_at > self.now:
                 raise ValueError("consent_at: this lies in the future; are day and month the other way round?")
         person.consent_source = cells.get("consent_source", "")
@@ -122,16 +122,16 @@ class Reader:
             raise ValueError(f"order_currency: “{currency[:10]}” is not a currency")
         amount = None
         if "order_amount" in cells:
-            exact = columns.number(cells["order_amount"], self.mapping).scaleb(get_currency_precision(currency))
+            exact = columns.parse_number(cells["order_amount"], self.mapping).scaleb(get_currency_precision(currency))
             amount = int(exact.to_integral_value())
             if abs(amount) >= 2**62:
                 raise ValueError("order_amount: this is more money than there is")
         items = [item.strip() for item in cells.get("order_items", "").replace("|", ";").split(";") if item.strip()]
-        at = columns.moment(cells["order_at"], self.mapping, self.zone)
+        at = columns.parse_instant(cells["order_at"], self.mapping, self.zone)
         person.purchase = Purchase(cells["order_id"][:200], at, amount, currency if amount is not None else None, items)
 
 
-def _custom(name: str, cell: str, kind: str) -> Any:
+def _parse_custom(name: str, cell: str, kind: str) -> Any:
     if kind == "number":
         try:
             number = float(cell)
@@ -145,7 +145,7 @@ def _custom(name: str, cell: str, kind: str) -> Any:
     return cell[:2000]
 
 
-def kind_of(cells: list[str]) -> str:
+def infer_trait_kind(cells: list[str]) -> str:
     """What a custom trait is, by the first values seen of it. Codes such as 00123 stay text."""
     given = [cell.strip() for cell in cells if cell.strip()]
     if not given:

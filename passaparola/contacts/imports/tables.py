@@ -14,11 +14,11 @@ from python_calamine import CalamineError, CalamineWorkbook
 from passaparola.errors import BadContent
 
 DELIMITERS = ",;\t|"
-LOOKED_AT = 256 * 1024
-BY_HAND = ("cp1252", "mac_roman", "cp1250")
-ODD = 0.05  # a share of words that two languages in one file may make
+SAMPLE_BYTES = 256 * 1024
+CANDIDATE_ENCODINGS = ("cp1252", "mac_roman", "cp1250")
+MAX_IMPLAUSIBLE_SHARE = 0.05  # a share of words that two languages in one file may make
 WORD = re.compile(r"[^\s,;|\t\"@.]+")
-UNNATURAL = re.compile(
+IMPLAUSIBLE = re.compile(
     r"[a-zà-öø-ÿ][À-ÖØ-ÞŽŠŸŒ]|[^\W\d_][^\w\s\x00-\x7f'’`´·–“”„«»…€™®©ªº\u00ad]|[^\x00-\x7f–“”„«»…€’]{3}|\ufffd|[\x80-\x9f]"
 )
 
@@ -40,7 +40,7 @@ class Table:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Table]:
+def open_table(path: Path) -> Iterator[Table]:
     """Raises BadContent: no such file, or nothing that could be a table."""
     if not path.is_file():
         raise BadContent("there is no such file", str(path))
@@ -48,7 +48,7 @@ def opened(path: Path) -> Iterator[Table]:
         yield _sheet(path)
         return
     with path.open("rb") as probe:
-        head = probe.read(LOOKED_AT)
+        head = probe.read(SAMPLE_BYTES)
     if not head.strip():
         raise BadContent("the file is empty", str(path))
     encoding = _encoding(head)
@@ -64,20 +64,20 @@ def _encoding(head: bytes) -> str:
     broken = text.count("\ufffd")
     if not broken or sum(sign > "\x7f" for sign in text) > 3 * broken:
         return "utf-8-sig"
-    odd = {encoding: _odd_words(head.decode(encoding, "replace")) for encoding in BY_HAND}
+    odd = {encoding: _implausible_words(head.decode(encoding, "replace")) for encoding in CANDIDATE_ENCODINGS}
     likeliest = min(
-        BY_HAND, key=lambda encoding: odd[encoding]
+        CANDIDATE_ENCODINGS, key=lambda encoding: odd[encoding]
     )  # of equals the first: most of such files are of Windows
-    if odd[likeliest] <= ODD * len(WORD.findall(head.decode("latin-1"))):
+    if odd[likeliest] <= MAX_IMPLAUSIBLE_SHARE * len(WORD.findall(head.decode("latin-1"))):
         return likeliest
     best = from_bytes(head).best()
     return best.encoding if best else likeliest
 
 
-def _odd_words(text: str) -> int:
+def _implausible_words(text: str) -> int:
     """Words with a sign in them that no language has there: a symbol between letters, a capital after a small letter, three
     accents in a row."""
-    return sum(not word.isascii() and bool(UNNATURAL.search(word)) for word in WORD.findall(text))
+    return sum(not word.isascii() and bool(IMPLAUSIBLE.search(word)) for word in WORD.findall(text))
 
 
 def _csv(file: Any, head: str, path: Path) -> Table:
@@ -128,6 +128,6 @@ def _cell(value: Any) -> str:
     return "" if value is None else str(value).replace("\x00", "")
 
 
-def neutral(cell: str) -> str:
+def neutralise_cell(cell: str) -> str:
     """A cell that no spreadsheet takes for a formula. https://owasp.org/www-community/attacks/CSV_Injection"""
     return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell

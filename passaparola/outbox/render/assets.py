@@ -23,22 +23,22 @@ def refuse_unloadable(page: str, wording: Wording, around: Wording) -> None:
     if wording.matter.media:
         raise BadContent("“media” goes with posts; a letter carries no files. Put the picture on your site and write "
                          '<mj-image src="https://…" alt="…" />', f"{wording.where}:1")  # fmt: skip
-    for address in pictures(page):
-        if reason := unreachable(address, ("http", "https")):
+    for address in picture_sources(page):
+        if reason := unreachable_reason(address, ("http", "https")):
             raise BadContent(
                 f"no reader can load the picture “{address[:80]}”: {reason}. Put it on your site and write its whole address, "
                 "https://…",
-                _where(address, wording, around),
+                _locate(address, wording, around),
             )
     for address in LINK.findall(page):
-        if reason := unreachable(html.unescape(address), FOLLOWED):
+        if reason := unreachable_reason(html.unescape(address), FOLLOWED):
             raise BadContent(
                 f"no reader can follow the link “{html.unescape(address)[:80]}”: {reason}. Write its whole address, https://…",
-                _where(html.unescape(address), wording, around),
+                _locate(html.unescape(address), wording, around),
             )
 
 
-def pictures(page: str) -> Iterator[str]:
+def picture_sources(page: str) -> Iterator[str]:
     for one, other in PICTURE.findall(page):
         yield html.unescape(one or other).strip()
     for several in SEVERAL.findall(page):
@@ -47,7 +47,7 @@ def pictures(page: str) -> Iterator[str]:
     yield from map(html.unescape, STYLESHEET.findall(page))
 
 
-def unreachable(address: str, schemes: tuple[str, ...]) -> str:
+def unreachable_reason(address: str, schemes: tuple[str, ...]) -> str:
     """Why an address leads nowhere from a mailbox; empty where it may lead somewhere. What a hole begins is not known here."""
     if HOLE.match(address) or (address.startswith("#") and "mailto" in schemes):
         return ""
@@ -68,12 +68,12 @@ def unreachable(address: str, schemes: tuple[str, ...]) -> str:
         )
     if parts.scheme not in schemes:
         return f"{parts.scheme}: leads nowhere from a mailbox"
-    if parts.scheme in ("http", "https") and not HOLE.search(host) and not _public(host):
+    if parts.scheme in ("http", "https") and not HOLE.search(host) and not _is_public_host(host):
         return f"only your own network knows “{host}”" if host else "it lacks the name of a site"
     return ""
 
 
-def _public(host: str) -> bool:
+def _is_public_host(host: str) -> bool:
     try:
         return ip_address(host).is_global
     except ValueError:
@@ -81,7 +81,7 @@ def _public(host: str) -> bool:
         return "." in host and not private
 
 
-def _where(address: str, wording: Wording, around: Wording) -> str:
+def _locate(address: str, wording: Wording, around: Wording) -> str:
     """The line of the file in which it stands: the wording's, else the layout's."""
     for one in (wording, around):
         for number, line in enumerate(one.body.splitlines(), one.first_line):

@@ -20,21 +20,21 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from passaparola.errors import BadContent, did_you_mean
 
-MOST_TURNS, DEEPEST_LOOP = 1_000, 2
-NODES = (
+MAX_LOOP_ITEMS, MAX_LOOP_DEPTH = 1_000, 2
+ALLOWED_NODES = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.Getattr, nodes.Getitem,
     nodes.Filter, nodes.Test, nodes.If, nodes.For, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not,
     nodes.CondExpr, nodes.Add, nodes.Sub, nodes.Neg, nodes.Slice, nodes.List, nodes.Tuple, nodes.Keyword,
 )  # fmt: skip
-STANDARD = (
+ALLOWED_FILTERS = (
     "default", "upper", "lower", "title", "capitalize", "trim", "truncate", "length", "first", "last", "join",
     "round", "int", "float", "abs", "urlencode", "sort", "string",
 )  # fmt: skip
-TESTS = ("defined", "undefined", "none", "number", "string", "odd", "even", "sameas", "in", "true", "false")
-LOOP = ("index", "index0", "first", "last", "length", "revindex")
+ALLOWED_TESTS = ("defined", "undefined", "none", "number", "string", "odd", "even", "sameas", "in", "true", "false")
+ALLOWED_LOOP_NAMES = ("index", "index0", "first", "last", "length", "revindex")
 
 
-class Missing(StrictUndefined):
+class MissingVariable(StrictUndefined):
     """A variable that a contact does not have: an error wherever it is used, unless a default is given."""
 
     __slots__ = ()
@@ -48,17 +48,17 @@ class Dialect(ImmutableSandboxedEnvironment):
     """Jinja2 as templates see it, in one locale. Attributes are keys of plain dicts and nothing else."""
 
     def __init__(self, locale: str, *, escape: bool) -> None:
-        super().__init__(autoescape=escape, undefined=Missing, keep_trailing_newline=True)
+        super().__init__(autoescape=escape, undefined=MissingVariable, keep_trailing_newline=True)
         self.globals.clear()
-        self.filters = {name: FILTERS[name] for name in STANDARD} | _in_locale(locale)
+        self.filters = {name: FILTERS[name] for name in ALLOWED_FILTERS} | _locale_filters(locale)
         # Ours alone, never written in a template: a loop's limit, and a block taken whole.
         self.filters |= {"within_bounds": _within_bounds, "whole": str}
-        self.tests = {name: test for name, test in self.tests.items() if name in TESTS}
+        self.tests = {name: test for name, test in self.tests.items() if name in ALLOWED_TESTS}
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         if type(obj) is dict and attribute in obj:
             return obj[attribute]
-        if type(obj) is LoopContext and attribute in LOOP:
+        if type(obj) is LoopContext and attribute in ALLOWED_LOOP_NAMES:
             return getattr(obj, attribute)
         return self.undefined(obj=obj, name=attribute)
 
@@ -68,7 +68,7 @@ class Dialect(ImmutableSandboxedEnvironment):
         except (LookupError, TypeError):
             return self.undefined(obj=obj, name=str(argument))
 
-    def read(self, source: str, where: str) -> nodes.Template:
+    def parse_source(self, source: str, where: str) -> nodes.Template:
         """Parse and refuse what is not in the dialect. Raises BadContent."""
         try:
             tree = self.parse(source)
@@ -79,7 +79,7 @@ class Dialect(ImmutableSandboxedEnvironment):
 
     def _refuse(self, node: nodes.Node, where: str, loops: int = 0) -> None:
         at = f"{where}:{node.lineno}"
-        if not isinstance(node, NODES):
+        if not isinstance(node, ALLOWED_NODES):
             name = {"Call": "calls such as name(…)", "Assign": "{% set %}", "Mul": "*", "Pow": "**"}.get(
                 type(node).__name__, f"{type(node).__name__.lower()}"
             )
@@ -94,8 +94,8 @@ class Dialect(ImmutableSandboxedEnvironment):
             raise BadContent("in [ ] stands a number or a name in quotes", at)
         if isinstance(node, nodes.For):
             loops += 1
-            if node.recursive or loops > DEEPEST_LOOP:
-                raise BadContent(f"loops can be nested {DEEPEST_LOOP} deep at most", at)
+            if node.recursive or loops > MAX_LOOP_DEPTH:
+                raise BadContent(f"loops can be nested {MAX_LOOP_DEPTH} deep at most", at)
             node.iter = nodes.Filter(node.iter, "within_bounds", [], [], None, None, lineno=node.lineno)
         for child in node.iter_child_nodes():
             self._refuse(child, where, loops)
@@ -104,7 +104,7 @@ class Dialect(ImmutableSandboxedEnvironment):
 def _within_bounds(items: Iterable[Any]) -> Iterator[Any]:
     if isinstance(items, Undefined):
         items._fail_with_undefined_error()
-    return islice(items, MOST_TURNS)
+    return islice(items, MAX_LOOP_ITEMS)
 
 
 def locale_of(language: str) -> Locale:
@@ -114,7 +114,7 @@ def locale_of(language: str) -> Locale:
         return Locale("en")
 
 
-def _in_locale(language: str) -> dict[str, Callable[..., str]]:
+def _locale_filters(language: str) -> dict[str, Callable[..., str]]:
     """Dates, numbers and money as the reader writes them."""
     locale = locale_of(language)
 

@@ -17,7 +17,7 @@ from passaparola.errors import BadContent
 from passaparola.outbox.render.assets import refuse_unloadable
 from passaparola.outbox.render.dialect import Dialect
 from passaparola.outbox.render.message import Wording
-from passaparola.outbox.render.utm import with_utm
+from passaparola.outbox.render.utm import add_utm
 
 TAGS = frozenset(
     [
@@ -66,7 +66,7 @@ XML_ENTITIES = {"amp", "lt", "gt", "quot", "apos"}
 
 
 @dataclass
-class Aside:
+class JinjaPlaceholders:
     """The Jinja of a template, replaced by tokens that compilers leave alone."""
 
     blocks: list[str] = field(default_factory=list)
@@ -98,11 +98,11 @@ class Aside:
         self.words.append(jinja)
         return f"jx{len(self.words) - 1}j"
 
-    def give_back(self, text: str) -> str:
+    def restore(self, text: str) -> str:
         text = re.sub(r"<!-- jb(\d+)j -->|jb(\d+)j", lambda m: self.blocks[int(m[1] or m[2])], text)
         return re.sub(r"jx(\d+)j", lambda m: self.words[int(m[1])], text)
 
-    def lost(self, text: str) -> str | None:
+    def lost_block(self, text: str) -> str | None:
         """The first block that did not come through where a block can stand."""
         inside = {int(n) for n in re.findall(r'="[^"]*<!-- jb(\d+)j -->', text)}
         return next(
@@ -111,7 +111,7 @@ class Aside:
 
 
 @dataclass(frozen=True)
-class Letter:
+class CompiledEmail:
     """Jinja sources: what is left to do for a contact. `links` are the targets that a contact may be seen to follow."""
 
     html: str
@@ -119,9 +119,9 @@ class Letter:
     links: tuple[str, ...]
 
 
-def compiled(wording: Wording, around: Wording, written: Wording | None, utm: dict[str, str]) -> Letter:
+def compile_email(wording: Wording, around: Wording, written: Wording | None, utm: dict[str, str]) -> CompiledEmail:
     """Raises BadContent: not MJML, an unknown tag, or a block where none can stand."""
-    aside, where = Aside(), f"{wording.where}:{wording.first_line}"
+    aside, where = JinjaPlaceholders(), f"{wording.where}:{wording.first_line}"
     for marker in ("<!-- content -->", "<!-- preheader -->"):
         if marker not in around.body:
             raise BadContent(f"the layout lacks its {marker}", around.where)
@@ -135,14 +135,14 @@ def compiled(wording: Wording, around: Wording, written: Wording | None, utm: di
         page = INLINER.inline(mjml2html(mjml, fonts={}))
     except (ValueError, css_inline.InlineError) as error:
         raise BadContent(f"this is not MJML: {error}", where) from None
-    if lost := aside.lost(page):
+    if lost := aside.lost_block(page):
         raise BadContent(f"{lost} can't stand inside a tag; use {{{{ a if condition else b }}}} there", where)
     refuse_unloadable(page, wording, around)
     links = _Links(aside, utm)
     page = links.followed(page).replace("</body>", f"{PIXEL}</body>")
     text = aside.take(written.body) if written else _as_text(mjml, where)
-    return Letter(
-        aside.give_back(page), aside.give_back(links.followed_in_text(text)).strip() + "\n", tuple(links.targets)
+    return CompiledEmail(
+        aside.restore(page), aside.restore(links.followed_in_text(text)).strip() + "\n", tuple(links.targets)
     )
 
 
@@ -156,7 +156,7 @@ def _refuse_unknown_tags(wording: Wording) -> None:
 class _Links:
     """Every fixed http(s) address becomes `{{ links[n] }}`, which is the tracked link or the address itself."""
 
-    def __init__(self, aside: Aside, utm: dict[str, str]) -> None:
+    def __init__(self, aside: JinjaPlaceholders, utm: dict[str, str]) -> None:
         self.aside, self.utm = aside, utm
         self.targets: dict[str, str] = {}  # target → word
 
@@ -170,7 +170,7 @@ class _Links:
     def _word(self, target: str) -> str:
         if not target.startswith(("http://", "https://")) or re.search(r"jx\d+j", target):
             return html.escape(target)
-        target = with_utm(target, self.utm)
+        target = add_utm(target, self.utm)
         if target not in self.targets:
             self.targets[target] = self.aside.word(f"{{{{ links[{len(self.targets)}] }}}}")
         return self.targets[target]
@@ -184,27 +184,27 @@ def _as_text(mjml: str, where: str) -> str:
     body = root.find("mj-body") if root is not None else None
     if body is None:
         raise BadContent("the layout lacks its <mj-body>", where)
-    return re.sub(r"\n{3,}", "\n\n", "".join(_said(body)))
+    return re.sub(r"\n{3,}", "\n\n", "".join(_element_text(body)))
 
 
-def _said(element: "etree._Element") -> list[str]:
+def _element_text(element: "etree._Element") -> list[str]:
     said: list[str] = []
     for child in element:
         if isinstance(child, etree._Comment):
             if re.fullmatch(r" jb\d+j ", child.text or ""):
                 said.append((child.text or "").strip())
         elif child.tag == "mj-button":
-            said.append(f"{_plain(child)}: {child.get('href', '')}\n\n")
+            said.append(f"{_plain_text(child)}: {child.get('href', '')}\n\n")
         elif child.tag in ("mj-text", "mj-table"):
-            said.append(f"{_plain(child)}\n\n")
+            said.append(f"{_plain_text(child)}\n\n")
         elif isinstance(child.tag, str) and child.tag != "mj-raw":
-            said += _said(child)
+            said += _element_text(child)
     return said
 
 
-def _plain(element: "etree._Element") -> str:
+def _plain_text(element: "etree._Element") -> str:
     if element.tag == "mj-table" and any(isinstance(child, etree._Comment) for child in element.iter()):
-        return "\n".join(_rows(element))
+        return "\n".join(_table_rows(element))
     inner = etree.tostring(element, method="html", encoding="unicode", with_tail=False)
     inner = re.sub(r"<!--\s*(jb\d+j)\s*-->", r"\1", inner)
     tag = "table" if element.tag == "mj-table" else "div"
@@ -214,7 +214,7 @@ def _plain(element: "etree._Element") -> str:
     return str(get_text(f"<html><body>{inner}</body></html>", ParserConfig(display_links=True))).strip()
 
 
-def _rows(table: "etree._Element") -> list[str]:
+def _table_rows(table: "etree._Element") -> list[str]:
     """A table with blocks in it, row by row: aligning its columns would tear the blocks out of their order."""
     rows: list[str] = []
     for child in table:
@@ -228,5 +228,5 @@ def _rows(table: "etree._Element") -> list[str]:
             ]
             rows.append("  ".join(cells))
         else:
-            rows += _rows(child)
+            rows += _table_rows(child)
     return rows

@@ -12,20 +12,20 @@ import orjson
 from jinja2 import TemplateError
 from pydantic import BaseModel, ConfigDict
 
-from passaparola.channel.registry import get
+from passaparola.channel.registry import sender_class
 from passaparola.channel.sender import Media, Part, Skeleton
 from passaparola.errors import BadContent
 from passaparola.outbox.render import email, message, share
-from passaparola.outbox.render.holes import Program, cut
+from passaparola.outbox.render.holes import Program, cut_texts
 from passaparola.outbox.render.share import MARK, Share
 from passaparola.outbox.render.survey import Survey
-from passaparola.outbox.render.utm import with_utm
+from passaparola.outbox.render.utm import add_utm
 from passaparola.settings import STARTER, Settings
 
 FOOTER = ("unsubscribe_url", "postal_address")
 
 
-class Frozen(BaseModel):
+class FrozenWording(BaseModel):
     """One wording as it stood at the launch. `texts` are Jinja sources by part."""
 
     model_config = ConfigDict(frozen=True)
@@ -43,21 +43,24 @@ def wording_key(message: str, variant: str, medium: str) -> str:
     return f"{message}/{variant}/{medium}" if variant else f"{message}/{medium}"
 
 
-def frozen(home: Path, name: str, medium: str, campaign: str, settings: Settings) -> dict[str, Frozen]:
+def freeze_wordings(home: Path, name: str, medium: str, campaign: str, settings: Settings) -> dict[str, FrozenWording]:
     """The wordings of a message on a medium, by locale. Raises Unknown, BadContent."""
     utm = {
         "utm_source": medium,
-        "utm_medium": "email" if medium == "email" else "social" if get(medium).public else "chat",
+        "utm_medium": "email" if medium == "email" else "social" if sender_class(medium).public else "chat",
         "utm_campaign": campaign,
     }
-    found = message.wordings(home, name, medium, settings.locale)
+    found = message.load_wordings(home, name, medium, settings.locale)
     if medium == "email":
-        shared = {locale: _shared(wording, medium, campaign, locale) for locale, wording in found.items()}
-        return {locale: _email(home, locale, wording, utm, settings) for locale, wording in shared.items()}
-    return {locale: _post(home, _shared(wording, medium, campaign, locale), utm) for locale, wording in found.items()}
+        shared = {locale: _with_share(wording, medium, campaign, locale) for locale, wording in found.items()}
+        return {locale: _freeze_email(home, locale, wording, utm, settings) for locale, wording in shared.items()}
+    return {
+        locale: _freeze_post(home, _with_share(wording, medium, campaign, locale), utm)
+        for locale, wording in found.items()
+    }
 
 
-def _shared(wording: message.Wording, medium: str, campaign: str, locale: str) -> message.Wording:
+def _with_share(wording: message.Wording, medium: str, campaign: str, locale: str) -> message.Wording:
     """With its share bar, where it has one. Raises BadContent: it has one half of it."""
     said = wording.matter.share
     if (MARK in wording.body) != (said is not None):
@@ -69,47 +72,50 @@ def _shared(wording: message.Wording, medium: str, campaign: str, locale: str) -
         raise BadContent(f"{lacks}, so that it is known what is passed on and where", f"{wording.where}:1")
     if said is None:
         return wording
-    bar = share.row(said, locale) if medium == "email" else share.line(said, campaign, locale)
+    bar = share.share_row(said, locale) if medium == "email" else share.share_line(said, campaign, locale)
     return replace(wording, body=wording.body.replace(MARK, bar))
 
 
-def of_the_house(settings: Settings, name: str, medium: str) -> dict[str, Any]:
+def freeze_house_wordings(settings: Settings, name: str, medium: str) -> dict[str, Any]:
     """The wordings of templates/_house/, by locale, as plain values: what is written to someone who asked for it. A house
     that has no words of its own for it has ours."""
     own = (settings.home / "templates" / "_house" / name).is_dir()
     home = settings.home if own else STARTER
-    found = message.of_the_house(home, name, medium, settings.locale)
+    found = message.load_house_wordings(home, name, medium, settings.locale)
     if medium != "email":
-        return {locale: _post(home, one, {}).model_dump(mode="json") for locale, one in found.items()}
+        return {locale: _freeze_post(home, one, {}).model_dump(mode="json") for locale, one in found.items()}
     needed = ("postal_address",)
     return {
-        locale: _email(home, locale, one, {}, settings, needed).model_dump(mode="json") for locale, one in found.items()
+        locale: _freeze_email(home, locale, one, {}, settings, needed).model_dump(mode="json")
+        for locale, one in found.items()
     }
 
 
-def _email(
+def _freeze_email(
     home: Path, locale: str, wording: message.Wording, utm: dict[str, str], settings: Settings,
     needed: tuple[str, ...] = FOOTER,
-) -> Frozen:  # fmt: skip
+) -> FrozenWording:  # fmt: skip
     if not wording.matter.subject.strip():
         raise BadContent("“subject” is missing in the front matter", f"{wording.where}:1")
-    around = message.layout(home, wording.matter.layout, locale, settings.locale, wording.where)
-    written = message.text_part(home, wording, locale, settings.locale)
-    compiled = email.compiled(wording, around, written, utm)
+    around = message.load_layout(home, wording.matter.layout, locale, settings.locale, wording.where)
+    written = message.load_text_part(home, wording, locale, settings.locale)
+    compiled = email.compile_email(wording, around, written, utm)
     for one in needed:
         if one not in compiled.html:
             raise BadContent(f"the footer lacks {{{{ {one} }}}}, which the law asks for", around.where)
     texts = {"subject": " ".join(wording.matter.subject.split()), "html": compiled.html, "text": compiled.text}
     matter = wording.matter
-    return Frozen(where=wording.where, texts=texts, links=compiled.links, survey=matter.survey, share=matter.share)
+    return FrozenWording(
+        where=wording.where, texts=texts, links=compiled.links, survey=matter.survey, share=matter.share
+    )
 
 
-def _post(home: Path, wording: message.Wording, utm: dict[str, str]) -> Frozen:
-    aside = email.Aside()
-    text = aside.give_back(
+def _freeze_post(home: Path, wording: message.Wording, utm: dict[str, str]) -> FrozenWording:
+    aside = email.JinjaPlaceholders()
+    text = aside.restore(
         re.sub(
             r"https?://[^\s<>()\[\]]+[^\s<>()\[\].,;:!?]",
-            lambda m: m[0] if re.search(r"jx\d+j", m[0]) else with_utm(m[0], utm),
+            lambda m: m[0] if re.search(r"jx\d+j", m[0]) else add_utm(m[0], utm),
             aside.take(wording.body.strip()),
         )
     )
@@ -124,18 +130,18 @@ def _post(home: Path, wording: message.Wording, utm: dict[str, str]) -> Frozen:
     )
     texts, approved = {"text": text}, wording.matter.template
     texts |= {str(n): place for n, place in enumerate(approved.places, 1)} if approved else {}
-    return Frozen(where=wording.where, texts=texts, media=media, template=approved.name if approved else "")
+    return FrozenWording(where=wording.where, texts=texts, media=media, template=approved.name if approved else "")
 
 
-class Ready:
+class CutWording:
     """A wording cut into skeleton and holes: html with escaping, the rest without."""
 
-    def __init__(self, wording: Frozen, locale: str, constants: Mapping[str, Any]) -> None:
+    def __init__(self, wording: FrozenWording, locale: str, constants: Mapping[str, Any]) -> None:
         plain = {name: (text, wording.where) for name, text in wording.texts.items() if name != "html"}
         rich = {name: (text, wording.where) for name, text in wording.texts.items() if name == "html"}
         try:
-            escaped = cut(rich, locale, constants, escape=True)
-            unescaped = cut(plain, locale, constants, escape=False)
+            escaped = cut_texts(rich, locale, constants, escape=True)
+            unescaped = cut_texts(plain, locale, constants, escape=False)
         except TemplateError as error:
             raise BadContent(error.message or str(error), wording.where) from None
         first: tuple[Program, Program] = (escaped.program, unescaped.program)
@@ -159,16 +165,16 @@ class Ready:
 
 
 @lru_cache(maxsize=256)
-def _ready(wording: bytes, locale: str, constants: bytes) -> Ready:
-    return Ready(Frozen.model_validate_json(wording), locale, orjson.loads(constants))
+def _cut_cached(wording: bytes, locale: str, constants: bytes) -> CutWording:
+    return CutWording(FrozenWording.model_validate_json(wording), locale, orjson.loads(constants))
 
 
-def ready(wording: Frozen, locale: str, constants: Mapping[str, Any]) -> Ready:
+def cut_wording(wording: FrozenWording, locale: str, constants: Mapping[str, Any]) -> CutWording:
     """Cut once per launch and process, however many batches ask."""
-    return _ready(wording.model_dump_json().encode(), locale, orjson.dumps(constants, option=orjson.OPT_SORT_KEYS))
+    return _cut_cached(wording.model_dump_json().encode(), locale, orjson.dumps(constants, option=orjson.OPT_SORT_KEYS))
 
 
-def constants(content: Mapping[str, Any]) -> dict[str, Any]:
+def launch_constants(content: Mapping[str, Any]) -> dict[str, Any]:
     """What a template may say that is the same for everyone, from a launch's frozen content."""
     sender = content["sender"]
     return {
@@ -182,14 +188,14 @@ def house_constants(campaign: str, settings: Settings) -> dict[str, Any]:
     """The same before there is a launch: for checks and previews of one wording."""
     names = ("organisation", "postal_address", "public_url")
     sender = {name: getattr(settings, name) for name in names}
-    return constants({"campaign": campaign, "title": campaign, "sender": sender})
+    return launch_constants({"campaign": campaign, "title": campaign, "sender": sender})
 
 
 def freezer(settings: Settings) -> Callable[[str, str, str], dict[str, Any]]:
     """What journeys.launch is handed to compile a message's wordings with."""
 
     def freeze(name: str, medium: str, campaign: str) -> dict[str, Any]:
-        found = frozen(settings.home, name, medium, campaign, settings)
+        found = freeze_wordings(settings.home, name, medium, campaign, settings)
         return {locale: wording.model_dump(mode="json") for locale, wording in found.items()}
 
     return freeze

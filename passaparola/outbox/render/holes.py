@@ -22,7 +22,7 @@ Values = Mapping[str, Any]
 Program = Callable[[Values], tuple[str, ...]]
 
 
-def escaped(value: Any) -> str:
+def escape_value(value: Any) -> str:
     kind = type(value)
     if kind is str:
         return escape_text(value)
@@ -39,7 +39,7 @@ class CarefulGenerator(CodeGenerator):
         self.write(")")
 
 
-class HastyGenerator(CodeGenerator):
+class FastGenerator(CodeGenerator):
     """The same for contacts who have every field: no call between a field and its escaped text.
 
     Whatever is not there ends in an exception, and the careful program says what that means.
@@ -82,8 +82,8 @@ class CarefulDialect(Dialect):
     code_generator_class = CarefulGenerator
 
 
-class HastyDialect(Dialect):
-    code_generator_class = HastyGenerator
+class FastDialect(Dialect):
+    code_generator_class = FastGenerator
 
 
 class _Context:
@@ -98,7 +98,7 @@ class _Context:
         return self.values.get(name, missing)
 
 
-class _Given:
+class _FastContext:
     """The same for the hasty one: what is not there is a KeyError."""
 
     __slots__ = ("eval_ctx", "resolve_or_missing")
@@ -108,7 +108,7 @@ class _Given:
 
 
 @dataclass(frozen=True)
-class Cut:
+class CutTexts:
     """Several texts cut together: their parts, and one program that computes the values of them all."""
 
     parts: dict[str, Part]
@@ -116,7 +116,7 @@ class Cut:
     reads: frozenset[str]  # the variables that the program takes
 
 
-def cut(texts: Mapping[str, tuple[str, str]], locale: str, constants: Values, *, escape: bool) -> Cut:
+def cut_texts(texts: Mapping[str, tuple[str, str]], locale: str, constants: Values, *, escape: bool) -> CutTexts:
     """`texts` maps a part's name to (source, where). What only reads `constants` is folded into the skeleton.
 
     Raises BadContent: a text is not in the dialect; TemplateError: a constant is missing.
@@ -126,7 +126,7 @@ def cut(texts: Mapping[str, tuple[str, str]], locale: str, constants: Values, *,
     parts: dict[str, Part] = {}
     for name, (source, where) in texts.items():
         statics, order = [""], []
-        for piece in _pieces(dialect.read(source, where)):
+        for piece in _pieces(dialect.parse_source(source, where)):
             if isinstance(piece, nodes.TemplateData):
                 statics[-1] += str(piece.data)
             elif _reads(piece) <= constants.keys():
@@ -139,7 +139,7 @@ def cut(texts: Mapping[str, tuple[str, str]], locale: str, constants: Values, *,
         parts[name] = Part(tuple(statics), tuple(order))
     pieces = list(holes.values())
     reads = frozenset().union(*map(_reads, pieces))
-    return Cut(parts, _program(pieces, dialect, HastyDialect(locale, escape=escape)), reads)
+    return CutTexts(parts, _program(pieces, dialect, FastDialect(locale, escape=escape)), reads)
 
 
 def _pieces(template: nodes.Template) -> list[nodes.Node]:
@@ -168,7 +168,7 @@ def _statement(piece: nodes.Node) -> nodes.Node:
 def _compiled(dialect: Dialect, pieces: list[nodes.Node]) -> Any:
     template = nodes.Template([_statement(piece) for piece in pieces], lineno=1)
     template.set_environment(dialect)
-    names = {"environment": dialect, "escaped": escaped, "escape_text": escape_text}
+    names = {"environment": dialect, "escaped": escape_value, "escape_text": escape_text}
     exec(dialect.compile(template), names)  # Jinja2's own way: its compiler's code, in a namespace of ours
     return names["root"]
 
@@ -178,15 +178,15 @@ def _program(pieces: list[nodes.Node], careful: Dialect, hasty: Dialect) -> Prog
 
     def run(values: Values) -> tuple[str, ...]:
         try:
-            return tuple(quick(_Given(values, eval_ctx)))
+            return tuple(quick(_FastContext(values, eval_ctx)))
         except Exception:
             return tuple(sure(_Context(values, eval_ctx)))
 
     return run
 
 
-def plainly(source: str, locale: str, values: Values, *, escape: bool) -> str:
+def render_plainly(source: str, locale: str, values: Values, *, escape: bool) -> str:
     """The reference: the same source through the same dialect, as Jinja2 renders it."""
     dialect = Dialect(locale, escape=escape)
-    tree = dialect.read(source, "template")
+    tree = dialect.parse_source(source, "template")
     return dialect.from_string(tree).render(values)

@@ -20,7 +20,7 @@ from passaparola.outbox.render.share import Share
 from passaparola.outbox.render.survey import Survey
 
 FILE = re.compile(r"(?P<medium>[a-z]+)(\.(?P<locale>[a-z]{2}(-[a-z]{2})?))?\.(?P<kind>mjml|txt)")
-ANY = "post"
+ANY_POST = "post"
 MESSAGE = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -62,74 +62,74 @@ class Wording:
     kind: str
 
 
-def names(home: Path) -> list[str]:
+def message_names(home: Path) -> list[str]:
     folders = (
         (path for path in (home / "templates").iterdir() if path.is_dir()) if (home / "templates").is_dir() else ()
     )
     return sorted(path.name for path in folders if not path.name.startswith("_"))
 
 
-def folder(home: Path, name: str) -> Path:
+def message_folder(home: Path, name: str) -> Path:
     """Raises Unknown, also for a name that is a path."""
-    if not MESSAGE.fullmatch(name) or name not in (known := names(home)):
-        raise Unknown(f"There is no message “{name}” in templates/{did_you_mean(name, names(home))}")
+    if not MESSAGE.fullmatch(name) or name not in (known := message_names(home)):
+        raise Unknown(f"There is no message “{name}” in templates/{did_you_mean(name, message_names(home))}")
     assert known
     return home / "templates" / name
 
 
-def wordings(home: Path, name: str, medium: str, house: str) -> dict[str, Wording]:
+def load_wordings(home: Path, name: str, medium: str, house: str) -> dict[str, Wording]:
     """By locale; the file without one is the house language's. Raises Unknown, BadContent.
 
     `name` may be a variant, `thank_you/brief`: what its sub-folder does not say is said as in the folder around it.
     """
     found: dict[str, Wording] = {}
     message, _, variant = name.partition("/")
-    around = folder(home, message)
+    around = message_folder(home, message)
     for place in (around, around / variant) if variant and (around / variant).is_dir() else (around,):
-        found |= _in(place, home, medium, house)
+        found |= _wordings_in(place, home, medium, house)
     if not found:
         there = ", ".join(sorted(path.name for path in around.iterdir())) or "nothing"
-        wanted = "email.mjml" if medium == "email" else f"{medium}.txt, or {ANY}.txt for every network"
+        wanted = "email.mjml" if medium == "email" else f"{medium}.txt, or {ANY_POST}.txt for every network"
         raise BadContent(f"there is no wording for {medium}; write {wanted} (there is {there})", f"templates/{name}")
     return found
 
 
-def of_the_house(home: Path, name: str, medium: str, house: str) -> dict[str, Wording]:
+def load_house_wordings(home: Path, name: str, medium: str, house: str) -> dict[str, Wording]:
     """The wordings of templates/_house/, by locale. Raises BadContent."""
     place = home / "templates" / "_house" / name
-    found = _in(place, home, medium, house) if place.is_dir() else {}
+    found = _wordings_in(place, home, medium, house) if place.is_dir() else {}
     if not found:
         raise BadContent(f"there is no wording for {medium}", f"templates/_house/{name}")
     return found
 
 
-def _in(place: Path, home: Path, medium: str, house: str) -> dict[str, Wording]:
+def _wordings_in(place: Path, home: Path, medium: str, house: str) -> dict[str, Wording]:
     """A folder's wordings for a medium, by locale; a network that has none of its own is given those for any."""
     found: dict[str, dict[str, Wording]] = {}
     for path in sorted(place.iterdir()):
         matched = FILE.fullmatch(path.name)
-        if matched and matched["medium"] in (medium, ANY) and (matched["kind"] == "mjml") == (medium == "email"):
-            found.setdefault(matched["medium"], {})[matched["locale"] or house] = read(path, home)
-    return found.get(medium) or (found.get(ANY, {}) if medium != "email" else {})
+        if matched and matched["medium"] in (medium, ANY_POST) and (matched["kind"] == "mjml") == (medium == "email"):
+            found.setdefault(matched["medium"], {})[matched["locale"] or house] = read_wording(path, home)
+    return found.get(medium) or (found.get(ANY_POST, {}) if medium != "email" else {})
 
 
-def text_part(home: Path, wording: Wording, locale: str, house: str) -> Wording | None:
+def load_text_part(home: Path, wording: Wording, locale: str, house: str) -> Wording | None:
     """The text written by hand beside a letter."""
     suffix = "" if locale == house else f".{locale}"
     path = (home / wording.where).parent / f"email{suffix}.txt"
-    return read(path, home) if path.is_file() else None
+    return read_wording(path, home) if path.is_file() else None
 
 
-def layout(home: Path, name: str, locale: str, house: str, where: str) -> Wording:
+def load_layout(home: Path, name: str, locale: str, house: str, where: str) -> Wording:
     for candidate in (f"{name}.{locale}.mjml", f"{name}.mjml"):
         path = home / "templates" / "_layout" / candidate
         if path.is_file():
-            return read(path, home)
+            return read_wording(path, home)
     known = {path.name.partition(".")[0] for path in (home / "templates" / "_layout").glob("*.mjml")}
     raise BadContent(f"there is no layout “{name}”{did_you_mean(name, known)}", where)
 
 
-def read(path: Path, home: Path) -> Wording:
+def read_wording(path: Path, home: Path) -> Wording:
     where = str(path.relative_to(home))
     try:
         text = path.read_text(encoding="utf-8").replace("\r\n", "\n")

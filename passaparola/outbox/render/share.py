@@ -12,7 +12,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field
 
 from passaparola.channel import registry
-from passaparola.outbox.render.utm import with_utm
+from passaparola.outbox.render.utm import add_utm
 
 MARK = "<!-- share -->"
 TITLES = {"it": "Passaparola", "en": "Share and enjoy"}
@@ -28,37 +28,37 @@ class Share(BaseModel):
     title: str = Field("", max_length=60, description="above the links")
 
 
-def networks() -> dict[str, str]:
+def share_networks() -> dict[str, str]:
     """Media that a word can be passed on by, with their names in their order."""
-    looks = {medium: registry.look(medium) for medium in registry.spoken()}
+    looks = {medium: registry.branding_of(medium) for medium in registry.sendable_media()}
     named = [(look.title, medium) for medium, look in looks.items() if look.share]
     return {medium: title for title, medium in sorted(named, key=lambda pair: pair[0].lower())}
 
 
-def page_of(share: Share, campaign: str) -> str:
+def landing_page(share: Share, campaign: str) -> str:
     """Where a friend lands who was told by somebody."""
-    return with_utm(share.page, {"utm_source": "share", "utm_medium": "word_of_mouth", "utm_campaign": campaign})
+    return add_utm(share.page, {"utm_source": "share", "utm_medium": "word_of_mouth", "utm_campaign": campaign})
 
 
-def leads_to(medium: str, share: Share, url: str) -> str:
+def share_url(medium: str, share: Share, url: str) -> str:
     """A network's own page for passing `url` on; email is a letter that the reader sends."""
     text = quote(share.text, safe="")
     if medium == "email":
         return f"mailto:?subject={text}&body={text}%0A%0A{quote(url, safe='')}"
-    return registry.look(medium).share.format(url=quote(url, safe=""), text=text)
+    return registry.branding_of(medium).share.format(url=quote(url, safe=""), text=text)
 
 
-def links(share: Share, campaign: str, own: str = "") -> dict[str, str]:
+def share_links(share: Share, campaign: str, own: str = "") -> dict[str, str]:
     """By network. `own` is the sharer's own link, where they allow that we know who passed the word on."""
-    page = page_of(share, campaign)
-    found = {medium: f"{own}/{medium}" if own else leads_to(medium, share, page) for medium in networks()}
-    return found | {"email": leads_to("email", share, own or page), "page": own or page}
+    page = landing_page(share, campaign)
+    found = {medium: f"{own}/{medium}" if own else share_url(medium, share, page) for medium in share_networks()}
+    return found | {"email": share_url("email", share, own or page), "page": own or page}
 
 
-def row(share: Share, locale: str) -> str:
+def share_row(share: Share, locale: str) -> str:
     """MJML: the names of the networks, each a link, and the page itself for whoever would rather copy it."""
     title = html.escape(share.title or TITLES.get(locale[:2], TITLES["en"]))
-    names = {**networks(), "email": "Email"}
+    names = {**share_networks(), "email": "Email"}
     drawn = " · ".join(f'<a href="{{{{ share.{medium} }}}}">{html.escape(name)}</a>' for medium, name in names.items())
     drawn += ' · <a href="{{ public_url }}/feed.xml">RSS</a>'
     here = HERE.get(locale[:2], HERE["en"])
@@ -69,13 +69,13 @@ def row(share: Share, locale: str) -> str:
     )
 
 
-def line(share: Share, campaign: str, locale: str) -> str:
+def share_line(share: Share, campaign: str, locale: str) -> str:
     """For a post."""
-    return f"{share.title or TITLES.get(locale[:2], TITLES['en'])}: {page_of(share, campaign)}"
+    return f"{share.title or TITLES.get(locale[:2], TITLES['en'])}: {landing_page(share, campaign)}"
 
 
-def shown(share: Mapping[str, Any], campaign: str, own: str = "") -> list[tuple[str, str]]:
+def share_choices(share: Mapping[str, Any], campaign: str, own: str = "") -> list[tuple[str, str]]:
     """For a page of ours: names and links."""
     read = Share.model_validate(share)
-    found = links(read, campaign, own)
-    return [(name, found[medium]) for medium, name in ({**networks(), "email": "Email"}).items()]
+    found = share_links(read, campaign, own)
+    return [(name, found[medium]) for medium, name in ({**share_networks(), "email": "Email"}).items()]

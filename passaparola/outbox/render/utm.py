@@ -3,7 +3,7 @@
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 
-def with_utm(url: str, utm: dict[str, str]) -> str:
+def add_utm(url: str, utm: dict[str, str]) -> str:
     """What the author wrote into the address stands."""
     parts = urlsplit(url)
     given = parse_qsl(parts.query, keep_blank_values=True)

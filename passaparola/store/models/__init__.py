@@ -2,23 +2,49 @@
 
 from passaparola.store.models.contacts import Address, Consent, Contact, Merge, Proposal, SignUp, Suppression, Trait
 from passaparola.store.models.conversations import Conversation, Turn
-from passaparola.store.models.events import Activity, Event, EventName, Intake, Listened, Property
+from passaparola.store.models.events import Activity, Event, EventName, KnownProperty, PollCursor, RawBody
 from passaparola.store.models.outbox import (
     Approval,
     Attempt,
     Batch,
+    ChannelBackoff,
+    ChannelIncident,
     Enrolment,
     Launch,
     Message,
-    Rest,
-    Trouble,
     message_state,
-    wording_of,
+    wording_hash,
 )
 from passaparola.store.models.staff import Audit, Seal, Staff
 
 __all__ = [
-    "Activity", "Address", "Approval", "Attempt", "Audit", "Batch", "Consent", "Contact", "Conversation", "Enrolment",
-    "Event", "EventName", "Intake", "Launch", "Listened", "Merge", "Message", "Property", "Proposal", "Rest", "Seal", "SignUp", "Staff", "Suppression",
-    "Trait", "Trouble", "Turn", "message_state", "wording_of",
+    "Activity",
+    "Address",
+    "Approval",
+    "Attempt",
+    "Audit",
+    "Batch",
+    "ChannelBackoff",
+    "ChannelIncident",
+    "Consent",
+    "Contact",
+    "Conversation",
+    "Enrolment",
+    "Event",
+    "EventName",
+    "KnownProperty",
+    "Launch",
+    "Merge",
+    "Message",
+    "PollCursor",
+    "Proposal",
+    "RawBody",
+    "Seal",
+    "SignUp",
+    "Staff",
+    "Suppression",
+    "Trait",
+    "Turn",
+    "message_state",
+    "wording_hash",
 ]  # fmt: skip

@@ -10,18 +10,18 @@ from passaparola.store.types import UtcDateTime
 
 Json = JSON().with_variant(JSONB(), "postgresql")
 # SQLite gives a row its number by itself only where the key is an INTEGER.
-Key = BigInteger().with_variant(Integer(), "sqlite")
+BigKey = BigInteger().with_variant(Integer(), "sqlite")
 
 
-def key() -> Any:
-    return Field(default=None, sa_column=Column(Key, primary_key=True, autoincrement=True))
+def primary_key() -> Any:
+    return Field(default=None, sa_column=Column(BigKey, primary_key=True, autoincrement=True))
 
 
-def points_to(column: str, **extra: Any) -> Any:
+def foreign_key(column: str, **extra: Any) -> Any:
     return Field(foreign_key=column, sa_type=BigInteger, **extra)
 
 
-def when(**extra: Any) -> Any:
+def instant(**extra: Any) -> Any:
     return Field(sa_type=UtcDateTime, **extra)
 
 

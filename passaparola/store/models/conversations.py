@@ -5,14 +5,14 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Index, text
 from sqlmodel import Field, SQLModel
 
-from passaparola.store.models.base import key, points_to, when
+from passaparola.store.models.base import foreign_key, instant, primary_key
 
 
 class Conversation(SQLModel, table=True):
     """A thread with one contact. While a complaint, a request or a low score is not closed, nothing is sold to them."""
 
-    id: int | None = key()
-    contact_id: int = points_to("contact.id")
+    id: int | None = primary_key()
+    contact_id: int = foreign_key("contact.id")
     medium: str
     source: str = Field(description="the ear that heard it: mail, twitter, survey")
     thread: str = Field(default="", description="how the medium calls the thread, to answer in it")
@@ -26,12 +26,12 @@ class Conversation(SQLModel, table=True):
     priority: int = 0
     team: str = ""
     assignee: str = ""
-    opened_at: datetime = when()
-    heard_at: datetime = when(description="when they last spoke")
-    due_at: datetime | None = when(default=None, description="until when they should have an answer")
-    answered_at: datetime | None = when(default=None)
-    escalated_at: datetime | None = when(default=None)
-    closed_at: datetime | None = when(default=None)
+    opened_at: datetime = instant()
+    last_inbound_at: datetime = instant(description="when they last spoke")
+    due_at: datetime | None = instant(default=None, description="until when they should have an answer")
+    answered_at: datetime | None = instant(default=None)
+    escalated_at: datetime | None = instant(default=None)
+    closed_at: datetime | None = instant(default=None)
 
     __table_args__ = (
         Index("conversation_of_contact", "contact_id", "state"),
@@ -46,9 +46,9 @@ class Conversation(SQLModel, table=True):
 class Turn(SQLModel, table=True):
     """One thing said in a conversation, by them or by us."""
 
-    id: int | None = key()
-    conversation_id: int = points_to("conversation.id", index=True)
-    at: datetime = when()
+    id: int | None = primary_key()
+    conversation_id: int = foreign_key("conversation.id", index=True)
+    at: datetime = instant()
     author: str = Field(default="", description="who of us; empty: they")
     text: str
     name: str = Field(default="", index=True, description="how the medium calls it: a Message-ID, a post's id")

@@ -6,27 +6,29 @@ from typing import Any
 from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from passaparola.store.models.base import json, key, when
+from passaparola.store.models.base import instant, json, primary_key
 
 
-class Intake(SQLModel, table=True):
+class RawBody(SQLModel, table=True):
     """A body as it came in through the door, kept before it was answered. What it says is applied afterwards."""
 
-    id: int | None = key()
+    __tablename__ = "raw_body"
+
+    id: int | None = primary_key()
     source: str
     key: str = Field(description="the sender's name of it: the same body sent again is the same row")
-    received_at: datetime = when(index=True)
+    received_at: datetime = instant(index=True)
     headers: dict[str, Any] = json()
     body: bytes
     urgent: bool = Field(default=False, description="holds a no, a complaint or a hard bounce that is not applied yet")
-    state: str = Field(default="new", description="new, applied, ignored (nothing for us) or odd (not understood)")
+    state: str = Field(default="new", description="new, applied, ignored (nothing for us) or invalid (not understood)")
     problem: str = Field(default="", description="what was not understood")
-    applied_at: datetime | None = when(default=None)
+    applied_at: datetime | None = instant(default=None)
 
     __table_args__ = (
-        UniqueConstraint("source", "key", name="intake_once"),
-        Index("intake_new", "id", postgresql_where=text("state = 'new'"), sqlite_where=text("state = 'new'")),
-        Index("intake_urgent", "id", postgresql_where=text("urgent"), sqlite_where=text("urgent")),
+        UniqueConstraint("source", "key", name="raw_body_once"),
+        Index("raw_body_new", "id", postgresql_where=text("state = 'new'"), sqlite_where=text("state = 'new'")),
+        Index("raw_body_urgent", "id", postgresql_where=text("urgent"), sqlite_where=text("urgent")),
     )
 
 
@@ -38,11 +40,11 @@ class Event(SQLModel, table=True):
     """
 
     # No foreign key, as in Enrolment: a contact is erased, but its row stays.
-    id: int | None = key()
+    id: int | None = primary_key()
     contact_id: int = Field(sa_type=BigInteger)
     kind: str
-    at: datetime = when()
-    received_at: datetime = when(description="when we came to know of it; journeys listen to what is new by this")
+    at: datetime = instant()
+    received_at: datetime = instant(description="when we came to know of it; journeys listen to what is new by this")
     source: str
     source_id: str
     amount: int | None = Field(default=None, sa_type=BigInteger)
@@ -79,7 +81,7 @@ class EventName(SQLModel, table=True):
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 
-class Property(SQLModel, table=True):
+class KnownProperty(SQLModel, table=True):
     """The properties of events ever seen, and of which type: what a question may ask of them."""
 
     __tablename__ = "known_property"
@@ -95,22 +97,24 @@ class Activity(SQLModel, table=True):
     contact_id: int = Field(primary_key=True, sa_type=BigInteger)
     kind: str = Field(primary_key=True)
     count: int
-    first_at: datetime = when()
+    first_at: datetime = instant()
     total: int = Field(description="amounts in the house currency, minor units", sa_type=BigInteger)
-    latest_1: datetime = when()
-    latest_2: datetime | None = when(default=None)
-    latest_3: datetime | None = when(default=None)
-    latest_4: datetime | None = when(default=None)
-    latest_5: datetime | None = when(default=None)
+    latest_1: datetime = instant()
+    latest_2: datetime | None = instant(default=None)
+    latest_3: datetime | None = instant(default=None)
+    latest_4: datetime | None = instant(default=None)
+    latest_5: datetime | None = instant(default=None)
 
     # All that a question of an audience reads, so that it need not look at the rows.
     __table_args__ = (Index("activity_recent", "kind", *(f"latest_{n}" for n in range(1, 6)), "count", "contact_id"),)
 
 
-class Listened(SQLModel, table=True):
+class PollCursor(SQLModel, table=True):
     """How far each ear that goes and looks has looked."""
+
+    __tablename__ = "poll_cursor"
 
     source: str = Field(primary_key=True)
     since: str = Field(default="", description="the provider's own mark: an id, a UID, a file's name")
-    at: datetime = when()
+    at: datetime = instant()
     problem: str = ""

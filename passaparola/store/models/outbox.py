@@ -8,13 +8,13 @@ import orjson
 from sqlalchemy import BigInteger, Column, ColumnElement, Index, UniqueConstraint, func, text
 from sqlmodel import Field, SQLModel, col
 
-from passaparola.store.models.base import Json, key, points_to, when
+from passaparola.store.models.base import Json, foreign_key, instant, primary_key
 
 
 class Launch(SQLModel, table=True):
     """One time a campaign was set going, with the content frozen as it was. Approval is of `hash`."""
 
-    id: int | None = key()
+    id: int | None = primary_key()
     campaign: str
     hash: str
     wording: str = Field(description="the hash without the schedule: what is looked at is what is sent")
@@ -24,48 +24,48 @@ class Launch(SQLModel, table=True):
     occurrence: str | None = Field(
         default=None, unique=True, description="what asked for it; asking twice makes one launch"
     )
-    entering: bool = Field(default=False, description="still takes people in; one that does not only lets them finish")
+    accepting: bool = Field(default=False, description="still takes people in; one that does not only lets them finish")
     transactional: bool = Field(default=False, description="of what somebody ordered or asked for: no marketing")
     priority: int = Field(default=0, description="who goes first, and whose message is kept when people are capped")
-    due_at: datetime = when()
+    due_at: datetime = instant()
     late_after: int | None = Field(default=None, description="seconds after its time from which nothing is sent")
-    created_at: datetime = when()
-    started_at: datetime | None = when(default=None)
-    heard_at: datetime | None = when(default=None, description="up to when it has listened to events")
-    hears_from: datetime | None = when(default=None, description="what happened before is not followed up")
-    finished_at: datetime | None = when(default=None)
+    created_at: datetime = instant()
+    started_at: datetime | None = instant(default=None)
+    events_cursor: datetime | None = instant(default=None, description="up to when it has listened to events")
+    events_from: datetime | None = instant(default=None, description="what happened before is not followed up")
+    finished_at: datetime | None = instant(default=None)
 
     __table_args__ = (Index("launch_of_campaign", "campaign", "id"),)
 
 
 class Approval(SQLModel, table=True):
-    id: int | None = key()
-    launch_id: int = points_to("launch.id", index=True)
+    id: int | None = primary_key()
+    launch_id: int = foreign_key("launch.id", index=True)
     hash: str
     approver: str
     comment: str = ""
-    at: datetime = when()
-    expires_at: datetime = when()
+    at: datetime = instant()
+    expires_at: datetime = instant()
 
 
 class Enrolment(SQLModel, table=True):
     """One contact's one passage through a launch. No contact: the launch's own, which carries its public posts."""
 
     # No foreign keys: with them half of an INSERT … SELECT's time goes to looking up one launch a million times.
-    id: int | None = key()
+    id: int | None = primary_key()
     launch_id: int = Field(sa_type=BigInteger)
     contact_id: int | None = Field(default=None, sa_type=BigInteger)
     key: str = ""
     event_id: int | None = Field(default=None, sa_type=BigInteger, description="the event that started it")
     holdout: bool = Field(default=False, description="walks the journey and is never written to")
-    entered_at: datetime = when()
+    entered_at: datetime = instant()
     step: int = Field(default=0, description="what comes next")
-    due_at: datetime = when(description="when; for who waits for an event, the end of patience")
+    due_at: datetime = instant(description="when; for who waits for an event, the end of patience")
     waiting: str | None = Field(default=None, description="the kind of event that is waited for")
-    since: datetime | None = when(default=None, description="from when on that event counts")
-    goal_at: datetime | None = when(default=None)
+    since: datetime | None = instant(default=None, description="from when on that event counts")
+    goal_at: datetime | None = instant(default=None)
     outcome: str | None = Field(default=None, description="finished, left, moved or recalled; empty while under way")
-    ended_at: datetime | None = when(default=None)
+    ended_at: datetime | None = instant(default=None)
 
     __table_args__ = (
         # The contact first, so that the same index answers "everything this person was in".
@@ -85,8 +85,8 @@ class Enrolment(SQLModel, table=True):
 class Batch(SQLModel, table=True):
     """Up to a request's worth of messages that share skeleton and fate. What is claimed is a batch, never a message."""
 
-    id: int | None = key()
-    launch_id: int = points_to("launch.id")
+    id: int | None = primary_key()
+    launch_id: int = foreign_key("launch.id")
     step: int
     medium: str
     locale: str
@@ -97,14 +97,14 @@ class Batch(SQLModel, table=True):
     number: int
     size: int
     state: str = Field(default="queued", description="queued, sending, sent, unknown or recalled")
-    due_at: datetime = when()
-    late_at: datetime | None = when(default=None, description="from when on it is too late to send")
+    due_at: datetime = instant()
+    late_at: datetime | None = instant(default=None, description="from when on it is too late to send")
     delayed: str = Field(default="", description="why it goes later than it was meant to, in a marketer's words")
     tries: int = Field(default=0, description="how often its messages were put off by the provider")
     fence: int = Field(default=0, description="grows with every claim; a worker that wakes up late holds an old one")
     claimed_by: str = ""
-    claimed_at: datetime | None = when(default=None)
-    finished_at: datetime | None = when(default=None)
+    claimed_at: datetime | None = instant(default=None)
+    finished_at: datetime | None = instant(default=None)
 
     __table_args__ = (
         UniqueConstraint("launch_id", "step", "medium", "locale", "variant", "number", name="batch_once"),
@@ -154,13 +154,13 @@ class Message(SQLModel, table=True):
 class Attempt(SQLModel, table=True):
     """One call to a provider for a batch, written down before it is made."""
 
-    id: int | None = key()
-    batch_id: int = points_to("batch.id", index=True)
+    id: int | None = primary_key()
+    batch_id: int = foreign_key("batch.id", index=True)
     fence: int
     channel: str
     size: int
-    started_at: datetime = when()
-    finished_at: datetime | None = when(default=None)
+    started_at: datetime = instant()
+    finished_at: datetime | None = instant(default=None)
     outcome: str | None = Field(
         default=None, description="accepted, refused, unavailable or unknown; empty while in the air"
     )
@@ -168,24 +168,28 @@ class Attempt(SQLModel, table=True):
     receipt: str | None = None
 
 
-class Rest(SQLModel, table=True):
+class ChannelBackoff(SQLModel, table=True):
     """Until when a provider asked us to leave it alone: whoever calls through that channel waits, not one batch alone."""
 
+    __tablename__ = "channel_backoff"
+
     channel: str = Field(primary_key=True)
-    until: datetime = when()
+    until: datetime = instant()
 
 
-class Trouble(SQLModel, table=True):
+class ChannelIncident(SQLModel, table=True):
     """What keeps a channel from speaking, which pauses it, or from listening; gone as soon as it is mended."""
 
+    __tablename__ = "channel_incident"
+
     channel: str = Field(primary_key=True)
-    way: str = Field(primary_key=True, description="speaking or listening")
-    since: datetime = when()
+    direction: str = Field(primary_key=True, description="speaking or listening")
+    since: datetime = instant()
     reason: str
-    told_at: datetime | None = when(default=None, description="when whoever runs this was told")
+    notified_at: datetime | None = instant(default=None, description="when whoever runs this was told")
 
 
-def wording_of(content: dict[str, Any], due_at: datetime | None = None) -> str:
+def wording_hash(content: dict[str, Any], due_at: datetime | None = None) -> str:
     """The hash of a launch's content. With its schedule it is what is approved; without, what was looked at."""
     whole = {**content, "due_at": due_at.astimezone(UTC).isoformat()} if due_at else content
     return hashlib.sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -6,14 +6,14 @@ from typing import Any
 from sqlalchemy import BigInteger, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from passaparola.store.models.base import json, key, when
+from passaparola.store.models.base import instant, json, primary_key
 
 
 class Audit(SQLModel, table=True):
     """Who did what, written in the transaction that did it."""
 
-    id: int | None = key()
-    at: datetime = when()
+    id: int | None = primary_key()
+    at: datetime = instant()
     actor: str
     action: str
     subject: str = Field(description="launch:7, batch:12, contact:9")
@@ -31,7 +31,7 @@ class Seal(SQLModel, table=True):
     id: int = Field(primary_key=True, default=1)
     number: int = Field(sa_type=BigInteger)
     link: str
-    at: datetime = when()
+    at: datetime = instant()
 
 
 class Staff(SQLModel, table=True):
@@ -40,6 +40,6 @@ class Staff(SQLModel, table=True):
     name: str = Field(primary_key=True)
     role: str = Field(description="reader, care, marketer or admin")
     password: str = Field(description="argon2")
-    entry: str
+    session_key: str
     active: bool = True
-    created_at: datetime = when()
+    created_at: datetime = instant()

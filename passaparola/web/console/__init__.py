@@ -4,7 +4,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import RedirectResponse, Response
 
 from passaparola.web.console import audiences, auth, campaigns, channels, contacts, inbox
-from passaparola.web.console.auth import Member, reads
+from passaparola.web.console.auth import Member, require_role
 
 router = APIRouter(prefix="/console")
 for room in (auth, inbox, contacts, campaigns, audiences, channels):
@@ -12,5 +12,5 @@ for room in (auth, inbox, contacts, campaigns, audiences, channels):
 
 
 @router.get("")
-def home(member: Member = Depends(reads("reader"))) -> Response:
+def home(member: Member = Depends(require_role("reader"))) -> Response:
     return RedirectResponse("/console/inbox", 303)

@@ -5,51 +5,57 @@ from fastapi.responses import Response
 
 from passaparola.contacts import audience
 from passaparola.errors import BadContent, PassaparolaError
-from passaparola.settings import settings
+from passaparola.settings import get_settings
 from passaparola.store.database import utc_now
-from passaparola.web.console.auth import Member, page, reads
+from passaparola.web.console.auth import Member, render_page, require_role
 from passaparola.web.link_context import store
 
 router = APIRouter()
 
 
 @router.get("/audiences")
-def audiences(request: Request, q: str = "", member: Member = Depends(reads("reader"))) -> Response:
+def audiences(request: Request, q: str = "", member: Member = Depends(require_role("reader"))) -> Response:
     """Those in the files; or a question of the moment, put and not kept."""
-    own = settings()
+    own = get_settings()
     with store().read() as session:
-        words = audience.catalogue(session, own)
+        words = audience.load_catalogue(session, own)
         rows: list[tuple[str, str, int | None]] = []
-        for name in audience.names(own.home):
+        for name in audience.audience_names(own.home):
             try:
-                one = audience.load(own.home, name)
-                rows.append((name, one.title, audience.count(session, audience.Question.of(name, words), utc_now())))
+                one = audience.load_audience(own.home, name)
+                rows.append(
+                    (name, one.title, audience.count_members(session, audience.Question.parse(name, words), utc_now()))
+                )
             except BadContent as error:
                 rows.append((name, error.message, None))
         asked, problem, count, sample = q.strip()[:2_000], "", None, []
         if asked:
             try:
-                question = audience.Question.of(asked, words)
+                question = audience.Question.parse(asked, words)
                 count, sample = (
-                    audience.count(session, question, utc_now()),
-                    audience.sample(session, question, utc_now()),
+                    audience.count_members(session, question, utc_now()),
+                    audience.sample_members(session, question, utc_now()),
                 )
             except PassaparolaError as error:
                 problem = str(error)
-        return page(request, "audiences.html", member, rows=rows, q=q, problem=problem, count=count, sample=sample)
+        return render_page(
+            request, "audiences.html", member, rows=rows, q=q, problem=problem, count=count, sample=sample
+        )
 
 
 @router.get("/audiences/{name}")
-def one(request: Request, name: str, contact: str = "", member: Member = Depends(reads("reader"))) -> Response:
-    own = settings()
+def one(request: Request, name: str, contact: str = "", member: Member = Depends(require_role("reader"))) -> Response:
+    own = get_settings()
     with store().read() as session:
-        found = audience.load(own.home, name)
-        question = audience.Question.of(name, audience.catalogue(session, own))
+        found = audience.load_audience(own.home, name)
+        question = audience.Question.parse(name, audience.load_catalogue(session, own))
         now = utc_now()
         verdicts = (
-            audience.explain(session, question, int(contact), now) if contact.isdigit() and len(contact) < 19 else []
+            audience.explain_contact(session, question, int(contact), now)
+            if contact.isdigit() and len(contact) < 19
+            else []
         )
-        return page(
-            request, "audience.html", member, name=name, found=found, count=audience.count(session, question, now),
-            sample=audience.sample(session, question, now, 20), verdicts=verdicts, contact=contact,
+        return render_page(
+            request, "audience.html", member, name=name, found=found, count=audience.count_members(session, question, now),
+            sample=audience.sample_members(session, question, now, 20), verdicts=verdicts, contact=contact,
         )  # fmt: skip

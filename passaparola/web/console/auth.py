@@ -24,26 +24,26 @@ from sqlmodel import col, select
 from passaparola import clock
 from passaparola.channel import registry
 from passaparola.contacts import staff
-from passaparola.settings import settings
+from passaparola.settings import get_settings
 from passaparola.store import incidents
 from passaparola.store.models import Staff
 from passaparola.web.link_context import store
 
 router = APIRouter()
 pages = Jinja2Templates(Path(__file__).parent.parent / "pages" / "console")
-pages.env.globals["look"] = registry.look
-pages.env.filters["clock"] = lambda at, form: clock.shown(at, settings().time_zone, form)
+pages.env.globals["branding"] = registry.branding_of
+pages.env.filters["clock"] = lambda at, form: clock.format_local(at, get_settings().time_zone, form)
 STATIC = Path(__file__).parent.parent / "static"
 COOKIE, HOURS = "passaparola_console", 12
 limiter = MovingWindowRateLimiter(MemoryStorage())
-TRIES = parse("10/5minutes")
+LOGIN_LIMIT = parse("10/5minutes")
 POLICY = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 
-class Outside(Exception):
+class NotLoggedIn(Exception):
     """Nobody is logged in."""
 
 
@@ -58,10 +58,10 @@ class Member:
     token: str
 
     def may(self, needed: str) -> bool:
-        return staff.may(self.role, needed)
+        return staff.has_role(self.role, needed)
 
 
-def reads(needed: str) -> Callable[[Request], Member]:
+def require_role(needed: str) -> Callable[[Request], Member]:
     """Who asks, where their role is enough. Raises Outside, Forbidden."""
 
     def member(request: Request) -> Member:
@@ -74,7 +74,7 @@ def reads(needed: str) -> Callable[[Request], Member]:
     return member
 
 
-def changes(needed: str) -> Callable[[Request], Any]:
+def require_form(needed: str) -> Callable[[Request], Any]:
     """The same, of a form of ours that changes something."""
 
     async def member(request: Request) -> Member:
@@ -82,7 +82,7 @@ def changes(needed: str) -> Callable[[Request], Any]:
         if not found.may(needed):
             raise Forbidden(f"That takes the role {needed}.")
         form = await request.form(max_fields=100, max_part_size=200_000)
-        if not (_of_our_own(request) and hmac.compare_digest(str(form.get("token", "")), found.token)):
+        if not (_is_same_origin(request) and hmac.compare_digest(str(form.get("token", "")), found.token)):
             raise Forbidden("This did not come from a page of the console.")
         return found
 
@@ -93,36 +93,36 @@ def changes(needed: str) -> Callable[[Request], Any]:
 def _member(request: Request) -> Member:
     try:
         said = _serializer().loads(request.cookies.get(COOKIE, ""), max_age=HOURS * 3600)
-        name, entry, token = str(said["name"]), str(said["entry"]), str(said["token"])
+        name, entry, token = str(said["name"]), str(said["session"]), str(said["token"])
     except (BadSignature, KeyError, TypeError):
-        raise Outside from None
+        raise NotLoggedIn from None
     with store().read() as session:
         one = session.get(Staff, name)
-        if one is None or not one.active or not hmac.compare_digest(one.entry, entry):
-            raise Outside
+        if one is None or not one.active or not hmac.compare_digest(one.session_key, entry):
+            raise NotLoggedIn
         return Member(one.name, one.role, token)
 
 
-def _of_our_own(request: Request) -> bool:
+def _is_same_origin(request: Request) -> bool:
     origin = request.headers.get("origin")
     site = request.headers.get("sec-fetch-site", "same-origin")
     if site not in ("same-origin", "none"):
         return False
-    return origin is None or urlsplit(origin).netloc in (request.url.netloc, urlsplit(settings().public_url).netloc)
+    return origin is None or urlsplit(origin).netloc in (request.url.netloc, urlsplit(get_settings().public_url).netloc)
 
 
 def _serializer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(settings().secret, salt="passaparola console")
+    return URLSafeTimedSerializer(get_settings().secret, salt="passaparola console")
 
 
-def way_back(path: str) -> str:
+def safe_next(path: str) -> str:
     """Where somebody goes after the door: the page they asked for, and never another site."""
     known = re.fullmatch(r"/(console|preview|timeline|mailbox|media)(/[\w./~%@+,=-]*)?", path)
     return path if known and "//" not in path and ".." not in path else "/console/inbox"
 
 
-def page(request: Request, template: str, member: Member | None, status: int = 200, /, **shown: Any) -> Response:
-    stopped = _stopped() if member else []
+def render_page(request: Request, template: str, member: Member | None, status: int = 200, /, **shown: Any) -> Response:
+    stopped = _open_incidents() if member else []
     answer = pages.TemplateResponse(
         request, template, {"member": member, "stopped": stopped, **shown}, status_code=status
     )
@@ -133,11 +133,11 @@ def page(request: Request, template: str, member: Member | None, status: int = 2
     return answer
 
 
-def _stopped() -> list[str]:
+def _open_incidents() -> list[str]:
     """What needs someone, on every page until it is mended."""
     with store().read() as session:
-        zone = settings().time_zone
-        return [incidents.sentence(one, zone) for one in incidents.standing(session)]
+        zone = get_settings().time_zone
+        return [incidents.describe_incident(one, zone) for one in incidents.open_incidents(session)]
 
 
 @router.get("/static/htmx.js", include_in_schema=False)
@@ -149,18 +149,22 @@ def htmx() -> Response:
 def login_page(request: Request, next: str = "") -> Response:
     with store().read() as session:
         empty = session.exec(select(col(Staff.name)).limit(1)).first() is None
-    return page(request, "login.html", None, empty=empty, wrong=False, next=next)
+    return render_page(request, "login.html", None, empty=empty, wrong=False, next=next)
 
 
 @router.post("/login")
 async def login(request: Request) -> Response:
     form = await request.form(max_fields=10, max_part_size=2_000)
     network, name = request.client.host if request.client else "", str(form.get("name", ""))
-    allowed = limiter.hit(TRIES, network) and limiter.hit(TRIES, f"as {name[:100]}")
+    allowed = limiter.hit(LOGIN_LIMIT, network) and limiter.hit(LOGIN_LIMIT, f"as {name[:100]}")
     with store().read() as session:
-        one = staff.entered(session, name, str(form.get("password", ""))) if allowed and _of_our_own(request) else None
+        one = (
+            staff.authenticate(session, name, str(form.get("password", "")))
+            if allowed and _is_same_origin(request)
+            else None
+        )
     if one is None:
-        return page(
+        return render_page(
             request,
             "login.html",
             None,
@@ -169,9 +173,9 @@ async def login(request: Request) -> Response:
             wrong=True,
             next=str(form.get("next", "")),
         )
-    answer = RedirectResponse(way_back(str(form.get("next", ""))), 303)
-    said = {"name": one.name, "entry": one.entry, "token": secrets.token_urlsafe(24)}
-    secure = settings().public_url.startswith("https://")
+    answer = RedirectResponse(safe_next(str(form.get("next", ""))), 303)
+    said = {"name": one.name, "session": one.session_key, "token": secrets.token_urlsafe(24)}
+    secure = get_settings().public_url.startswith("https://")
     # Lax: an approver comes from Prefect's pages, another site to a browser. What changes anything asks for a token besides.
     answer.set_cookie(
         COOKIE, _serializer().dumps(said), max_age=HOURS * 3600, path="/", httponly=True, samesite="lax", secure=secure
@@ -180,7 +184,7 @@ async def login(request: Request) -> Response:
 
 
 @router.post("/logout")
-def logout(member: Member = Depends(changes("reader"))) -> Response:
+def logout(member: Member = Depends(require_form("reader"))) -> Response:
     answer = RedirectResponse("/console/login", 303)
     answer.delete_cookie(COOKIE, path="/")
     return answer

@@ -10,16 +10,16 @@ from sqlmodel import Session, col
 from passaparola.channel import registry
 from passaparola.outbox import ledger
 from passaparola.reports import campaign as report
-from passaparola.settings import settings
+from passaparola.settings import get_settings
 from passaparola.store.models import Enrolment, Launch
-from passaparola.web.console.auth import Member, page, reads
+from passaparola.web.console.auth import Member, render_page, require_role
 from passaparola.web.link_context import store
 
 router = APIRouter()
 
 
 @router.get("/campaigns")
-def campaigns(request: Request, member: Member = Depends(reads("reader"))) -> Response:
+def campaigns(request: Request, member: Member = Depends(require_role("reader"))) -> Response:
     with store().read() as session:
         people = select(func.count()).where(
             col(Enrolment.launch_id) == col(Launch.id), col(Enrolment.contact_id).is_not(None)
@@ -31,46 +31,46 @@ def campaigns(request: Request, member: Member = Depends(reads("reader"))) -> Re
             .limit(200)
         )
         rows = session.execute(chosen).all()
-        return page(request, "campaigns.html", member, rows=rows)
+        return render_page(request, "campaigns.html", member, rows=rows)
 
 
 @router.get("/campaigns/{name}")
 def campaign(
-    request: Request, name: str, launch: int | None = None, member: Member = Depends(reads("reader"))
+    request: Request, name: str, launch: int | None = None, member: Member = Depends(require_role("reader"))
 ) -> Response:
     with store().read() as session:
-        found = report.report(session, settings(), name, launch)
-        tallies = [ledger.tally(session, id_) for id_ in found.launches[-5:]]
-        return page(
-            request, "campaign.html", member, found=found, tallies=tallies, funnels=_funnels(found), runs=_runs(session, found.launches),
-            prefect=settings().prefect_ui_url, asked=launch,
+        found = report.build_report(session, get_settings(), name, launch)
+        tallies = [ledger.tally_launch(session, id_) for id_ in found.launches[-5:]]
+        return render_page(
+            request, "campaign.html", member, found=found, tallies=tallies, funnels=_funnel_rows(found), runs=_prefect_runs(session, found.launches),
+            prefect=get_settings().prefect_ui_url, asked=launch,
         )  # fmt: skip
 
 
 @router.get("/campaigns/{name}/json")
-def as_json(name: str, launch: int | None = None, member: Member = Depends(reads("reader"))) -> Response:
+def as_json(name: str, launch: int | None = None, member: Member = Depends(require_role("reader"))) -> Response:
     with store().read() as session:
-        return JSONResponse(report.report(session, settings(), name, launch).as_json())
+        return JSONResponse(report.build_report(session, get_settings(), name, launch).as_json())
 
 
-def _funnels(found: report.Report) -> dict[str, list[tuple[str, int, int, str]]]:
+def _funnel_rows(found: report.CampaignReport) -> dict[str, list[tuple[str, int, int, str]]]:
     """By medium: (stage, people, machines, how sure)."""
     rates, drawn = found.rates(), {}
     for medium, counts in found.media.items():
-        if medium in registry.names() and registry.get(medium).public:
+        if medium in registry.sender_names() and registry.sender_class(medium).public:
             continue  # a post has no funnel of people; it has a row of its own
         told, steps = asdict(counts), [("planned", counts.planned, 0, ""), ("sent", counts.sent, 0, "")]
         for name in report.STAGES:
             rate = rates[medium].get(name)
             sure = f"{rate.value:.1%} ({rate.low:.1%}–{rate.high:.1%})" if rate and told[name] else ""
-            if name == "delivered" and counts.left and not counts.delivery_is_told:
+            if name == "delivered" and counts.left and not counts.reports_delivery:
                 sure = "unknown: nobody tells of it here"
             steps.append((name, told[name], told.get(f"machine_{name}", 0), sure))
         drawn[medium] = steps
     return drawn
 
 
-def _runs(session: Session, launches: list[int]) -> dict[int, str]:
+def _prefect_runs(session: Session, launches: list[int]) -> dict[int, str]:
     """The Prefect run that a launch was set going from, where it was."""
     rows = session.execute(select(col(Launch.id), col(Launch.occurrence)).where(col(Launch.id).in_(launches)))
     return {id_: said.removeprefix("prefect:") for id_, said in rows if id_ and said and said.startswith("prefect:")}

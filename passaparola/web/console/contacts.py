@@ -8,23 +8,23 @@ from sqlmodel import col
 from passaparola import engine
 from passaparola.contacts import duplicates, merging
 from passaparola.contacts.audience.compile import latest_consent
-from passaparola.contacts.timeline import of as timeline_of
+from passaparola.contacts.timeline import contact_timeline as timeline_of
 from passaparola.errors import Unknown
 from passaparola.privacy import export
 from passaparola.reports import people as report
-from passaparola.reports.themes import voices
-from passaparola.settings import settings
+from passaparola.reports.themes import find_themes
+from passaparola.settings import get_settings
 from passaparola.store.database import utc_now
 from passaparola.store.models import Address, Consent, Contact, Merge, Proposal, Suppression
-from passaparola.web.console.auth import Member, changes, page, reads
+from passaparola.web.console.auth import Member, render_page, require_form, require_role
 from passaparola.web.link_context import store
 
 router = APIRouter()
-SHOWN = 50
+PAGE_SIZE = 50
 
 
 @router.get("/people")
-def people(request: Request, q: str = "", member: Member = Depends(reads("reader"))) -> Response:
+def people(request: Request, q: str = "", member: Member = Depends(require_role("reader"))) -> Response:
     """Looked for by name or address; and who everyone is together."""
     with store().read() as session:
         rows = []
@@ -35,28 +35,28 @@ def people(request: Request, q: str = "", member: Member = Depends(reads("reader
             )
             chosen = select(Contact).where(or_(col(Contact.id).in_(reached), name.contains(words, autoescape=True)))
             alive = chosen.where(col(Contact.erased_at).is_(None), col(Contact.merged_into).is_(None))
-            rows = list(session.execute(alive.order_by(col(Contact.id)).limit(SHOWN)).scalars())
+            rows = list(session.execute(alive.order_by(col(Contact.id)).limit(PAGE_SIZE)).scalars())
         proposals = (
-            select(Proposal).where(col(Proposal.state) == "open").order_by(col(Proposal.score).desc()).limit(SHOWN)
+            select(Proposal).where(col(Proposal.state) == "open").order_by(col(Proposal.score).desc()).limit(PAGE_SIZE)
         )
-        return page(
+        return render_page(
             request, "people.html", member, q=q, rows=rows, proposals=list(session.execute(proposals).scalars()),
-            standing=report.standing(session), balance=report.balance(session), currency=settings().currency,
-            voices=voices(session, utc_now()),
+            lifecycles=report.count_lifecycles(session), balance=report.compare_online_offline(session), currency=get_settings().currency,
+            themes=find_themes(session, utc_now()),
         )  # fmt: skip
 
 
 @router.post("/people/look")
-def look(member: Member = Depends(changes("marketer"))) -> Response:
+def look(member: Member = Depends(require_form("marketer"))) -> Response:
     with store().write() as session:
-        duplicates.find(session, utc_now())
+        duplicates.propose_duplicates(session, utc_now())
     return RedirectResponse("/console/people", 303)
 
 
 @router.get("/people/{id_}")
-def person(request: Request, id_: int, member: Member = Depends(reads("reader"))) -> Response:
+def person(request: Request, id_: int, member: Member = Depends(require_role("reader"))) -> Response:
     with store().read() as session:
-        found = session.get(Contact, merging.resolve(session, id_))
+        found = session.get(Contact, merging.resolve_contact(session, id_))
         if found is None:
             raise Unknown(f"There is no contact {id_}.")
         if found.id != id_:
@@ -86,31 +86,31 @@ def person(request: Request, id_: int, member: Member = Depends(reads("reader"))
         merges = list(
             session.execute(select(Merge).where(col(Merge.kept_id) == id_).order_by(col(Merge.id).desc())).scalars()
         )
-        return page(
+        return render_page(
             request, "person.html", member, person=found, addresses=addresses, silenced=silenced, consents=consents, holds=holds,
             proposals=proposals, merges=merges, moments=timeline_of(session, id_),
         )  # fmt: skip
 
 
 @router.post("/people/{id_}/merge")
-def merge(id_: int, other: int = Form(), member: Member = Depends(changes("marketer"))) -> Response:
+def merge(id_: int, other: int = Form(), member: Member = Depends(require_form("marketer"))) -> Response:
     with store().write() as session:
         row = merging.merge(
-            session, settings(), id_, other, actor=member.name, now=utc_now(), reasons=[f"decided by {member.name}"]
+            session, get_settings(), id_, other, actor=member.name, now=utc_now(), reasons=[f"decided by {member.name}"]
         )
         kept = row.kept_id
     return RedirectResponse(f"/console/people/{kept}", 303)
 
 
 @router.post("/people/{id_}/unmerge")
-def unmerge(id_: int, merge: int = Form(), member: Member = Depends(changes("marketer"))) -> Response:
+def unmerge(id_: int, merge: int = Form(), member: Member = Depends(require_form("marketer"))) -> Response:
     with store().write() as session:
-        merging.unmerge(session, settings(), merge, actor=member.name, now=utc_now())
+        merging.unmerge(session, get_settings(), merge, actor=member.name, now=utc_now())
     return RedirectResponse(f"/console/people/{id_}", 303)
 
 
 @router.post("/people/proposals/{id_}/refuse")
-def refuse(id_: int, member: Member = Depends(changes("marketer"))) -> Response:
+def refuse(id_: int, member: Member = Depends(require_form("marketer"))) -> Response:
     with store().write() as session:
         one = session.get(Proposal, id_)
         if one is None:
@@ -120,16 +120,16 @@ def refuse(id_: int, member: Member = Depends(changes("marketer"))) -> Response:
 
 
 @router.get("/people/{id_}/export")
-def exported(id_: int, member: Member = Depends(reads("admin"))) -> Response:
+def exported(id_: int, member: Member = Depends(require_role("admin"))) -> Response:
     with store().read() as session:
-        data = export.of(session, id_, utc_now())
+        data = export.export_contact(session, id_, utc_now())
     return JSONResponse(
         data, headers={"Content-Disposition": f'attachment; filename="contact-{id_}.json"', "Cache-Control": "no-store"}
     )
 
 
 @router.post("/people/{id_}/erase")
-def erase(id_: int, sure: str = Form(""), member: Member = Depends(changes("admin"))) -> Response:
+def erase(id_: int, sure: str = Form(""), member: Member = Depends(require_form("admin"))) -> Response:
     if sure == "yes":
-        engine.erase_contact(store(), settings(), id_, actor=member.name, now=utc_now())
+        engine.erase_contact(store(), get_settings(), id_, actor=member.name, now=utc_now())
     return RedirectResponse("/console/people", 303)

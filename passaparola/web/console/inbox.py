@@ -8,23 +8,23 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy import func, or_, select
 from sqlmodel import Session, col
 
-from passaparola.contacts.timeline import of as timeline_of
+from passaparola.contacts.timeline import contact_timeline as timeline_of
 from passaparola.conversations import care, threads
 from passaparola.outbox import answer
-from passaparola.settings import settings
+from passaparola.settings import get_settings
 from passaparola.store.database import utc_now
 from passaparola.store.models import Batch, Contact, Conversation, Enrolment, Message, Staff, Turn, message_state
-from passaparola.web.console.auth import Member, changes, page, reads
+from passaparola.web.console.auth import Member, render_page, require_form, require_role
 from passaparola.web.link_context import store
 
 router = APIRouter()
-SHOWN = 100
+PAGE_SIZE = 100
 
 
 @router.get("/inbox")
 def inbox(
     request: Request, state: str = "open", kind: str = "", team: str = "", who: str = "", q: str = "",
-    member: Member = Depends(reads("reader")),
+    member: Member = Depends(require_role("reader")),
 ) -> Response:  # fmt: skip
     now = utc_now()
     with store().read() as session:
@@ -51,37 +51,41 @@ def inbox(
             col(Conversation.id).desc(),
         )
         rows = [
-            (one, _name(person), _clock(one, now))
-            for one, person in session.execute(chosen.order_by(*first).limit(SHOWN))
+            (one, _name(person), _response_clock(one, now))
+            for one, person in session.execute(chosen.order_by(*first).limit(PAGE_SIZE))
         ]
         counted = select(col(Conversation.state), func.count()).group_by(col(Conversation.state))
         counts = {state_: number for state_, number in session.execute(counted).all()}  # noqa: C416
         teams = sorted(filter(None, session.execute(select(col(Conversation.team)).distinct()).scalars()))
-    return page(
-        request, "inbox.html", member, rows=rows, counts=counts, teams=teams, kinds=care.GRAVEST_FIRST, now=now,
+    return render_page(
+        request, "inbox.html", member, rows=rows, counts=counts, teams=teams, kinds=care.BY_SEVERITY, now=now,
         asked={"state": state, "kind": kind, "team": team, "who": who, "q": q},
     )  # fmt: skip
 
 
 @router.get("/inbox/{id_}")
-def conversation(request: Request, id_: int, member: Member = Depends(reads("reader"))) -> Response:
+def conversation(request: Request, id_: int, member: Member = Depends(require_role("reader"))) -> Response:
     with store().read() as session:
-        return _shown(request, session, id_, member)
+        return _show_conversation(request, session, id_, member)
 
 
 @router.post("/inbox/{id_}/answer")
 def answered(
-    request: Request, id_: int, text: str = Form(""), close: str = Form(""), member: Member = Depends(changes("care"))
+    request: Request,
+    id_: int,
+    text: str = Form(""),
+    close: str = Form(""),
+    member: Member = Depends(require_form("care")),
 ) -> Response:
     with store().write() as session:
-        answer.answer(session, settings(), id_, text, actor=member.name, now=utc_now())
-        if close and threads.conversation_of(session, id_).state != "closed":
-            answer.close(session, id_, actor=member.name, now=utc_now())
+        answer.send_answer(session, get_settings(), id_, text, actor=member.name, now=utc_now())
+        if close and threads.get_conversation(session, id_).state != "closed":
+            answer.close_and_resume(session, id_, actor=member.name, now=utc_now())
     return RedirectResponse(f"/console/inbox/{id_}", 303)
 
 
 @router.post("/inbox/{id_}/assign")
-def assigned(id_: int, to: str = Form(""), member: Member = Depends(changes("care"))) -> Response:
+def assigned(id_: int, to: str = Form(""), member: Member = Depends(require_form("care"))) -> Response:
     with store().write() as session:
         known = session.get(Staff, to) if to else None
         threads.assign(session, id_, known.name if known else "", actor=member.name, now=utc_now())
@@ -89,29 +93,29 @@ def assigned(id_: int, to: str = Form(""), member: Member = Depends(changes("car
 
 
 @router.post("/inbox/{id_}/close")
-def closed(id_: int, member: Member = Depends(changes("care"))) -> Response:
+def closed(id_: int, member: Member = Depends(require_form("care"))) -> Response:
     with store().write() as session:
-        answer.close(session, id_, actor=member.name, now=utc_now())
+        answer.close_and_resume(session, id_, actor=member.name, now=utc_now())
     return RedirectResponse(f"/console/inbox/{id_}", 303)
 
 
-def _shown(request: Request, session: Session, id_: int, member: Member) -> Response:
-    one = threads.conversation_of(session, id_)
+def _show_conversation(request: Request, session: Session, id_: int, member: Member) -> Response:
+    one = threads.get_conversation(session, id_)
     person = session.get(Contact, one.contact_id)
     turns = select(Turn).where(col(Turn.conversation_id) == id_).order_by(col(Turn.at), col(Turn.id))
-    rows = [(turn, _went(session, turn)) for turn in session.execute(turns).scalars().all()]
+    rows = [(turn, _answer_outcome(session, turn)) for turn in session.execute(turns).scalars().all()]
     members = list(
         session.execute(select(col(Staff.name)).where(col(Staff.active)).order_by(col(Staff.name))).scalars()
     )
-    policy = care.load(settings().home)
+    policy = care.load_policy(get_settings().home)
     topic = policy.topics[one.topic].title if one.topic in policy.topics else one.topic
-    return page(
-        request, "conversation.html", member, one=one, name=_name(person), turns=rows, members=members, clock=_clock(one, utc_now()),
-        topic=topic, mood=care.mood(one.sentiment), before=timeline_of(session, one.contact_id, 12),
+    return render_page(
+        request, "conversation.html", member, one=one, name=_name(person), turns=rows, members=members, clock=_response_clock(one, utc_now()),
+        topic=topic, mood=care.mood_of(one.sentiment), before=timeline_of(session, one.contact_id, 12),
     )  # fmt: skip
 
 
-def _went(session: Session, turn: Turn) -> str:
+def _answer_outcome(session: Session, turn: Turn) -> str:
     """What became of an answer of ours."""
     if turn.enrolment_id is None:
         return ""
@@ -131,7 +135,7 @@ def _name(person: Contact | None) -> str:
     return said or (f"contact {person.id}" if person else "")
 
 
-def _clock(one: Conversation, now: datetime) -> tuple[str, str]:
+def _response_clock(one: Conversation, now: datetime) -> tuple[str, str]:
     """(how it stands, in words): late, soon or fine."""
     if one.state != "open" or one.due_at is None:
         return ("", "")
