@@ -18,8 +18,9 @@ from sqlmodel import Session
 
 from bench import places
 from bench.coming import PEOPLE, sent
+from passaparola.channel.message_ids import MessageId
 from passaparola.outbox.deliver import run_on_uvloop
-from passaparola.outbox.links import Links
+from passaparola.outbox.links import LinkRef, Links
 from passaparola.settings import Settings
 from passaparola.store.bulk import insert_many
 from passaparola.store.database import Store
@@ -64,7 +65,9 @@ def several(kind: str) -> list[float]:
 
 def _rate(own: Settings, people: "itertools.count[int]", server: tuple[str, ...], processes: int) -> float:
     links = Links(own.secret, "")
-    paths = [links.clicks(f"{next(people) % PEOPLE + 1}-0-email", 1)[0] for _ in range(CLICKS)]
+    paths = [
+        links.clicks(LinkRef(MessageId(next(people) % PEOPLE + 1, 0, "email"), 1, "en"), 1)[0] for _ in range(CLICKS)
+    ]
     with ExitStack() as stack:
         ports = [places.free_port() for _ in range(processes)]
         for port in ports:

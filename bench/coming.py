@@ -21,7 +21,7 @@ from sqlalchemy import func, select, text
 
 from bench import campaign, places
 from passaparola import engine
-from passaparola.inbound import apply
+from passaparola.inbound import pipeline
 from passaparola.journeys import launch
 from passaparola.outbox.render.frozen import freezer
 from passaparola.settings import Settings
@@ -87,7 +87,7 @@ def intake(kind: str) -> list[float]:
             peer = count / asyncio.run(_post(f"http://127.0.0.1:{bare}/webhooks/sendgrid", bodies))
             began = time.perf_counter()
             received = asyncio.run(_post(f"http://127.0.0.1:{port}/webhooks/sendgrid", bodies))
-            apply.apply(store, own, utc_now())
+            pipeline.apply_inbound(store, own, utc_now())
             whole = time.perf_counter() - began
         with store.read() as session:
             assert session.execute(select(func.count()).select_from(Event)).scalar_one() == count
@@ -140,7 +140,7 @@ def feedback(kind: str) -> list[float]:
                         )
                     )
             began = time.perf_counter()
-            apply.apply(store, own, utc_now())
+            pipeline.apply_inbound(store, own, utc_now())
             rate = count / (time.perf_counter() - began)
             ratios.append(rate / bare)
             store.close()

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 from pydantic import SecretStr
 
 from passaparola.channel.http import HttpApi, HttpReply, resume_hint
-from passaparola.channel.message_ids import named, read_name
+from passaparola.channel.message_ids import read_signed_id, sign_message_id
 from passaparola.channel.posts import missing_library
 from passaparola.channel.receiver import InboundEvent, InboundText, ParseResult, Webhook
 from passaparola.channel.sender import Dispatch, OutboundMessage, Sender, SendResult
@@ -106,7 +106,7 @@ class TwilioSender(Sender):
             else {"From": self.before + self.sender}
         )
         if get_settings().public_url.startswith("https://"):  # Twilio calls nobody else
-            name = named(get_settings().secret, message.id)
+            name = sign_message_id(get_settings().secret, message.id)
             form["StatusCallback"] = f"{get_settings().public_url}/webhooks/{self.name}?m={name}"
         made = await self.api.call("POST", self.path, data=form)
         return str(made.body.get("sid", ""))
@@ -167,7 +167,7 @@ class TwilioReceiver(Webhook):
     def _parse_status(self, form: dict[str, str], path: str, at: datetime) -> InboundEvent | None:
         kind = STATUS_KINDS.get(form["MessageStatus"])
         query = dict(parse_qsl(path.partition("?")[2]))
-        message = read_name(get_settings().secret, query.get("m", ""))
+        message = read_signed_id(get_settings().secret, query.get("m", ""))
         if kind is None or not message:
             return None
         code = form.get("ErrorCode", "")

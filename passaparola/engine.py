@@ -12,8 +12,8 @@ from functools import partial
 from sqlmodel import Session
 
 from passaparola.contacts import signup
-from passaparola.inbound import apply as intake
 from passaparola.inbound import surveys
+from passaparola.inbound.pipeline import apply_inbound
 from passaparola.journeys import launch
 from passaparola.journeys.advance import advance
 from passaparola.outbox import evidence, transactional
@@ -38,7 +38,7 @@ class TickResult:
 
 def tick(store: Store, settings: Settings, now: datetime, *, actor: str, only: int | None = None) -> TickResult:
     """Apply what came in, set going what was approved, and move on who is due. Nothing is sent by this."""
-    told = intake.apply(store, settings, now)
+    told = apply_inbound(store, settings, now)
     told += Counter(survey_answered=surveys.settle(store, settings, now))
     signup.send_confirmations(store, settings, now, partial(_send_confirmation, settings, now))
     evidence.resolve_unknown(store, now)
@@ -69,5 +69,5 @@ def erase_contact(store: Store, settings: Settings, contact_id: int, *, actor: s
 
     Raises Unknown, NotAllowed.
     """
-    intake.apply(store, settings, now)
+    apply_inbound(store, settings, now)
     erasure.erase(store, settings, contact_id, actor=actor, now=now)

@@ -21,6 +21,7 @@ from passaparola.channel.registry import sender_for
 from passaparola.channel.sender import SendResult
 from passaparola.contacts import activity, audience, events
 from passaparola.contacts.audience import Question
+from passaparola.contacts.events import NewEvent
 from passaparola.durations import UNITS
 from passaparola.errors import BadContent, NotAllowed
 from passaparola.journeys import launch as launches
@@ -244,10 +245,18 @@ class _Playback:
 
     def _record_events(self, session: Session, what: Sequence[tuple[int, str, dict[str, Any]]]) -> None:
         rows = [
-            {"contact_id": contact, "kind": kind, "at": self.now, "received_at": self.now, "source": "rehearsal",
-             "source_id": f"{kind}:{contact}:{self.now:%Y%m%d%H%M}", **_sample_amount(kind), "properties": properties}
+            NewEvent(
+                contact,
+                kind,
+                self.now,
+                self.now,
+                "rehearsal",
+                f"{kind}:{contact}:{self.now:%Y%m%d%H%M}",
+                properties=properties,
+                **_sample_amount(kind),
+            )
             for contact, kind, properties in what
-        ]  # fmt: skip
+        ]
         for start in range(0, len(rows), COPY_BATCH_ROWS):
             activity.add_events(
                 session, self.settings.currency, events.record_events(session, rows[start : start + COPY_BATCH_ROWS])

@@ -7,7 +7,9 @@ from typing import Any
 from sqlalchemy import insert
 from sqlmodel import Session
 
+from passaparola.channel.message_ids import MessageId
 from passaparola.contacts.addresses import address_key
+from passaparola.outbox.links import LinkRef
 from passaparola.store.database import Store
 from passaparola.store.models import Address, Consent, Contact, Suppression
 
@@ -98,3 +100,10 @@ def crowd(store: Store, size: int, now: datetime, bad: int | None = None) -> lis
             ],
         )  # fmt: skip
     return emails
+
+
+def ref(name: str, launch: int = 1, locale: str = "en") -> LinkRef:
+    """What a link of a message refers to."""
+    message = MessageId.parse(name)
+    assert message is not None
+    return LinkRef(message, launch, locale)

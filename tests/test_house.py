@@ -21,14 +21,14 @@ LONGER = {
     "passaparola/cli/campaigns.py": 310,
     "passaparola/cli/main.py": 405,
     "passaparola/contacts/audience/parse.py": 373,
-    "passaparola/contacts/imports/importing.py": 327,
+    "passaparola/contacts/imports/importing.py": 340,
     "passaparola/contacts/merging.py": 286,
     "passaparola/demo/customers.py": 356,
     "passaparola/inbound/identify.py": 287,
     "passaparola/journeys/advance.py": 282,
     "passaparola/operations/stack.py": 287,
     "passaparola/outbox/claim.py": 258,
-    "passaparola/rehearsal.py": 446,
+    "passaparola/rehearsal.py": 460,
     "passaparola/reports/campaign.py": 293,
 }
 

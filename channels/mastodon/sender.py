@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from passaparola.channel import posts
 from passaparola.channel.http import resume_hint
-from passaparola.channel.message_ids import named
+from passaparola.channel.message_ids import sign_message_id
 from passaparola.channel.sender import Branding, Dispatch, Evidence, Sender, SendResult, Skeleton
 from passaparola.errors import Blocked, ChannelError, Misconfigured, Refused, Slower, Unavailable, Uncertain
 from passaparola.failpoints import failpoint
@@ -65,7 +65,7 @@ class MastodonSender(Sender):
         message, text = dispatch.messages[0], posts.dispatch_text(dispatch)
         media = [self._upload_picture(*posts.load_picture(one), one.alt) for one in dispatch.skeleton.media]
         how = self._reply_fields(message.headers.get("In-Reply-To", ""))
-        key = named(get_settings().secret, message.id)
+        key = sign_message_id(get_settings().secret, message.id)
         failpoint("half_written")
         with call_api(self.client, changes=True, personal=bool(message.headers.get("In-Reply-To"))):
             words = f"{how.pop('to', '')}{text}"

@@ -19,7 +19,7 @@ from inscriptis import get_text
 from mailparser_reply import EmailReplyParser
 
 from passaparola.channel.bounces import classify_bounce
-from passaparola.channel.message_ids import NAME, bounced_to, first_named, read_name
+from passaparola.channel.message_ids import NAME, find_signed_id, read_envelope, read_signed_id
 from passaparola.channel.receiver import InboundEvent, InboundText, ParseResult
 from passaparola.channel.signed_webhook import clean_text
 
@@ -64,7 +64,7 @@ def parse_email(raw: bytes, recipients: Iterable[str], secret: str) -> ParseResu
         *recipients,
         *(address for _, address in getaddresses([_header(mail, n) for n in ("to", "cc", "delivered-to")])),
     ]
-    named = next((id_ for address in to if (id_ := bounced_to(address, secret))), "")
+    named = next((id_ for address in to if (id_ := read_envelope(address, secret))), "")
     if mail.get_content_type() == "multipart/report" and mail.get_param("report-type") == "feedback-report":
         return _parse_complaint(mail, name, at, named, secret)
     if (bounce := _parse_bounce(mail, raw, name, at, named, secret)).events:
@@ -164,7 +164,7 @@ def _parse_message(mail: EmailMessage, name: str, at: datetime, secret: str) -> 
     words = _reply_text(mail)
     threads = " ".join([_header(mail, "in-reply-to"), _header(mail, "references")])
     refused = _opt_out_by_subject(subject, secret)
-    about = refused or first_named(secret, threads)
+    about = refused or find_signed_id(secret, threads)
     whole = InboundEvent(
         kind="replied", id=name[:250], at=at, addresses={"email": address}, message=about, medium="email",
         bot_reason="an automatic reply" if automatic else "",
@@ -225,7 +225,7 @@ def _is_opt_out(words: str, subject: str) -> bool:
 def _opt_out_by_subject(subject: str, secret: str) -> str:
     """The message of ours whose List-Unsubscribe header was followed by letter."""
     found = re.fullmatch(rf"unsubscribe\s+({NAME})", subject.strip(), re.I)
-    return read_name(secret, found[1]) if found else ""
+    return read_signed_id(secret, found[1]) if found else ""
 
 
 def _looks_bounced(mail: EmailMessage) -> bool:
@@ -234,7 +234,7 @@ def _looks_bounced(mail: EmailMessage) -> bool:
 
 
 def _find_message_id(raw: bytes, secret: str) -> str:
-    return first_named(secret, raw.decode("ascii", "replace"))
+    return find_signed_id(secret, raw.decode("ascii", "replace"))
 
 
 def _sent_at(mail: EmailMessage) -> datetime:

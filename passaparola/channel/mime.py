@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from email.header import Header
 from email.utils import format_datetime, formataddr
 
-from passaparola.channel.message_ids import named
+from passaparola.channel.message_ids import sign_message_id
 from passaparola.channel.sender import Dispatch, OutboundMessage, Part
 from passaparola.settings import get_settings
 
@@ -108,7 +108,7 @@ class MimeBuilder:
 
     def message_id(self, message: OutboundMessage) -> str:
         """Ours, and the same however often it is made: the ledger's identity, signed, at our domain."""
-        return f"<{named(get_settings().secret, message.id)}.passaparola@{self.domain}>"
+        return f"<{sign_message_id(get_settings().secret, message.id)}.passaparola@{self.domain}>"
 
     def build(self, message: OutboundMessage) -> bytes:
         """Raises ValueError: a value that must not stand in a header."""

@@ -16,11 +16,11 @@ intake = group("What came in from shops and apps: counted, shown, played again."
 @intake.command("status")
 def intake_status(as_json: AsJson = False) -> None:
     """What came in by which source, what became of it, and what was not understood."""
-    from passaparola.inbound import raw_bodies
+    from passaparola.inbound.store import count_bodies
 
     own, store = open_store()
     with store.read() as session:
-        found = raw_bodies.count_bodies(session)
+        found = count_bodies(session)
 
     def shown() -> None:
         table([{"source": source, **states} for source, states in _table_rows(found.sources).items()])
@@ -61,14 +61,15 @@ def intake_replay(
     """Apply the bodies of a span once more. What is known already stays as it is."""
     from zoneinfo import ZoneInfo
 
-    from passaparola.inbound import apply, raw_bodies
+    from passaparola.inbound.pipeline import apply_inbound
+    from passaparola.inbound.store import replay
 
     own, store = open_store()
     zone = ZoneInfo(own.time_zone)
     ends = until.replace(tzinfo=zone) if until else now()
-    bodies = raw_bodies.replay(
+    bodies = replay(
         store, since=since.replace(tzinfo=zone), until=ends, source=source or None, actor=actor(), now=now()
     )
-    told = apply.apply(store, own, now())
+    told = apply_inbound(store, own, now())
     words = ", ".join(f"{count:,} {kind}" for kind, count in told.items()) or "nothing that was not known"
     emit(as_json, {"bodies": bodies, "new_events": dict(told)}, lambda: out.print(f"{bodies:,} bodies; {words}."))

@@ -7,22 +7,23 @@ from typing import Any
 from sqlalchemy import case, delete, func, insert, select
 from sqlmodel import Session, col
 
+from passaparola.contacts.events import NewEvent
 from passaparola.store.bulk import in_values, insert_many, on_postgresql
 from passaparola.store.models import Activity, Contact, Event
+from passaparola.store.types import NO_SESSION_SYNC
 
 LATEST_KEPT = 5
 LATEST = [f"latest_{n}" for n in range(1, LATEST_KEPT + 1)]
 COLUMNS = ["contact_id", "kind", "count", "first_at", "total", *LATEST]
-QUIETLY: dict[str, Any] = {"synchronize_session": False}
 
 
-def add_events(session: Session, currency: str, new: Iterable[Mapping[str, Any]], anew: Collection[int] = ()) -> None:
+def add_events(session: Session, currency: str, new: Iterable[NewEvent], anew: Collection[int] = ()) -> None:
     """Bring the rows up to date by events that were just kept. Contacts in `anew`, of whose earlier events something
     changed besides, are made anew instead."""
-    by_row: dict[tuple[int, str], list[Mapping[str, Any]]] = {}
+    by_row: dict[tuple[int, str], list[NewEvent]] = {}
     for event in new:
-        if not event["machine"] and event["contact_id"] not in anew:
-            by_row.setdefault((event["contact_id"], event["kind"]), []).append(event)
+        if not event.machine and event.contact_id not in anew:
+            by_row.setdefault((event.contact_id, event.kind), []).append(event)
     if anew:
         refresh(session, currency, anew)
     if not by_row:
@@ -36,17 +37,15 @@ def add_events(session: Session, currency: str, new: Iterable[Mapping[str, Any]]
     for kind in {kind for _, kind in by_row}:
         own = [contact for contact, of in by_row if of == kind]
         changed = delete(Activity).where(col(Activity.kind) == kind, in_values(session, col(Activity.contact_id), own))
-        session.execute(changed, execution_options=QUIETLY)
+        session.execute(changed, execution_options=NO_SESSION_SYNC)
     insert_many(session, Activity, rows)
 
 
-def _with_event(
-    row: tuple[int, str], standing: Any, happened: list[Mapping[str, Any]], currency: str
-) -> Mapping[str, Any]:
-    count, first, total, *latest = standing[2:] if standing else (0, happened[0]["at"], 0)
-    times: list[datetime] = [at for at in latest if at] + [event["at"] for event in happened]
+def _with_event(row: tuple[int, str], standing: Any, happened: list[NewEvent], currency: str) -> Mapping[str, Any]:
+    count, first, total, *latest = standing[2:] if standing else (0, happened[0].at, 0)
+    times: list[datetime] = [at for at in latest if at] + [event.at for event in happened]
     times.sort(reverse=True)
-    spent = sum(event["amount"] or 0 for event in happened if event["currency"] == currency)
+    spent = sum(event.amount or 0 for event in happened if event.currency == currency)
     newest = [*times[:LATEST_KEPT], *[None] * (LATEST_KEPT - len(times))]
     return dict(
         zip(
@@ -76,7 +75,7 @@ def refresh(session: Session, currency: str, contacts: Collection[int] | None = 
         lock_contacts(session, contacts)
     mine = [~col(Event.machine), *([] if contacts is None else [in_values(session, col(Event.contact_id), contacts)])]
     old = [] if contacts is None else [in_values(session, col(Activity.contact_id), contacts)]
-    session.execute(delete(Activity).where(*old), execution_options=QUIETLY)
+    session.execute(delete(Activity).where(*old), execution_options=NO_SESSION_SYNC)
     place = func.row_number().over(
         partition_by=(col(Event.contact_id), col(Event.kind)), order_by=(col(Event.at).desc(), col(Event.id).desc())
     )

@@ -1,6 +1,9 @@
-"""Where everything that happened is written down: each happening once, however often and by whomever it is told."""
+"""Record events: each once, however often and by whomever it is told."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -10,13 +13,10 @@ from sqlmodel import Session, col
 from passaparola.store.bulk import allocate_ids, insert_many, on_postgresql
 from passaparola.store.database import insert_or_ignore
 from passaparola.store.models import Event, EventName, KnownProperty
+from passaparola.store.types import NO_SESSION_SYNC
 
-QUIETLY: dict[str, Any] = {"synchronize_session": False}
 MAX_KNOWN_PROPERTIES = 300  # of one kind; a sender who makes up names is no reason to keep them all
 _known_properties: set[tuple[str, str, str, str]] = set()
-BLANK: dict[str, Any] = {
-    "amount": None, "currency": None, "properties": {}, "enrolment_id": None, "step": None, "medium": None, "machine": False,
-}  # fmt: skip
 INSERT_NAMES = {
     True: "INSERT INTO event_name (source, source_id) SELECT * FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) "
     "ON CONFLICT DO NOTHING RETURNING source, source_id",
@@ -26,25 +26,52 @@ INSERT_NAMES = {
 }
 
 
-def record_events(session: Session, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Of some happenings those that nobody told yet, each with its `id`; their activity is the caller's to bring up to date."""
-    by_name: dict[tuple[str, str], Mapping[str, Any]] = {}
-    for row in rows:
-        by_name.setdefault((row["source"], row["source_id"]), row)
+@dataclass(slots=True)
+class NewEvent:
+    """An event to be recorded. `source` and `source_id` are its identity; `amount` is in minor units of `currency`."""
+
+    contact_id: int
+    kind: str
+    at: datetime
+    received_at: datetime
+    source: str
+    source_id: str
+    amount: int | None = None
+    currency: str | None = None
+    properties: dict[str, Any] = field(default_factory=dict)
+    enrolment_id: int | None = None
+    step: int | None = None
+    medium: str | None = None
+    machine: bool = False
+    id: int = 0  # given when it is recorded
+
+
+COLUMNS = tuple(one.name for one in fields(NewEvent))
+_values = attrgetter(*COLUMNS)
+
+
+def record_events(session: Session, events: Iterable[NewEvent]) -> list[NewEvent]:
+    """Record events once, by source and source id. Return the new ones, each with its id.
+
+    Their activity is the caller's to bring up to date (`activity.add_events`).
+    """
+    by_name: dict[tuple[str, str], NewEvent] = {}
+    for event in events:
+        by_name.setdefault((event.source, event.source_id), event)
     if not by_name:
         return []
     postgresql = on_postgresql(session)
-    names = sorted(by_name)  # in one order, so that two who tell the same wait for each other instead of for ever
-    told: dict[str, Any] = (
+    names = sorted(by_name)  # in one order, so that two who record the same wait for each other instead of for ever
+    parameters: dict[str, Any] = (
         {"sources": [source for source, _ in names], "ids": [id_ for _, id_ in names]}
         if postgresql
         else {"pairs": orjson.dumps(names).decode()}
     )
-    first = {(source, id_) for source, id_ in session.execute(text(INSERT_NAMES[postgresql]), told)}
-    fresh = [row for name, row in by_name.items() if name in first]
-    ids = allocate_ids(session, Event, len(fresh))
-    new = [{"id": id_, **BLANK, **row} for id_, row in zip(ids, fresh, strict=True)]
-    insert_many(session, Event, new)
+    first = {(source, id_) for source, id_ in session.execute(text(INSERT_NAMES[postgresql]), parameters)}
+    new = [event for name, event in by_name.items() if name in first]
+    for event, id_ in zip(new, allocate_ids(session, Event, len(new)), strict=True):
+        event.id = id_
+    insert_many(session, Event, [dict(zip(COLUMNS, _values(event), strict=True)) for event in new])
     _record_properties(session, new)
     return new
 
@@ -55,13 +82,13 @@ def property_type(value: Any) -> str:
     return kinds.get(type(value), "list")
 
 
-def _record_properties(session: Session, rows: Iterable[Mapping[str, Any]]) -> None:
+def _record_properties(session: Session, events: Iterable[NewEvent]) -> None:
     """What questions may ask of these kinds: a misspelt property would be nobody's, in silence."""
     store = str(session.get_bind().engine.url)
     told = {
-        (row["kind"], name[:60], property_type(value))
-        for row in rows
-        for name, value in row["properties"].items()
+        (event.kind, name[:60], property_type(value))
+        for event in events
+        for name, value in event.properties.items()
         if value is not None and name.isidentifier()
     }
     if not (fresh := {one for one in told if (store, *one) not in _known_properties}):
@@ -81,5 +108,5 @@ def delete_events(session: Session, which: ColumnElement[bool]) -> None:
     """Events of which nothing is to be left, nor of their names."""
     named = select(col(Event.source), col(Event.source_id)).where(which)
     gone = tuple_(col(EventName.source), col(EventName.source_id)).in_(named)
-    session.execute(delete(EventName).where(gone), execution_options=QUIETLY)
-    session.execute(delete(Event).where(which), execution_options=QUIETLY)
+    session.execute(delete(EventName).where(gone), execution_options=NO_SESSION_SYNC)
+    session.execute(delete(Event).where(which), execution_options=NO_SESSION_SYNC)

@@ -13,12 +13,12 @@ from sqlmodel import Session, col
 
 from passaparola.store.json_values import scalar
 from passaparola.store.models import Activity, Contact, Event
+from passaparola.store.types import NO_SESSION_SYNC
 
 SPOKE = ("replied", "survey_answered", "product_reviewed")
 MADE = ("mentioned", "shared", "product_reviewed")
 TOUCHED = ("clicked", "replied", "mentioned", "liked", "shared", "survey_answered")
 A_YEAR = timedelta(days=365)
-QUIETLY: dict[str, Any] = {"synchronize_session": False}
 
 
 def refresh_lifecycles(session: Session, promoter_score: float, now: datetime) -> int:
@@ -33,7 +33,7 @@ def refresh_lifecycles(session: Session, promoter_score: float, now: datetime) -
         func.coalesce(col(Contact.participation), "") != participation,
     )
     changed: Any = session.execute(
-        update(Contact).where(alive, differs).values(lifecycle=lifecycle, participation=participation), execution_options=QUIETLY
+        update(Contact).where(alive, differs).values(lifecycle=lifecycle, participation=participation), execution_options=NO_SESSION_SYNC
     )  # fmt: skip
     return int(changed.rowcount)
 

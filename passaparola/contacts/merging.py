@@ -20,6 +20,7 @@ from passaparola.settings import Settings
 from passaparola.store.bulk import in_values
 from passaparola.store.database import audit, insert_or_ignore
 from passaparola.store.models import Address, Consent, Contact, Conversation, Enrolment, Event, Merge, Proposal, SignUp
+from passaparola.store.types import NO_SESSION_SYNC
 
 FIELDS = (*TRAITS, "birthday", "max_per_week", "paused_until")
 MOVED: dict[str, Any] = {
@@ -27,7 +28,6 @@ MOVED: dict[str, Any] = {
 }  # fmt: skip
 # Whose word counts more, where two rows say different things: their own, then a shop's, then a file's.
 OWN_WORDS_SOURCES = ("sign-up", "preferences", "survey", "form")
-QUIETLY: dict[str, Any] = {"synchronize_session": False}
 MAX_SHARERS = 6  # more people than this with one telephone are an office, and no household
 
 
@@ -137,7 +137,7 @@ def merge(
     )  # fmt: skip
     session.add(row)
     decided = update(Proposal).where(col(Proposal.one_id) == min(one, other), col(Proposal.other_id) == max(one, other))
-    session.execute(decided.values(state="accepted", decided_by=actor), execution_options=QUIETLY)
+    session.execute(decided.values(state="accepted", decided_by=actor), execution_options=NO_SESSION_SYNC)
     session.flush()
     activity.refresh(session, settings.currency, [kept_id, merged_id])
     audit(session, now, actor, "merged", f"contact:{kept_id}", other=merged_id, merge=row.id)
@@ -166,14 +166,14 @@ def unmerge(session: Session, settings: Settings, merge_id: int, *, actor: str, 
         keys = row.moved.get(name, [])
         session.execute(
             update(table).where(col(table.id).in_(keys), col(table.contact_id) == row.kept_id).values(contact_id=row.merged_id),
-            execution_options=QUIETLY,
+            execution_options=NO_SESSION_SYNC,
         )  # fmt: skip
     _merge_opt_outs(session, row)
     for medium, value, rank in row.moved.get("address", []):
         back = update(Address).where(col(Address.medium) == medium, col(Address.value) == value)
         session.execute(
             back.where(col(Address.contact_id) == row.kept_id).values(contact_id=row.merged_id, rank=rank),
-            execution_options=QUIETLY,
+            execution_options=NO_SESSION_SYNC,
         )
     session.flush()
     session.expire_all()
@@ -243,7 +243,7 @@ def _move(session: Session, table: Any, source: int, to: int) -> list[int]:
     ids = [int(id_) for id_ in session.execute(mine).scalars()]
     for start in range(0, len(ids), 500):
         chosen = update(table).where(col(table.id).in_(ids[start : start + 500]))
-        session.execute(chosen.values(contact_id=to), execution_options=QUIETLY)
+        session.execute(chosen.values(contact_id=to), execution_options=NO_SESSION_SYNC)
     return ids
 
 

@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 
 from passaparola.contacts import activity, consent, events
 from passaparola.contacts.addresses import address_key, normalise_address
+from passaparola.contacts.events import NewEvent
 from passaparola.settings import Settings
 from passaparola.store.database import Store
 from passaparola.store.models import Address, Contact, SignUp, Suppression
@@ -100,9 +101,6 @@ def confirm_signup(
         )
     verified = update(Address).where(col(Address.contact_id) == row.contact_id, col(Address.medium) == row.medium)
     session.execute(verified.where(col(Address.rank) == 0).values(verified_at=now))
-    event = {
-        "contact_id": row.contact_id, "kind": "signed_up", "at": now, "received_at": now, "source": "sign-up",
-        "source_id": str(id_), "properties": {"topics": row.topics},
-    }  # fmt: skip
+    event = NewEvent(row.contact_id, "signed_up", now, now, "sign-up", str(id_), properties={"topics": row.topics})
     activity.add_events(session, settings.currency, events.record_events(session, [event]))
     return row

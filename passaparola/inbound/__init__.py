@@ -1,1 +1,1 @@
-"""What came in: raw bodies are verified, stored, parsed, identified, recorded and reacted to."""
+"""What came in: verify → store → parse → identify → record → react, each stage a function of values in a module of its own."""

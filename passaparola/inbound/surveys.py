@@ -11,7 +11,7 @@ from passaparola.channel.receiver import InboundText
 from passaparola.contacts import activity, events
 from passaparola.conversations import care, threads
 from passaparola.conversations.threads import IncomingText
-from passaparola.inbound import feedback
+from passaparola.inbound import machines
 from passaparola.settings import Settings
 from passaparola.store.database import Store
 from passaparola.store.models import Event
@@ -28,7 +28,7 @@ def settle(store: Store, settings: Settings, now: datetime, back: timedelta = LO
         if not _taps(session, now, back):
             return 0
     with store.write() as session:
-        feedback.mark_machines(session, {tap.enrolment_id for tap in _taps(session, now, back) if tap.enrolment_id})
+        machines.judge_touches(session, {tap.enrolment_id for tap in _taps(session, now, back) if tap.enrolment_id})
         session.expire_all()
         last = {(tap.enrolment_id, tap.step, tap.medium): tap for tap in _taps(session, now, back)}
         return sum(
@@ -43,7 +43,7 @@ def _taps(session: Session, now: datetime, back: timedelta) -> list[Event]:
         select(Event)
         .where(
             col(Event.kind) == "clicked", col(Event.received_at) > now - back,
-            col(Event.received_at) <= now - SURE_AFTER, col(Event.source) == TAP, ~col(Event.machine),
+            col(Event.at) <= now - SURE_AFTER, col(Event.source) == TAP, ~col(Event.machine),
         )
         .order_by(col(Event.at), col(Event.id))
     )  # fmt: skip
@@ -68,12 +68,20 @@ def answer(
     are heard.
     """
     properties = {key: value for key, value in said.items() if key not in ("link", "machine")}
-    event = {
-        "contact_id": contact, "kind": "survey_answered", "at": at, "received_at": now, "source": "survey", "source_id": name,
-        "properties": properties, "enrolment_id": of.enrolment_id, "step": of.step, "medium": of.medium,
-    }  # fmt: skip
+    event = events.NewEvent(
+        contact,
+        "survey_answered",
+        at,
+        now,
+        "survey",
+        name,
+        properties=properties,
+        enrolment_id=of.enrolment_id,
+        step=of.step,
+        medium=of.medium,
+    )
     new = events.record_events(session, [event])
-    id_ = new[0]["id"] if new else None
+    id_ = new[0].id if new else None
     comment, score = str(said.get("comment", "")), said.get("score")
     if id_ is None:
         id_ = _corrected(session, settings, contact, name, properties, comment, at, now, of)
@@ -102,10 +110,17 @@ def _corrected(
     first.properties = {**first.properties, **properties}
     if not comment and not sinks:
         return None
-    event = {
-        "contact_id": contact, "kind": "replied", "at": at, "received_at": now, "source": "survey",
-        "source_id": f"{name}/words {at:%Y%m%d%H%M%S}", "properties": {"campaign": properties.get("campaign")},
-        "enrolment_id": of.enrolment_id, "step": of.step, "medium": of.medium,
-    }  # fmt: skip
-    new = events.record_events(session, [event])
-    return int(new[0]["id"]) if new else None
+    words = events.NewEvent(
+        contact,
+        "replied",
+        at,
+        now,
+        "survey",
+        f"{name}/words {at:%Y%m%d%H%M%S}",
+        properties={"campaign": properties.get("campaign")},
+        enrolment_id=of.enrolment_id,
+        step=of.step,
+        medium=of.medium,
+    )
+    new = events.record_events(session, [words])
+    return new[0].id if new else None

@@ -16,10 +16,9 @@ from passaparola.contacts.audience.compile import Clause
 from passaparola.journeys import enrolment
 from passaparola.store.json_values import scalar
 from passaparola.store.models import Batch, Enrolment, Event, Launch, Message
-from passaparola.store.types import add_seconds, truncate_to_minute
+from passaparola.store.types import NO_SESSION_SYNC, add_seconds, truncate_to_minute
 
 CLOCK_MARGIN = timedelta(minutes=10)
-QUIETLY: dict[str, Any] = {"synchronize_session": False}
 
 
 def event_kinds(content: dict[str, Any]) -> set[str]:
@@ -142,5 +141,5 @@ def _after(content: dict[str, Any], kind: str, *when: Clause, keyed: bool = True
 
 def count_changed(session: Session, change: Any) -> int:
     """How many rows a statement changed."""
-    done: Any = session.execute(change, execution_options=QUIETLY)
+    done: Any = session.execute(change, execution_options=NO_SESSION_SYNC)
     return int(done.rowcount)

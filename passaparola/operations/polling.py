@@ -13,7 +13,8 @@ from passaparola.channel.receiver import Poll, RawPayload
 from passaparola.contacts import lifecycle
 from passaparola.conversations import care, threads
 from passaparola.errors import Blocked, ChannelError, Misconfigured
-from passaparola.inbound import raw_bodies, surveys
+from passaparola.inbound import surveys
+from passaparola.inbound.store import NewBody, store_bodies
 from passaparola.operations import alerts
 from passaparola.privacy import retention
 from passaparola.settings import Settings
@@ -67,10 +68,10 @@ def _store_payloads(store: Store, name: str, bodies: list[RawPayload], since: st
     """The bodies and how far we are, in one transaction: nothing is missed and nothing is read twice for good."""
     with store.write() as session:
         urgent = registry.receiver_class(name).may_be_urgent
-        new = [
-            raw_bodies.store_body(session, name, body.key[:200], body.headers, body.content, now, urgent(body.content))
-            for body in bodies
-        ]
+        new = store_bodies(
+            session,
+            [NewBody(name, body.key[:200], body.headers, body.content, now, urgent(body.content)) for body in bodies],
+        )
         session.merge(PollCursor(source=name, since=since, at=now))
         incidents.clear_incident(session, name, "receiving")
         return sum(new)

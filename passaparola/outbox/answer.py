@@ -10,13 +10,12 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from passaparola.channel import registry
-from passaparola.channel.message_ids import named
+from passaparola.channel.message_ids import MessageId, sign_message_id
 from passaparola.conversations import threads
 from passaparola.conversations.care import BLOCKS_MARKETING
 from passaparola.errors import NotAllowed
 from passaparola.outbox import transactional
 from passaparola.outbox.guards import CARE_FIRST_PREFIX
-from passaparola.outbox.links import message_id
 from passaparola.outbox.wordings import StepWordings
 from passaparola.settings import Settings
 from passaparola.store.database import audit
@@ -42,7 +41,7 @@ def send_answer(session: Session, settings: Settings, id_: int, text: str, *, ac
             f"Nobody answers on {registry.branding_of(one.medium).title} from here; go there: {one.thread}"
         )
     if again := _find_duplicate(session, id_, text, now):
-        return message_id(again, 0, one.medium)
+        return str(MessageId(again, 0, one.medium))
     last = (
         select(col(Turn.name))
         .where(col(Turn.conversation_id) == id_, col(Turn.author) == "", col(Turn.name) != "")
@@ -60,7 +59,7 @@ def send_answer(session: Session, settings: Settings, id_: int, text: str, *, ac
         session, settings, one.contact_id, "answer", says=says, now=now, medium=one.medium,
         headers=_thread_headers(one, replied_to), language=one.language or None,
     )  # fmt: skip
-    name = f"<{named(settings.secret, message)}.passaparola@{settings.sender_email.rpartition('@')[2]}>"
+    name = f"<{sign_message_id(settings.secret, message)}.passaparola@{settings.sender_email.rpartition('@')[2]}>"
     threads.record_answer(session, id_, text, int(message.partition("-")[0]), name, actor=actor, now=now)
     return message
 

@@ -8,12 +8,16 @@ import hmac
 from binascii import b2a_base64
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any, Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from itsdangerous import BadSignature, Signer
 from itsdangerous.signer import SigningAlgorithm
 
-Purpose = Literal["click", "unsubscribe", "preferences", "survey", "pixel", "box", "confirm", "data", "forget", "word"]
+from passaparola.channel.message_ids import MessageId
+
+Purpose = Literal[
+    "click", "unsubscribe", "preferences", "survey", "pixel", "box", "confirm", "data", "forget", "referral"
+]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
 
@@ -25,6 +29,27 @@ class _KeyedBlake2(SigningAlgorithm):
 
     def get_signature(self, key: bytes, value: bytes) -> bytes:
         return blake2b(value, key=key, digest_size=16).digest()
+
+
+class LinkRef(NamedTuple):
+    """What a click or a share needs to find its frozen link without any look-up: the message, its launch and its wording."""
+
+    message: MessageId
+    launch: int
+    locale: str
+    variant: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.message}~{self.launch}~{self.locale}~{self.variant}"
+
+    @classmethod
+    def parse(cls, text: str) -> "LinkRef | None":
+        """Read a reference as it stands in a token. Return None where it is none."""
+        name, *rest = text.split("~")
+        message = MessageId.parse(name)
+        if message is None or len(rest) != 3 or not rest[0].isdigit():
+            return None
+        return cls(message, int(rest[0]), rest[1], rest[2])
 
 
 class Links:
@@ -48,6 +73,11 @@ class Links:
         signature = blake2b(message.encode(), key=self._keys[purpose], digest_size=16).digest()
         return f"{message}.{b2a_base64(signature, newline=False).translate(URLSAFE, b'=').decode()}"
 
+    def read_ref(self, purpose: Purpose, token: str) -> LinkRef | None:
+        """The frozen link that a token refers to, or None."""
+        text = self.read(purpose, token)
+        return LinkRef.parse(text) if text else None
+
     def read(self, purpose: Purpose, token: str) -> str | None:
         """The id of the message that a token names, or None."""
         try:
@@ -67,15 +97,10 @@ class Links:
     def pixel(self, message: str) -> str:
         return f"{self.public_url}/o/{self.sign('pixel', message)}"
 
-    def referral(self, message: str) -> str:
+    def referral(self, ref: LinkRef) -> str:
         """The sharer's own link."""
-        return f"{self.public_url}/w/{self.sign('word', message)}"
+        return f"{self.public_url}/w/{self.sign('referral', str(ref))}"
 
-    def clicks(self, message: str, count: int) -> list[str]:
-        base = f"{self.public_url}/c/{self.sign('click', message)}/"
+    def clicks(self, ref: LinkRef, count: int) -> list[str]:
+        base = f"{self.public_url}/c/{self.sign('click', str(ref))}/"
         return [base + str(n) for n in range(count)]
-
-
-def message_id(enrolment: Any, step: Any, medium: Any) -> str:
-    """How a message is called outside the database: in tokens, headers and at providers."""
-    return f"{enrolment}-{step}-{medium}"

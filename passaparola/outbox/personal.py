@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlmodel import col
 
-from passaparola.channel.message_ids import named
+from passaparola.channel.message_ids import MessageId, sign_message_id
 from passaparola.channel.sender import OutboundMessage
-from passaparola.outbox.links import Links, message_id
+from passaparola.outbox.links import LinkRef, Links
 from passaparola.outbox.render import share
 from passaparola.outbox.render.frozen import CutWording, launch_constants
 from passaparola.settings import Settings
@@ -42,11 +42,11 @@ class MessageBuilder:
     def build(self, row: Any) -> OutboundMessage:
         """Raises TemplateError, ValueError."""
         if self.public:
-            id_ = message_id(row[0], self.batch.step, self.batch.medium)
+            id_ = str(MessageId(row[0], self.batch.step, self.batch.medium))
             return OutboundMessage(id_, "", "", self.ready.values(self.constants), {})
         enrolment, _, address, tracking, traits, *typed = row[: 5 + len(TRAITS)]
         contact = without_point(traits)
-        id_ = message_id(enrolment, self.batch.step, self.batch.medium)
+        id_ = str(MessageId(enrolment, self.batch.step, self.batch.medium))
         for trait, value in zip(TRAITS, typed, strict=True):
             if value is not None:
                 contact[trait] = value
@@ -60,16 +60,23 @@ class MessageBuilder:
         headers = self.headers if self.answers else self._unsubscribe_headers(id_, unsubscribe)
         return OutboundMessage(id_, address, name, self.ready.values(given), headers)
 
+    def _ref(self, id_: str) -> LinkRef:
+        message = MessageId.parse(id_)
+        assert message is not None
+        return LinkRef(message, self.batch.launch_id, self.batch.locale, self.batch.variant)
+
     def _links(self, id_: str, tracked: bool) -> Sequence[str]:
-        return self.links.clicks(id_, len(self.ready.links)) if tracked else self.ready.links
+        return self.links.clicks(self._ref(id_), len(self.ready.links)) if tracked else self.ready.links
 
     def _share(self, id_: str, tracked: bool) -> dict[str, str]:
         assert self.ready.share
-        return share.share_links(self.ready.share, self.campaign, self.links.referral(id_) if tracked else "")
+        return share.share_links(
+            self.ready.share, self.campaign, self.links.referral(self._ref(id_)) if tracked else ""
+        )
 
     def _unsubscribe_headers(self, id_: str, unsubscribe: str) -> dict[str, str]:
         """RFC 8058: one click; and a letter, for whoever has no browser."""
-        by_letter = f"mailto:{self.mailto}?subject=unsubscribe%20{named(self.settings.secret, id_)}"
+        by_letter = f"mailto:{self.mailto}?subject=unsubscribe%20{sign_message_id(self.settings.secret, id_)}"
         return {
             "List-Unsubscribe": f"<{unsubscribe}>, <{by_letter}>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",

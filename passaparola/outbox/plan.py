@@ -28,9 +28,7 @@ from passaparola.outbox.guards import FrequencyCap, GuardContext
 from passaparola.outbox.wordings import StepWordings
 from passaparola.settings import Settings
 from passaparola.store.models import Address, Batch, Contact, Enrolment, Launch, Message
-from passaparola.store.types import UtcDateTime, add_seconds
-
-QUIETLY: dict[str, Any] = {"synchronize_session": False}
+from passaparola.store.types import NO_SESSION_SYNC, UtcDateTime, add_seconds
 
 
 def plan_messages(
@@ -204,8 +202,8 @@ class _MessagePlanner:
             started = self.launch.started_at or self.now
             meant = case((meant < started, literal(started, UtcDateTime())), else_=meant)
             values["late_at"] = add_seconds(meant, self.launch.late_after + self._not_before())
-        self.session.execute(update(Batch).where(*mine).values(**values), execution_options=QUIETLY)
-        self.session.execute(delete(Batch).where(*mine, col(Batch.size) == 0), execution_options=QUIETLY)
+        self.session.execute(update(Batch).where(*mine).values(**values), execution_options=NO_SESSION_SYNC)
+        self.session.execute(delete(Batch).where(*mine, col(Batch.size) == 0), execution_options=NO_SESSION_SYNC)
 
     def _not_before(self) -> int:
         """What we ourselves keep back is not late by that."""

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, or_, select
 from sqlmodel import Session, col
 
+from passaparola.channel.message_ids import MessageId
 from passaparola.channel.registry import carrier_for, sender_class
 from passaparola.channel.sender import Dispatch, Evidence, OutboundMessage
 from passaparola.contacts.addresses import address_key
@@ -23,7 +24,6 @@ from passaparola.outbox.batches import (
     set_states,
 )
 from passaparola.outbox.deliver import finish_launches
-from passaparola.outbox.links import message_id
 from passaparola.settings import Settings
 from passaparola.store.database import Store, audit
 from passaparola.store.models import Attempt, Batch, Launch, Message
@@ -128,13 +128,13 @@ def _load_attempt(store: Store, batch_id: int) -> tuple[Attempt, Dispatch, dict[
         ).scalar_one()
         ready = cut_batch_wording(launch.content, batch)
         ids = _unknown_messages(session, batch)
-        asked = [OutboundMessage(message_id(id_, batch.step, batch.medium), "", "", (), {}) for id_ in ids]
+        asked = [OutboundMessage(str(MessageId(id_, batch.step, batch.medium)), "", "", (), {}) for id_ in ids]
         if not asked:
             return None
         given = select(col(Message.enrolment_id), col(Message.receipt)).where(
             col(Message.batch_id) == batch.id, col(Message.enrolment_id).in_(ids), col(Message.receipt).is_not(None)
         )
-        receipts = {message_id(id_, batch.step, batch.medium): str(said) for id_, said in session.execute(given)}
+        receipts = {str(MessageId(id_, batch.step, batch.medium)): str(said) for id_, said in session.execute(given)}
         return attempt, build_dispatch(launch, batch, ready, attempt.id or 0, asked), receipts
 
 
@@ -160,7 +160,7 @@ def _apply_evidence(
     with store.write() as session:
         batch = session.execute(select(Batch).where(col(Batch.id) == batch_id).with_for_update()).scalar_one()
         # Between question and answer another reconciliation, or the worker itself, may have decided.
-        still = {message_id(id_, batch.step, batch.medium) for id_ in _unknown_messages(session, batch)}
+        still = {str(MessageId(id_, batch.step, batch.medium)) for id_ in _unknown_messages(session, batch)}
         if batch.fence != attempt.fence:
             still = set()
         accepted = {id_: receipt for id_, receipt in evidence.accepted.items() if id_ in still & asked}

@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlmodel import Session
 
+from passaparola.channel.message_ids import MessageId
 from passaparola.channel.registry import carrier_for
-from passaparola.outbox.links import message_id
 from passaparola.outbox.render.frozen import freeze_house_wordings
 from passaparola.settings import Settings
 from passaparola.store.models import Batch, Contact, Enrolment, Launch, Message, wording_hash
@@ -49,7 +49,7 @@ def send_to_contact(
     assert enrolment.id is not None
     session.add(Message(enrolment_id=enrolment.id, step=0, medium=medium, batch_id=batch.id))
     session.flush()
-    return message_id(enrolment.id, 0, medium)
+    return str(MessageId(enrolment.id, 0, medium))
 
 
 def _build_content(

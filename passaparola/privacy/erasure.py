@@ -36,9 +36,9 @@ from passaparola.store.models import (
     SignUp,
     Turn,
 )
+from passaparola.store.types import NO_SESSION_SYNC
 
 FORGOTTEN = "asked to be forgotten"
-QUIETLY: dict[str, Any] = {"synchronize_session": False}
 FILE_PATTERNS = ("*.csv", "*.json", "*.jsonl", "*.txt", "*.log")  # what under var/ may hold a row of a person
 
 
@@ -105,14 +105,18 @@ def _erase_rows(
         (Proposal, or_(col(Proposal.one_id).in_(people), col(Proposal.other_id).in_(people))),
         (Merge, or_(col(Merge.kept_id).in_(people), col(Merge.merged_id).in_(people))),
     ):  # fmt: skip
-        session.execute(delete(table).where(mine), execution_options=QUIETLY)
+        session.execute(delete(table).where(mine), execution_options=NO_SESSION_SYNC)
     for word in words:
-        session.execute(delete(SignUp).where(func.lower(col(SignUp.address)) == word), execution_options=QUIETLY)
+        session.execute(
+            delete(SignUp).where(func.lower(col(SignUp.address)) == word), execution_options=NO_SESSION_SYNC
+        )
     blank: dict[str, Any] = {
         name: None for name in Contact.model_fields if name not in ("id", "created_at", "erased_at", "merged_into")
     }
     blank |= {"traits": {}, "sources": {}, "updated_at": now, "erased_at": now}
-    session.execute(update(Contact).where(col(Contact.id).in_(people)).values(**blank), execution_options=QUIETLY)
+    session.execute(
+        update(Contact).where(col(Contact.id).in_(people)).values(**blank), execution_options=NO_SESSION_SYNC
+    )
     _scrub_bodies(session, words)
     audit(session, now, actor, "erased", f"contact:{people[0]}", rows=len(people))
     return ids
@@ -122,17 +126,17 @@ def _scrub_ledger(session: Session, people: list[int], enrolments: Any, words: l
     """Providers' sentences name addresses, and an order's number may be a name."""
     mine = col(Message.enrolment_id).in_(enrolments)
     reasons = update(Message).where(mine, col(Message.reason).is_not(None))
-    session.execute(reasons.values(reason=FORGOTTEN), execution_options=QUIETLY)
-    session.execute(update(Message).where(mine).values(receipt=None), execution_options=QUIETLY)
+    session.execute(reasons.values(reason=FORGOTTEN), execution_options=NO_SESSION_SYNC)
+    session.execute(update(Message).where(mine).values(receipt=None), execution_options=NO_SESSION_SYNC)
     queued = select(col(Batch.id)).where(col(Batch.state) == "queued")
     waiting = update(Message).where(mine, col(Message.state).is_(None), col(Message.batch_id).in_(queued))
-    session.execute(waiting.values(state="held", reason=FORGOTTEN), execution_options=QUIETLY)
+    session.execute(waiting.values(state="held", reason=FORGOTTEN), execution_options=NO_SESSION_SYNC)
     keyed = update(Enrolment).where(col(Enrolment.contact_id).in_(people), col(Enrolment.key) != "")
     unkeyed = literal("forgotten ") + cast(col(Enrolment.id), String)
-    session.execute(keyed.values(key=unkeyed), execution_options=QUIETLY)
+    session.execute(keyed.values(key=unkeyed), execution_options=NO_SESSION_SYNC)
     for word in words:
         about = update(Attempt).where(func.lower(col(Attempt.detail)).contains(word, autoescape=True))
-        session.execute(about.values(detail=FORGOTTEN), execution_options=QUIETLY)
+        session.execute(about.values(detail=FORGOTTEN), execution_options=NO_SESSION_SYNC)
     # Letters of one person carry their words in their own launch.
     own = select(col(Enrolment.launch_id)).where(col(Enrolment.contact_id).in_(people))
     letters = select(Launch).where(col(Launch.id).in_(own), col(Launch.campaign).startswith("_", autoescape=True))

@@ -19,9 +19,9 @@ from passaparola.settings import Settings
 from passaparola.store.bulk import in_values
 from passaparola.store.database import Store, audit
 from passaparola.store.models import Address, Consent, Conversation, Event, Merge, RawBody, SignUp
+from passaparola.store.types import NO_SESSION_SYNC
 
 EXPIRING_KINDS = ("accepted", "delivered", "deferred", "opened", "clicked")
-QUIETLY: dict[str, Any] = {"synchronize_session": False}
 DELETE_BATCH_ROWS = 5_000
 
 
@@ -78,5 +78,5 @@ def _purge_unconfirmed(store: Store, now: datetime) -> list[int]:
 
 
 def _rowcount(session: Session, statement: Any) -> int:
-    done: Any = session.execute(statement, execution_options=QUIETLY)
+    done: Any = session.execute(statement, execution_options=NO_SESSION_SYNC)
     return int(done.rowcount)

@@ -9,6 +9,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
+NO_SESSION_SYNC: dict[str, Any] = {"synchronize_session": False}  # no object of the session is brought up to date
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """An instant. `timestamptz` on PostgreSQL; on SQLite, which has none, text in UTC that sorts as time does."""

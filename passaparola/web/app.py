@@ -7,6 +7,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from passaparola.errors import PassaparolaError
 from passaparola.operations import health, watchdog
@@ -23,29 +25,47 @@ from passaparola.web import (
     referrals,
     signup,
     surveys,
+    unsubscribe,
     webhooks,
 )
 from passaparola.web.console.auth import Forbidden, NotLoggedIn
 from passaparola.web.link_context import pages
 
 app = FastAPI(title="Passaparola", docs_url=None, redoc_url=None, openapi_url=None)
-for room in (webhooks, links, referrals, feed, preferences, privacy, signup, surveys, mailbox, console, metrics):
+app.router.routes[:0] = [*links.routes, *referrals.routes]
+for room in (webhooks, unsubscribe, feed, preferences, privacy, signup, surveys, mailbox, console, metrics):
     app.include_router(room.router)
 
 POLICY = "default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-src 'self'; form-action 'self'; base-uri 'none'"
 
 
-@app.middleware("http")
-async def add_security_headers(request: Request, call_next):  # type: ignore[no-untyped-def]
-    """No page of ours runs a script or is framed elsewhere, and no token leaves in a Referer."""
-    began = time.perf_counter()
-    answer: Response = await call_next(request)
-    route = getattr(request.scope.get("route"), "path", "none")  # its pattern: a token is nobody's label
-    metrics.SECONDS.labels(route).observe(time.perf_counter() - began)
-    answer.headers.setdefault("Content-Security-Policy", POLICY)
-    answer.headers["X-Content-Type-Options"] = "nosniff"
-    answer.headers.setdefault("Referrer-Policy", "no-referrer")
-    return answer
+class SecurityHeaders:
+    """No page of ours runs a script or is framed elsewhere, and no token leaves in a Referer; each request is timed."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = time.perf_counter()
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("Content-Security-Policy", POLICY)
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers.setdefault("Referrer-Policy", "no-referrer")
+                # The route's pattern: a token is nobody's label.
+                route = getattr(scope.get("route"), "path", "") or getattr(scope.get("endpoint"), "__name__", "none")
+                metrics.SECONDS.labels(route).observe(time.perf_counter() - began)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+
+app.add_middleware(SecurityHeaders)
 
 
 @app.exception_handler(PassaparolaError)

@@ -1,4 +1,4 @@
-"""What several visitors write, in one transaction: each waits until it is on disk, and they share the one wait for the disk.
+"""Write what several visitors bring in one transaction: each waits until it is on disk, and they share the one wait for it.
 
 https://www.sqlite.org/faq.html#q19: a commit costs a disk's turn, however little is in it.
 """
@@ -6,92 +6,110 @@ https://www.sqlite.org/faq.html#q19: a commit costs a disk's turn, however littl
 import asyncio
 import queue
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlmodel import Session
 
+from passaparola.inbound.link_events import NewLinkEvent, store_link_events
+from passaparola.inbound.store import NewBody, store_bodies
 from passaparola.store.database import Store
 from passaparola.web import link_context
 
 T = TypeVar("T")
-Work = Callable[[Session], Any]
-After = Callable[[Session, list[Any]], None]  # what is done once for all results of one kind, before they are on disk
-MOST = 100
+R = TypeVar("R")
+MAX_GROUP = 500
 
 
-@dataclass
-class Visit:
-    """One visitor's work, and where its result is awaited."""
+@dataclass(frozen=True)
+class PendingWrite(Generic[T]):
+    """One visitor's item, and where its result is awaited."""
 
-    work: Work
+    item: T
     loop: asyncio.AbstractEventLoop
-    after: "After | None" = None
-    done: "asyncio.Future[Any]" = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.done = self.loop.create_future()
-
-    def settle(self, result: Any = None, error: BaseException | None = None) -> None:
-        def told() -> None:
-            if not self.done.done():  # nobody waits any more
-                self.done.set_exception(error) if error else self.done.set_result(result)
-
-        self.loop.call_soon_threadsafe(told)
+    done: "asyncio.Future[Any]"
 
 
-class Together:
-    """A thread that writes, one transaction after the other, whatever has come since the last one began."""
+class GroupCommit(Generic[T, R]):
+    """A thread that writes, one transaction after the other, whatever has come since the last one began.
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.visits: queue.SimpleQueue[Visit] = queue.SimpleQueue()
-        threading.Thread(target=self._write, name="together", daemon=True).start()
+    `write_all` writes items in a transaction and returns a result for each, in their order.
+    """
 
-    async def write(self, work: Callable[[Session], T], after: After | None = None) -> T:
-        """What `work` returned, once it is on disk. Raises what it raised, or the database."""
-        visit = Visit(work, asyncio.get_running_loop(), after)
-        self.visits.put(visit)
-        result: T = await visit.done
+    def __init__(self, store: Store, write_all: Callable[[Session, Sequence[T]], Sequence[R]]) -> None:
+        self.store, self.write_all = store, write_all
+        self.pending: queue.SimpleQueue[PendingWrite[T]] = queue.SimpleQueue()
+        threading.Thread(target=self._run, name="group-commit", daemon=True).start()
+
+    async def write(self, item: T) -> R:
+        """Return the item's result once it is on disk. Raises what writing it raised, or the database."""
+        loop = asyncio.get_running_loop()
+        pending = PendingWrite(item, loop, loop.create_future())
+        self.pending.put(pending)
+        result: R = await pending.done
         return result
 
-    def _write(self) -> None:
+    def _run(self) -> None:
         while True:
-            visits = [self.visits.get()]
-            while len(visits) < MOST and not self.visits.empty():
-                visits.append(self.visits.get())
+            group = [self.pending.get()]
+            while len(group) < MAX_GROUP and not self.pending.empty():
+                group.append(self.pending.get())
             try:
-                self._all(visits)
+                self._write(group)
             except BaseException as error:  # should this thread end, everybody would wait for ever
-                for visit in visits:
-                    visit.settle(error=error)
+                _settle(group, [error] * len(group))
 
-    def _all(self, visits: list[Visit]) -> None:
-        """One that fails takes nobody with it: then each has a transaction of its own."""
+    def _write(self, group: list[PendingWrite[T]]) -> None:
+        """Write a group. One item that fails takes no other with it: then each has a transaction of its own."""
         try:
             with self.store.write() as session:
-                results = [visit.work(session) for visit in visits]
-                for after in {visit.after for visit in visits if visit.after}:
-                    after(
-                        session, [result for visit, result in zip(visits, results, strict=True) if visit.after is after]
-                    )
+                results: Sequence[Any] = self.write_all(session, [pending.item for pending in group])
         except Exception as error:
-            if len(visits) == 1:
-                visits[0].settle(error=error)
+            if len(group) == 1:
+                _settle(group, [error])
             else:
-                for visit in visits:
-                    self._all([visit])
+                for pending in group:
+                    self._write([pending])
             return
-        for visit, result in zip(visits, results, strict=True):
-            visit.settle(result)
+        _settle(group, results)
 
 
-async def write(work: Callable[[Session], T], after: After | None = None) -> T:
-    return await _of(link_context.store()).write(work, after)
+def _settle(group: Sequence[PendingWrite[Any]], results: Sequence[Any]) -> None:
+    """Wake all who wait on one loop with one call: each call writes to the loop's own pipe."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+    for pending, result in zip(group, results, strict=True):
+        by_loop.setdefault(pending.loop, []).append((pending.done, result))
+    for loop, outcomes in by_loop.items():
+        loop.call_soon_threadsafe(_resolve, outcomes)
+
+
+def _resolve(outcomes: Sequence[tuple["asyncio.Future[Any]", Any]]) -> None:
+    for future, result in outcomes:
+        if future.done():  # nobody waits any more
+            continue
+        if isinstance(result, BaseException):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
+
+
+async def store_body(body: NewBody) -> bool:
+    """Store a delivery. Return False where it was here already."""
+    return await _bodies(link_context.store()).write(body)
+
+
+async def store_link_event(event: NewLinkEvent) -> None:
+    """Store a followed link."""
+    await _link_events(link_context.store()).write(event)
 
 
 @cache
-def _of(store: Store) -> Together:
-    return Together(store)
+def _bodies(store: Store) -> GroupCommit[NewBody, bool]:
+    return GroupCommit(store, store_bodies)
+
+
+@cache
+def _link_events(store: Store) -> GroupCommit[NewLinkEvent, None]:
+    return GroupCommit(store, store_link_events)

@@ -1,6 +1,7 @@
 """Who stands at the door: the contact whose letter's link was followed, in which language, and whether it is a machine."""
 
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -12,12 +13,14 @@ from fastapi.responses import Response
 from fastapi.templating import Jinja2Templates
 from sqlalchemy import select
 from sqlmodel import Session, col
+from starlette.routing import Route
 
 from passaparola.channel import registry
-from passaparola.channel.message_ids import message_key
+from passaparola.channel.message_ids import MessageId
 from passaparola.contacts.audience.compile import latest_consent
+from passaparola.contacts.events import NewEvent
 from passaparola.contacts.merging import resolve_contact
-from passaparola.outbox.links import Links, Purpose
+from passaparola.outbox.links import LinkRef, Links, Purpose
 from passaparola.outbox.render.frozen import wording_key
 from passaparola.settings import get_settings
 from passaparola.store.database import Store
@@ -61,8 +64,12 @@ class LinkContext:
         return self.person.id
 
     @property
+    def message_id(self) -> MessageId:
+        return MessageId(self.message.enrolment_id, self.message.step, self.message.medium)
+
+    @property
     def name(self) -> str:
-        return f"{self.message.enrolment_id}-{self.message.step}-{self.message.medium}"
+        return str(self.message_id)
 
     @property
     def topic(self) -> str:
@@ -76,13 +83,27 @@ class LinkContext:
         found: dict[str, Any] = self.launch.content["messages"][key][locale]
         return found
 
-    def event(self, kind: str, at: datetime, source: str, source_id: str) -> dict[str, Any]:
-        """What happened with this letter, to be kept."""
-        message = self.message
-        return {
-            "contact_id": self.contact, "kind": kind, "at": at, "received_at": at, "source": source, "source_id": source_id,
-            "properties": self.of_it(), "enrolment_id": message.enrolment_id, "step": message.step, "medium": message.medium,
-        }  # fmt: skip
+    @property
+    def ref(self) -> LinkRef:
+        """What a link of this message refers to."""
+        locale = self.batch.locale if self.batch else self.launch.content["locale"]
+        return LinkRef(self.message_id, self.launch.id or 0, locale, self.batch.variant if self.batch else "")
+
+    def new_event(self, kind: str, at: datetime, source: str, source_id: str) -> NewEvent:
+        """Build an event of this message, to be recorded."""
+        id_, properties = self.message_id, self.of_it()
+        return NewEvent(
+            self.contact,
+            kind,
+            at,
+            at,
+            source,
+            source_id,
+            properties=properties,
+            enrolment_id=id_.enrolment,
+            step=id_.step,
+            medium=id_.medium,
+        )
 
     def of_it(self) -> dict[str, Any]:
         """What an event says of the letter that it came from."""
@@ -94,7 +115,7 @@ class LinkContext:
 def resolve_token(session: Session, purpose: Purpose, token: str) -> LinkContext | None:
     """Whoever a token names; whatever is wrong with a token, the answer is the same."""
     id_ = links().read(purpose, token)
-    key = message_key(id_) if id_ else None
+    key = MessageId.parse(id_) if id_ else None
     message = session.get(Message, key) if key else None
     enrolment = session.get(Enrolment, message.enrolment_id) if message else None
     launch = session.get(Launch, enrolment.launch_id) if enrolment else None
@@ -106,6 +127,13 @@ def resolve_token(session: Session, purpose: Purpose, token: str) -> LinkContext
     batch = session.execute(select(Batch).where(col(Batch.id) == message.batch_id)).scalar()
     allowed = select(latest_consent(col(Contact.id), message.medium, "tracking")).where(col(Contact.id) == person.id)
     return LinkContext(message, enrolment, launch, person, batch, bool(session.execute(allowed).scalar()))
+
+
+def get_only(path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> Route:
+    """Build a plain route for GET alone: by itself Starlette would count a HEAD as a visit, too."""
+    route = Route(path, endpoint, methods=["GET"])
+    route.methods = {"GET"}
+    return route
 
 
 def render_page(request: Request, name: str, language: str | None, status: int = 200, **shown: Any) -> Response:

@@ -4,12 +4,15 @@ from typing import Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
 
 from passaparola.inbound import surveys
+from passaparola.inbound.link_events import new_link_event
 from passaparola.outbox.render import share
 from passaparola.outbox.render.survey import Survey
 from passaparola.settings import get_settings
 from passaparola.store.database import utc_now
+from passaparola.web.group_commit import store_link_event
 from passaparola.web.link_context import (
     LinkContext,
     bot_reason,
@@ -19,25 +22,35 @@ from passaparola.web.link_context import (
     resolve_token,
     store,
 )
-from passaparola.web.links import touched
 
 router = APIRouter()
 MAX_COMMENT_CHARS = 2_000
 
 
 @router.get("/s/{token}")
-def survey_page(request: Request, token: str, score: int | None = None) -> Response:
-    """A tap in the letter is noted as a tap; it is an answer once it is sure that no scanner tapped every number."""
-    with store().write() as session:
+async def survey_page(request: Request, token: str, score: int | None = None) -> Response:
+    """Ask. A tap in the message is stored as a tap; it is an answer once it is sure that no scanner tapped every number."""
+    found = await run_in_threadpool(_resolve, token)
+    if not found:
+        return not_found_page(request)
+    asked = _survey_of(found)
+    given = score if score in asked.answers() else None
+    if given is not None:
+        which = f"answer {given}"
+        properties = {**_answer_properties(asked, given, ""), "link": which}
+        await store_link_event(
+            new_link_event(
+                found.message_id, "clicked", surveys.TAP, which, utc_now(), bot_reason(request), **properties
+            )
+        )
+    return _show_survey(request, found, asked, given, done=False)
+
+
+def _resolve(token: str) -> LinkContext | None:
+    with store().read() as session:
         found = resolve_token(session, "survey", token)
-        if not found:
-            return not_found_page(request)
-        asked = _survey_of(found)
-        given = score if score in asked.answers() else None
-        if given is not None:
-            said = {**_answer_properties(asked, given, ""), "link": f"answer {given}"}
-            touched(session, found, "clicked", surveys.TAP, f"answer {given}", said, bot_reason(request))
-        return _show_survey(request, found, asked, given, done=False)
+        session.expunge_all()
+        return found
 
 
 @router.post("/s/{token}")
@@ -83,7 +96,7 @@ def _share_choices(found: LinkContext) -> list[tuple[str, str]]:
     """What the letter lets them pass on, they may pass on here."""
     said = found.wording().get("share")
     return (
-        share.share_choices(said, found.launch.campaign, links().referral(found.name) if found.tracked else "")
+        share.share_choices(said, found.launch.campaign, links().referral(found.ref) if found.tracked else "")
         if said
         else []
     )

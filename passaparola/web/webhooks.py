@@ -1,4 +1,4 @@
-"""The world's ears: a body is believed by its signature, on disk before it is answered, and understood afterwards."""
+"""Webhooks: a body is verified by its signature, on disk before it is answered, and parsed afterwards."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from passaparola.channel import registry
 from passaparola.errors import Forged, Misconfigured, Unknown
-from passaparola.inbound import raw_bodies
+from passaparola.inbound.verify import verify_delivery
 from passaparola.store.database import utc_now
 from passaparola.web import group_commit
 from passaparola.web.metrics import BODIES
@@ -64,40 +64,38 @@ def _count_response(channel: str, answer: Response) -> Response:
 
 async def _receive(channel: str, request: Request) -> Response:
     try:
-        ear = registry.webhook_class(channel)()
+        receiver = registry.webhook_class(channel)()
     except Unknown:
         return _respond(404, "Nothing listens here.")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         return _respond(415, "Send the body as it is.")
     try:
         body = await asyncio.wait_for(
-            _read_body(request, ear.max_body_bytes), BODY_TIMEOUT_SECONDS + ear.max_body_bytes / MIN_BYTES_PER_SECOND
+            _read_body(request, receiver.max_body_bytes),
+            BODY_TIMEOUT_SECONDS + receiver.max_body_bytes / MIN_BYTES_PER_SECOND,
         )
     except TimeoutError:
         return _respond(408, "The body came too slowly.")
     if body is None:
-        return _respond(413, f"{ear.max_body_bytes} bytes are the most.")
+        return _respond(413, f"{receiver.max_body_bytes} bytes are the most.")
     headers = {name.lower(): value[:500] for name, value in request.headers.items()}
     query = f"?{request.url.query}" if request.url.query else ""
     headers[":path"] = f"{request.url.path}{query}"[:1_000]
     try:
         if len(body) > LARGE_BODY_BYTES:
-            key = await run_in_threadpool(ear.verify, headers, body, utc_now())
+            new = await run_in_threadpool(verify_delivery, receiver, headers, body, utc_now())
         else:
-            key = ear.verify(headers, body, utc_now())
+            new = verify_delivery(receiver, headers, body, utc_now())
     except Forged as error:
         return _respond(401, str(error))
     except Misconfigured:
         return _respond(404, "Nothing listens here.")
     except ValueError as error:
         return _respond(400, str(error)[:200])
-    if key is None:
+    if new is None:
         return _respond(200, "Hello.")
     try:
-        now, urgent = utc_now(), ear.may_be_urgent(body)
-        await group_commit.write(
-            lambda session: raw_bodies.store_body(session, channel, key, headers, body, now, urgent)
-        )
+        await group_commit.store_body(new)
     except DBAPIError:
         return _respond(503, "It could not be kept; send it again.")
     return _respond(202, "Kept.")

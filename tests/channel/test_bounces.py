@@ -46,8 +46,8 @@ def test_only_evidence_against_the_address_makes_a_bounce_hard(of: str, status: 
     [("5.1.1", "hard"), ("5.0.0", "soft"), ("5.7.1", "soft"), ("5.2.2", "soft"), ("5.1.0", "soft")],
 )
 def test_a_returned_letter_is_hard_by_its_code(status: str, bounce: str) -> None:
-    from passaparola.channel.message_ids import named
+    from passaparola.channel.message_ids import sign_message_id
 
-    ours = f"<{named(SECRET, '7-0-email')}.passaparola@bottega.example>"
+    ours = f"<{sign_message_id(SECRET, '7-0-email')}.passaparola@bottega.example>"
     [one] = parse_email(report("dsn", "alice@example.org", ours, status=status), [], SECRET).events
     assert one.properties["bounce"] == bounce

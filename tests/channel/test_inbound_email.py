@@ -3,12 +3,12 @@
 import pytest
 
 from passaparola.channel.inbound_email import parse_email
-from passaparola.channel.message_ids import envelope_sender, named
+from passaparola.channel.message_ids import envelope_sender, sign_message_id
 from passaparola.channel.receiver import InboundEvent
 from tests.providers import form, letter, report
 
 SECRET = "a secret of the tests"
-OURS = f"<{named(SECRET, '7-0-email')}.passaparola@bottega.example>"
+OURS = f"<{sign_message_id(SECRET, '7-0-email')}.passaparola@bottega.example>"
 FORGED = "<7-0-email.000000000000.passaparola@bottega.example>"
 
 
@@ -80,7 +80,7 @@ def test_a_letter_that_says_nothing_but_no_is_a_no(words: str) -> None:
 
 
 def test_the_mailto_of_our_own_header_is_a_no_to_that_letter() -> None:
-    found = one(letter("", subject=f"unsubscribe {named(SECRET, '7-0-email')}"))
+    found = one(letter("", subject=f"unsubscribe {sign_message_id(SECRET, '7-0-email')}"))
     assert (found.kind, found.message) == ("unsubscribed", "7-0-email")
     assert one(letter("hello", subject="unsubscribe 7-0-email.000000000000")).kind == "replied"
 

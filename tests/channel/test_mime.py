@@ -10,7 +10,7 @@ from hypothesis import given as given_
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from passaparola.channel.message_ids import first_named
+from passaparola.channel.message_ids import find_signed_id
 from passaparola.channel.mime import MimeBuilder, format_address, header_value
 from passaparola.channel.sender import Part, Skeleton
 from passaparola.settings import get_settings
@@ -83,4 +83,4 @@ def test_our_message_id_is_the_ledgers_identity() -> None:
     name = letter.message_id(dispatch("email").messages[2])
     assert name.startswith("<2-0-email.")
     assert name.endswith(".passaparola@bottega.example>")
-    assert first_named(get_settings().secret, name) == "2-0-email"
+    assert find_signed_id(get_settings().secret, name) == "2-0-email"

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import pytest
 from twilio.request_validator import RequestValidator
 
-from passaparola.channel.message_ids import named
+from passaparola.channel.message_ids import sign_message_id
 from passaparola.channel.sender import Part, Skeleton
 from passaparola.channels.sms import SmsReceiver, SmsSender, count_segments
 from passaparola.channels.whatsapp import WhatsappReceiver, WhatsappSender
@@ -60,7 +60,9 @@ async def test_twilio_is_told_where_to_say_what_became_of_it(twilio: sms.Fake, s
     channel = SmsSender()
     await channel.send(dispatch("sms", people=1))
     await channel.close()
-    assert twilio.posts[0]["StatusCallback"] == f"https://shop.example{PATH}{named(settings.secret, '0-0-sms')}"
+    assert (
+        twilio.posts[0]["StatusCallback"] == f"https://shop.example{PATH}{sign_message_id(settings.secret, '0-0-sms')}"
+    )
 
 
 async def test_what_has_a_template_is_said_by_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +114,7 @@ def test_what_became_of_a_message_names_it(
     status: str, code: str, kind: str, bounce: str | None, settings: Settings
 ) -> None:
     body = form(MessageSid="SM1", MessageStatus=status, To="+393471234567", **({"ErrorCode": code} if code else {}))
-    path = PATH + named(settings.secret, "12-0-sms")
+    path = PATH + sign_message_id(settings.secret, "12-0-sms")
     (one,) = SmsReceiver().parse({":path": path, ":at": NOW.isoformat()}, body).events
     assert (one.kind, one.message, one.properties.get("bounce")) == (kind, "12-0-sms", bounce)
     assert heard(body, PATH + "12-0-sms.000000000000") == []

@@ -344,18 +344,7 @@ def test_what_an_event_may_be_asked_about_is_what_came_in(store: Store, settings
     with store.write() as session:
         add(session, "Alice", NOW)
         told = {"sku": "A", "weight": 2, "gift": True, "boxes": [1], "nothing": None, "not a name": 1}
-        rows = [
-            {
-                "contact_id": 1,
-                "kind": "vip_joined",
-                "at": NOW,
-                "received_at": NOW,
-                "source": "t",
-                "source_id": f"{n}",
-                "properties": told,
-            }
-            for n in (1, 2)
-        ]
+        rows = [events.NewEvent(1, "vip_joined", NOW, NOW, "t", f"{n}", properties=told) for n in (1, 2)]
         activity.add_events(session, "EUR", events.record_events(session, rows))
     with store.read() as session:
         words = audience.load_catalogue(session, settings)

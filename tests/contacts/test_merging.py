@@ -14,7 +14,8 @@ from sqlmodel import col
 from passaparola.contacts import consent, duplicates, merging
 from passaparola.contacts.addresses import address_key
 from passaparola.errors import NotAllowed, Unknown
-from passaparola.inbound import apply, raw_bodies
+from passaparola.inbound import pipeline
+from passaparola.inbound import store as inbound_store
 from passaparola.settings import Settings
 from passaparola.store.database import Store
 from passaparola.store.models import (
@@ -185,8 +186,8 @@ def test_what_comes_back_of_a_merged_rows_letter_is_the_persons(store: Store, se
         }
     ]
     with store.write() as session:
-        raw_bodies.store_body(session, "sendgrid", "x", {}, json.dumps(told).encode(), NOW)
-    apply.apply(store, settings, NOW + timedelta(days=1))
+        inbound_store.store_body(session, inbound_store.NewBody("sendgrid", "x", {}, json.dumps(told).encode(), NOW))
+    pipeline.apply_inbound(store, settings, NOW + timedelta(days=1))
     with store.read() as session:
         assert not consent.may_be_written_to(session, one, "email", "newsletter")
 
@@ -213,8 +214,10 @@ def test_a_shops_own_number_makes_two_rows_one_and_a_shared_telephone_only_a_pro
             "properties": {"order_id": f"{n}"},
         }
         with store.write() as session:
-            raw_bodies.store_body(session, "events", f"{n}", {"webhook-id": f"{n}"}, json.dumps(body).encode(), NOW)
-        apply.apply(store, settings, NOW)
+            inbound_store.store_body(
+                session, inbound_store.NewBody("events", f"{n}", {"webhook-id": f"{n}"}, json.dumps(body).encode(), NOW)
+            )
+        pipeline.apply_inbound(store, settings, NOW)
 
     told(1, email="anna@example.org")
     told(2, till="card-77", phone="+393331234567")
@@ -237,8 +240,10 @@ def test_an_order_with_a_known_phone_and_another_email_thanks_the_buyer(store: S
             "traits": {"first_name": first_name}, "properties": {"order_id": f"{n}"},
         }  # fmt: skip
         with store.write() as session:
-            raw_bodies.store_body(session, "events", f"{n}", {"webhook-id": f"{n}"}, json.dumps(body).encode(), NOW)
-        apply.apply(store, settings, NOW)
+            inbound_store.store_body(
+                session, inbound_store.NewBody("events", f"{n}", {"webhook-id": f"{n}"}, json.dumps(body).encode(), NOW)
+            )
+        pipeline.apply_inbound(store, settings, NOW)
         with store.read() as session:
             return session.execute(select(col(Event.contact_id)).where(col(Event.source_id) == f"{n}")).scalar_one()
 

@@ -40,7 +40,7 @@ FORTY: dict[int, tuple[str, ...]] = {
     33: ("faults/test_the_doors.py::test_a_scanner_that_follows_every_link_of_every_letter_says_no_for_nobody",),
     34: ("outbox/test_networks.py::test_a_lost_answer_ends_as_one_post", "outbox/test_networks.py::test_mastodon_forgets_its_keys_within_the_hour_and_the_post_is_found_all_the_same"),
     35: ("faults/test_the_doors.py::test_a_letter_of_thirty_megabytes_is_kept_or_refused_and_the_next_one_is_heard", "operations/test_polling.py"),
-    36: ("inbound/test_apply.py",),
+    36: ("inbound/test_pipeline.py",),
     37: ("faults/test_the_ledger.py::test_old_code_ends_its_work_while_the_tables_change_and_new_code_waits_for_them",),
     38: ("faults/test_the_ledger.py::test_sigterm_lets_what_is_in_hand_land_and_takes_nothing_new",),
     39: ("outbox/test_restored.py::test_what_was_sent_after_the_backup_is_not_sent_again",),

@@ -17,15 +17,15 @@ from sqlmodel import col
 
 from passaparola.contacts.imports.columns import ColumnMapping
 from passaparola.contacts.imports.importing import Import
-from passaparola.inbound import apply
+from passaparola.inbound import pipeline
 from passaparola.settings import Settings
 from passaparola.store.database import Store, utc_now
-from passaparola.store.models import Audit, Consent, Contact, Event, RawBody
+from passaparola.store.models import Audit, Consent, Contact, Event, LinkEvent, RawBody
 from tests import shops
 from tests.conftest import NOW, Provider
 from tests.faults.outages import away
 from tests.ledger.world import World
-from tests.people import crowd
+from tests.people import crowd, ref
 from tests.processes import PROCESSES, free_port, serving
 from tests.web.test_webhooks import forgeries
 
@@ -123,7 +123,7 @@ def test_a_list_of_a_hundred_thousand_and_a_body_that_lies_of_its_length_harm_no
     assert told(door, 7, huge, {**headers, "X-Shopify-Webhook-Id": "huge", "X-Shopify-Hmac-Sha256": signed})[0] == 202
     assert told(door, 8)[0] == 202
     assert kept(store) == {"d-8", "huge"}
-    apply.apply(store, settings, utc_now())
+    pipeline.apply_inbound(store, settings, utc_now())
     with store.read() as session:
         assert session.execute(select(col(RawBody.state)).where(col(RawBody.key) == "huge")).scalar_one() == "invalid"
 
@@ -155,7 +155,7 @@ def test_a_scanner_that_follows_every_link_of_every_letter_says_no_for_nobody(
         for url in (
             links.unsubscribe(f"{n}-0-email"),
             links.preferences(f"{n}-0-email"),
-            links.clicks(f"{n}-0-email", 1)[0],
+            links.clicks(ref(f"{n}-0-email"), 1)[0],
         ):
             request = urllib.request.Request(url, headers={"User-Agent": "Barracuda Sentinel"})
             began = time.monotonic()
@@ -164,7 +164,7 @@ def test_a_scanner_that_follows_every_link_of_every_letter_says_no_for_nobody(
             times.append(time.monotonic() - began)
     with store.read() as session:
         assert session.execute(select(func.count()).select_from(Consent)).scalar_one() == before
-        assert all(session.execute(select(col(Event.machine)).where(col(Event.kind) == "clicked")).scalars())
+        assert all(session.execute(select(col(LinkEvent.bot_reason))).scalars())
     assert sorted(times)[len(times) // 2] < 1
 
 
@@ -249,14 +249,16 @@ def test_a_letter_of_thirty_megabytes_is_kept_or_refused_and_the_next_one_is_hea
     store: Store, settings: Settings
 ) -> None:
     """F35"""
-    from passaparola.inbound import raw_bodies
+    from passaparola.inbound import store as inbound_store
     from tests.providers import form, letter
 
     for number, size in enumerate((20_000_000, 10)):
         kind, body = form(letter("x" * size, name=f"<{number}@example.org>"))
         with store.write() as session:
-            raw_bodies.store_body(session, "sendgrid_inbound", f"{number}", {"content-type": kind}, body, utc_now())
-    apply.apply(store, settings, utc_now())
+            inbound_store.store_body(
+                session, inbound_store.NewBody("sendgrid_inbound", f"{number}", {"content-type": kind}, body, utc_now())
+            )
+    pipeline.apply_inbound(store, settings, utc_now())
     with store.read() as session:
         states = list(session.execute(select(col(RawBody.state)).order_by(col(RawBody.id))).scalars())
     assert len(states) == 2

@@ -20,7 +20,7 @@ from passaparola.channels.sendgrid.sender import SendgridSender
 from passaparola.contacts import consent
 from passaparola.contacts.addresses import address_key
 from passaparola.errors import NotAllowed, NotMigrated
-from passaparola.inbound import raw_bodies
+from passaparola.inbound import store as inbound_store
 from passaparola.outbox import ledger
 from passaparola.outbox.claim import reserve_batch
 from passaparola.outbox.deliver import Drain, run_on_uvloop
@@ -42,7 +42,9 @@ def came_back(here: World, *people: tuple[str, str]) -> None:
     told = [event("processed", message, to, at=int(utc_now().timestamp())) for message, to in people]
     headers, body = events(*told)
     with here.store.write() as session:
-        raw_bodies.store_body(session, "sendgrid", f"back-{time.monotonic()}", headers, body, utc_now())
+        inbound_store.store_body(
+            session, inbound_store.NewBody("sendgrid", f"back-{time.monotonic()}", headers, body, utc_now())
+        )
     engine.tick(here.store, here.settings, utc_now() + timedelta(seconds=2), actor="the tests")
 
 

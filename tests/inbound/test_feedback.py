@@ -13,10 +13,11 @@ from sqlalchemy import delete, func, select, update
 from sqlmodel import Session, col
 
 from passaparola import engine
-from passaparola.channel.message_ids import named
+from passaparola.channel.message_ids import sign_message_id
 from passaparola.contacts import activity, consent
-from passaparola.inbound import apply, feedback, raw_bodies
-from passaparola.inbound.feedback import Touch
+from passaparola.inbound import machines, pipeline, suppression
+from passaparola.inbound import store as inbound_store
+from passaparola.inbound.machines import Touch
 from passaparola.outbox import ledger
 from passaparola.outbox.deliver import Drain
 from passaparola.settings import Settings
@@ -51,12 +52,12 @@ PERMUTATIONS = int(os.environ.get("PASSAPAROLA_PERMUTATIONS", "60"))
 def came(store: Store, *events: dict[str, Any], urgent: bool = False, at: datetime = NOW) -> None:
     body = json.dumps(list(events)).encode()
     with store.write() as session:
-        raw_bodies.store_body(session, "sendgrid", f"{next(number)}", {}, body, at, urgent)
+        inbound_store.store_body(session, inbound_store.NewBody("sendgrid", f"{next(number)}", {}, body, at, urgent))
 
 
 def told(store: Store, settings: Settings, *events: dict[str, Any], now: datetime = LATER) -> None:
     came(store, *events)
-    apply.apply(store, settings, now)
+    pipeline.apply_inbound(store, settings, now)
 
 
 @pytest.fixture
@@ -140,14 +141,14 @@ def test_one_soft_bounce_does_nothing_and_five_in_a_row_are_enough(
         told(
             store, settings, event("bounce", sent[f"Alice#{n}"], type="blocked", at=at(n), id=f"again{n}")
         )  # of one letter: one
-    assert suppressed(store) == {feedback.SOFT: "soft bounces"}
+    assert suppressed(store) == {suppression.SOFT: "soft bounces"}
 
 
 def test_something_delivered_in_between_begins_the_count_anew_even_when_it_is_told_last(
     store: Store, settings: Settings, sent: dict[str, str]
 ) -> None:
     told(store, settings, *(event("bounce", sent[f"Alice#{n}"], type="blocked", at=at(n)) for n in range(1, 6)))
-    assert feedback.SOFT in suppressed(store)
+    assert suppression.SOFT in suppressed(store)
     told(store, settings, event("delivered", sent["Alice"], at=at(3)))
     assert suppressed(store) == {}
 
@@ -224,21 +225,20 @@ def hears(store: Store, settings: Settings, *letters: bytes) -> None:
     for letter in letters:
         kind, body = providers.form(letter)
         with store.write() as session:
-            raw_bodies.store_body(
-                session, "sendgrid_inbound", f"{next(number)}", {"content-type": kind}, body, NOW, True
-            )
-    apply.apply(store, settings, LATER)
+            new = inbound_store.NewBody("sendgrid_inbound", f"{next(number)}", {"content-type": kind}, body, NOW, True)
+            inbound_store.store_body(session, new)
+    pipeline.apply_inbound(store, settings, LATER)
 
 
 def test_nobody_is_silenced_by_a_letter_that_anyone_could_write(
     store: Store, settings: Settings, sent: dict[str, str]
 ) -> None:
-    bobs = f"<{named(settings.secret, sent['Bob'])}.passaparola@bottega.example>"
+    bobs = f"<{sign_message_id(settings.secret, sent['Bob'])}.passaparola@bottega.example>"
     for returned in ("<x@y>", bobs):  # of no letter of ours, and of one that somebody else got
         for kind in ("dsn", "arf"):
             hears(store, settings, providers.report(kind, "alice@example.org", returned))
     assert suppressed(store) == {}
-    alices = f"<{named(settings.secret, sent['Alice'])}.passaparola@bottega.example>"
+    alices = f"<{sign_message_id(settings.secret, sent['Alice'])}.passaparola@bottega.example>"
     hears(store, settings, providers.report("dsn", "alice@example.org", alices))
     assert list(suppressed(store)) == ["hard bounce"]
 
@@ -246,7 +246,7 @@ def test_nobody_is_silenced_by_a_letter_that_anyone_could_write(
 def test_who_writes_stop_to_a_letter_that_a_friend_passed_on_means_themselves(
     store: Store, settings: Settings, sent: dict[str, str]
 ) -> None:
-    alices = f"<{named(settings.secret, sent['Alice'])}.passaparola@bottega.example>"
+    alices = f"<{sign_message_id(settings.secret, sent['Alice'])}.passaparola@bottega.example>"
     hears(
         store,
         settings,
@@ -258,7 +258,7 @@ def test_who_writes_stop_to_a_letter_that_a_friend_passed_on_means_themselves(
 
 
 def test_an_out_of_office_is_nobodys_reply(store: Store, settings: Settings, sent: dict[str, str]) -> None:
-    alices = f"<{named(settings.secret, sent['Alice'])}.passaparola@bottega.example>"
+    alices = f"<{sign_message_id(settings.secret, sent['Alice'])}.passaparola@bottega.example>"
     hears(store, settings, providers.letter("Sono in ferie", answers=alices, Auto_Submitted="auto-replied"))
     with store.read() as session:
         assert session.execute(select(col(Event.machine)).where(col(Event.kind) == "replied")).scalar_one()
@@ -312,9 +312,9 @@ def test_a_click_turns_out_to_be_a_scanners_when_the_other_links_are_told(
 
 def test_a_person_who_clicks_two_links_in_a_minute_is_a_person() -> None:
     touches = [Touch(n, NOW + timedelta(seconds=20 * n), f"https://x/{n}", False) for n in range(3)]
-    assert feedback.machines(touches, SENT) == set()
-    assert feedback.machines(touches, NOW - timedelta(seconds=1)) == {0}
-    assert feedback.machines([Touch(9, NOW, "", True)], None) == {9}
+    assert machines.find_machine_touches(touches, SENT) == set()
+    assert machines.find_machine_touches(touches, NOW - timedelta(seconds=1)) == {0}
+    assert machines.find_machine_touches([Touch(9, NOW, "", True)], None) == {9}
 
 
 def test_noes_go_first_even_behind_a_long_queue(
@@ -324,7 +324,7 @@ def test_noes_go_first_even_behind_a_long_queue(
         came(store, *(event("delivered", sent["Bob"], at=at(n), id=f"d{n}-{i}") for i in range(50)))
     came(store, event("delivered", sent["Alice"], at=at(1)), event("spamreport", sent["Alice"], at=at(2)), urgent=True)
     seen: list[tuple[bool, int]] = []
-    some = apply._some
+    some = pipeline._apply_batch
 
     def watched(*given: Any) -> Any:
         done = some(*given)
@@ -333,8 +333,8 @@ def test_noes_go_first_even_behind_a_long_queue(
         seen.append((bool(suppressed(store)), kept))
         return done
 
-    monkeypatch.setattr(apply, "_some", watched)
-    apply.apply(store, settings, LATER)
+    monkeypatch.setattr(pipeline, "_apply_batch", watched)
+    pipeline.apply_inbound(store, settings, LATER)
     assert seen[0] == (True, 1)  # the complaint alone, before any of what had come earlier
     assert seen[-1] == (True, 302)
     with store.read() as session:
@@ -377,7 +377,9 @@ def state(store: Store) -> dict[str, Any]:
         }  # fmt: skip
 
 
-def test_every_permutation_and_repetition_has_one_end(store: Store, settings: Settings, sent: dict[str, str]) -> None:
+def test_every_permutation_and_repetition_has_one_end(
+    store: Store, settings: Settings, sent: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     dice = random.Random(20260421)
     said, first = everything(sent), None
     for _ in range(PERMUTATIONS):
@@ -389,16 +391,16 @@ def test_every_permutation_and_repetition_has_one_end(store: Store, settings: Se
                 session.execute(delete(table))
             session.execute(delete(Consent).where(col(Consent.source) == "sendgrid"))
             for n, part in enumerate((order[: cuts[0]], order[cuts[0] : cuts[1]], order[cuts[1] :])):
-                raw_bodies.store_body(
-                    session, "sendgrid", f"{n}", {}, json.dumps(part).encode(), NOW, urgent=dice.random() < 0.5
-                )
-        apply.BYTES_AT_ONCE = dice.choice([1, 600_000])
-        apply.apply(store, settings, LATER)
+                urgent = dice.random() < 0.5
+                new = inbound_store.NewBody("sendgrid", f"{n}", {}, json.dumps(part).encode(), NOW, urgent)
+                inbound_store.store_body(session, new)
+        monkeypatch.setattr(pipeline, "BATCH_BYTES", dice.choice([1, 600_000]))
+        pipeline.apply_inbound(store, settings, LATER)
         found = state(store)
         first = first or found
         assert found == first
     assert first is not None
-    assert {reason for _, reason, _ in first["suppressed"]} == {"complaint", feedback.SOFT}
+    assert {reason for _, reason, _ in first["suppressed"]} == {"complaint", suppression.SOFT}
     with store.write() as session:  # and the counters are what a recount says
         activity.refresh(session, settings.currency)
     assert state(store)["activity"] == first["activity"]

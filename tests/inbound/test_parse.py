@@ -11,7 +11,8 @@ from sqlmodel import col
 
 from passaparola.channel import inbound_email
 from passaparola.channel.inbound_email import parse_email
-from passaparola.inbound import apply, parse, raw_bodies
+from passaparola.inbound import parse, pipeline
+from passaparola.inbound import store as inbound_store
 from passaparola.settings import Settings
 from passaparola.store.database import Store
 from passaparola.store.models import Conversation, Event, RawBody
@@ -25,7 +26,7 @@ EMPTY_LINES = "ciao\n" + "\n" * 16_000 + "x\n"
 
 def posted(store: Store, number: int, body: bytes) -> None:
     with store.write() as session:
-        raw_bodies.store_body(session, "mail", f"letter {number}", {}, body, NOW, urgent=True)
+        inbound_store.store_body(session, inbound_store.NewBody("mail", f"letter {number}", {}, body, NOW, urgent=True))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ def test_headers_of_a_megabyte_are_cut(field: str) -> None:
 def test_a_letter_is_read_while_nothing_is_locked(
     store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = parse.read
+    read = parse.parse_raw
 
     def and_somebody_writes(row: RawBody) -> Any:
         with store.write() as session:
@@ -81,11 +82,11 @@ def test_a_letter_is_read_while_nothing_is_locked(
         return read(row)
 
     seen: list[int | None] = []
-    monkeypatch.setattr(parse, "read", and_somebody_writes)
+    monkeypatch.setattr(parse, "parse_raw", and_somebody_writes)
     with store.write() as session:
         add(session, "Alice", NOW)
     posted(store, 1, letter(EMPTY_LINES))
-    apply.apply(store, settings, NOW)
+    pipeline.apply_inbound(store, settings, NOW)
     assert seen
     with store.read() as session:
         assert session.execute(select(col(RawBody.state))).scalar_one() == "applied"
@@ -101,15 +102,15 @@ def test_a_letter_that_cannot_be_read_is_set_aside_and_the_next_one_is_heard(
         add(session, "Alice", NOW)
     posted(store, 1, letter("Ciao"))
     with monkeypatch.context() as bad:
-        bad.setattr(parse, "_hear", reader)
-        bad.setattr(parse, "DEADLINE", 0.2)
-        apply.apply(store, settings, NOW)
+        bad.setattr(parse, "_parse_there", reader)
+        bad.setattr(parse, "DEADLINE_SECONDS", 0.2)
+        pipeline.apply_inbound(store, settings, NOW)
     with store.read() as session:
         row = session.execute(select(RawBody)).scalar_one()
         assert (row.state, row.urgent) == ("invalid", False)
         assert problem in row.problem
     posted(store, 2, letter("Dov'è il mio pacco?", name="<2@example.org>"))
-    apply.apply(store, settings, NOW)
+    pipeline.apply_inbound(store, settings, NOW)
     with store.read() as session:
         assert [state for (state,) in session.execute(select(col(RawBody.state)).order_by(col(RawBody.id)))] == [
             "invalid",

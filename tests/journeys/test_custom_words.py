@@ -33,15 +33,7 @@ steps:
 
 
 def happens(session: Any, contact: int, number: int, **properties: Any) -> None:
-    row = {
-        "contact_id": contact,
-        "kind": "vip_joined",
-        "at": utc_now(),
-        "received_at": utc_now(),
-        "source": "app",
-        "source_id": f"{number}",
-        "properties": properties,
-    }
+    row = events.NewEvent(contact, "vip_joined", utc_now(), utc_now(), "app", f"{number}", properties=properties)
     activity.add_events(session, "EUR", events.record_events(session, [row]))
 
 

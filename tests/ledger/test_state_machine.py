@@ -226,13 +226,15 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(which=st.integers(0, 99))
     def webhook(self, which: int) -> None:
         """The provider tells that it took one of them."""
-        from passaparola.inbound import raw_bodies
+        from passaparola.inbound import store as inbound_store
         from tests.providers import event, events
 
         id_ = sorted(self.ids)[which % len(self.ids)]
         _, body = events(event("processed", id_, "reader@example.org", at=int(self.now.timestamp())))
         with self.store.write() as session:
-            raw_bodies.store_body(session, "sendgrid", f"{id_}-{self.true}", {}, body, self.now)
+            inbound_store.store_body(
+                session, inbound_store.NewBody("sendgrid", f"{id_}-{self.true}", {}, body, self.now)
+            )
         engine.tick(self.store, self.own, self.now, actor="t")
 
     # What time does

@@ -156,14 +156,14 @@ def test_a_maildir_is_read_once_and_emptied_only_after_it_is_on_disk(
 def test_a_letter_by_someone_else_in_the_thread_is_theirs_and_makes_no_alias(
     store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from passaparola.channel.message_ids import named
+    from passaparola.channel.message_ids import sign_message_id
     from tests.outbox.test_guards import released
 
     with store.write() as session:
         add(session, "Alice", NOW)
         add(session, "Bob", NOW)
     released(store, settings)
-    ours = f"<{named(settings.secret, '1-0-email')}.passaparola@bottega.example>"
+    ours = f"<{sign_message_id(settings.secret, '1-0-email')}.passaparola@bottega.example>"
     monkeypatch.setenv("PASSAPAROLA_MAIL_MAILDIR", str(tmp_path / "box"))
     box = mailbox.Maildir(tmp_path / "box")
     for n, sender in enumerate(("bob@example.org", "alice.at.work@example.com")):

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from passaparola import engine
-from passaparola.inbound import raw_bodies
+from passaparola.inbound import store as inbound_store
 from passaparola.operations import health, watchdog
 from passaparola.outbox.claim import reserve_batch
 from passaparola.settings import Settings
@@ -32,7 +32,9 @@ async def test_messages_that_nobody_sends_are_sent_and_the_step_is_named(store: 
 async def test_what_came_in_and_was_left_is_applied(store: Store, settings: Settings) -> None:
     headers, body = shops.shopify(shops.order())
     with store.write() as session:
-        raw_bodies.store_body(session, "shopify", "d", {k.lower(): v for k, v in headers.items()}, body, NOW)
+        inbound_store.store_body(
+            session, inbound_store.NewBody("shopify", "d", {k.lower(): v for k, v in headers.items()}, body, NOW)
+        )
     found = await watchdog.run_watchdog(store, settings, NOW + timedelta(hours=1), engine.tick)
     assert [(one.step, one.action) for one in found] == [("listen", "")]
 

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from sqlmodel import col
 
 from passaparola import engine
-from passaparola.channel.message_ids import message_key
+from passaparola.channel.message_ids import MessageId
 from passaparola.channel.sender import Evidence, SendResult
 from passaparola.contacts import consent
 from passaparola.errors import NotAllowed, Unavailable, Uncertain
@@ -540,5 +540,5 @@ def test_a_token_opens_one_purpose_only_and_none_when_touched() -> None:
         touched = token[:place] + ("A" if token[place] != "A" else "B") + token[place + 1 :]
         found = links.read("unsubscribe", touched)
         assert found is None or found == "12-0-email"  # the last character of base64 carries bits that nobody reads
-    assert message_key("12-0-email") == (12, 0, "email")
-    assert message_key("x-0-email") is None
+    assert MessageId.parse("12-0-email") == (12, 0, "email")
+    assert MessageId.parse("x-0-email") is None

@@ -20,7 +20,7 @@ from passaparola.contacts.addresses import address_key
 from passaparola.conversations import threads
 from passaparola.conversations.threads import IncomingText
 from passaparola.errors import Unknown
-from passaparola.inbound import raw_bodies
+from passaparola.inbound import store as inbound_store
 from passaparola.journeys import launch
 from passaparola.operations import alerts, polling
 from passaparola.outbox import answer, ledger, reconcile
@@ -277,7 +277,9 @@ def test_a_stop_by_sms_is_a_no_to_sms_and_to_nothing_else(
     lucia = on_the_phone(store, "Lucia", "sms")
     body = urlencode({"MessageSid": "SM1", "From": f"+3934700000{lucia:02}", "Body": "Stop"}).encode()
     with store.write() as session:
-        raw_bodies.store_body(session, "sms", "SM1:said", {":path": "/webhooks/sms"}, body, utc_now(), True)
+        inbound_store.store_body(
+            session, inbound_store.NewBody("sms", "SM1:said", {":path": "/webhooks/sms"}, body, utc_now(), True)
+        )
     engine.tick(store, settings, utc_now(), actor="t")
     campaign = settings.home / "campaigns" / "hello.yaml"
     campaign.write_text(campaign.read_text().replace("by: [email]", "by: [sms, email]"))
@@ -318,7 +320,9 @@ def test_a_lost_answer_of_twilio_is_decided_by_what_it_tells_later(
         callback = twilio.posts[0]["StatusCallback"].removeprefix("https://shop.example")
     body = urlencode({"MessageSid": "SM1", "MessageStatus": "delivered", "To": f"+3934700000{lucia:02}"}).encode()
     with store.write() as session:
-        raw_bodies.store_body(session, "sms", "SM1:delivered", {":path": callback}, body, utc_now(), False)
+        inbound_store.store_body(
+            session, inbound_store.NewBody("sms", "SM1:delivered", {":path": callback}, body, utc_now(), False)
+        )
     engine.tick(store, own, utc_now(), actor="t")
     with store.read() as session:
         assert ledger.tally_launch(session, made).total("sent") == 1
@@ -361,7 +365,9 @@ def test_after_a_stop_no_topic_at_all_is_written_about_by_that_medium(store: Sto
     drained(store, settings)
     body = urlencode({"MessageSid": "SM1", "From": f"+3934700000{lucia:02}", "Body": "Stop"}).encode()
     with store.write() as session:
-        raw_bodies.store_body(session, "sms", "SM1:said", {":path": "/webhooks/sms"}, body, utc_now(), True)
+        inbound_store.store_body(
+            session, inbound_store.NewBody("sms", "SM1:said", {":path": "/webhooks/sms"}, body, utc_now(), True)
+        )
     engine.tick(store, settings, utc_now(), actor="t")
     with store.read() as session:
         assert not consent.may_be_written_to(session, lucia, "sms", "after_sales")
@@ -373,7 +379,9 @@ def test_a_stop_from_a_number_that_nobody_knows_holds_when_it_comes_to_be_known(
 ) -> None:
     body = urlencode({"MessageSid": "SM1", "From": "+393470000001", "Body": "STOP"}).encode()
     with store.write() as session:
-        raw_bodies.store_body(session, "sms", "SM1:said", {":path": "/webhooks/sms"}, body, utc_now(), True)
+        inbound_store.store_body(
+            session, inbound_store.NewBody("sms", "SM1:said", {":path": "/webhooks/sms"}, body, utc_now(), True)
+        )
     engine.tick(store, settings, utc_now(), actor="t")
     on_the_phone(store, "Lucia", "sms")
     campaign = settings.home / "campaigns" / "hello.yaml"

@@ -13,8 +13,10 @@ import pytest
 from sqlalchemy import event, text
 
 from passaparola import engine
+from passaparola.channel.message_ids import MessageId
 from passaparola.contacts import activity
-from passaparola.inbound import apply, feedback, raw_bodies, surveys
+from passaparola.inbound import link_events, machines, pipeline, surveys
+from passaparola.inbound import store as inbound_store
 from passaparola.outbox.claim import reserve_batch
 from passaparola.settings import Settings
 from passaparola.store.bulk import insert_many
@@ -109,15 +111,11 @@ def reads_all(plan: str, on_sqlite: bool) -> list[str]:
     return bad
 
 
-def click(store: Store) -> None:
-    happened = {
-        "contact_id": 7, "kind": "clicked", "at": utc_now(), "received_at": utc_now(), "source": "link", "source_id": "7-0-email/1", "properties": {"link": 1},
-        "enrolment_id": 7, "step": 0, "medium": "email", "machine": False,
-    }  # fmt: skip
-    from passaparola.web.links import keep_all
-
+def click(store: Store, settings: Settings) -> None:
+    new = link_events.new_link_event(MessageId(7, 0, "email"), "clicked", "link", "1", utc_now(), "", link=1)
     with store.write() as session:
-        keep_all(session, [(None, happened)])
+        link_events.store_link_events(session, [new])
+    link_events.apply_link_events(store, settings, utc_now)
 
 
 def body(store: Store, settings: Settings) -> None:
@@ -129,12 +127,12 @@ def body(store: Store, settings: Settings) -> None:
         )
     )
     with store.write() as session:
-        raw_bodies.store_body(session, "sendgrid", "1", {}, sent, utc_now(), urgent=True)
-    apply.apply(store, settings, utc_now())
+        inbound_store.store_body(session, inbound_store.NewBody("sendgrid", "1", {}, sent, utc_now(), urgent=True))
+    pipeline.apply_inbound(store, settings, utc_now())
 
 
 WORK: dict[str, Callable[[Store, Settings], Any]] = {
-    "a click": lambda store, settings: click(store),
+    "a click": lambda store, settings: click(store, settings),
     "a webhook's body": body,
     "taps that become answers": lambda store, settings: surveys.settle(store, settings, utc_now()),
     "a tick": lambda store, settings: engine.tick(store, settings, utc_now(), actor="t"),
@@ -157,13 +155,13 @@ def test_nothing_hot_reads_a_whole_table(counted: bool, busy: Store, settings: S
 def test_the_judge_of_machines_goes_by_the_letter(busy: Store) -> None:
     """The index of kinds leads to every open and click that ever was: 44 seconds a click at ten million events."""
     with busy.write() as session:
-        plans = plans_of(busy, lambda: feedback.mark_machines(session, {7, 8}))
+        plans = plans_of(busy, lambda: machines.judge_touches(session, {7, 8}))
     [plan] = [plan for statement, plan in plans.items() if "event.machine" in statement and "claimed_at" in statement]
     if busy.on_sqlite:
         assert "event_of_message (enrolment_id=?)" in plan
     busy.analyse()
     with busy.write() as session:
-        plans = plans_of(busy, lambda: feedback.mark_machines(session, {7, 8}))
+        plans = plans_of(busy, lambda: machines.judge_touches(session, {7, 8}))
     assert all("event_new" not in plan for plan in plans.values())
 
 

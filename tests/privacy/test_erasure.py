@@ -19,7 +19,7 @@ from passaparola.contacts.imports.tables import open_table
 from passaparola.conversations import threads
 from passaparola.conversations.threads import IncomingText
 from passaparola.errors import NotAllowed, Unknown
-from passaparola.inbound import raw_bodies
+from passaparola.inbound import store as inbound_store
 from passaparola.outbox import answer, ledger
 from passaparola.privacy import erasure, export, retention
 from passaparola.settings import Settings
@@ -61,7 +61,9 @@ def somebody(store: Store, settings: Settings) -> int:
     odd = {"event": "Order Completed", "email": EMAIL, "timestamp": "soon"}
     with store.write() as session:
         for n, body in enumerate((order, odd)):
-            raw_bodies.store_body(session, "events", f"{n}", {"webhook-id": f"{n}"}, json.dumps(body).encode(), NOW)
+            inbound_store.store_body(
+                session, inbound_store.NewBody("events", f"{n}", {"webhook-id": f"{n}"}, json.dumps(body).encode(), NOW)
+            )
     made = released(store, settings)
     engine.tick(store, settings, NOW, actor="t")
     with store.write() as session:
@@ -242,7 +244,9 @@ def test_who_is_called_almost_the_same_loses_nothing(store: Store, settings: Set
             "properties": {"order_id": f"{n}"},
         }
         with store.write() as session:
-            raw_bodies.store_body(session, "events", f"{n}", {"webhook-id": f"{n}"}, json.dumps(body).encode(), NOW)
+            inbound_store.store_body(
+                session, inbound_store.NewBody("events", f"{n}", {"webhook-id": f"{n}"}, json.dumps(body).encode(), NOW)
+            )
     folder = settings.var / "import"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "rejects.csv").write_text("anna@canary.example,x\nsusanna@canary.example,x\n")
@@ -274,7 +278,7 @@ def test_what_comes_back_after_an_erasure_leaves_nothing_either(
         }
     ]
     with store.write() as session:
-        raw_bodies.store_body(session, "sendgrid", "late", {}, json.dumps(late).encode(), NOW)
+        inbound_store.store_body(session, inbound_store.NewBody("sendgrid", "late", {}, json.dumps(late).encode(), NOW))
     engine.tick(store, settings, NOW, actor="t")
     assert traces(store, settings, database) == []
 

@@ -1,6 +1,6 @@
 """Events by month on PostgreSQL; SQLite has one table and says so."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select, text
@@ -18,9 +18,9 @@ from tests.people import add
 LATER = NOW.replace(year=2027, month=3)
 
 
-def happened(store: Store, at: object, id_: str) -> None:
+def happened(store: Store, at: datetime, id_: str) -> None:
     with store.write() as session:
-        row = {"contact_id": 1, "kind": "visited", "at": at, "received_at": at, "source": "t", "source_id": id_}
+        row = events.NewEvent(1, "visited", at, at, "t", id_)
         activity.add_events(session, "EUR", events.record_events(session, [row]))
 
 
@@ -58,12 +58,5 @@ def test_what_is_told_again_is_known_although_its_month_has_left(store: Store) -
     if not store.on_sqlite:
         partitions.detach(store, "2027-03", recount=recounting("EUR"), actor="t", now=LATER)
     with store.write() as session:
-        row = {
-            "contact_id": 1,
-            "kind": "visited",
-            "at": LATER,
-            "received_at": LATER,
-            "source": "t",
-            "source_id": "march",
-        }
+        row = events.NewEvent(1, "visited", LATER, LATER, "t", "march")
         assert events.record_events(session, [row]) == []

@@ -22,7 +22,7 @@ from sqlalchemy import select, update
 from sqlmodel import col
 
 from passaparola import engine
-from passaparola.channel.message_ids import first_named
+from passaparola.channel.message_ids import find_signed_id
 from passaparola.contacts import staff
 from passaparola.outbox.links import Links
 from passaparola.settings import Settings
@@ -198,7 +198,7 @@ def test_a_person_and_a_colleague_talk(house: House, browser: Any) -> None:
         mail for mail in house.letters("giulia@example.org") if "corriere" in mail.get_body(("plain",)).get_content()
     )
     assert (answer["In-Reply-To"], answer["Subject"]) == ("<1@example.org>", "Re: Ciao")
-    assert first_named(house.own.secret, str(answer["Message-ID"]))
+    assert find_signed_id(house.own.secret, str(answer["Message-ID"]))
 
     with house.store.read() as session:
         kinds = list(session.execute(select(col(Event.kind)).order_by(col(Event.id))).scalars())

@@ -10,13 +10,14 @@ from sqlmodel import select
 
 from passaparola.contacts import audience, consent
 from passaparola.contacts.audience import Question
+from passaparola.inbound.pipeline import apply_inbound
 from passaparola.outbox.links import Links
 from passaparola.settings import Settings
-from passaparola.store.database import Store
+from passaparola.store.database import Store, utc_now
 from passaparola.store.models import Consent, Suppression
 from tests.conftest import NOW
 from tests.outbox.test_guards import drained, released
-from tests.people import add
+from tests.people import add, ref
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -61,11 +62,12 @@ def test_preferences_write_what_was_ticked_and_nothing_that_was_not_asked(
 def test_a_click_goes_where_the_frozen_content_says_and_is_an_event(
     web: TestClient, store: Store, settings: Settings, links: Links
 ) -> None:
-    answer = web.get(path(links.clicks("1-0-email", 1)[0]))
+    answer = web.get(path(links.clicks(ref("1-0-email"), 1)[0]))
     assert answer.status_code == 302
     assert (
         answer.headers["location"] == "https://shop.example/spring?utm_source=email&utm_medium=email&utm_campaign=hello"
     )
+    apply_inbound(store, settings, utc_now())
     with store.read() as session:
         words = audience.load_catalogue(session, settings)
         assert (
@@ -76,7 +78,7 @@ def test_a_click_goes_where_the_frozen_content_says_and_is_an_event(
 
 @pytest.mark.parametrize("tail", ["/99", "/-1", "/0?to=//evil.example", "//evil.example"])
 def test_no_click_leads_anywhere_else(web: TestClient, links: Links, tail: str) -> None:
-    base = path(links.clicks("1-0-email", 1)[0]).rpartition("/")[0]
+    base = path(links.clicks(ref("1-0-email"), 1)[0]).rpartition("/")[0]
     assert "evil" not in web.get(base + tail).headers.get("location", "")
 
 

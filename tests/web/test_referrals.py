@@ -12,12 +12,14 @@ from sqlmodel import col
 from passaparola.contacts import audience, consent
 from passaparola.contacts.audience import Question
 from passaparola.errors import BadContent
+from passaparola.inbound.pipeline import apply_inbound
 from passaparola.outbox.links import Links
 from passaparola.outbox.render.frozen import freeze_wordings
 from passaparola.settings import Settings
 from passaparola.store.database import Store, utc_now
 from passaparola.store.models import Activity, Event
 from tests.conftest import NOW
+from tests.people import ref
 from tests.web.test_links import TestClient, path
 
 SHARE = "share: {page: 'https://shop.example/honey?a=1', text: 'Honey & oil from people I know'}\nsurvey: {kind: nps}\n"
@@ -40,9 +42,12 @@ def sent_to(settings: Settings, name: str) -> str:
     raise AssertionError(name)
 
 
-def told(store: Store) -> list[tuple[str, bool]]:
+def told(store: Store, settings: Settings) -> list[tuple[str, bool]]:
+    apply_inbound(store, settings, utc_now())
     with store.read() as session:
-        found = select(col(Event.kind), col(Event.machine)).where(col(Event.source) == "word").order_by(col(Event.id))
+        found = (
+            select(col(Event.kind), col(Event.machine)).where(col(Event.source) == "referral").order_by(col(Event.id))
+        )
         return [(kind, machine) for kind, machine in session.execute(found)]
 
 
@@ -52,7 +57,7 @@ def test_who_allows_it_has_a_link_of_their_own_and_who_does_not_has_the_page(
     links: Links,
 ) -> None:
     alice, bob = sent_to(settings, "alice"), sent_to(settings, "bob")
-    assert f'href="{links.referral("1-0-email")}/facebook"' in alice
+    assert f'href="{links.referral(ref("1-0-email"))}/facebook"' in alice
     assert "/w/" not in bob
     target = "https%3A%2F%2Fshop.example%2Fhoney%3Fa%3D1%26utm_source%3Dshare%26utm_medium%3Dword_of_mouth%26utm_campaign%3Dhello"
     assert f'href="https://www.facebook.com/sharer/sharer.php?u={target}"' in bob
@@ -62,23 +67,23 @@ def test_who_allows_it_has_a_link_of_their_own_and_who_does_not_has_the_page(
 
 
 def test_a_tap_on_a_network_is_noted_and_leads_there_with_their_own_link(
-    web: TestClient, store: Store, links: Links
+    web: TestClient, store: Store, settings: Settings, links: Links
 ) -> None:
-    answer = web.get(path(f"{links.referral('1-0-email')}/facebook"))
-    own = links.referral("1-0-email").replace(":", "%3A").replace("/", "%2F")
+    answer = web.get(path(f"{links.referral(ref('1-0-email'))}/facebook"))
+    own = links.referral(ref("1-0-email")).replace(":", "%3A").replace("/", "%2F")
     assert answer.headers["location"] == f"https://www.facebook.com/sharer/sharer.php?u={own}"
-    assert told(store) == [("shared", False)]
+    assert told(store, settings) == [("shared", False)]
 
 
 def test_a_friend_who_comes_is_led_on_and_counts_for_who_passed_it_on(
     web: TestClient, store: Store, settings: Settings, links: Links
 ) -> None:
-    answer = web.get(path(links.referral("1-0-email")))
+    answer = web.get(path(links.referral(ref("1-0-email"))))
     assert answer.headers["location"].startswith(
         "https://shop.example/honey?a=1&utm_source=share&utm_medium=word_of_mouth"
     )
-    web.get(path(links.referral("1-0-email")), headers={"User-Agent": "Slackbot-LinkExpanding 1.0"})
-    assert told(store) == [("friend_visited", False), ("friend_visited", True)]
+    web.get(path(links.referral(ref("1-0-email"))), headers={"User-Agent": "Slackbot-LinkExpanding 1.0"})
+    assert told(store, settings) == [("friend_visited", False), ("friend_visited", True)]
     with store.read() as session:
         assert session.get(Activity, (1, "friend_visited")).count == 1  # type: ignore[union-attr]
         question = Question.parse(
@@ -88,25 +93,25 @@ def test_a_friend_who_comes_is_led_on_and_counts_for_who_passed_it_on(
 
 
 def test_after_a_no_to_being_known_the_link_leads_on_and_nothing_is_noted(
-    web: TestClient, store: Store, links: Links
+    web: TestClient, store: Store, settings: Settings, links: Links
 ) -> None:
     with store.write() as session:
         consent.record(session, 1, "email", "tracking", False, at=utc_now(), source="t")
-    assert web.get(path(links.referral("1-0-email"))).status_code == 302
-    assert web.get(path(f"{links.referral('1-0-email')}/bluesky")).status_code == 302
-    assert told(store) == []
+    assert web.get(path(links.referral(ref("1-0-email")))).status_code == 302
+    assert web.get(path(f"{links.referral(ref('1-0-email'))}/bluesky")).status_code == 302
+    assert told(store, settings) == []
 
 
 @pytest.mark.parametrize("wrong", ["/w/x", "/w/{token}/pigeon", "/w/{token}/email", "/w/{click}"])
 def test_nothing_else_leads_anywhere(wrong: str, web: TestClient, links: Links) -> None:
-    tokens = {"token": links.sign("word", "1-0-email"), "click": links.sign("click", "1-0-email")}
+    tokens = {"token": links.sign("referral", str(ref("1-0-email"))), "click": links.sign("click", "1-0-email")}
     answer = web.get(wrong.format(**tokens))
     assert (answer.status_code, "location" in answer.headers) == (404, False)
 
 
 def test_who_answers_a_survey_may_pass_it_on_there(web: TestClient, links: Links) -> None:
     page = web.post(path(links.survey("1-0-email")), data={"score": "10"}).text
-    assert f'href="{links.referral("1-0-email")}/mastodon"' in page
+    assert f'href="{links.referral(ref("1-0-email"))}/mastodon"' in page
     assert "Passaparola" in page
 
 

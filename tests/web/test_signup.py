@@ -10,11 +10,13 @@ from sqlmodel import col
 from passaparola import engine
 from passaparola.contacts import consent
 from passaparola.contacts.addresses import address_key
+from passaparola.inbound.pipeline import apply_inbound
 from passaparola.outbox.links import Links
 from passaparola.settings import Settings
 from passaparola.store.database import Store, utc_now
 from passaparola.store.models import Address, Consent, Contact, Launch, SignUp
 from tests.conftest import NOW, ROOT
+from tests.people import ref
 from tests.web.test_links import TestClient, path
 
 
@@ -203,11 +205,13 @@ def test_my_data_and_forget_me_are_confirmed_from_the_mailbox(
     assert web.get(forget).status_code == 404
 
 
-def test_following_every_link_of_every_letter_changes_nothing(web: TestClient, store: Store, links: Links) -> None:
+def test_following_every_link_of_every_letter_changes_nothing(
+    web: TestClient, store: Store, settings: Settings, links: Links
+) -> None:
     urls = [
         links.unsubscribe("1-0-email"),
         links.preferences("1-0-email"),
-        links.clicks("1-0-email", 1)[0],
+        links.clicks(ref("1-0-email"), 1)[0],
         links.survey("1-0-email") + "?score=9",
         links.pixel("1-0-email"),
     ]
@@ -222,6 +226,7 @@ def test_following_every_link_of_every_letter_changes_nothing(web: TestClient, s
     for url in urls * 10:
         for method in ("GET", "HEAD", "OPTIONS"):
             web.request(method, path(url), headers={"Sec-Purpose": "prefetch"} if method == "GET" else None)
+    apply_inbound(store, settings, utc_now())
     assert said() == before
     with store.read() as session:
         from passaparola.store.models import Activity, Event

@@ -6,6 +6,7 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from passaparola.inbound import surveys
+from passaparola.inbound.pipeline import apply_inbound
 from passaparola.outbox.links import Links
 from passaparola.settings import Settings
 from passaparola.store.database import Store, utc_now
@@ -21,6 +22,7 @@ def answers(store: Store) -> list[dict[str, object]]:
 
 
 def later(store: Store, settings: Settings) -> None:
+    apply_inbound(store, settings, utc_now())
     surveys.settle(store, settings, utc_now() + timedelta(seconds=20))
 
 
@@ -31,6 +33,7 @@ def test_one_tap_in_the_letter_is_an_answer_once_it_is_sure_that_a_person_tapped
     shown = web.get(f"{url}?score=9")
     assert 'value="9" required checked' in shown.text
     assert "Quanto volentieri" in shown.text  # Alice reads Italian
+    apply_inbound(store, settings, utc_now())
     surveys.settle(store, settings, utc_now())
     assert answers(store) == []
     later(store, settings)

@@ -183,7 +183,8 @@ def test_nothing_listens_without_a_secret(
 
 
 def test_deep_json_that_is_signed_is_kept_and_shown_as_odd(web: TestClient, store: Store, settings: Settings) -> None:
-    from passaparola.inbound import apply, raw_bodies
+    from passaparola.inbound import pipeline
+    from passaparola.inbound import store as inbound_store
 
     body = b'{"event":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     from datetime import UTC, datetime
@@ -194,9 +195,9 @@ def test_deep_json_that_is_signed_is_kept_and_shown_as_odd(web: TestClient, stor
     signature = Webhook(shops.SECRETS["EVENTS_SECRET"]).sign("deep", now, body.decode())
     headers = {"webhook-id": "deep", "webhook-timestamp": str(int(now.timestamp())), "webhook-signature": signature}
     assert web.post("/events", content=body, headers=headers).status_code == 202
-    assert not apply.apply(store, settings, utc_now())
+    assert not pipeline.apply_inbound(store, settings, utc_now())
     with store.read() as session:
-        assert raw_bodies.count_bodies(session).invalid[0]["problem"] == "this is not JSON"
+        assert inbound_store.count_bodies(session).invalid[0]["problem"] == "this is not JSON"
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from sqlmodel import Session, col
 from passaparola.contacts import activity, events, merging
 from passaparola.contacts.addresses import address_key
 from passaparola.contacts.audience.words import TRAITS, media
+from passaparola.contacts.events import NewEvent
 from passaparola.contacts.imports.columns import ColumnMapping
 from passaparola.contacts.imports.rows import Person, RowReader, infer_trait_kind
 from passaparola.contacts.imports.tables import Row, neutralise_cell, open_table
@@ -312,16 +313,25 @@ class _Chunk:
             audit(self.session, self.now, "import", "consents recorded", f"file:{self.plan.path.name}", count=len(rows))
 
     def _record_purchases(self, whose: list[PersonAndContact]) -> None:
-        rows: list[dict[str, Any]] = [
-            {"contact_id": contact, "kind": "order_completed", "at": bought.at, "received_at": self.now, "source": "import",
-             "source_id": bought.id, "amount": bought.amount, "currency": bought.currency,
-             "properties": {"order_id": bought.id} | ({"items": bought.items} if bought.items else {})}
-            for person, contact in whose if (bought := person.purchase)
-        ]  # fmt: skip
+        rows = [
+            NewEvent(
+                contact,
+                "order_completed",
+                bought.at,
+                self.now,
+                "import",
+                bought.id,
+                bought.amount,
+                bought.currency,
+                {"order_id": bought.id} | ({"items": bought.items} if bought.items else {}),
+            )
+            for person, contact in whose
+            if (bought := person.purchase)
+        ]
         if not rows:
             return
         fresh = events.record_events(self.session, rows)
         activity.add_events(self.session, self.plan.settings.currency, fresh)
         self.tally.purchases += len(fresh)
-        bought_now = {row["source_id"] for row in fresh}
+        bought_now = {event.source_id for event in fresh}
         self.touched |= {one.line for one, _ in whose if one.purchase and one.purchase.id in bought_now}

@@ -2,7 +2,7 @@
 
 from passaparola.store.models.contacts import Address, Consent, Contact, Merge, Proposal, SignUp, Suppression, Trait
 from passaparola.store.models.conversations import Conversation, Turn
-from passaparola.store.models.events import Activity, Event, EventName, KnownProperty, PollCursor, RawBody
+from passaparola.store.models.events import Activity, Event, EventName, KnownProperty, LinkEvent, PollCursor, RawBody
 from passaparola.store.models.outbox import (
     Approval,
     Attempt,
@@ -34,6 +34,7 @@ __all__ = [
     "EventName",
     "KnownProperty",
     "Launch",
+    "LinkEvent",
     "Merge",
     "Message",
     "PollCursor",

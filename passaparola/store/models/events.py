@@ -32,6 +32,24 @@ class RawBody(SQLModel, table=True):
     )
 
 
+class LinkEvent(SQLModel, table=True):
+    """A followed link of ours as it came in at the door: a click, an open, a share or a tap. It becomes an event, judged
+    whether a person made it, and is deleted with that."""
+
+    __tablename__ = "link_event"
+
+    id: int | None = primary_key()
+    kind: str
+    source: str
+    enrolment_id: int = Field(sa_type=BigInteger)
+    step: int
+    medium: str
+    which: str = Field(description="which link of the message: the same one in the same minute is one event")
+    at: datetime = instant()
+    bot_reason: str = Field(default="", description="why it is no person's doing, as far as the request says so")
+    properties: dict[str, Any] = json()
+
+
 class Event(SQLModel, table=True):
     """Something a contact did, or what a provider tells of a message to them. `amount` is in minor units.
 

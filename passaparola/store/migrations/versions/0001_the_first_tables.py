@@ -135,6 +135,19 @@ def upgrade() -> None:
     sa.UniqueConstraint('occurrence')
     )
     op.create_index('launch_of_campaign', 'launch', ['campaign', 'id'])
+    op.create_table('link_event',
+    sa.Column('id', BigKey, autoincrement=True, nullable=False),
+    sa.Column('kind', sa.String(), nullable=False),
+    sa.Column('source', sa.String(), nullable=False),
+    sa.Column('enrolment_id', sa.BigInteger(), nullable=False),
+    sa.Column('step', sa.Integer(), nullable=False),
+    sa.Column('medium', sa.String(), nullable=False),
+    sa.Column('which', sa.String(), nullable=False),
+    sa.Column('at', UtcDateTime(timezone=True), nullable=False),
+    sa.Column('bot_reason', sa.String(), nullable=False),
+    sa.Column('properties', Json, nullable=False),
+    sa.PrimaryKeyConstraint('id')
+    )
     op.create_table('message',
     sa.Column('enrolment_id', sa.BigInteger(), nullable=False),
     sa.Column('step', sa.Integer(), nullable=False),
@@ -418,6 +431,6 @@ def _create_event() -> None:
 
 def downgrade() -> None:
     for table in (
-        'event', 'turn', 'attempt', 'sign_up', 'proposal', 'merging', 'conversation', 'consent', 'batch', 'approval', 'address', 'trait', 'suppression', 'staff', 'seal', 'raw_body', 'poll_cursor', 'message', 'launch', 'known_property', 'event_name', 'enrolment', 'contact', 'channel_incident', 'channel_backoff', 'audit', 'activity',
+        'event', 'turn', 'attempt', 'sign_up', 'proposal', 'merging', 'conversation', 'consent', 'batch', 'approval', 'address', 'trait', 'suppression', 'staff', 'seal', 'raw_body', 'poll_cursor', 'message', 'link_event', 'launch', 'known_property', 'event_name', 'enrolment', 'contact', 'channel_incident', 'channel_backoff', 'audit', 'activity',
     ):
         op.drop_table(table)

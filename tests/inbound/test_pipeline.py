@@ -9,7 +9,8 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from passaparola.contacts import consent
-from passaparola.inbound import apply, raw_bodies
+from passaparola.inbound import pipeline
+from passaparola.inbound import store as inbound_store
 from passaparola.settings import Settings
 from passaparola.store.database import Store
 from passaparola.store.models import Activity, Address, Consent, Contact, Event, EventName, RawBody
@@ -23,7 +24,9 @@ LATER = NOW + timedelta(days=5)
 def came(store: Store, source: str, headers: dict[str, str], body: bytes, key: str | None = None) -> None:
     with store.write() as session:
         lower = {name.lower(): value for name, value in headers.items()}
-        raw_bodies.store_body(session, source, key or f"{hash((source, body))}", lower, body, NOW)
+        inbound_store.store_body(
+            session, inbound_store.NewBody(source, key or f"{hash((source, body))}", lower, body, NOW)
+        )
 
 
 def ordered(store: Store, **more: Any) -> None:
@@ -58,7 +61,7 @@ def test_every_shop_tells_the_same_event_with_its_money(
     store: Store, settings: Settings, source: str, made: Any, amount: int, currency: str
 ) -> None:
     came(store, source, *made())
-    assert dict(apply.apply(store, settings, LATER)) == {"order_completed": 1}
+    assert dict(pipeline.apply_inbound(store, settings, LATER)) == {"order_completed": 1}
     with store.read() as session:
         (event,) = session.execute(select(Event)).scalars()
         assert (event.kind, event.amount, event.currency) == ("order_completed", amount, currency)
@@ -70,7 +73,7 @@ def test_every_shop_tells_the_same_event_with_its_money(
 def test_an_order_told_by_many_deliveries_is_one_purchase_of_one_person(store: Store, settings: Settings) -> None:
     for delivery in range(8):
         came(store, "shopify", *shops.shopify(shops.order()), key=f"delivery {delivery}")
-    assert sum(apply.apply(store, settings, LATER).values()) == 1
+    assert sum(pipeline.apply_inbound(store, settings, LATER).values()) == 1
     assert len(state(store)["people"]) == 1
 
 
@@ -92,9 +95,9 @@ def test_any_order_of_arrival_and_any_repetition_ends_the_same(store: Store, set
         for place, (source, (headers, body)) in enumerate(told):
             came(store, source, headers, body, key=f"{round_}-{place}")
             if dice.random() < 0.5:
-                apply.apply(store, settings, LATER)
-        apply.apply(store, settings, LATER)
-        apply.apply(store, settings, LATER)
+                pipeline.apply_inbound(store, settings, LATER)
+        pipeline.apply_inbound(store, settings, LATER)
+        pipeline.apply_inbound(store, settings, LATER)
         ends.append(state(store))
     assert all(end == ends[0] for end in ends)
     assert len(ends[0]["events"]) == 7
@@ -102,26 +105,28 @@ def test_any_order_of_arrival_and_any_repetition_ends_the_same(store: Store, set
 
 def test_a_refund_that_comes_first_waits_for_its_order(store: Store, settings: Settings) -> None:
     came(store, "shopify", *shops.shopify(shops.refund(), "refunds/create"))
-    assert not apply.apply(store, settings, LATER)
+    assert not pipeline.apply_inbound(store, settings, LATER)
     with store.read() as session:
-        assert raw_bodies.count_bodies(session).sources == {"shopify": {"waiting": 1}}
+        assert inbound_store.count_bodies(session).sources == {"shopify": {"waiting": 1}}
     ordered(store)
-    assert dict(apply.apply(store, settings, LATER)) == {"order_completed": 1, "order_refunded": 1}
+    assert dict(pipeline.apply_inbound(store, settings, LATER)) == {"order_completed": 1, "order_refunded": 1}
 
 
 def test_playing_a_span_again_changes_nothing_and_restores_what_was_lost(store: Store, settings: Settings) -> None:
     for n in range(5):
         ordered(store, id_=n, email=f"p{n}@example.org")
-    apply.apply(store, settings, LATER)
+    pipeline.apply_inbound(store, settings, LATER)
     before = state(store)
-    assert raw_bodies.replay(store, since=NOW - timedelta(days=1), until=LATER, source=None, actor="t", now=LATER) == 5
-    assert not apply.apply(store, settings, LATER)
+    assert (
+        inbound_store.replay(store, since=NOW - timedelta(days=1), until=LATER, source=None, actor="t", now=LATER) == 5
+    )
+    assert not pipeline.apply_inbound(store, settings, LATER)
     assert state(store) == before
     with store.write() as session:
         for table in (Event, EventName, Activity):
             session.execute(table.__table__.delete())  # type: ignore[attr-defined]
-    raw_bodies.replay(store, since=NOW - timedelta(days=1), until=LATER, source="shopify", actor="t", now=LATER)
-    assert apply.apply(store, settings, LATER)["order_completed"] == 5
+    inbound_store.replay(store, since=NOW - timedelta(days=1), until=LATER, source="shopify", actor="t", now=LATER)
+    assert pipeline.apply_inbound(store, settings, LATER)["order_completed"] == 5
     assert state(store) == before
 
 
@@ -134,9 +139,9 @@ def test_what_is_not_understood_is_kept_counted_and_stops_nobody(store: Store, s
         {"event": "Signed Up", "email": "ok@example.org", "timestamp": shops.AT}, {"event": "", "email": "x@example.org"},
         {"event": "Signed Up", "email": "not an address", "timestamp": shops.AT}, "nothing"]}), key="5")  # fmt: skip
     ordered(store, email="fine@example.org")
-    assert dict(apply.apply(store, settings, LATER)) == {"signed_up": 1, "order_completed": 1}
+    assert dict(pipeline.apply_inbound(store, settings, LATER)) == {"signed_up": 1, "order_completed": 1}
     with store.read() as session:
-        found = raw_bodies.count_bodies(session)
+        found = inbound_store.count_bodies(session)
     assert found.sources == {"shopify": {"invalid": 4, "applied": 1}, "events": {"invalid": 1}}
     assert all(odd["problem"] for odd in found.invalid)
     assert "event 2" in found.invalid[0]["problem"]
@@ -146,7 +151,7 @@ def test_a_body_that_the_database_refuses_is_set_aside_and_the_others_go_on(stor
     came(store, "events", *shops.events({"event": "signed_up", "email": "nul@example.org", "timestamp": shops.AT,
          "messageId": "a\x00b", "properties": {"a": "x\x00y", "n": 2**70}}))  # fmt: skip
     ordered(store)
-    assert sum(apply.apply(store, settings, LATER).values()) == 2
+    assert sum(pipeline.apply_inbound(store, settings, LATER).values()) == 2
 
 
 def test_a_purchase_is_a_basis_only_where_the_operator_says_that_buyers_are_told(
@@ -154,10 +159,10 @@ def test_a_purchase_is_a_basis_only_where_the_operator_says_that_buyers_are_told
 ) -> None:
     told = settings.model_copy(update={"soft_opt_in": "after_sales"})
     ordered(store)
-    apply.apply(store, settings, LATER)
+    pipeline.apply_inbound(store, settings, LATER)
     assert state(store)["consents"] == []
     came(store, "shopify", *shops.shopify(shops.order(2, email="due@example.org")), key="2")
-    apply.apply(store, told, LATER)
+    pipeline.apply_inbound(store, told, LATER)
     assert state(store)["consents"] == [("['due@example.org']", "after_sales", True, "soft_opt_in")]
 
 
@@ -181,7 +186,7 @@ def test_soft_opt_in_never_goes_over_what_a_person_said(
         if said_before is not None:
             consent.record(session, giulia, "email", "*", said_before, at=NOW, source="t")
     ordered(store, **order)
-    apply.apply(store, told, LATER)
+    pipeline.apply_inbound(store, told, LATER)
     with store.read() as session:
         assert consent.may_be_written_to(session, giulia, "email", "after_sales") is allowed
 
@@ -191,7 +196,7 @@ def test_an_old_yes_of_a_shop_does_not_undo_a_later_no(store: Store, settings: S
         giulia = add(session, "Giulia", NOW - timedelta(days=9), says=None)
         consent.record(session, giulia, "email", "newsletter", False, at=LATER - timedelta(days=1), source="t")
     ordered(store, buyer_accepts_marketing=True)
-    apply.apply(store, settings, LATER)
+    pipeline.apply_inbound(store, settings, LATER)
     with store.read() as session:
         assert not consent.may_be_written_to(session, giulia, "email", "newsletter")
 
@@ -200,7 +205,7 @@ def test_a_shop_fills_in_what_we_do_not_know_and_overwrites_nothing(store: Store
     with store.write() as session:
         giulia = add(session, "Giulia", NOW, language="de")
     ordered(store, customer_locale="it", customer={"first_name": "G.", "last_name": "Ferrari"})
-    apply.apply(store, settings, LATER)
+    pipeline.apply_inbound(store, settings, LATER)
     with store.read() as session:
         person = session.get(Contact, giulia)
         assert person
@@ -214,7 +219,7 @@ def test_a_shop_fills_in_what_we_do_not_know_and_overwrites_nothing(store: Store
 
 def test_a_later_delivery_that_repeats_a_yes_does_not_undo_a_no(store: Store, settings: Settings) -> None:
     ordered(store, buyer_accepts_marketing=True)
-    apply.apply(store, settings, LATER)
+    pipeline.apply_inbound(store, settings, LATER)
     with store.write() as session:
         (giulia,) = session.execute(select(col(Contact.id))).scalars()
         consent.record(session, giulia or 0, "email", "newsletter", False, at=LATER, source="t")
@@ -222,7 +227,7 @@ def test_a_later_delivery_that_repeats_a_yes_does_not_undo_a_no(store: Store, se
     came(store, "shopify", *shops.shopify(fulfilled, "orders/fulfilled"))
     state_ = {"email_marketing_consent": {"state": "subscribed", "consent_updated_at": "2026-01-01T00:00:00+00:00"}}
     came(store, "shopify", *shops.shopify(shops.order(2, customer=state_, processed_at="2026-05-22T09:00:00+00:00")))
-    apply.apply(store, settings, LATER + timedelta(days=60))
+    pipeline.apply_inbound(store, settings, LATER + timedelta(days=60))
     with store.read() as session:
         assert not consent.may_be_written_to(session, giulia or 0, "email", "newsletter")
 
@@ -246,7 +251,7 @@ def test_no_body_however_strange_blocks_those_behind_it(store: Store, settings: 
     came(store, "shopify", *shops.shopify({**shops.refund(2), "transactions": [many] * 5}, "refunds/create"))
     ordered(store, id_=2, email="c@example.org")
     for _ in range(3):
-        apply.apply(store, settings, LATER)
+        pipeline.apply_inbound(store, settings, LATER)
     with store.read() as session:
         kinds = sorted(session.execute(select(col(Event.source_id))).scalars())
         assert not session.execute(select(RawBody).where(col(RawBody.state) == "new")).all()

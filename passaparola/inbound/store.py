@@ -1,6 +1,6 @@
-"""Bodies from outside as they came: kept before they are answered, counted, and played again on demand."""
+"""Stage 2: store bodies as they came, before they are answered; count them, and replay them on demand."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -29,20 +29,38 @@ KEPT_HEADERS = (
 PATH_HEADER = ":path"  # kept where it has a query: some providers name a message of ours there
 
 
-def store_body(
-    session: Session,
-    source: str,
-    key: str,
-    headers: Mapping[str, str],
-    body: bytes,
-    received_at: datetime,
-    urgent: bool = False,
-) -> bool:
-    """One row for each delivery, however often it is made. False: it was here already."""
-    told = {name: value for name, value in headers.items() if name.endswith(KEPT_HEADERS)}
-    if "?" in headers.get(PATH_HEADER, ""):
-        told[PATH_HEADER] = headers[PATH_HEADER]
-    row = {"source": source, "key": key, "received_at": received_at, "headers": told, "body": body, "state": "new", "problem": "", "urgent": urgent}  # fmt: skip
+@dataclass(frozen=True)
+class NewBody:
+    """A verified delivery. `key` is its sender's name of it; `urgent`: it may hold an opt-out, a complaint or a hard bounce."""
+
+    source: str
+    key: str
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+    urgent: bool = False
+
+
+def store_bodies(session: Session, bodies: Sequence[NewBody]) -> list[bool]:
+    """Store deliveries as they came, one row each however often it is made. Return which were new."""
+    return [store_body(session, body) for body in bodies]
+
+
+def store_body(session: Session, new: NewBody) -> bool:
+    """Store one delivery as it came. Return False where it was here already."""
+    headers = {name: value for name, value in new.headers.items() if name.endswith(KEPT_HEADERS)}
+    if "?" in new.headers.get(PATH_HEADER, ""):
+        headers[PATH_HEADER] = new.headers[PATH_HEADER]
+    row = {
+        "source": new.source,
+        "key": new.key,
+        "received_at": new.received_at,
+        "headers": headers,
+        "body": new.body,
+        "state": "new",
+        "problem": "",
+        "urgent": new.urgent,
+    }
     kept = insert_or_ignore(session, RawBody).values(row).returning(col(RawBody.id))
     return session.execute(kept).scalar() is not None
 
