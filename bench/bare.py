@@ -1,8 +1,14 @@
-"""The peers of the doors: a server that verifies and appends to a file, and ours with clicks that are not kept."""
+"""The peers of the doors: bare routes that verify or take a click, and append to a file."""
 
+import asyncio
 import os
 import tempfile
 from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
 
 from passaparola.channels.sendgrid.receiver import SendgridReceiver
 from passaparola.store.database import utc_now
@@ -30,10 +36,38 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-async def forgetful(scope: Any, receive: Any, send: Any) -> None:
-    """Our own app, whose clicks leave no trace."""
-    from passaparola.web import links
-    from passaparola.web.app import app as ours
+_pending: list[tuple[bytes, "asyncio.Future[None]"]] = []
+_writing: set["asyncio.Task[None]"] = set()
 
-    links.keep_all = lambda *given: None
-    await ours(scope, receive, send)
+
+async def take_click(request: Request) -> Response:
+    """Append a click's path to a file, wait for the fsync that all who came meanwhile share, redirect."""
+    done = asyncio.get_running_loop().create_future()
+    _pending.append((request.scope["raw_path"] + b"\n", done))
+    if not _writing:
+        task = asyncio.create_task(_write_groups())
+        _writing.add(task)
+        task.add_done_callback(_writing.discard)
+    await done
+    return RedirectResponse("https://shop.example/", 302)
+
+
+async def healthz(request: Request) -> Response:
+    return Response("ok")
+
+
+clicks = Starlette(routes=[Route("/c/{token}/{number:int}", take_click), Route("/healthz", healthz)])
+
+
+async def _write_groups() -> None:
+    while _pending:
+        group, _pending[:] = list(_pending), []
+        await asyncio.to_thread(_append, b"".join(line for line, _ in group))
+        for _, done in group:
+            done.set_result(None)
+
+
+def _append(lines: bytes) -> None:
+    FILE.write(lines)
+    FILE.flush()
+    os.fsync(FILE.fileno())

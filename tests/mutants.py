@@ -47,7 +47,7 @@ MUTANTS = [
     Mutant("X's signature is not looked at", "channels/twitter/receiver.py", "        verify_signature(body, [signature_from_base64(signature)], secrets)\n", "", LISTEN, "signature"),
     Mutant("a message's name needs no signature", "passaparola/channel/message_ids.py", "return message if message and hmac.compare_digest(signature, _signature(secret, message)) else \"\"", "return message", LETTERS),
     Mutant("a webhook is answered before it is kept", "passaparola/web/webhooks.py", "        await group_commit.store_body(new)\n", "        pass\n", "tests/web/test_webhooks.py", "on_disk_byte_for_byte"),
-    Mutant("a click is answered before it is kept", "passaparola/web/links.py", "    await store_link_event(\n        new_link_event(\n            ref.message, \"clicked\"", "    (\n        new_link_event(\n            ref.message, \"clicked\"", "tests/web/test_links.py", "frozen_content_says"),
+    Mutant("a click is answered before it is kept", "passaparola/web/links.py", "        await store_link_event(\n            new_link_event(ref.message, \"clicked\"", "        (\n            new_link_event(ref.message, \"clicked\"", "tests/web/test_links.py", "frozen_content_says"),
     Mutant("Facebook's signature is not looked at", "channels/facebook/receiver.py", "        verify_signature(body, [signature_from_hex(signature)], secrets)\n", "", "tests/channels/test_facebook.py"),
     Mutant("Telegram's secret is not looked at", "channels/telegram/receiver.py", "        if not any(held):\n", "        if False:\n", "tests/channels/test_telegram.py"),
     Mutant("Twilio's signature is not looked at", "channels/_twilio.py", "        if not any(held):\n", "        if False:\n", "tests/channels/test_sms.py"),

@@ -6,8 +6,9 @@ here, for all of them together.
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import delete, select, text
@@ -44,6 +45,10 @@ class NewLinkEvent:
     properties: dict[str, Any] = field(default_factory=dict)
 
 
+COLUMNS = tuple(one.name for one in fields(NewLinkEvent))
+_values = attrgetter(*COLUMNS)
+
+
 def new_link_event(
     message: MessageId, kind: str, source: str, which: str, at: datetime, bot_reason: str, **properties: Any
 ) -> NewLinkEvent:
@@ -55,7 +60,7 @@ def new_link_event(
 
 def store_link_events(session: Session, events: Sequence[NewLinkEvent]) -> list[None]:
     """Store link events as they came, with one insert."""
-    insert_many(session, LinkEvent, [asdict(event) for event in events])
+    insert_many(session, LinkEvent, [dict(zip(COLUMNS, _values(event), strict=True)) for event in events])
     return [None] * len(events)
 
 

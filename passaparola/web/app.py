@@ -32,7 +32,7 @@ from passaparola.web.console.auth import Forbidden, NotLoggedIn
 from passaparola.web.link_context import pages
 
 app = FastAPI(title="Passaparola", docs_url=None, redoc_url=None, openapi_url=None)
-app.router.routes[:0] = [*links.routes, *referrals.routes]
+app.router.routes[:0] = referrals.routes
 for room in (webhooks, unsubscribe, feed, preferences, privacy, signup, surveys, mailbox, console, metrics):
     app.include_router(room.router)
 
@@ -66,6 +66,7 @@ class SecurityHeaders:
 
 
 app.add_middleware(SecurityHeaders)
+app.add_middleware(links.LinkDoor)
 
 
 @app.exception_handler(PassaparolaError)
@@ -76,10 +77,7 @@ async def show_error(request: Request, error: PassaparolaError) -> HTMLResponse:
 @app.exception_handler(DBAPIError)
 async def show_unavailable(request: Request, error: DBAPIError) -> Response:
     """The store is busy or away: nothing was changed, and the same request may succeed in a while."""
-    sentence = "We cannot write anything down at the moment. Nothing was changed; please try again in a minute."
-    page = pages.TemplateResponse(request, "sorry.html", {"sentence": sentence}, status_code=503)
-    page.headers["Retry-After"] = "30"
-    return page
+    return link_context.unavailable_page(request)
 
 
 @app.exception_handler(NotLoggedIn)

@@ -1,10 +1,10 @@
 """Who stands at the door: the contact whose letter's link was followed, in which language, and whether it is a machine."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,12 @@ def store() -> Store:
 
 def links() -> Links:
     own = get_settings()
-    return Links(own.secret, own.public_url)
+    return _links(own.secret, own.public_url)
+
+
+@cache
+def _links(secret: str, public_url: str) -> Links:
+    return Links(secret, public_url)
 
 
 @dataclass(frozen=True)
@@ -145,16 +150,27 @@ def not_found_page(request: Request) -> Response:
     return render_page(request, "lost.html", request_language(request), 404)
 
 
+def unavailable_page(request: Request) -> Response:
+    """The store is busy or away: nothing was changed, and the same request may succeed in a while."""
+    sentence = "We cannot write anything down at the moment. Nothing was changed; please try again in a minute."
+    page = pages.TemplateResponse(request, "sorry.html", {"sentence": sentence}, status_code=503)
+    page.headers["Retry-After"] = "30"
+    return page
+
+
 def request_language(request: Request) -> str:
     return request.headers.get("accept-language", "en")[:2].lower()
 
 
-def bot_reason(request: Request) -> str:
-    """Why this is no person's doing; empty where it may be one's."""
-    asked = request.headers
-    if any("prefetch" in asked.get(name, "").lower() for name in ("sec-purpose", "purpose", "x-moz", "x-purpose")):
+def bot_reason(headers: Mapping[str, str]) -> str:
+    """Return why a request is no person's doing; empty where it may be one's."""
+    if any("prefetch" in headers.get(name, "").lower() for name in ("sec-purpose", "purpose", "x-moz", "x-purpose")):
         return "fetched before anyone looked"
-    agent = asked.get("user-agent", "")
+    return _agent_reason(headers.get("user-agent", "")[:500])
+
+
+@lru_cache(maxsize=4_096)  # the same few hundred browsers ask all day
+def _agent_reason(agent: str) -> str:
     if not agent.strip() or agent.strip() == "Mozilla/5.0":
         return "no browser said who it is"
     found = BOT_AGENTS.search(agent)

@@ -23,7 +23,7 @@ async def visit(request: Request) -> Response:
     if ref is None or shared is None:
         return not_found_page(request)
     await store_link_event(
-        new_link_event(ref.message, "friend_visited", "referral", "friend", utc_now(), bot_reason(request))
+        new_link_event(ref.message, "friend_visited", "referral", "friend", utc_now(), bot_reason(request.headers))
     )
     return RedirectResponse(share.landing_page(shared, campaign), 302, NOT_STORED)
 
@@ -35,7 +35,9 @@ async def share_on(request: Request) -> Response:
     if ref is None or shared is None or network not in share.share_networks():
         return not_found_page(request)
     await store_link_event(
-        new_link_event(ref.message, "shared", "referral", network, utc_now(), bot_reason(request), network=network)
+        new_link_event(
+            ref.message, "shared", "referral", network, utc_now(), bot_reason(request.headers), network=network
+        )
     )
     return RedirectResponse(share.share_url(network, shared, links().referral(ref)), 302, NOT_STORED)
 

@@ -40,7 +40,7 @@ async def survey_page(request: Request, token: str, score: int | None = None) ->
         properties = {**_answer_properties(asked, given, ""), "link": which}
         await store_link_event(
             new_link_event(
-                found.message_id, "clicked", surveys.TAP, which, utc_now(), bot_reason(request), **properties
+                found.message_id, "clicked", surveys.TAP, which, utc_now(), bot_reason(request.headers), **properties
             )
         )
     return _show_survey(request, found, asked, given, done=False)

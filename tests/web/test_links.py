@@ -1,17 +1,21 @@
 """The pages that contacts meet: GET shows and changes nothing, POST does; every wrong token gets the same answer."""
 
+import hmac
 import warnings
 from contextlib import suppress
+from hashlib import blake2b
 from urllib.parse import quote
 
 import httpx
 import pytest
+from itsdangerous import Signer
+from itsdangerous.signer import SigningAlgorithm
 from sqlmodel import select
 
 from passaparola.contacts import audience, consent
 from passaparola.contacts.audience import Question
 from passaparola.inbound.pipeline import apply_inbound
-from passaparola.outbox.links import Links
+from passaparola.outbox.links import PURPOSES, Links
 from passaparola.settings import Settings
 from passaparola.store.database import Store, utc_now
 from passaparola.store.models import Consent, Suppression
@@ -93,6 +97,21 @@ def test_without_tracking_consent_a_letter_holds_no_link_that_knows_who_follows(
     assert "/c/" not in letters["2"]
     assert "https://shop.example/spring?utm" in letters["2"]
     assert "<img" not in letters["2"]
+
+
+def test_a_token_is_what_itsdangerous_would_sign(links: Links) -> None:
+    class Keyed(SigningAlgorithm):
+        def get_signature(self, key: bytes, value: bytes) -> bytes:
+            return blake2b(value, key=key, digest_size=16).digest()
+
+    for purpose in PURPOSES:
+        key = hmac.digest(links.secret.encode(), f"passaparola {purpose}".encode(), "sha256")
+        signer = Signer(key, sep=".", key_derivation="none", algorithm=Keyed())
+        token = links.sign(purpose, "12-0-email~3~it~")
+        assert token == signer.sign("12-0-email~3~it~").decode()
+        assert links.read(purpose, token) == "12-0-email~3~it~"
+        for wrong in (token[:-1], token + "x", token.replace("12-", "13-"), "x" + token, "", ".", "é." + token):
+            assert links.read(purpose, wrong) is None
 
 
 def test_every_wrong_token_gets_the_same_page(web: TestClient, links: Links) -> None:
