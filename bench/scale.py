@@ -68,7 +68,7 @@ def _settings(home: Path, address: str, provider: str) -> Settings:
     os.environ |= {
         "PASSAPAROLA_HOME": str(home), "PASSAPAROLA_VAR": str(home / "var"), "PASSAPAROLA_DATABASE_URL": address,
         "PASSAPAROLA_SECRET_KEY": "x", "PASSAPAROLA_EMAIL_CHANNEL": "sendgrid", "PASSAPAROLA_SENDGRID_API_KEY": "SG.right",
-        "PASSAPAROLA_SENDGRID_API_URL": provider, "PASSAPAROLA_CODE": str(places.CODE), "DO_NOT_TRACK": "1",
+        "PASSAPAROLA_SENDGRID_API_URL": provider, "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_HOME": str(home / "prefect"),
         "PASSAPAROLA_SEND_CONCURRENCY": str(LANES), **_as_deployed(),
     }  # fmt: skip

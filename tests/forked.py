@@ -25,12 +25,12 @@ class Done:
     stderr: str
 
 
-def run(*arguments: str, **environment: str) -> Done:
+def run(*arguments: str, cwd: Path = ROOT, **environment: str) -> Done:
     """`passaparola …` in the environment of now."""
     child = _waiting()
     assert child.stdin is not None
     assert child.stdout is not None
-    asked = {"argv": ["passaparola", *arguments], "env": {**os.environ, **environment}, "cwd": str(ROOT)}
+    asked = {"argv": ["passaparola", *arguments], "env": {**os.environ, **environment}, "cwd": str(cwd)}
     child.stdin.write(json.dumps(asked) + "\n")
     child.stdin.flush()
     found = json.loads(child.stdout.readline())

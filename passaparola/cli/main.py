@@ -367,6 +367,18 @@ Port = Annotated[int, typer.Option(min=1, max=65535, help="The port of the web a
 PrefectPort = Annotated[int, typer.Option(min=1, max=65535, help="The port of Prefect's pages and API.")]
 
 
+@app.command("init")
+def init(
+    folder: Annotated[Path, typer.Argument(help="Made if it is not there.")],
+    language: Annotated[str, typer.Option(help="The house's own language: en or it.")] = "en",
+) -> None:
+    """Make a project: starter content, settings, deployments, and an example of a channel and a flow of your own."""
+    from passaparola.operations.project import create_project
+
+    create_project(folder, language)
+    out.print(f"{folder} is a project. Next: cd {folder} && passaparola check")
+
+
 @app.command()
 def up(port: Port = 8000, prefect_port: PrefectPort = 4200) -> None:
     """Start everything: Prefect server, runner, web app and deployments; Ctrl-C ends it all."""
@@ -398,7 +410,7 @@ def web(
 def _exec_module(module: str, arguments: list[str]) -> None:
     """The doors do not import each other: this process becomes the other one."""
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", module, *arguments])
 
 
 if __name__ == "__main__":
