@@ -1,7 +1,7 @@
 """What Twilio's two media have in common: one call per person, a name of ours in the callback, an answer in the thread.
 
-There is no idempotency key on creation. A lost answer is decided by the status callback, which carries our message's name.
-https://www.twilio.com/docs/messaging/api/message-resource and …/docs/api/errors
+There is no idempotency key on creation. A lost answer is decided by the status callback, which carries our
+message's name. https://www.twilio.com/docs/messaging/api/message-resource and …/docs/api/errors
 """
 
 import asyncio
@@ -59,21 +59,22 @@ class TwilioSender(Sender):
     before: ClassVar[str] = ""
 
     def __init__(self) -> None:
-        own = TwilioSettings()
-        token, self.sender = own.twilio_auth_token.get_secret_value(), getattr(own, f"{self.name}_from")
-        if not own.twilio_account_sid or not token or not self.sender:
+        settings = TwilioSettings()
+        token, self.sender = settings.twilio_auth_token.get_secret_value(), getattr(settings, f"{self.name}_from")
+        if not settings.twilio_account_sid or not token or not self.sender:
             raise Misconfigured(
                 f"{self.branding.title} needs PASSAPAROLA_TWILIO_ACCOUNT_SID, PASSAPAROLA_TWILIO_AUTH_TOKEN "
                 f"and PASSAPAROLA_{self.name.upper()}_FROM"
             )
-        self.path = f"/2010-04-01/Accounts/{own.twilio_account_sid}/Messages.json"
+        self.path = f"/2010-04-01/Accounts/{settings.twilio_account_sid}/Messages.json"
         from aiohttp import encode_basic_auth
 
-        headers = {"Authorization": encode_basic_auth(own.twilio_account_sid, token)}
-        self.api = _Api(self.name, "Twilio", own.twilio_api_url, self.timeout / 9, headers)
+        headers = {"Authorization": encode_basic_auth(settings.twilio_account_sid, token)}
+        self.api = _Api(self.name, "Twilio", settings.twilio_api_url, self.timeout / 9, headers)
 
     async def send(self, dispatch: Dispatch) -> SendResult:
-        """Each message has its own answer, so the doubt is one message wide."""
+        """Send each message with a call of its own. Each message has its own answer, so the doubt is one message
+        wide."""
         gate = asyncio.Semaphore(CONCURRENT_CALLS)
 
         async def one(message: OutboundMessage) -> str | ChannelError:
@@ -120,15 +121,15 @@ class TwilioSender(Sender):
 
 class _Api(HttpApi):
     def interpret(self, reply: HttpReply, lost: type[ChannelError]) -> ChannelError | None:
-        code, said = reply.body.get("code"), self.reason(reply)
+        code, reason = reply.body.get("code"), self.reason(reply)
         if code in TEMPORARY_ERRORS:
-            return Slower(f"Twilio asks us to slow down: {said}", after=30.0)
+            return Slower(f"Twilio asks us to slow down: {reason}", after=30.0)
         if code in PERMANENT_ERRORS:
-            return Refused(f"Twilio: {said}")
-        return Blocked(f"Twilio: {said}; {resume_hint(self.channel)}") if code in SENDER_ERRORS else None
+            return Refused(f"Twilio: {reason}")
+        return Blocked(f"Twilio: {reason}; {resume_hint(self.channel)}") if code in SENDER_ERRORS else None
 
     def reason(self, reply: HttpReply) -> str:
-        """Their words without anybody's number."""
+        """Return their words without anybody's number."""
         return re.sub(r"\+?\d{6,}", "…", super().reason(reply))
 
 
@@ -161,8 +162,8 @@ class TwilioReceiver(Webhook):
         form = _parse_form(body)
         at = datetime.fromisoformat(headers[":at"]) if ":at" in headers else datetime.now(UTC)
         fate = "MessageStatus" in form
-        found = self._parse_status(form, headers.get(":path", ""), at) if fate else self._parse_message(form, at)
-        return ParseResult([found] if found else [])
+        event = self._parse_status(form, headers.get(":path", ""), at) if fate else self._parse_message(form, at)
+        return ParseResult([event] if event else [])
 
     def _parse_status(self, form: dict[str, str], path: str, at: datetime) -> InboundEvent | None:
         kind = STATUS_KINDS.get(form["MessageStatus"])
@@ -175,9 +176,14 @@ class TwilioReceiver(Webhook):
             kind = "bounced"
         why = {"bounce": "hard" if code in DEAD_NUMBER_ERRORS else "soft"} if kind == "bounced" else {}
         return InboundEvent(
-            kind=kind, id=f"{form.get('MessageSid', '')}:{form['MessageStatus']}", at=at, medium=self.medium, message=message,
-            addresses=_side_address(form, "To"), properties=why | without_empty({"code": code or None}),
-        )  # fmt: skip
+            kind=kind,
+            id=f"{form.get('MessageSid', '')}:{form['MessageStatus']}",
+            at=at,
+            medium=self.medium,
+            message=message,
+            addresses=_side_address(form, "To"),
+            properties=why | without_empty({"code": code or None}),
+        )
 
     def _parse_message(self, form: dict[str, str], at: datetime) -> InboundEvent | None:
         id_, words = form.get("MessageSid", ""), form.get("Body", "").replace("\x00", "")[:MAX_TEXT_CHARS]
@@ -196,9 +202,15 @@ class TwilioReceiver(Webhook):
         traits = without_empty({"first_name": form.get("ProfileName", "").partition(" ")[0] or None})
         number = addresses["phone"]
         return InboundEvent(
-            kind="replied", id=id_, at=at, addresses=addresses, traits=traits, medium=self.medium,
-            properties={"private": True}, text=InboundText(words, external_id=id_, thread=f"direct:{number}"),
-        )  # fmt: skip
+            kind="replied",
+            id=id_,
+            at=at,
+            addresses=addresses,
+            traits=traits,
+            medium=self.medium,
+            properties={"private": True},
+            text=InboundText(words, external_id=id_, thread=f"direct:{number}"),
+        )
 
 
 def _parse_form(body: bytes) -> dict[str, str]:
@@ -211,7 +223,7 @@ def _side_address(form: dict[str, str], side: str) -> dict[str, str]:
 
 
 def _single_word(words: str) -> str:
-    """A word by itself, with or without a full stop."""
+    """Return a word by itself, with or without a full stop."""
     return re.sub(r"^\W+|\W+$", "", words).upper()
 
 

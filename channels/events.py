@@ -53,8 +53,8 @@ class EventsReceiver(Webhook):
         raise Forged("The signature does not hold.")
 
     def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
-        said = parse_json(body)
-        items = said["batch"] if isinstance(said.get("batch"), list) else [said]
+        payload = parse_json(body)
+        items = payload["batch"] if isinstance(payload.get("batch"), list) else [payload]
         if len(items) > MAX_ITEMS:
             raise ValueError(f"{len(items)} events in one body; {MAX_ITEMS} are the most")
         happenings, problems = [], []
@@ -95,13 +95,13 @@ def _parse_event(item: Any, otherwise: str) -> InboundEvent:
 
 
 def _camel(name: str) -> str:
-    """Segment writes firstName."""
+    """Turn a name into camel case: segment writes firstName."""
     first, *others = name.split("_")
     return first + "".join(word.title() for word in others)
 
 
 def _storable(value: Any, deep: int = 0) -> Any:
-    """What fits a store: no NUL, nothing endless."""
+    """Make a value fit a store: what fits a store: no NUL, nothing endless."""
     match value:
         case str():
             return value.replace("\x00", "")[:2_000]

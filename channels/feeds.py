@@ -1,7 +1,7 @@
 """What is said of us elsewhere: blogs, forums, YouTube, Flickr, SlideShare, through the feeds that they offer.
 
-An entry that has one of our words in it is a mention by whoever wrote it. A feed is asked whether anything is new before
-it is fetched (RFC 9110, 13.1), and a page that sends us elsewhere is not followed to another site.
+An entry that has one of our words in it is a mention by whoever wrote it. A feed is asked whether anything is new
+before it is fetched (RFC 9110, 13.1), and a page that sends us elsewhere is not followed to another site.
 """
 
 import calendar
@@ -41,15 +41,15 @@ class FeedsReceiver(Poll):
     async def poll(self, since: str) -> tuple[Sequence[RawPayload], str]:
         import aiohttp
 
-        own, marks, bodies = FeedsSettings(), orjson.loads(since or "{}"), []
-        if not own.feeds.split() or not own.brand_words.strip():
+        settings, marks, bodies = FeedsSettings(), orjson.loads(since or "{}"), []
+        if not settings.feeds.split() or not settings.brand_words.strip():
             raise Misconfigured("Feeds need PASSAPAROLA_FEEDS and PASSAPAROLA_BRAND_WORDS")
         _parser()
         problems = []
         async with aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=20), headers={"User-Agent": "passaparola"}, trust_env=False
         ) as http:
-            for url in own.feeds.split():
+            for url in settings.feeds.split():
                 if time.time() - float(marks.get(url, {}).get("looked", 0)) < POLL_INTERVAL_SECONDS:
                     continue
                 try:
@@ -60,7 +60,7 @@ class FeedsReceiver(Poll):
                 marks[url] = mark | {"looked": str(int(time.time()))}
                 if body:
                     bodies.append(RawPayload(f"{body_digest(body)[:40]}:{url}"[:200], body, {":url": url}))
-        if problems and not bodies and len(problems) == len(own.feeds.split()):
+        if problems and not bodies and len(problems) == len(settings.feeds.split()):
             raise Unavailable("; ".join(problems)[:300])
         return bodies, orjson.dumps(marks).decode()
 
@@ -71,7 +71,7 @@ class FeedsReceiver(Poll):
             raise ValueError("this is not a feed")
         site = str(found.feed.get("link") or headers.get(":url", ""))
         happenings = [_parse_entry(entry, site) for entry in found.entries if _mentions_brand(entry, words)]
-        return ParseResult([one for one in happenings if one])
+        return ParseResult([event for event in happenings if event])
 
 
 def _parser() -> Any:
@@ -83,11 +83,11 @@ def _parser() -> Any:
 
 
 async def _fetch(http: "aiohttp.ClientSession", url: str, mark: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
-    """The feed and what to ask with next time; no bytes: nothing is new."""
-    asked = {"If-None-Match": mark.get("etag", ""), "If-Modified-Since": mark.get("modified", "")}
+    """Return the feed and what to ask with next time; no bytes: nothing is new."""
+    params = {"If-None-Match": mark.get("etag", ""), "If-Modified-Since": mark.get("modified", "")}
     where = url
     for _ in range(MAX_REDIRECTS + 1):
-        async with http.get(where, headers={k: v for k, v in asked.items() if v}, allow_redirects=False) as answer:
+        async with http.get(where, headers={k: v for k, v in params.items() if v}, allow_redirects=False) as answer:
             if answer.status == 304:
                 return b"", dict(mark)
             if answer.status in (301, 302, 303, 307, 308):
@@ -129,8 +129,8 @@ def _entry_text(entry: Any) -> str:
 
 
 def _mentions_brand(entry: Any, words: list[str]) -> bool:
-    said = f"{entry.get('title', '')} {_entry_text(entry)}"
-    return any(regex.search(rf"(?<!\w){regex.escape(word)}(?!\w)", said, regex.IGNORECASE) for word in words)
+    text = f"{entry.get('title', '')} {_entry_text(entry)}"
+    return any(regex.search(rf"(?<!\w){regex.escape(word)}(?!\w)", text, regex.IGNORECASE) for word in words)
 
 
 def _parse_entry(entry: Any, site: str) -> InboundEvent | None:
@@ -153,13 +153,18 @@ def _parse_entry(entry: Any, site: str) -> InboundEvent | None:
         clean_text(entry.get("title"), 300),
         clean_text(f"{_host(link) or _host(site)} {entry.get('id') or link}", 250),
     )
-    said = InboundText(
+    text = InboundText(
         f"{title}\n\n{_entry_text(entry)}".strip()[:8_000],
         subject=title,
         external_id=link[:300],
         thread=link[:300] or id_,
     )
     return InboundEvent(
-        kind="mentioned", id=id_, at=datetime.fromtimestamp(calendar.timegm(when), tz=UTC), addresses={medium: handle}, medium=medium,
-        properties={"url": link}, text=said,
-    )  # fmt: skip
+        kind="mentioned",
+        id=id_,
+        at=datetime.fromtimestamp(calendar.timegm(when), tz=UTC),
+        addresses={medium: handle},
+        medium=medium,
+        properties={"url": link},
+        text=text,
+    )

@@ -1,4 +1,5 @@
-"""Letters that come to us in a mailbox: by IMAP, or in a Maildir that a mail server on this machine fills. It only listens.
+"""Letters that come to us in a mailbox: by IMAP, or in a Maildir that a mail server on this machine fills. It only
+listens.
 
 Nothing is deleted there. A letter is marked as seen by us only after it is on our own disk.
 """
@@ -34,10 +35,10 @@ class MailReceiver(Poll):
     needs_deadline = True
 
     async def poll(self, since: str) -> tuple[Sequence[RawPayload], str]:
-        own = MailSettings()
-        if own.mail_maildir:
-            return await to_thread(_poll_maildir, Path(own.mail_maildir), since)
-        if url := own.mail_imap_url.get_secret_value():
+        settings = MailSettings()
+        if settings.mail_maildir:
+            return await to_thread(_poll_maildir, Path(settings.mail_maildir), since)
+        if url := settings.mail_imap_url.get_secret_value():
             return await to_thread(_poll_imap, url, since)
         raise Misconfigured("Set PASSAPAROLA_MAIL_IMAP_URL, or PASSAPAROLA_MAIL_MAILDIR, to hear who answers by mail.")
 
@@ -52,7 +53,8 @@ class MailReceiver(Poll):
 
 
 def _poll_maildir(folder: Path, since: str) -> tuple[Sequence[RawPayload], str]:
-    """`since` names what was handed over last time: it is on disk now, so it moves from new/ to cur/."""
+    """Read new emails of a Maildir. `since` names what was handed over last time: it is on disk now, so it moves
+    from new/ to cur/."""
     if not (folder / "new").is_dir():
         raise Unavailable(f"There is no Maildir at {folder}")
     for name in since.split("\n"):
@@ -70,7 +72,7 @@ def _poll_maildir(folder: Path, since: str) -> tuple[Sequence[RawPayload], str]:
 
 
 def _poll_imap(given: str, since: str) -> tuple[Sequence[RawPayload], str]:
-    """`since` is the box's UIDVALIDITY and the last UID that was read (RFC 3501, 2.3.1.1)."""
+    """Fetch new emails by IMAP. `since` is the box's UIDVALIDITY and the last UID that was read (RFC 3501, 2.3.1.1)."""
     url = urlsplit(given)
     if url.scheme not in ("imap", "imaps") or not url.hostname:
         raise Misconfigured("PASSAPAROLA_MAIL_IMAP_URL is like imaps://user:password@host/INBOX")

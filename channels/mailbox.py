@@ -29,7 +29,8 @@ class MailboxSender(Sender):
         return await to_thread(self._keep, dispatch)
 
     def _keep(self, dispatch: Dispatch) -> SendResult:
-        """The name of a file is the message's id and the attempt's, so a second copy would be seen."""
+        """Keep each message as a file. The name of a file is the message's id and the attempt's, so a second copy
+        would be seen."""
         room = _maildir_of(self.root, dispatch.medium)
         letter = MimeBuilder(dispatch) if dispatch.medium == "email" else None
         refused: dict[str, str] = {}
@@ -52,7 +53,7 @@ class MailboxSender(Sender):
         return SendResult(receipt=f"mailbox:{dispatch.attempt}", refused=refused)
 
     def _deliver(self, room: Path, name: str, body: bytes) -> None:
-        """As Maildir wants it: written aside, then moved in whole. https://cr.yp.to/proto/maildir.html"""
+        """Write a file as Maildir wants it: written aside, then moved in whole. https://cr.yp.to/proto/maildir.html"""
         aside = room / "tmp" / name
         aside.write_bytes(body)
         aside.replace(room / "new" / name)

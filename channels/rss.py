@@ -1,6 +1,7 @@
 """A campaign's public posts as a feed. Nothing is sent anywhere: what the ledger says is sent stands in the feed.
 
-The feed is a page of ours, /feed.xml (passaparola/web/feed.py), which reads the ledger; so there is no answer that could be lost.
+The feed is a page of ours, /feed.xml (passaparola/web/feed.py), which reads the ledger; so there is no answer
+that could be lost.
 """
 
 from passaparola.channel import posts

@@ -55,7 +55,7 @@ class SendgridInboundReceiver(Webhook):
 
 
 def _parse_form(headers: Mapping[str, str], body: bytes) -> dict[str, bytes]:
-    """The form's texts; attachments are not read. Raises ValueError."""
+    """Return the form's texts; attachments are not read. Raises ValueError."""
     kind, options = parse_options_header(headers.get("content-type", ""))
     boundary = options.get(b"boundary") or _find_boundary(body)
     found: dict[str, bytes] = {}
@@ -84,7 +84,7 @@ def _find_boundary(body: bytes) -> bytes:
 
 
 def _rebuild_email(fields: Mapping[str, bytes]) -> bytes:
-    """The letter as it was sent, where the account sends it raw; else put together again from its parts."""
+    """Return the letter as it was sent, where the account sends it raw; else put together again from its parts."""
     raw = fields.get("email") or fields.get("rawEmail")
     if raw:
         return raw

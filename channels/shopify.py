@@ -50,13 +50,13 @@ class ShopifyReceiver(Webhook):
         return id_
 
     def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
-        topic, said = _header(headers, "topic"), parse_json(body)
+        topic, payload = _header(headers, "topic"), parse_json(body)
         if topic in PRIVACY:
             return ParseResult(problems=[f"Shopify asks for a person: {PRIVACY[topic]}. Someone has to see to it."])
-        if said.get("test") is True:
+        if payload.get("test") is True:
             return ParseResult()
         if topic == "refunds/create":
-            return ParseResult([_parse_refund(said)])
+            return ParseResult([_parse_refund(payload)])
         if topic not in TOPICS:
             return ParseResult()
         kind, when = TOPICS[topic]
@@ -64,13 +64,13 @@ class ShopifyReceiver(Webhook):
             [
                 _parse_order(
                     kind,
-                    said,
+                    payload,
                     parse_instant(
                         next(
                             (
-                                said[name]
+                                payload[name]
                                 for name in (when, "updated_at", "created_at", "processed_at")
-                                if said.get(name)
+                                if payload.get(name)
                             ),
                             None,
                         )
@@ -81,69 +81,87 @@ class ShopifyReceiver(Webhook):
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:
-    """Newer subscriptions drop the X-."""
+    """Find a header of Shopify's under either of its names. Newer subscriptions drop the X-."""
     return headers.get(f"x-shopify-{name}") or headers.get(f"shopify-{name}") or ""
 
 
-def _parse_order(kind: str, said: dict[str, Any], when: datetime) -> InboundEvent:
-    id_ = clean_text(said.get("id"))
+def _parse_order(kind: str, payload: dict[str, Any], when: datetime) -> InboundEvent:
+    id_ = clean_text(payload.get("id"))
     if not id_:
         raise ValueError("there is no id in it")
-    agrees, agreed_at = _marketing_consent(said, as_mapping(said.get("customer")))
-    currency = parse_currency(said.get("currency"))
-    person = as_mapping(said.get("customer"))
-    place = said.get("billing_address") or said.get("shipping_address") or {}
+    agrees, agreed_at = _marketing_consent(payload, as_mapping(payload.get("customer")))
+    currency = parse_currency(payload.get("currency"))
+    person = as_mapping(payload.get("customer"))
+    place = payload.get("billing_address") or payload.get("shipping_address") or {}
     return InboundEvent(
         kind=kind,
         id=f"{kind}:{id_}",
         at=when,
-        addresses=without_empty({"email": said.get("email") or said.get("contact_email"), "phone": said.get("phone")}),
-        traits=without_empty({
-            "first_name": parse_mime_part(person, "first_name") or parse_mime_part(place, "first_name"),
-            "last_name": parse_mime_part(person, "last_name") or parse_mime_part(place, "last_name"),
-            "country": parse_mime_part(place, "country_code"),
-            "city": parse_mime_part(place, "city"),
-            "language": said.get("customer_locale"),
-        }),
-        amount=to_minor_units(said.get("total_price", "0"), currency),
+        addresses=without_empty(
+            {"email": payload.get("email") or payload.get("contact_email"), "phone": payload.get("phone")}
+        ),
+        traits=without_empty(
+            {
+                "first_name": parse_mime_part(person, "first_name") or parse_mime_part(place, "first_name"),
+                "last_name": parse_mime_part(person, "last_name") or parse_mime_part(place, "last_name"),
+                "country": parse_mime_part(place, "country_code"),
+                "city": parse_mime_part(place, "city"),
+                "language": payload.get("customer_locale"),
+            }
+        ),
+        amount=to_minor_units(payload.get("total_price", "0"), currency),
         currency=currency,
-        properties={"order_id": id_, "order": clean_text(said.get("name")), "items": _parse_items(said.get("line_items"))},
+        properties={
+            "order_id": id_,
+            "order": clean_text(payload.get("name")),
+            "items": _parse_items(payload.get("line_items")),
+        },
         accepts_marketing=agrees,
         accepts_marketing_at=agreed_at,
         related_event=f"order_completed:{id_}",
-    )  # fmt: skip
+    )
 
 
-def _parse_refund(said: dict[str, Any]) -> InboundEvent:
-    """A refund names its order and nobody's address."""
-    order = clean_text(said.get("order_id"))
+def _parse_refund(payload: dict[str, Any]) -> InboundEvent:
+    """Parse a refund. A refund names its order and nobody's address."""
+    order = clean_text(payload.get("order_id"))
     if not order:
         raise ValueError("there is no order_id in it")
-    paid = [given for given in said.get("transactions") or [] if isinstance(given, dict)]
+    paid = [given for given in payload.get("transactions") or [] if isinstance(given, dict)]
     currency = parse_currency(paid[0].get("currency")) if paid else None
     amount = sum(to_minor_units(given.get("amount", "0"), currency) for given in paid) if currency else None
     return InboundEvent(
-        kind="order_refunded", id=f"order_refunded:{clean_text(said.get('id')) or order}", at=parse_instant(said.get("created_at")),
-        amount=amount, currency=currency, properties={"order_id": order}, related_event=f"order_completed:{order}",
-    )  # fmt: skip
+        kind="order_refunded",
+        id=f"order_refunded:{clean_text(payload.get('id')) or order}",
+        at=parse_instant(payload.get("created_at")),
+        amount=amount,
+        currency=currency,
+        properties={"order_id": order},
+        related_event=f"order_completed:{order}",
+    )
 
 
 def _parse_items(given: Any) -> list[dict[str, Any]]:
     lines = [line for line in given or [] if isinstance(line, dict)] if isinstance(given, list) else []
     return [
-        {"name": clean_text(line.get("title") or line.get("name")), "quantity": parse_count(line.get("quantity")), "sku": clean_text(line.get("sku"))}
+        {
+            "name": clean_text(line.get("title") or line.get("name")),
+            "quantity": parse_count(line.get("quantity")),
+            "sku": clean_text(line.get("sku")),
+        }
         for line in lines[:50]
-    ]  # fmt: skip
+    ]
 
 
-def _marketing_consent(said: dict[str, Any], person: Any) -> tuple[bool | None, datetime | None]:
-    """A state that stands is as old as it says; the flag of an order is an answer at its checkout."""
+def _marketing_consent(payload: dict[str, Any], person: Any) -> tuple[bool | None, datetime | None]:
+    """Read the marketing consent, and when it was given. A state that stands is as old as it says; the flag of an
+    order is an answer at its checkout."""
     state = parse_mime_part(person, "email_marketing_consent", "state")
     since = parse_mime_part(person, "email_marketing_consent", "consent_updated_at")
     if state in ("unsubscribed", "redacted"):
         return False, None
-    if said.get("buyer_accepts_marketing") is True:
+    if payload.get("buyer_accepts_marketing") is True:
         return True, None
     if state == "subscribed" and since:
         return True, parse_instant(since)
-    return (False if said.get("buyer_accepts_marketing") is False else None), None
+    return (False if payload.get("buyer_accepts_marketing") is False else None), None

@@ -1,4 +1,5 @@
-"""SMS, through Twilio. What it costs grows by the segment: 160 plain signs, or 70 as soon as one of them is not plain."""
+"""SMS, through Twilio. What it costs grows by the segment: 160 plain signs, or 70 as soon as one of them is not
+plain."""
 
 import math
 from decimal import Decimal
@@ -7,9 +8,11 @@ from passaparola.channel.sender import Branding, Skeleton
 from passaparola.channels._twilio import MAX_TEXT_CHARS, TwilioReceiver, TwilioSender
 from passaparola.settings import FromEnvironment
 
-# GSM 03.38, its basic table and what it writes with two signs. https://www.twilio.com/docs/glossary/what-is-gsm-7-character-encoding
+# GSM 03.38, its basic table and what it writes with two signs.
+# https://www.twilio.com/docs/glossary/what-is-gsm-7-character-encoding
 GSM7_CHARS = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ "
+    "!\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 GSM7_DOUBLE_CHARS = frozenset("^{}\\[~]|€")
 HOLE_SAMPLE_CHARS = 12  # signs that a hole is filled with, as a rule
@@ -56,7 +59,8 @@ class SmsReceiver(TwilioReceiver):
 
 
 def count_segments(text: str) -> int:
-    """In how many pieces a phone network carries it. https://www.twilio.com/docs/glossary/what-sms-character-limit"""
+    """Return in how many pieces a phone network carries it.
+    https://www.twilio.com/docs/glossary/what-sms-character-limit"""
     if all(sign in GSM7_CHARS or sign in GSM7_DOUBLE_CHARS for sign in text):
         size, alone, joined = len(text) + sum(sign in GSM7_DOUBLE_CHARS for sign in text), 160, 153
     else:

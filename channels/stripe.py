@@ -56,16 +56,16 @@ class StripeReceiver(Webhook):
             return body_digest(body)
 
     def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
-        said = parse_json(body)
-        thing = parse_mime_part(said, "data", "object")
+        payload = parse_json(body)
+        thing = parse_mime_part(payload, "data", "object")
         if not isinstance(thing, dict):
             raise ValueError("there is no data.object in it; is this endpoint set to thin events?")
-        match said.get("type"):
+        match payload.get("type"):
             case "checkout.session.completed" | "checkout.session.async_payment_succeeded":
                 paid = thing.get("payment_status") == "paid"
-                return ParseResult([_parse_session(thing, parse_instant(said.get("created")))] if paid else [])
+                return ParseResult([_parse_session(thing, parse_instant(payload.get("created")))] if paid else [])
             case "charge.refunded":
-                return ParseResult([_parse_refund(thing, parse_instant(said.get("created")))])
+                return ParseResult([_parse_refund(thing, parse_instant(payload.get("created")))])
             case _:
                 return ParseResult()
 
@@ -82,16 +82,26 @@ def _parse_session(session: dict[str, Any], when: datetime) -> InboundEvent:
         kind="order_completed",
         id=f"order_completed:{order}",
         at=when,
-        addresses=without_empty({"email": parse_mime_part(who, "email") or session.get("customer_email"), "phone": parse_mime_part(who, "phone")}),
-        traits=without_empty({
-            "first_name": first, "last_name": last, "language": session.get("locale"),
-            "country": parse_mime_part(who, "address", "country"), "city": parse_mime_part(who, "address", "city"),
-        }),
+        addresses=without_empty(
+            {
+                "email": parse_mime_part(who, "email") or session.get("customer_email"),
+                "phone": parse_mime_part(who, "phone"),
+            }
+        ),
+        traits=without_empty(
+            {
+                "first_name": first,
+                "last_name": last,
+                "language": session.get("locale"),
+                "country": parse_mime_part(who, "address", "country"),
+                "city": parse_mime_part(who, "address", "city"),
+            }
+        ),
         amount=amount,
         currency=currency,
         properties={"order_id": order, "order": clean_text(session.get("client_reference_id"))},
         accepts_marketing={"opt_in": True, "opt_out": False}.get(answer) if isinstance(answer, str) else None,
-    )  # fmt: skip
+    )
 
 
 def _parse_refund(charge: dict[str, Any], when: datetime) -> InboundEvent:
@@ -101,9 +111,15 @@ def _parse_refund(charge: dict[str, Any], when: datetime) -> InboundEvent:
     amount, currency = _to_minor_units(charge.get("amount_refunded"), charge.get("currency"))
     email = charge.get("receipt_email") or parse_mime_part(charge, "billing_details", "email")
     return InboundEvent(
-        kind="order_refunded", id=f"order_refunded:{order}:{amount}", at=when, addresses=without_empty({"email": email}),
-        amount=amount, currency=currency, properties={"order_id": order}, related_event=f"order_completed:{order}",
-    )  # fmt: skip
+        kind="order_refunded",
+        id=f"order_refunded:{order}:{amount}",
+        at=when,
+        addresses=without_empty({"email": email}),
+        amount=amount,
+        currency=currency,
+        properties={"order_id": order},
+        related_event=f"order_completed:{order}",
+    )
 
 
 def _to_minor_units(amount: Any, currency: Any) -> tuple[int, str]:

@@ -43,29 +43,30 @@ class WoocommerceReceiver(Webhook):
             return None
         verify_signature(body, [signature_from_base64(headers.get("x-wc-webhook-signature", ""))], secrets)
         try:
-            said = parse_json(body)
+            payload = parse_json(body)
         except ValueError:
             return body_digest(body)
-        named = [clean_text(said.get(name)) for name in ("id", "date_modified_gmt", "status")]
+        named = [clean_text(payload.get(name)) for name in ("id", "date_modified_gmt", "status")]
         return f"{headers.get('x-wc-webhook-resource', 'order')}:{':'.join(named)}" if all(named) else body_digest(body)
 
     def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
         if headers.get("x-wc-webhook-resource", "order") != "order":
             return ParseResult()
-        said = parse_json(body)
-        if headers.get("x-wc-webhook-event") in ("deleted", "restored") or "status" not in said:
+        payload = parse_json(body)
+        if headers.get("x-wc-webhook-event") in ("deleted", "restored") or "status" not in payload:
             return ParseResult()
-        return ParseResult([_parse_order(said, kind, when) for kind, when in _event_kinds(said)])
+        return ParseResult([_parse_order(payload, kind, when) for kind, when in _event_kinds(payload)])
 
 
-def _event_kinds(said: dict[str, Any]) -> list[tuple[str, datetime]]:
-    """There is no webhook for “paid”: an order that carries the time of its payment was."""
-    status, found = said.get("status"), []
-    changed = said.get("date_modified_gmt") or said.get("date_created_gmt")
-    if said.get("date_paid_gmt") and status in ("processing", "completed", "refunded"):
-        found.append(("order_completed", parse_instant(said["date_paid_gmt"])))
-    if status == "completed" and said.get("date_completed_gmt"):
-        found.append(("order_fulfilled", parse_instant(said["date_completed_gmt"])))
+def _event_kinds(payload: dict[str, Any]) -> list[tuple[str, datetime]]:
+    """List the events that an order's state tells of. There is no webhook for “paid”: an order that carries the time
+    of its payment was."""
+    status, found = payload.get("status"), []
+    changed = payload.get("date_modified_gmt") or payload.get("date_created_gmt")
+    if payload.get("date_paid_gmt") and status in ("processing", "completed", "refunded"):
+        found.append(("order_completed", parse_instant(payload["date_paid_gmt"])))
+    if status == "completed" and payload.get("date_completed_gmt"):
+        found.append(("order_fulfilled", parse_instant(payload["date_completed_gmt"])))
     if status == "refunded":
         found.append(("order_refunded", parse_instant(changed)))
     if status == "cancelled":
@@ -73,17 +74,22 @@ def _event_kinds(said: dict[str, Any]) -> list[tuple[str, datetime]]:
     return found
 
 
-def _parse_order(said: dict[str, Any], kind: str, when: datetime) -> InboundEvent:
-    id_ = clean_text(said.get("id"))
+def _parse_order(payload: dict[str, Any], kind: str, when: datetime) -> InboundEvent:
+    id_ = clean_text(payload.get("id"))
     if not id_:
         raise ValueError("there is no id in it")
-    currency = parse_currency(said.get("currency"))
-    billing = as_mapping(said.get("billing"))
-    lines: Any = said.get("line_items")
+    currency = parse_currency(payload.get("currency"))
+    billing = as_mapping(payload.get("billing"))
+    lines: Any = payload.get("line_items")
     items = [
-        {"name": clean_text(line.get("name")), "quantity": parse_count(line.get("quantity")), "sku": clean_text(line.get("sku"))}
-        for line in (lines[:50] if isinstance(lines, list) else []) if isinstance(line, dict)
-    ]  # fmt: skip
+        {
+            "name": clean_text(line.get("name")),
+            "quantity": parse_count(line.get("quantity")),
+            "sku": clean_text(line.get("sku")),
+        }
+        for line in (lines[:50] if isinstance(lines, list) else [])
+        if isinstance(line, dict)
+    ]
     return InboundEvent(
         kind=kind,
         id=f"{kind}:{id_}",
@@ -94,8 +100,8 @@ def _parse_order(said: dict[str, Any], kind: str, when: datetime) -> InboundEven
         traits=without_empty(
             {name: parse_mime_part(billing, name) for name in ("first_name", "last_name", "country", "city")}
         ),
-        amount=to_minor_units(said.get("total", "0"), currency),
+        amount=to_minor_units(payload.get("total", "0"), currency),
         currency=currency,
-        properties={"order_id": id_, "order": clean_text(said.get("number")), "items": items},
+        properties={"order_id": id_, "order": clean_text(payload.get("number")), "items": items},
         related_event=f"order_completed:{id_}",
     )

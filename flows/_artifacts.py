@@ -1,4 +1,5 @@
-"""What buttons show on Prefect's pages: previews, reports and rehearsals as artifacts. Counts only, no name and no address."""
+"""What buttons show on Prefect's pages: previews, reports and rehearsals as artifacts. Counts only, no name and no
+address."""
 
 import asyncio
 from datetime import datetime
@@ -22,15 +23,15 @@ from passaparola.store.database import Store
 
 
 async def show_preview(name: str) -> Preview:
-    """The preview as an artifact: counts, the reasons, and every wording as one of the cast would see it."""
-    own, store = open_store()
-    content = await asyncio.to_thread(freeze_now, store, own, name, freezer(own))
-    seen = await asyncio.to_thread(build_preview, store, own, content, house_now(own))
-    letters = [sample for sample in seen.samples if sample.html]
-    pictures = await screenshot_pages([sample.html for sample in letters])
+    """Return the preview as an artifact: counts, the reasons, and every wording as one of the cast would see it."""
+    settings, store = open_store()
+    content = await asyncio.to_thread(freeze_now, store, settings, name, freezer(settings))
+    seen = await asyncio.to_thread(build_preview, store, settings, content, house_now(settings))
+    emails = [sample for sample in seen.samples if sample.html]
+    pictures = await screenshot_pages([sample.html for sample in emails])
     lines = [f"## {seen.title}", preview_table(seen)]
-    for place, sample in enumerate(letters):
-        link = f"{own.public_url}/preview/{seen.campaign}/{sample.message}/{sample.medium}/{sample.locale}"
+    for place, sample in enumerate(emails):
+        link = f"{settings.public_url}/preview/{seen.campaign}/{sample.message}/{sample.medium}/{sample.locale}"
         lines.append(f"### {sample.medium}, {sample.locale}: {sample.subject}\n\n[Open it in the browser]({link})\n")
         if pictures:
             lines.append(f"![the letter as a phone shows it]({pictures[place]})\n")
@@ -46,7 +47,7 @@ async def show_preview(name: str) -> Preview:
 
 
 def preview_table(seen: Preview) -> str:
-    """Who gets it, who does not and why, and the cost, as a table."""
+    """Return who gets it, who does not and why, and the cost, as a table."""
     rows = [f"| in the audience “{seen.audience}” | {seen.enrolled:,} |"]
     for medium, counts in seen.media.items():
         rows.append(f"| **would get it by {medium}** ({seen.channels[medium]}) | **{counts.get('', 0):,}** |")
@@ -56,11 +57,11 @@ def preview_table(seen: Preview) -> str:
     return "| | people |\n|---|---:|\n" + "\n".join(rows)
 
 
-async def show_report(store: Store, launch: int, own: Settings) -> dict[str, Any]:
-    """A launch's ledger as an artifact; returns its counts."""
+async def show_report(store: Store, launch: int, settings: Settings) -> dict[str, Any]:
+    """Show a launch's ledger as an artifact; returns its counts."""
     with store.read() as session:
         found = ledger.tally_launch(session, launch).as_json()
-        came = report.build_report(session, own, found["campaign"], launch)
+        came = report.build_report(session, settings, found["campaign"], launch)
     steps = [(name, found[name]) for name in ("audience", "sent", "held", "failed", "unknown")]
     reasons = "\n".join(
         f"| {reason} | {count:,} |" for reason, count in sorted(found["reasons"].items(), key=lambda pair: -pair[1])
@@ -73,25 +74,30 @@ async def show_report(store: Store, launch: int, own: Settings) -> dict[str, Any
     await acreate_markdown_artifact(
         f"## {found['campaign']}, launch {launch}: {found['state']}\n\n![funnel]({funnel_chart(steps)})\n\n"
         f"| | |\n|---|---:|\n" + "\n".join(f"| {name} | {count:,} |" for name, count in steps) + f"\n{posts}\n\n"
-        f"### Why not\n\n| reason | people |\n|---|---:|\n{reasons or f'| {_no_reason(found, own)} | |'}\n"
-        f"{_outcome(came)}\n[Everything about it in the console]({own.public_url}/console/campaigns/{found['campaign']})\n",
+        f"### Why not\n\n| reason | people |\n|---|---:|\n{reasons or f'| {_no_reason(found, settings)} | |'}\n"
+        f"{_outcome(came)}\n[Everything about it in the "
+        f"console]({settings.public_url}/console/campaigns/{found['campaign']})\n",
         key=key,
         description=f"Report of {found['campaign']}",
     )
     return found
 
 
-def _no_reason(found: dict[str, Any], own: Settings) -> str:
-    """Why no reason stands there: all of it went out, or nothing has begun."""
+def _no_reason(found: dict[str, Any], settings: Settings) -> str:
+    """Return why no reason stands there: all of it went out, or nothing has begun."""
     if found["begins"]:
-        return f"nothing has gone out yet: it is due on {clock.format_in_full(datetime.fromisoformat(found['begins']), own.time_zone)}"
+        return (
+            "nothing has gone out yet: it is due on "
+            f"{clock.format_in_full(datetime.fromisoformat(found['begins']), settings.time_zone)}"
+        )
     return "everyone got it" if found["sent"] and not found["waiting"] else "nothing speaks against it so far"
 
 
 def _outcome(came: report.CampaignReport) -> str:
-    """What came back, in counts; nobody's name."""
+    """Return what came back, in counts; nobody's name."""
     rows = [
-        f"| {medium} | {counts.delivered if counts.reports_delivery else 'unknown'} | {counts.opened:,} | {counts.clicked:,} | {counts.answered:,} | {counts.bounced:,} | "
+        f"| {medium} | {counts.delivered if counts.reports_delivery else 'unknown'} | {counts.opened:,} | "
+        f"{counts.clicked:,} | {counts.answered:,} | {counts.bounced:,} | "
         f"{counts.machine_opened + counts.machine_clicked:,} |"
         for medium, counts in came.media.items()
     ]
@@ -106,14 +112,14 @@ def _outcome(came: report.CampaignReport) -> str:
         else ""
     )
     return (
-        "\n### What came of it\n\n| by | delivered | opened | clicked | answered | bounced | machines |\n|---|---:|---:|---:|---:|---:|---:|\n"
-        + "\n".join(rows)
-        + f"\n{lift}{money}"
+        "\n### What came of it\n\n| by | delivered | opened | clicked | answered | bounced | machines "
+        "|\n|---|---:|---:|---:|---:|---:|---:|\n" + "\n".join(rows) + f"\n{lift}{money}"
     )
 
 
 def rehearsal_page(seen: Rehearsal, drawing: str, zone: str) -> str:
-    """Counts only: no name and no address enters Prefect. Days are those of the house's clock."""
+    """Lay a rehearsal out as a page. Counts only: no name and no address enters Prefect. Days are those of the
+    house's clock."""
     days: dict[str, dict[str, int]] = {}
     for line in seen.lines:
         what = line.message if line.state == "sent" else f"{line.message}, {line.state}: {line.reason}"
@@ -125,15 +131,17 @@ def rehearsal_page(seen: Rehearsal, drawing: str, zone: str) -> str:
     )
     assumed = "".join(f"\n- supposing that {one}" for one in seen.assumed)
     return (
-        f"## {seen.campaign}, the next {seen.days} days\n\n{seen.people:,} enter, **{seen.count_sent():,} messages** would go out, "
+        f"## {seen.campaign}, the next {seen.days} days\n\n{seen.people:,} enter, **{seen.count_sent():,} messages** "
+        "would go out, "
         f"cost {seen.costs}.{assumed}\n\n![calendar]({_calendar(seen)})\n\n"
-        f"| day | message | people |\n|---|---|---:|\n{rows}\n\n### Held\n\n| reason | messages |\n|---|---:|\n{reasons}\n\n"
+        f"| day | message | people |\n|---|---|---:|\n{rows}\n\n### Held\n\n| reason | messages "
+        f"|\n|---|---:|\n{reasons}\n\n"
         f"### The journey\n\n```mermaid\n{drawing}\n```\n"
     )
 
 
 def _calendar(seen: Rehearsal) -> str:
-    """A column per day, a colour per message."""
+    """Draw a calendar: a column per day, a colour per message."""
     messages = list(dict.fromkeys(line.message for line in seen.lines if line.state == "sent"))
     per_day: dict[int, dict[str, int]] = {}
     for line in seen.lines:
@@ -150,7 +158,8 @@ def _calendar(seen: Rehearsal) -> str:
             y -= tall
             colour = COLOURS[messages.index(message) % len(COLOURS)]
             drawn.append(
-                f'<rect x="{40 + day * step:.1f}" y="{y:.1f}" width="{max(step - 1, 4):.1f}" height="{tall:.1f}" fill="{colour}"/>'
+                f'<rect x="{40 + day * step:.1f}" y="{y:.1f}" width="{max(step - 1, 4):.1f}" height="{tall:.1f}" '
+                f'fill="{colour}"/>'
             )
         drawn.append(f'<text x="{42 + day * step:.1f}" y="{height + 18}" font-size="12">{day}</text>')
     for place, message in enumerate(messages):

@@ -18,19 +18,20 @@ TASK_MESSAGES = 1_000  # messages; a task run costs Prefect 130 ms of CPU, more 
 
 @task(name="deliver-batch", cache_policy=NO_CACHE)
 async def deliver_batch(drain: Drain) -> int:
-    """One batch, or small ones up to a thousand messages; 0 when nothing is due. Never retried by Prefect: the ledger decides."""
+    """Deliver one batch, or small ones up to a thousand messages; 0 when nothing is due. Never retried by Prefect:
+    the ledger decides."""
     return await drain.send_up_to(TASK_MESSAGES)
 
 
-async def drain_outbox(store: Store, own: Settings, launch_id: int | None = None, patience: float = 120.0) -> None:
-    """`patience` is for how many seconds a batch that is due a little later is waited for."""
+async def drain_outbox(store: Store, settings: Settings, launch_id: int | None = None, patience: float = 120.0) -> None:
+    """Send what is due. `patience` is for how many seconds a batch that is due a little later is waited for."""
     with hide_details():
-        drain = Drain(store, own, launch_id, wait_seconds=patience, each=deliver_batch)
+        drain = Drain(store, settings, launch_id, wait_seconds=patience, each=deliver_batch)
         if threading.current_thread() is threading.main_thread():  # a worker's own process: let what is in hand land
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, drain.stop)
         outcomes = await drain.run()
     for outcome, count in outcomes.items():
         get_run_logger().info("%s messages: %s", count, outcome)
     with store.read() as session:
-        for trouble in incidents.open_incidents(session):
-            get_run_logger().warning(incidents.describe_incident(trouble, own.time_zone))
+        for incident in incidents.open_incidents(session):
+            get_run_logger().warning(incidents.describe_incident(incident, settings.time_zone))

@@ -1,7 +1,8 @@
 """Prefect's own server, for its own hosts: whatever other name leads to this machine is turned away.
 
-Its settings come from the environment (operations/stack.py): a password for the API and for the browsers' pages that may ask it.
-Prefect itself answers to any Host, so that a page of a stranger whose name is made to lead here (DNS rebinding) could speak to it.
+Its settings come from the environment (operations/stack.py): a password for the API and for the browsers' pages
+that may ask it. Prefect itself answers to any Host, so that a page of a stranger whose name is made to lead here
+(DNS rebinding) could speak to it.
 
 python -m passaparola.flows._prefect_server --port 4200
 """

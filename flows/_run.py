@@ -14,17 +14,18 @@ from passaparola.store.database import Store
 
 
 def open_store() -> tuple[Settings, Store]:
-    own = get_settings()
-    return own, Store(own.database).open()
+    settings = get_settings()
+    return settings, Store(settings.database).open()
 
 
-def house_now(own: Settings) -> datetime:
-    return datetime.now(ZoneInfo(own.time_zone))
+def house_now(settings: Settings) -> datetime:
+    return datetime.now(ZoneInfo(settings.time_zone))
 
 
 @contextmanager
 def hide_details() -> Iterator[None]:
-    """Prefect keeps what a flow raises; a database's or a model's own words may hold an address, ours do not."""
+    """Hide what others' errors hold. Prefect keeps what a flow raises; a database's or a model's own words may hold
+    an address, ours do not."""
     try:
         yield
     except DBAPIError as error:

@@ -12,9 +12,10 @@ from passaparola.store.database import utc_now
 
 @flow(name="system-advance")
 async def system_advance() -> None:
-    """Once a minute: people whose wait is over go on, scheduled campaigns start, and what that says is sent."""
-    own, store = open_store()
+    """Move people on once a minute: whose wait is over goes on, scheduled campaigns start, and what that says is
+    sent."""
+    settings, store = open_store()
     with hide_details():
-        decided = await asyncio.to_thread(engine.tick, store, own, utc_now(), actor="prefect")
+        decided = await asyncio.to_thread(engine.tick, store, settings, utc_now(), actor="prefect")
     get_run_logger().info("%s", decided)
-    await drain_outbox(store, own, patience=5.0)
+    await drain_outbox(store, settings, patience=5.0)

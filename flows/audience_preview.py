@@ -26,13 +26,13 @@ async def audience_preview(who: Audience) -> None:
     Args:
         who: A named audience, or a question of your own, which then counts instead.
     """
-    own, store = open_store()
-    asked = who.question.strip() or who.name.value  # type: ignore[attr-defined]
+    settings, store = open_store()
+    query = who.question.strip() or who.name.value  # type: ignore[attr-defined]
     with store.read() as session:
-        question = Question.parse(asked, audience.load_catalogue(session, own))
-        count = audience.count_members(session, question, house_now(own))
+        question = Question.parse(query, audience.load_catalogue(session, settings))
+        count = audience.count_members(session, question, house_now(settings))
         parts = [
-            (part.text, audience.count_members(session, Question("", part, question.catalogue), house_now(own)))
+            (part.text, audience.count_members(session, Question("", part, question.catalogue), house_now(settings)))
             for part in question.node.parts
             if part.text
         ]

@@ -11,6 +11,6 @@ from passaparola.store.database import utc_now
 @flow(name="system-deliver")
 async def system_deliver() -> None:
     """Send whatever is due. Runs on a clock; any number of workers may do it at once."""
-    own, store = open_store()
+    settings, store = open_store()
     launch.release_approved(store, actor="prefect", now=utc_now())
-    await drain_outbox(store, own)
+    await drain_outbox(store, settings)

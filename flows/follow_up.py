@@ -1,4 +1,5 @@
-"""Trigger: something happened. The visible trace of what the consumer does, and its stand-in where it is not running."""
+"""Trigger: something happened. The visible trace of what the consumer does, and its stand-in where it is not
+running."""
 
 import asyncio
 
@@ -13,8 +14,8 @@ from passaparola.store.database import utc_now
 @flow(name="system-follow-up")
 async def system_follow_up() -> None:
     """Follow up what people did: whoever ordered, signed up or answered goes on in their campaigns, once."""
-    own, store = open_store()
+    settings, store = open_store()
     with hide_details():
-        decided = await asyncio.to_thread(engine.tick, store, own, utc_now(), actor="prefect")
+        decided = await asyncio.to_thread(engine.tick, store, settings, utc_now(), actor="prefect")
     get_run_logger().info("%s", decided)
-    await drain_outbox(store, own, patience=5.0)
+    await drain_outbox(store, settings, patience=5.0)

@@ -44,25 +44,27 @@ async def contacts_import(people: People) -> None:
     Args:
         people: The file, and what its people allow. Consent is never assumed.
     """
-    own, store = open_store()
-    folder = own.var / "import"
+    settings, store = open_store()
+    folder = settings.var / "import"
     folder.mkdir(parents=True, exist_ok=True)
     path = (folder / people.file).resolve()
     if path.parent != folder.resolve() or not path.is_file():
         raise Unknown(
-            f"There is no file “{Path(people.file).name}” in var/import{did_you_mean(people.file, [p.name for p in folder.iterdir()])}"
+            f"There is no file “{Path(people.file).name}” in "
+            f"var/import{did_you_mean(people.file, [p.name for p in folder.iterdir()])}"
         )
     if people.topics and not people.source.strip():
         raise NotAllowed("Say where and how these people said yes; that is the proof of their consent.")
     with hide_details():
         with table_opened(path) as table:
             mapping = ColumnMapping(columns=guess_columns(table.header))
-        work = Import(store, own, path, mapping, tuple(people.topics), people.source)
+        work = Import(store, settings, path, mapping, tuple(people.topics), people.source)
         tally = await asyncio.to_thread(work.run, utc_now())
     columns = "\n".join(f"| {number} | {role} |" for number, role in enumerate(mapping.columns.values(), 1))
     counts = "\n".join(f"| {name} | {count:,} |" for name, count in vars(tally).items() if isinstance(count, int))
     await acreate_markdown_artifact(
-        f"## Import\n\n| | rows |\n|---|---:|\n{counts}\n\n### How the columns were read\n\n| column | is |\n|---|---|\n{columns}\n",
+        f"## Import\n\n| | rows |\n|---|---:|\n{counts}\n\n### How the columns were read\n\n| column | is "
+        f"|\n|---|---|\n{columns}\n",
         key="contacts-import",
     )
     get_run_logger().info("%s rows, %s new, %s rejected", tally.rows, tally.new, tally.rejected)

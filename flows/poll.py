@@ -13,11 +13,11 @@ from passaparola.store.database import utc_now
 
 @flow(name="system-poll")
 async def system_poll() -> None:
-    """Every two minutes: mailboxes and networks that do not call us are looked at; response clocks and retention run."""
-    own, store = open_store()
+    """Poll every two minutes the mailboxes and networks that do not call us; response clocks and retention run."""
+    settings, store = open_store()
     with hide_details():
-        looked = await polling.poll_channels(store, own, utc_now())
-        decided = await asyncio.to_thread(engine.tick, store, own, utc_now(), actor="prefect")
-        looked.done = await asyncio.to_thread(polling.run_maintenance, store, own, utc_now())
-    get_run_logger().info("%s; %s", looked, decided)
-    await drain_outbox(store, own, patience=5.0)
+        result = await polling.poll_channels(store, settings, utc_now())
+        decided = await asyncio.to_thread(engine.tick, store, settings, utc_now(), actor="prefect")
+        result.done = await asyncio.to_thread(polling.run_maintenance, store, settings, utc_now())
+    get_run_logger().info("%s; %s", result, decided)
+    await drain_outbox(store, settings, patience=5.0)

@@ -10,11 +10,15 @@ from passaparola.store.database import utc_now
 @flow(name="system-reconcile")
 async def system_reconcile() -> None:
     """Give up on workers that are gone, and ask the channels what became of messages whose answer never came."""
-    own, store = open_store()
+    settings, store = open_store()
     with hide_details():
-        found = await outbox.reconcile(store, utc_now())
-        silenced = await outbox.sync_suppressions(store, own, utc_now())
+        result = await outbox.reconcile(store, utc_now())
+        silenced = await outbox.sync_suppressions(store, settings, utc_now())
     get_run_logger().info(
         "%s batches given up, %s messages proved sent, %s proved not sent, %s still unknown, %s addresses suppressed",
-        found.stale, found.accepted, found.absent, found.still_unknown, silenced,
-    )  # fmt: skip
+        result.stale,
+        result.accepted,
+        result.absent,
+        result.still_unknown,
+        silenced,
+    )

@@ -26,13 +26,19 @@ class Rehearsing(BaseModel):
         "90", title="Days", description="How far to look ahead.", json_schema_extra={"position": 1}
     )
     contacts: str = Field(
-        "", title="Only these people", description='An audience or a question, such as country = "IT". Empty: everyone.',
-        max_length=4000, json_schema_extra={"position": 2},
-    )  # fmt: skip
+        "",
+        title="Only these people",
+        description='An audience or a question, such as country = "IT". Empty: everyone.',
+        max_length=4000,
+        json_schema_extra={"position": 2},
+    )
     assume: str = Field(
-        "", title="Suppose that everyone", description="answers survey 9 · order_completed · order_refunded after 2 days",
-        max_length=200, json_schema_extra={"position": 3},
-    )  # fmt: skip
+        "",
+        title="Suppose that everyone",
+        description="answers survey 9 · order_completed · order_refunded after 2 days",
+        max_length=200,
+        json_schema_extra={"position": 3},
+    )
 
 
 @flow(name="campaign-rehearse")
@@ -42,16 +48,22 @@ async def campaign_rehearse(rehearsing: Rehearsing) -> None:
     Args:
         rehearsing: What to play, for whom, and what to suppose of them.
     """
-    own, store = open_store()
+    settings, store = open_store()
     name = rehearsing.campaign.value  # type: ignore[attr-defined]
-    frozen = await asyncio.to_thread(freeze_now, store, own, name, freezer(own))
+    frozen = await asyncio.to_thread(freeze_now, store, settings, name, freezer(settings))
     with hide_details():
         seen = await asyncio.to_thread(
-            rehearse, store, own, name, days=int(rehearsing.days), now=house_now(own),
-            contacts=rehearsing.contacts, assume=[rehearsing.assume] if rehearsing.assume else [],
-        )  # fmt: skip
+            rehearse,
+            store,
+            settings,
+            name,
+            days=int(rehearsing.days),
+            now=house_now(settings),
+            contacts=rehearsing.contacts,
+            assume=[rehearsing.assume] if rehearsing.assume else [],
+        )
     await acreate_markdown_artifact(
-        rehearsal_page(seen, draw_mermaid(frozen), own.time_zone),
+        rehearsal_page(seen, draw_mermaid(frozen), settings.time_zone),
         key=f"rehearsal-{name.replace('_', '-')}",
         description=f"Rehearsal of {name}",
     )

@@ -15,8 +15,8 @@ async def campaign_report(campaign: CampaignName) -> None:  # type: ignore[valid
     Args:
         campaign: Which campaign to report on.
     """
-    own, store = open_store()
+    settings, store = open_store()
     with store.read() as session:
         newest = ledger.latest_launch(session, campaign.value)  # type: ignore[attr-defined]
-    found = await show_report(store, newest, own)
+    found = await show_report(store, newest, settings)
     get_run_logger().info("Launch %s is %s", found["launch"], found["state"])

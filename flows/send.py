@@ -28,13 +28,14 @@ APPROVAL_WAITS = timedelta(days=3)
 
 
 def _place(position: int) -> JsonDict:
-    """Where a field stands in the form; without it, PostgreSQL's order of JSON keys decides, shortest name first."""
+    """Return where a field stands in the form; without it, PostgreSQL's order of JSON keys decides, shortest name
+    first."""
     return {"position": position}
 
 
-def _as_words(said: Any) -> Any:
-    """A program may send an instant; what stands in the form are words."""
-    return said.isoformat() if isinstance(said, datetime) else said
+def _as_words(value: Any) -> Any:
+    """Read a time as words. A program may send an instant; what stands in the form are words."""
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 class Sending(BaseModel):
@@ -61,7 +62,8 @@ class Sending(BaseModel):
     at: Annotated[str, BeforeValidator(_as_words)] = Field(
         "tomorrow 09:00",
         title="Time",
-        description=f"Only for “at the time below”, on the clock of {get_settings().time_zone}: tomorrow 09:00, Saturday 10:00, 2026-11-28 09:00.",
+        description=f"Only for “at the time below”, on the clock of {get_settings().time_zone}: tomorrow 09:00, "
+        "Saturday 10:00, 2026-11-28 09:00.",
         max_length=60,
         json_schema_extra=_place(3),
     )
@@ -89,40 +91,54 @@ async def campaign_send(send: Sending) -> None:
     Args:
         send: Pick the campaign; leave “Dry run” on to look first.
     """
-    log, (own, store) = get_run_logger(), open_store()
+    log, (settings, store) = get_run_logger(), open_store()
     name = send.campaign.value  # type: ignore[attr-defined]
-    due = _parse_due(send, utc_now(), own.time_zone)
+    due = _parse_due(send, utc_now(), settings.time_zone)
     seen = await show_preview(name)
     log.info("%s in the audience, %s would get it", seen.enrolled, seen.sendable)
     if send.dry_run:
         log.info("Dry run: nothing was sent. Turn it off to ask for approval.")
         return
-    freeze = freezer(own)
+    freeze = freezer(settings)
     prepared = await asyncio.to_thread(
-        launch.prepare, store, own, name, freeze,
-        actor="prefect", now=house_now(own), due_at=due, occurrence=f"prefect:{flow_run.get_id()}",
-    )  # fmt: skip
+        launch.prepare,
+        store,
+        settings,
+        name,
+        freeze,
+        actor="prefect",
+        now=house_now(settings),
+        due_at=due,
+        occurrence=f"prefect:{flow_run.get_id()}",
+    )
     assert prepared.id is not None
     if prepared.state == "prepared":
         if prepared.wording != seen.wording:
             launch.reject(store, prepared.id, approver="prefect", now=utc_now(), comment="changed while it was shown")
             raise NotAllowed(f"“{name}” was changed after it was shown, so nothing was sent. Run it again.")
-        said = await asuspend_flow_run(
-            wait_for_input=Approval.with_initial_data(description=_describe_approval(prepared, seen, send, own)),
+        approval = await asuspend_flow_run(
+            wait_for_input=Approval.with_initial_data(description=_describe_approval(prepared, seen, send, settings)),
             timeout=int(APPROVAL_WAITS.total_seconds()),
             key="approval",
         )
-        assert said is not None
-        if said.decision == "reject":
-            launch.reject(store, prepared.id, approver=said.approver, now=utc_now(), comment=said.comment)
+        assert approval is not None
+        if approval.decision == "reject":
+            launch.reject(store, prepared.id, approver=approval.approver, now=utc_now(), comment=approval.comment)
             log.info("Launch %s was rejected; nothing was sent.", prepared.id)
             return
         launch.approve(
-            store, own, prepared.id, prepared.hash, freeze, approver=said.approver, now=utc_now(), comment=said.comment
+            store,
+            settings,
+            prepared.id,
+            prepared.hash,
+            freeze,
+            approver=approval.approver,
+            now=utc_now(),
+            comment=approval.comment,
         )
-    await asyncio.to_thread(engine.tick, store, own, utc_now(), actor="prefect", only=prepared.id)
-    await drain_outbox(store, own, prepared.id)
-    found = await show_report(store, prepared.id, own)
+    await asyncio.to_thread(engine.tick, store, settings, utc_now(), actor="prefect", only=prepared.id)
+    await drain_outbox(store, settings, prepared.id)
+    found = await show_report(store, prepared.id, settings)
     if prepared.accepting:
         log.info(
             "Launch %s stands: it takes people in from now on. Stop it with `passaparola campaign stop`.", prepared.id
@@ -135,7 +151,7 @@ async def campaign_send(send: Sending) -> None:
 
 
 def _parse_due(send: Sending, now: datetime, zone: str) -> datetime | None:
-    """Raises NotAllowed: that is no time."""
+    """Read the time of the form. Raises NotAllowed: that is no time."""
     if send.when != "at the time below":
         return None
     try:
@@ -144,11 +160,12 @@ def _parse_due(send: Sending, now: datetime, zone: str) -> datetime | None:
         raise NotAllowed(f"Time: {error}.") from None
 
 
-def _describe_approval(prepared: Launch, seen: Preview, send: Sending, own: Settings) -> str:
-    at = f"on {clock.format_in_full(prepared.due_at, own.time_zone)}, or when you approve, if that is later"
+def _describe_approval(prepared: Launch, seen: Preview, send: Sending, settings: Settings) -> str:
+    at = f"on {clock.format_in_full(prepared.due_at, settings.time_zone)}, or when you approve, if that is later"
     when = at if send.when == "at the time below" else "as soon as you approve"
+    page = f"{settings.public_url}/preview/{seen.campaign}"
     links = "\n".join(
-        f"- [{sample.medium}, {sample.locale}]({own.public_url}/preview/{seen.campaign}/{sample.message}/{sample.medium}/{sample.locale})"
+        f"- [{sample.medium}, {sample.locale}]({page}/{sample.message}/{sample.medium}/{sample.locale})"
         for sample in seen.samples
     )
     note = f"\n> {send.comment}\n" if send.comment else ""

@@ -10,14 +10,14 @@ from passaparola.store.database import utc_now
 
 @flow(name="system-watchdog")
 async def system_watchdog() -> None:
-    """Every five minutes: which step of the street is stuck, whether that could be mended, and who is needed."""
-    own, store = open_store()
+    """Look every five minutes which step is stuck, whether that could be mended, and who is needed."""
+    settings, store = open_store()
     with hide_details():
-        findings = await watchdog.run_watchdog(store, own, utc_now(), engine.tick)
-    for one in findings:
-        if one.action:
-            get_run_logger().warning("%s: %s. %s", one.step, one.summary, one.action)
+        findings = await watchdog.run_watchdog(store, settings, utc_now(), engine.tick)
+    for finding in findings:
+        if finding.action:
+            get_run_logger().warning("%s: %s. %s", finding.step, finding.summary, finding.action)
         else:
-            get_run_logger().info("%s: %s. Mended.", one.step, one.summary)
+            get_run_logger().info("%s: %s. Mended.", finding.step, finding.summary)
     if not findings:
         get_run_logger().info("Everything that is due moves.")

@@ -16,19 +16,19 @@ def to_local(at: datetime, zone: str) -> datetime:
 
 
 def format_local(at: datetime, zone: str, form: str = "%Y-%m-%d %H:%M") -> str:
-    """An instant as the house's clock shows it."""
+    """Return an instant as the house's clock shows it."""
     return to_local(at, zone).strftime(form)
 
 
 def format_in_full(at: datetime, zone: str) -> str:
-    """For a decision: the weekday catches a wrong date, the zone a wrong hour."""
+    """Format an instant for a decision: for a decision: the weekday catches a wrong date, the zone a wrong hour."""
     return f"{to_local(at, zone):%A %d %B %Y, %H:%M} ({zone})"
 
 
-def parse_local(said: str, now: datetime, zone: str) -> datetime:
-    """`tomorrow 09:00`, `Saturday 10:00`, `2026-11-28 09:00`, `28/11/2026 09:00`, on the house's clock unless it brings its
-    own offset. Raises ValueError, in a marketer's words."""
-    words = " ".join(said.lower().replace(",", " ").replace(" at ", " ").split())
+def parse_local(text: str, now: datetime, zone: str) -> datetime:
+    """Parse a time as marketers type it: `tomorrow 09:00`, `Saturday 10:00`, `2026-11-28 09:00`, `28/11/2026 09:00`,
+    on the house's clock unless it brings its own offset. Raises ValueError, in a marketer's words."""
+    words = " ".join(text.lower().replace(",", " ").replace(" at ", " ").split())
     try:
         if (given := datetime.fromisoformat(words.upper())).tzinfo:
             return given.astimezone(UTC)
@@ -41,14 +41,14 @@ def parse_local(said: str, now: datetime, zone: str) -> datetime:
     date_ = _parse_day(day, to_local(now, zone))
     if matched is None or date_ is None or int(matched["hour"]) > 23 or int(matched["minute"]) > 59:
         raise ValueError(
-            f"“{said}” is not a time; write one such as tomorrow 09:00, Saturday 10:00 or 2026-11-28 09:00"
+            f"“{text}” is not a time; write one such as tomorrow 09:00, Saturday 10:00 or 2026-11-28 09:00"
         )
     there = date_.at(Time(int(matched["hour"]), int(matched["minute"]))).assume_tz(zone, disambiguation="compatible")
     return datetime.fromtimestamp(there.timestamp(), tz=UTC)
 
 
 def _parse_day(words: str, today: datetime) -> Date | None:
-    """None: no day, or none that the calendar has."""
+    """Parse a day. None: no day, or none that the calendar has."""
     ahead = {"today": 0, "": 0, "tomorrow": 1}.get(words)
     if ahead is None and words.removeprefix("next ") in WEEKDAYS:
         ahead = (WEEKDAYS.index(words.removeprefix("next ")) - today.weekday() - 1) % 7 + 1

@@ -13,7 +13,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Loader(yaml.SafeLoader):
-    """YAML 1.2 where 1.1 surprises: `on`, `yes` and `no` are words, only true and false are not (yaml.org/spec/1.2.2)."""
+    """YAML 1.2 where 1.1 surprises: `on`, `yes` and `no` are words, only true and false are not
+    (yaml.org/spec/1.2.2)."""
 
 
 Loader.yaml_implicit_resolvers = {
@@ -24,7 +25,7 @@ Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"true|false")
 
 
 def read_yaml(path: Path, model: type[Model], home: Path) -> Model:
-    """Raises BadContent: the first thing that is wrong, with file and line."""
+    """Read a YAML file into a strict model. Raises BadContent: the first thing that is wrong, with file and line."""
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
@@ -83,7 +84,7 @@ def _describe_problem(problem: object, path: tuple[int | str, ...], model: type[
 
 
 def _known_fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    """The names that may stand at a path: those of the models met on the way down."""
+    """Return the names that may stand at a path: those of the models met on the way down."""
     names = _aliases(model)
     for part in path:
         annotation = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None

@@ -1,7 +1,7 @@
 """The rooms in a row: what came in is applied, who is due moves on, what is due is sent. Every door opens onto this.
 
-Rooms beside each other do not know each other; here they are introduced. `decide` is what a clock, an event or a command
-does before it drains the outbox; any number of processes may do it at once, and die anywhere.
+Rooms beside each other do not know each other; here they are introduced. `decide` is what a clock, an event or a
+command does before it drains the outbox; any number of processes may do it at once, and die anywhere.
 """
 
 from collections import Counter
@@ -38,18 +38,18 @@ class TickResult:
 
 def tick(store: Store, settings: Settings, now: datetime, *, actor: str, only: int | None = None) -> TickResult:
     """Apply what came in, set going what was approved, and move on who is due. Nothing is sent by this."""
-    told = apply_inbound(store, settings, now)
-    told += Counter(survey_answered=surveys.settle(store, settings, now))
+    kinds = apply_inbound(store, settings, now)
+    kinds += Counter(survey_answered=surveys.settle(store, settings, now))
     signup.send_confirmations(store, settings, now, partial(_send_confirmation, settings, now))
     evidence.resolve_unknown(store, now)
     launch.release_approved(store, actor=actor, now=now)
-    return TickResult(told, advance(store, settings, now, plan_messages, only))
+    return TickResult(kinds, advance(store, settings, now, plan_messages, only))
 
 
 def _send_confirmation(
     settings: Settings, now: datetime, session: Session, contact: int, id_: int, language: str
 ) -> None:
-    """The letter that asks for the second yes; nothing that was typed into the form is in it."""
+    """Send the letter that asks for the second yes; nothing that was typed into the form is in it."""
     link = Links(settings.secret, settings.public_url)
     says = {"action_url": f"{settings.public_url}/confirm/{link.sign('confirm', str(id_))}"}
     headers = {"Auto-Submitted": "auto-generated"}

@@ -100,7 +100,7 @@ class Uncertain(ChannelError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean “country”?` when one is near, else a list of what there is."""
+    """Return `; did you mean “country”?` when one is near, else a list of what there is."""
     names = sorted(known)
     if near := get_close_matches(word, names, n=1, cutoff=0.6):
         return f"; did you mean “{near[0]}”?"

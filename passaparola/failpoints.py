@@ -27,7 +27,7 @@ _armed, _left, _action = "", 0, "kill"
 
 
 def arm(name: str, passing: int = 1, action: str = "kill") -> None:
-    """`action`: kill ends the process, freeze stops it until someone sends SIGCONT."""
+    """Arm a failpoint. `action`: kill ends the process, freeze stops it until someone sends SIGCONT."""
     global _armed, _left, _action
     if name and name not in NAMES:
         raise ValueError(f"there is no failpoint {name}")

@@ -1,7 +1,7 @@
 """A campaign before it happens: the real statements on a fake clock, in a copy of the store. Sends and changes nothing.
 
-`rehearse` copies and plays, `play` is for a store that may be spent. What comes out is a calendar: who gets what and when,
-who is held and why, how much in which hour, and what it costs.
+`rehearse` copies and plays, `play` is for a store that may be spent. What comes out is a calendar: who gets what
+and when, who is held and why, how much in which hour, and what it costs.
 """
 
 import re
@@ -90,18 +90,18 @@ class Rehearsal:
     outcomes: Counter[str] = field(default_factory=Counter)
 
     def messages_to(self, person: str) -> list[str]:
-        """The messages that someone gets, in order."""
+        """Return the messages that someone gets, in order."""
         return [moment.message for moment in self.moments if moment.person == person and moment.state == "sent"]
 
     def timeline(self, person: str) -> list[str]:
-        """The same with everything held, as sentences on their own clock."""
+        """Return the same with everything held, as sentences on their own clock."""
         return [str(moment) for moment in self.moments if moment.person == person]
 
     def count_sent(self, message: str = "") -> int:
         return sum(line.people for line in self.lines if line.state == "sent" and message in ("", line.message))
 
     def held_reasons(self) -> dict[str, int]:
-        """Reasons, with how many messages each held."""
+        """Return reasons, with how many messages each held."""
         found: Counter[str] = Counter()
         for line in self.lines:
             if line.state != "sent":
@@ -109,7 +109,7 @@ class Rehearsal:
         return dict(found)
 
     def per_hour(self) -> dict[tuple[datetime, str], int]:
-        """How many go out in an hour by a medium."""
+        """Return how many go out in an hour by a medium."""
         found: Counter[tuple[datetime, str]] = Counter()
         for line in self.lines:
             if line.state == "sent":
@@ -119,12 +119,18 @@ class Rehearsal:
     def as_json(self) -> dict[str, Any]:
         peak = max(self.per_hour().items(), key=lambda pair: pair[1], default=None)
         return {
-            "campaign": self.campaign, "since": self.since.isoformat(), "days": self.days, "assumed": self.assumed,
-            "people": self.people, "sent": self.count_sent(), "held": self.held_reasons(), "costs": self.costs.as_json(),
+            "campaign": self.campaign,
+            "since": self.since.isoformat(),
+            "days": self.days,
+            "assumed": self.assumed,
+            "people": self.people,
+            "sent": self.count_sent(),
+            "held": self.held_reasons(),
+            "costs": self.costs.as_json(),
             "outcomes": dict(self.outcomes),
             "busiest_hour": {"at": peak[0][0].isoformat(), "medium": peak[0][1], "messages": peak[1]} if peak else None,
             "calendar": [{**vars(line), "at": line.at.isoformat()} for line in self.lines],
-        }  # fmt: skip
+        }
 
 
 @dataclass(frozen=True)
@@ -138,7 +144,8 @@ class Assumption:
 
     @classmethod
     def parse(cls, text: str) -> "Assumption":
-        """`answers survey 9`, `order_completed`, `order_refunded after 2 days`, `survey_answered score=3`."""
+        """Parse an assumption: `answers survey 9`, `order_completed`, `order_refunded after 2 days`,
+        `survey_answered score=3`."""
         words = re.sub(r"^answers survey (\d+)", r"survey_answered score=\1", " ".join(text.split()))
         matched = re.fullmatch(r"([a-z][a-z0-9_]*)((?: \w+=\S+)*)(?: after (\d+) (minute|hour|day|week)s?)?", words)
         if not matched:
@@ -171,10 +178,10 @@ def rehearse(
         copy = Store(f"sqlite:///{Path(folder) / 'rehearsal.db'}").open()
         try:
             _copy_store(store, settings, copy, contacts, now)
-            own = settings.model_copy(
+            settings = settings.model_copy(
                 update={"database_url": copy.url, "var": Path(folder), "secret_key": settings.secret}
             )
-            return play_in_place(copy, own, name, days=days, now=now, assume=assume)
+            return play_in_place(copy, settings, name, days=days, now=now, assume=assume)
         finally:
             copy.close()
 
@@ -182,7 +189,7 @@ def rehearse(
 def play_in_place(
     store: Store, settings: Settings, name: str, *, days: int, now: datetime, assume: Iterable[str] = ()
 ) -> Rehearsal:
-    """In this very store, which is then spent."""
+    """Play a campaign in this very store, in this very store, which is then spent."""
     return _Playback(
         store, settings, name, days, times.truncate_to_minute(now), [Assumption.parse(text) for text in assume]
     ).play()
@@ -267,7 +274,7 @@ class _Playback:
             record_outcome(self.store, reserved, SendResult(), self.now)
 
     def _script_assumptions(self) -> None:
-        """Whoever now waits for what is assumed, or has entered, will do it."""
+        """Script what is assumed. Whoever now waits for what is assumed, or has entered, will do it."""
         if not self.assumed:
             return
         listens = {step.get("wait for") for step in self.content["steps"]}
@@ -329,19 +336,23 @@ class _Playback:
                 yield coming
 
     def _record_progress(self) -> None:
-        """What is new since the last time, in numbers; and for those shown, one by one."""
+        """Record progress. What is new since the last time, in numbers; and for those shown, one by one."""
         with self.store.read() as session:
             counted = (
                 select(
-                    col(Launch.id), col(Message.step), col(Message.medium), message_state(),
-                    func.coalesce(col(Message.reason), ""), func.count(),
+                    col(Launch.id),
+                    col(Message.step),
+                    col(Message.medium),
+                    message_state(),
+                    func.coalesce(col(Message.reason), ""),
+                    func.count(),
                 )
                 .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
                 .join(Launch, col(Launch.id) == col(Enrolment.launch_id))
                 .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
                 .where(*self._own_launches())
                 .group_by(col(Launch.id), col(Message.step), col(Message.medium), message_state(), col(Message.reason))
-            )  # fmt: skip
+            )
             for launch, step, medium, state, reason, count in session.execute(counted):
                 key = (launch, step, medium, state, reason)
                 if state != "queued" and count > self.counted[key]:
@@ -353,24 +364,28 @@ class _Playback:
             self._record_shown(session)
 
     def _record_shown(self, session: Session) -> None:
-        own = (
+        query = (
             select(
-                col(Message.enrolment_id), col(Message.step), col(Message.medium), col(Enrolment.contact_id),
-                message_state(), func.coalesce(col(Message.reason), ""),
+                col(Message.enrolment_id),
+                col(Message.step),
+                col(Message.medium),
+                col(Enrolment.contact_id),
+                message_state(),
+                func.coalesce(col(Message.reason), ""),
             )
             .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
             .join(Launch, col(Launch.id) == col(Enrolment.launch_id))
             .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
             .where(*self._own_launches(), col(Enrolment.contact_id).in_(self.shown))
             .order_by(col(Message.enrolment_id), col(Message.step))
-        )  # fmt: skip
-        for enrolment, step, medium, contact, state, reason in session.execute(own):
+        )
+        for enrolment, step, medium, contact, state, reason in session.execute(query):
             if state != "queued" and (enrolment, step, medium) not in self.told:
                 self.told.add((enrolment, step, medium))
                 name, zone = self.shown[contact]
-                said = self.content["steps"][step]["say"]
+                message = self.content["steps"][step]["say"]
                 local = self.now.astimezone(ZoneInfo(zone))
-                self.seen.moments.append(PlannedMessage(name, local, said, medium, state, reason))
+                self.seen.moments.append(PlannedMessage(name, local, message, medium, state, reason))
 
     def _own_launches(self) -> tuple[ColumnElement[bool], ...]:
         return (col(Launch.id) >= self.first, col(Launch.campaign) == self.seen.campaign)
@@ -401,13 +416,13 @@ class _Playback:
 
 
 def _sample_amount(kind: str) -> dict[str, Any]:
-    """An order like any other."""
+    """Make a sample amount. An order like any other."""
     bought = kind.startswith("order_")
     return {"amount": AN_ORDER["amount"] if bought else None, "currency": AN_ORDER["currency"] if bought else None}
 
 
 def _copy_store(store: Store, settings: Settings, copy: Store, contacts: str, now: datetime) -> None:
-    """Rows as they are; where only some people take part, theirs."""
+    """Copy the store. Rows as they are; where only some people take part, theirs."""
     with store.read() as source:
         chosen: ColumnElement[bool] | None = None
         if contacts:
@@ -433,7 +448,7 @@ def _of(table: Table, chosen: ColumnElement[bool] | None) -> Any:
 
 
 def _rows_of_contacts(table: Table, people: Any) -> ColumnElement[bool]:
-    """The rows that are of these people alone, or of nobody: whatever a table points to is in the copy, too."""
+    """Return the rows that are of these people alone, or of nobody: whatever a table points to is in the copy, too."""
     if table.name == "contact":
         return and_(table.c.id.in_(people), or_(table.c.merged_into.is_(None), table.c.merged_into.in_(people)))
     kept: list[ColumnElement[bool]] = []

@@ -1,7 +1,8 @@
-"""What an operator decides once, read from `PASSAPAROLA_*` variables or the project's `.env`. Channels declare their own.
+"""What an operator decides once, read from `PASSAPAROLA_*` variables or the project's `.env`. Channels declare their
+own.
 
-A project is a folder that holds `campaigns/`; `passaparola init` makes one. Its `.env` is read by every process of it, from
-whichever folder that is started.
+A project is a folder that holds `campaigns/`; `passaparola init` makes one. Its `.env` is read by every process
+of it, from whichever folder that is started.
 """
 
 import os
@@ -35,7 +36,8 @@ def find_home() -> Path:
         home = Path(given).expanduser().resolve()
         if not (home / "campaigns").is_dir():
             raise Misconfigured(
-                f"PASSAPAROLA_HOME is {home}, and there is no campaigns/ in it. `passaparola init {given}` makes a project there."
+                f"PASSAPAROLA_HOME is {home}, and there is no campaigns/ in it. `passaparola init {given}` makes a "
+                "project there."
             )
         return home
     here = Path.cwd()
@@ -99,7 +101,8 @@ class Settings(FromEnvironment):
     soft_opt_in: str = Field(
         "",
         pattern=r"^([a-z][a-z0-9_]*(, ?[a-z][a-z0-9_]*)*)?$",
-        description="`after_sales`: topics on which buyers may be written to, if your checkout tells them and lets them refuse.",
+        description="`after_sales`: topics on which buyers may be written to, if your checkout tells them and lets "
+        "them refuse.",
     )
 
     cost_per_message: str = Field(
@@ -154,13 +157,13 @@ class Settings(FromEnvironment):
 
     @property
     def secret(self) -> str:
-        """The secret key; made once, readable by its owner only, when none is set."""
+        """Return the secret key; made once, readable by its owner only, when none is set."""
         return self.secret_key or load_or_create_secret(self.var / "secret_key")
 
 
 @cache
 def load_or_create_secret(path: Path) -> str:
-    """A secret of this house's own: made once, readable by its owner only."""
+    """Load a secret of this project's own: made once, readable by its owner only."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:

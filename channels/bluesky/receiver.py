@@ -31,14 +31,14 @@ class BlueskyReceiver(Poll):
         from passaparola.channels.bluesky.sender import open_account
 
         pds, fresh, cursor = open_account(15.0), [], ""
-        known, _, looked = since.partition(" ")
-        if time.time() - float(looked or 0) < POLL_INTERVAL_SECONDS:
+        known, _, polled_at = since.partition(" ")
+        if time.time() - float(polled_at or 0) < POLL_INTERVAL_SECONDS:
             return [], since
         try:
             await pds.open()
             for _ in range(MAX_PAGES):
-                asked = {"limit": str(PAGE_SIZE), **({"cursor": cursor} if cursor else {})}
-                page = await pds.read("/xrpc/app.bsky.notification.listNotifications", params=asked)
+                params = {"limit": str(PAGE_SIZE), **({"cursor": cursor} if cursor else {})}
+                page = await pds.read("/xrpc/app.bsky.notification.listNotifications", params=params)
                 shown = as_list(page.get("notifications"))
                 new = [one for one in shown if str(one.get("indexedAt", "")) > known]
                 fresh += new
@@ -68,13 +68,13 @@ def _parse_notification(one: dict[str, Any]) -> InboundEvent | None:
         raise ValueError("a notification without author or address")
     words = str(parse_mime_part(one, "record", "text") or "").replace("\x00", "")[:8_000]
     root = clean_text(parse_mime_part(one, "record", "reply", "root", "uri")) or uri
-    said = InboundText(words, external_id=uri, thread=root) if kind in ("mentioned", "replied") else None
+    text = InboundText(words, external_id=uri, thread=root) if kind in ("mentioned", "replied") else None
     return InboundEvent(
         kind=kind,
         id=uri[:250],
         at=parse_instant(one.get("indexedAt")),
         addresses={"bluesky": handle},
         medium="bluesky",
-        text=said,
-        properties={"post": clean_text(one.get("reasonSubject"))} if said is None else {},
+        text=text,
+        properties={"post": clean_text(one.get("reasonSubject"))} if text is None else {},
     )

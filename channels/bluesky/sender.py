@@ -1,7 +1,7 @@
 """Bluesky, through the AT Protocol: a post under a key of our own, so that posting it again is posting it once.
 
-Six calls over plain HTTP rather than the `atproto` library: that costs three seconds and 65 MB to import, and one class of
-its errors stands both for a connection that never was and for an answer that was lost.
+Six calls over plain HTTP rather than the `atproto` library: that costs three seconds and 65 MB to import, and one
+class of its errors stands both for a connection that never was and for an answer that was lost.
 https://docs.bsky.app/docs/advanced-guides/posts and https://atproto.com/specs/record-key
 """
 
@@ -62,8 +62,10 @@ class BlueskySender(Sender):
         message, text = dispatch.messages[0], posts.dispatch_text(dispatch)
         await self.pds.open()
         record: dict[str, Any] = {
-            "$type": COLLECTION, "text": text, "createdAt": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
-        }  # fmt: skip
+            "$type": COLLECTION,
+            "text": text,
+            "createdAt": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+        }
         if facets := find_facets(text):
             record["facets"] = facets
         if answered := message.headers.get("In-Reply-To", ""):
@@ -85,7 +87,7 @@ class BlueskySender(Sender):
         return {"alt": media.alt, "image": made.body["blob"]}
 
     async def _reply_refs(self, uri: str) -> dict[str, Any]:
-        """What is answered and what began it, each by address and hash."""
+        """Return what is answered and what began it, each by address and hash."""
         found = (await self.pds.read("/xrpc/app.bsky.feed.getPosts", params={"uris": uri})).get("posts") or []
         if not found:
             raise Refused("Bluesky: the post that is answered is not there any more")
@@ -101,9 +103,9 @@ class BlueskySender(Sender):
     async def read_back(self, receipt: str) -> bool:
         await self.pds.open()
         repo, collection, key = receipt.removeprefix("at://").split("/")
-        asked = {"repo": repo, "collection": collection, "rkey": key}
+        params = {"repo": repo, "collection": collection, "rkey": key}
         try:
-            found = await self.pds.read("/xrpc/com.atproto.repo.getRecord", params=asked)
+            found = await self.pds.read("/xrpc/com.atproto.repo.getRecord", params=params)
         except NotFound:
             return False
         return found.get("uri") == receipt
@@ -118,12 +120,12 @@ class BlueskySender(Sender):
 
 
 def open_account(timeout: float) -> "PdsApi":
-    """Raises Misconfigured."""
-    own = BlueskySettings()
-    password = own.bluesky_app_password.get_secret_value()
-    if not own.bluesky_handle or not password:
+    """Open a session with the account's server. Raises Misconfigured."""
+    settings = BlueskySettings()
+    password = settings.bluesky_app_password.get_secret_value()
+    if not settings.bluesky_handle or not password:
         raise Misconfigured("Bluesky needs PASSAPAROLA_BLUESKY_HANDLE and PASSAPAROLA_BLUESKY_APP_PASSWORD")
-    return PdsApi(own.bluesky_url, timeout, own.bluesky_handle, password)
+    return PdsApi(settings.bluesky_url, timeout, settings.bluesky_handle, password)
 
 
 class PdsApi(HttpApi):
@@ -136,8 +138,8 @@ class PdsApi(HttpApi):
     async def open(self) -> None:
         if self.did:
             return
-        told = {"identifier": self.handle, "password": self.password}
-        made = (await self.call("POST", "/xrpc/com.atproto.server.createSession", changes=False, json=told)).body
+        credentials = {"identifier": self.handle, "password": self.password}
+        made = (await self.call("POST", "/xrpc/com.atproto.server.createSession", changes=False, json=credentials)).body
         self._session().headers["Authorization"] = f"Bearer {made.get('accessJwt')}"
         self.did = str(made.get("did"))
 
@@ -155,14 +157,16 @@ class PdsApi(HttpApi):
 
 
 def record_key(dispatch: Dispatch) -> str:
-    """A record key (TID) that is the same each time this message is tried: the launch's time, and what tells messages apart."""
+    """Return a record key (TID) that is the same each time this message is tried: the launch's time, and what tells
+    messages apart."""
     mark = int.from_bytes(hashlib.sha256(dispatch.messages[0].id.encode()).digest()[:8], "big")
     number = ((int(dispatch.since.timestamp() * 1_000_000) + mark % 1_000_000) << 10) | (mark >> 20) % 1024
     return "".join(SORTABLE[number >> shift & 31] for shift in range(60, -1, -5))
 
 
 def find_facets(text: str) -> list[dict[str, Any]]:
-    """What is a link and what a tag, by its place in bytes. https://docs.bsky.app/docs/advanced-guides/post-richtext"""
+    """Return what is a link and what a tag, by its place in bytes.
+    https://docs.bsky.app/docs/advanced-guides/post-richtext"""
     kinds = [
         *((found, {"$type": "app.bsky.richtext.facet#link", "uri": found[0]}) for found in posts.URL.finditer(text)),
         *((found, {"$type": "app.bsky.richtext.facet#tag", "tag": found[1]}) for found in posts.TAG.finditer(text)),

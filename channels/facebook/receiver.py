@@ -46,8 +46,8 @@ class FacebookReceiver(Webhook):
 
     def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
         secrets = split_secrets(ReceiverSettings().facebook_app_secret.get_secret_value(), "FACEBOOK_APP_SECRET")
-        way, _, signature = headers.get("x-hub-signature-256", "").partition("=")
-        if way != "sha256":
+        algorithm, _, signature = headers.get("x-hub-signature-256", "").partition("=")
+        if algorithm != "sha256":
             raise Forged("The signature is not one.")
         verify_signature(body, [signature_from_hex(signature)], secrets)
         return body_digest(body)
@@ -58,19 +58,21 @@ class FacebookReceiver(Webhook):
         if not wanted:
             raise Misconfigured("Set PASSAPAROLA_FACEBOOK_VERIFY_TOKEN to what you typed into the app's dashboard.")
         given = question.get("hub.verify_token", "")
-        asked = question.get("hub.mode") == "subscribe" and hmac.compare_digest(given.encode(), wanted.encode())
-        return question.get("hub.challenge", "")[:200] if asked else None
+        is_subscription = question.get("hub.mode") == "subscribe" and hmac.compare_digest(
+            given.encode(), wanted.encode()
+        )
+        return question.get("hub.challenge", "")[:200] if is_subscription else None
 
     def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
-        told = parse_json(body)
-        if told.get("object") != "page":
+        payload = parse_json(body)
+        if payload.get("object") != "page":
             return ParseResult()
-        items = [item for entry in as_list(told.get("entry")) for item in _feed_items(as_mapping(entry))]
+        items = [item for entry in as_list(payload.get("entry")) for item in _feed_items(as_mapping(entry))]
         return parse_each(items, lambda item: item[0](item[1], item[2]))
 
 
 def _feed_items(entry: dict[str, Any]) -> Iterator[tuple[Any, dict[str, Any], str]]:
-    """What to read by, what is to be read, and on which page."""
+    """List the items of an entry: what to read by, what is to be read, and on which page."""
     page = clean_text(entry.get("id"))
     for change in as_list(entry.get("changes")):
         if as_mapping(change).get("field") in ("feed", "mention"):
@@ -88,7 +90,7 @@ def _parse_feed_change(value: dict[str, Any], page: str) -> InboundEvent | None:
     if not id_:
         raise ValueError("a happening on the page without an id")
     words = str(value.get("message") or "").replace("\x00", "")[:8_000]
-    said = (
+    text = (
         InboundText(words, external_id=id_, thread=clean_text(value.get("post_id")) or id_)
         if words and kind in ("replied", "mentioned")
         else None
@@ -98,9 +100,14 @@ def _parse_feed_change(value: dict[str, Any], page: str) -> InboundEvent | None:
         "post": clean_text(value.get("post_id")),
     }
     return InboundEvent(
-        kind=kind, id=f"{item}:{id_}:{author if said is None else ''}", at=parse_instant(value.get("created_time")),
-        addresses={"facebook": author}, medium="facebook", properties=about, text=said,
-    )  # fmt: skip
+        kind=kind,
+        id=f"{item}:{id_}:{author if text is None else ''}",
+        at=parse_instant(value.get("created_time")),
+        addresses={"facebook": author},
+        medium="facebook",
+        properties=about,
+        text=text,
+    )
 
 
 def _parse_message(event: dict[str, Any], page: str) -> InboundEvent | None:
@@ -113,6 +120,11 @@ def _parse_message(event: dict[str, Any], page: str) -> InboundEvent | None:
     stamp = event.get("timestamp")
     when = parse_instant(stamp / 1000 if isinstance(stamp, int | float) else stamp)
     return InboundEvent(
-        kind="replied", id=f"message:{id_}", at=when, addresses={"facebook": sender}, medium="facebook",
-        properties={"private": True}, text=InboundText(words, external_id=id_, thread=f"direct:{sender}"),
-    )  # fmt: skip
+        kind="replied",
+        id=f"message:{id_}",
+        at=when,
+        addresses={"facebook": sender},
+        medium="facebook",
+        properties={"private": True},
+        text=InboundText(words, external_id=id_, thread=f"direct:{sender}"),
+    )

@@ -41,12 +41,12 @@ class FacebookSender(Sender):
     branding = Branding("Facebook", "#1877f2", fold=480, share="https://www.facebook.com/sharer/sharer.php?u={url}")
 
     def __init__(self) -> None:
-        own = FacebookSettings()
-        self.page, token = own.facebook_page_id, own.facebook_page_token.get_secret_value()
+        settings = FacebookSettings()
+        self.page, token = settings.facebook_page_id, settings.facebook_page_token.get_secret_value()
         if not self.page or not token:
             raise Misconfigured("Facebook needs PASSAPAROLA_FACEBOOK_PAGE_ID and PASSAPAROLA_FACEBOOK_PAGE_TOKEN")
-        self.proof = _app_secret_proof(token, own.facebook_app_secret.get_secret_value())
-        url = f"{own.facebook_api_url.rstrip('/')}/{own.facebook_api_version}"
+        self.proof = _app_secret_proof(token, settings.facebook_app_secret.get_secret_value())
+        url = f"{settings.facebook_api_url.rstrip('/')}/{settings.facebook_api_version}"
         self.graph = _GraphApi(self.name, "Facebook", url, self.timeout / 4, {"Authorization": f"Bearer {token}"})
 
     @classmethod
@@ -82,7 +82,8 @@ class FacebookSender(Sender):
         return SendResult(receipt=receipt, receipts={message.id: receipt})
 
     async def _upload_picture(self, media: Media) -> str:
-        """Kept on the page without being shown; a post that is never made leaves nothing behind."""
+        """Upload a picture to the page without showing it. Kept on the page without being shown; a post that is
+        never made leaves nothing behind."""
         from aiohttp import FormData
 
         name, body, kind = posts.load_picture(media)
@@ -95,8 +96,10 @@ class FacebookSender(Sender):
         if answered.startswith("direct:"):
             text = posts.require_length(text, MAX_MESSAGE_CHARS, "Facebook")
             person = {"id": answered.removeprefix("direct:")}
-            said = {"recipient": person, "messaging_type": "RESPONSE", "message": {"text": text}}
-            made = await self.graph.call("POST", f"/{self.page}/messages", json=said, params=self.proof, personal=True)
+            payload = {"recipient": person, "messaging_type": "RESPONSE", "message": {"text": text}}
+            made = await self.graph.call(
+                "POST", f"/{self.page}/messages", json=payload, params=self.proof, personal=True
+            )
             receipt = str(made.body.get("message_id", ""))
         else:
             made = await self.graph.call(
@@ -107,15 +110,15 @@ class FacebookSender(Sender):
         return SendResult(receipt=receipt, receipts={id_: receipt})
 
     async def look_up(self, dispatch: Dispatch) -> Evidence:
-        """The page's feed since the launch."""
+        """Return the page's feed since the launch."""
         since = int((dispatch.since - timedelta(minutes=1)).timestamp())
-        asked = {"fields": "id,message,created_time,from", "limit": str(PAGE_SIZE), "since": str(since), **self.proof}
-        page = await self.graph.read(f"/{self.page}/feed", params=asked)
+        params = {"fields": "id,message,created_time,from", "limit": str(PAGE_SIZE), "since": str(since), **self.proof}
+        page = await self.graph.read(f"/{self.page}/feed", params=params)
         message, shown = dispatch.messages[0], page.get("data")
         if not isinstance(shown, list):
             return Evidence()
-        ours = [post for post in shown if (post.get("from") or {}).get("id", self.page) == self.page]
-        for post in ours:
+        own_posts = [post for post in shown if (post.get("from") or {}).get("id", self.page) == self.page]
+        for post in own_posts:
             if posts.same_text(str(post.get("message", "")), posts.dispatch_text(dispatch)):
                 return Evidence({message.id: str(post["id"])})
         # A full page may go on where we do not look.
@@ -146,22 +149,22 @@ class _GraphApi(HttpApi):
     def interpret(self, reply: HttpReply, lost: type[ChannelError]) -> ChannelError | None:
         error = reply.body.get("error")
         code, part = (error.get("code"), error.get("error_subcode")) if isinstance(error, dict) else (None, None)
-        said = self.reason(reply)
+        reason = self.reason(reply)
         if part in RECIPIENT_ERRORS:
-            return Refused(f"Facebook: {said}")
+            return Refused(f"Facebook: {reason}")
         if code in TEMPORARY_ERRORS:
-            return lost(f"Facebook: {said}")
+            return lost(f"Facebook: {reason}")
         if code in RATE_LIMIT_ERRORS:
             return Slower("Facebook asks us to slow down", after=_regain_seconds(reply))
         if code == 100 and part == 33:
-            return NotFound(f"Facebook: {said}")
+            return NotFound(f"Facebook: {reason}")
         if code in TOKEN_ERRORS:
             return CredentialsRefused(
-                f"Facebook no longer takes the page token: {said}; renew it, {resume_hint('facebook')}"
+                f"Facebook no longer takes the page token: {reason}; renew it, {resume_hint('facebook')}"
             )
         if code in PERMISSION_ERRORS:
-            return Blocked(f"Facebook does not let us do this: {said}; {resume_hint('facebook')}")
-        return _Duplicate(said) if code in DUPLICATE_ERRORS else None
+            return Blocked(f"Facebook does not let us do this: {reason}; {resume_hint('facebook')}")
+        return _Duplicate(reason) if code in DUPLICATE_ERRORS else None
 
     def reason(self, reply: HttpReply) -> str:
         error = reply.body.get("error")
@@ -169,7 +172,8 @@ class _GraphApi(HttpApi):
 
 
 def _regain_seconds(reply: HttpReply) -> float:
-    """`estimated_time_to_regain_access`, in minutes. https://developers.facebook.com/docs/graph-api/overview/rate-limiting"""
+    """Read how long the API wants us to wait: `estimated_time_to_regain_access`, in minutes.
+    https://developers.facebook.com/docs/graph-api/overview/rate-limiting"""
     try:
         usage = orjson.loads(reply.headers.get("x-business-use-case-usage", "{}"))
         minutes = [int(one.get("estimated_time_to_regain_access", 0)) for kinds in usage.values() for one in kinds]
@@ -179,5 +183,6 @@ def _regain_seconds(reply: HttpReply) -> float:
 
 
 def _app_secret_proof(token: str, secret: str) -> dict[str, str]:
-    """https://developers.facebook.com/docs/graph-api/guides/secure-requests"""
+    """Compute the proof that a call comes from who holds the app's secret.
+    https://developers.facebook.com/docs/graph-api/guides/secure-requests"""
     return {"appsecret_proof": hmac.digest(secret.encode(), token.encode(), "sha256").hex()} if secret else {}

@@ -35,9 +35,9 @@ class LinkedinReceiver(Poll):
         from passaparola.channels.linkedin.sender import open_account, own_posts_path
 
         page, api = open_account(15.0)
-        last, _, looked = since.partition(" ")
+        last, _, polled_at = since.partition(" ")
         known, newest, bodies = int(last or 0), int(last or 0), []
-        if time.time() - float(looked or 0) < POLL_INTERVAL_SECONDS:
+        if time.time() - float(polled_at or 0) < POLL_INTERVAL_SECONDS:
             return [], since
         try:
             for post in as_list((await api.read(f"/rest/posts?{own_posts_path(page, MAX_POSTS)}")).get("elements")):
@@ -63,9 +63,9 @@ class LinkedinReceiver(Poll):
         return bodies, f"{newest} {int(time.time())}"
 
     def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
-        told = parse_json(body)
-        post, page = clean_text(told.get("post")), clean_text(told.get("page"))
-        return parse_each(as_list(told.get("comments")), lambda one: _parse_comment(as_mapping(one), post, page))
+        payload = parse_json(body)
+        post, page = clean_text(payload.get("post")), clean_text(payload.get("page"))
+        return parse_each(as_list(payload.get("comments")), lambda one: _parse_comment(as_mapping(one), post, page))
 
 
 def _created_at(comment: dict[str, Any]) -> int:
@@ -85,6 +85,10 @@ def _parse_comment(one: dict[str, Any], post: str, page: str) -> InboundEvent | 
     if not author or not words:
         raise ValueError("a comment without author or words")
     return InboundEvent(
-        kind="replied", id=f"comment:{urn}"[:250], at=parse_instant(_created_at(one) / 1000), addresses={"linkedin": author.removeprefix("urn:li:")},
-        medium="linkedin", text=InboundText(words, external_id=urn, thread=post),
-    )  # fmt: skip
+        kind="replied",
+        id=f"comment:{urn}"[:250],
+        at=parse_instant(_created_at(one) / 1000),
+        addresses={"linkedin": author.removeprefix("urn:li:")},
+        medium="linkedin",
+        text=InboundText(words, external_id=urn, thread=post),
+    )

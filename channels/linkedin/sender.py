@@ -57,10 +57,17 @@ class LinkedinSender(Sender):
         if answered := message.headers.get("In-Reply-To", ""):
             return await self._reply(message.id, answered, text)
         post: dict[str, Any] = {
-            "author": self.page, "commentary": little_text(text), "visibility": "PUBLIC", "lifecycleState": "PUBLISHED",
-            "distribution": {"feedDistribution": "MAIN_FEED", "targetEntities": [], "thirdPartyDistributionChannels": []},
+            "author": self.page,
+            "commentary": little_text(text),
+            "visibility": "PUBLIC",
+            "lifecycleState": "PUBLISHED",
+            "distribution": {
+                "feedDistribution": "MAIN_FEED",
+                "targetEntities": [],
+                "thirdPartyDistributionChannels": [],
+            },
             "isReshareDisabledByAuthor": False,
-        }  # fmt: skip
+        }
         pictures = [
             {"id": await self._upload_picture(one), "altText": one.alt[:4086]} for one in dispatch.skeleton.media
         ]
@@ -80,8 +87,8 @@ class LinkedinSender(Sender):
 
     async def _upload_picture(self, media: Media) -> str:
         _, body, kind = posts.load_picture(media)
-        asked = {"initializeUploadRequest": {"owner": self.page}}
-        begun = await self.api.call("POST", "/rest/images?action=initializeUpload", changes=False, json=asked)
+        upload_request = {"initializeUploadRequest": {"owner": self.page}}
+        begun = await self.api.call("POST", "/rest/images?action=initializeUpload", changes=False, json=upload_request)
         value = begun.body.get("value") or {}
         await self.api.call(
             "PUT", str(value.get("uploadUrl")), changes=False, data=body, headers={"Content-Type": kind}
@@ -89,22 +96,22 @@ class LinkedinSender(Sender):
         return str(value.get("image"))
 
     async def _reply(self, id_: str, comment: str, text: str) -> SendResult:
-        """`comment` is urn:li:comment:(urn:li:activity:1,2); a comment on a comment names both."""
+        """Answer a comment. `comment` is urn:li:comment:(urn:li:activity:1,2); a comment on a comment names both."""
         thing = found[1] if (found := re.match(r"urn:li:comment:\((urn:li:\w+:\d+),\d+\)", comment)) else comment
-        said = {
+        payload = {
             "actor": self.page,
             "object": thing,
             "message": {"text": posts.require_length(text, MAX_COMMENT_CHARS, "LinkedIn")},
             "parentComment": comment,
         }
         where = f"/rest/socialActions/{quote(comment, safe='')}/comments"
-        made = await self.api.call("POST", where, json=said, personal=True)
+        made = await self.api.call("POST", where, json=payload, personal=True)
         failpoint("accepted")
         receipt = str(made.body.get("commentUrn") or made.headers.get("x-restli-id", ""))
         return SendResult(receipt=receipt, receipts={id_: receipt})
 
     async def look_up(self, dispatch: Dispatch) -> Evidence:
-        """The page's own posts since the launch."""
+        """Return the page's own posts since the launch."""
         since = (dispatch.since - timedelta(minutes=1)).timestamp() * 1000
         shown = (await self.api.read(f"/rest/posts?{own_posts_path(self.page, PAGE_SIZE)}")).get("elements")
         wanted, message = little_text(posts.dispatch_text(dispatch)), dispatch.messages[0]
@@ -134,22 +141,22 @@ class LinkedinSender(Sender):
 
 
 def open_account(timeout: float) -> tuple[str, "LinkedinApi"]:
-    """The page's URN and the way to it. Raises Misconfigured."""
-    own = LinkedinSettings()
-    token = own.linkedin_access_token.get_secret_value()
-    if not own.linkedin_organisation_id or not token:
+    """Return the page's URN and the way to it. Raises Misconfigured."""
+    settings = LinkedinSettings()
+    token = settings.linkedin_access_token.get_secret_value()
+    if not settings.linkedin_organisation_id or not token:
         raise Misconfigured("LinkedIn needs PASSAPAROLA_LINKEDIN_ORGANISATION_ID and PASSAPAROLA_LINKEDIN_ACCESS_TOKEN")
     headers = {
         "Authorization": f"Bearer {token}",
-        "LinkedIn-Version": own.linkedin_api_version,
+        "LinkedIn-Version": settings.linkedin_api_version,
         "X-Restli-Protocol-Version": "2.0.0",
     }
-    api = LinkedinApi("linkedin", "LinkedIn", own.linkedin_api_url, timeout, headers)
-    return f"urn:li:organization:{own.linkedin_organisation_id}", api
+    api = LinkedinApi("linkedin", "LinkedIn", settings.linkedin_api_url, timeout, headers)
+    return f"urn:li:organization:{settings.linkedin_organisation_id}", api
 
 
 def own_posts_path(page: str, count: int) -> str:
-    """A query as Rest.li 2 wants it: what is in a URN stays encoded."""
+    """Return a query as Rest.li 2 wants it: what is in a URN stays encoded."""
     return urlencode({"author": page, "q": "author", "count": count, "sortBy": "LAST_MODIFIED"}, quote_via=quote)
 
 
@@ -159,20 +166,21 @@ class _Duplicate(ChannelError):
 
 class LinkedinApi(HttpApi):
     def interpret(self, reply: HttpReply, lost: type[ChannelError]) -> ChannelError | None:
-        said = self.reason(reply)
+        reason = self.reason(reply)
         if reply.status == 426 or reply.body.get("code") == "NONEXISTENT_VERSION":
             return Blocked(
-                f"LinkedIn has retired this version of its API; set PASSAPAROLA_LINKEDIN_API_VERSION, {resume_hint('linkedin')}"
+                "LinkedIn has retired this version of its API; set PASSAPAROLA_LINKEDIN_API_VERSION, "
+                f"{resume_hint('linkedin')}"
             )
         if reply.status == 429:
             return Slower(
                 "LinkedIn's limit for today is reached", after=max(retry_after(reply.headers), RATE_LIMIT_RETRY_SECONDS)
             )
-        return _Duplicate(said) if reply.status in (409, 422) and "duplicate" in said.lower() else None
+        return _Duplicate(reason) if reply.status in (409, 422) and "duplicate" in reason.lower() else None
 
 
 def little_text(text: str) -> str:
-    """Their format for a post: reserved signs escaped, hashtags as tags.
+    """Return their format for a post: reserved signs escaped, hashtags as tags.
 
     https://learn.microsoft.com/linkedin/marketing/community-management/shares/little-text-format
     """

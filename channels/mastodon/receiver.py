@@ -1,4 +1,5 @@
-"""What is said to us on Mastodon: mentions in public and in private, favourites and boosts, since the last one we know."""
+"""What is said to us on Mastodon: mentions in public and in private, favourites and boosts, since the last one we
+know."""
 
 from asyncio import to_thread
 from collections.abc import Mapping, Sequence
@@ -28,9 +29,9 @@ class MastodonReceiver(Poll):
         return await to_thread(_poll, since)
 
     def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
-        told = parse_json(body)
-        host = clean_text(told.get("host"))
-        return parse_each(as_list(told.get("notifications")), lambda one: _parse_notification(as_mapping(one), host))
+        payload = parse_json(body)
+        host = clean_text(payload.get("host"))
+        return parse_each(as_list(payload.get("notifications")), lambda one: _parse_notification(as_mapping(one), host))
 
 
 def _poll(since: str) -> tuple[Sequence[RawPayload], str]:
@@ -40,8 +41,8 @@ def _poll(since: str) -> tuple[Sequence[RawPayload], str]:
     host = urlsplit(api.api_base_url).hostname or ""
     for _ in range(MAX_PAGES):  # `min_id` goes forward from what we know; the first time, from the newest page
         with call_api(api):
-            asked = {"min_id": mark} if mark else {}
-            page = api.notifications(types=list(KINDS), limit=PAGE_SIZE, **asked)
+            params = {"min_id": mark} if mark else {}
+            page = api.notifications(types=list(KINDS), limit=PAGE_SIZE, **params)
         if not page:
             break
         mark = str(max(int(one.id) for one in page))
@@ -62,15 +63,20 @@ def _parse_notification(one: dict[str, Any], host: str) -> InboundEvent | None:
         return None
     whole = handle if "@" in handle else f"{handle}@{host}"
     private = status.get("visibility") == "direct"
-    said, about = None, dict[str, Any](private=True) if private else {}
+    text, about = None, dict[str, Any](private=True) if private else {}
     if kind == "mentioned":
         id_, replied = clean_text(status.get("id")), clean_text(status.get("in_reply_to_id"))
         words = get_text(f"<html><body>{status.get('content') or ''}</body></html>").strip().replace("\x00", "")[:8_000]
-        said = InboundText(words, external_id=id_, thread=f"direct:{handle}" if private else replied or id_)
+        text = InboundText(words, external_id=id_, thread=f"direct:{handle}" if private else replied or id_)
         kind = "replied" if private or replied else "mentioned"
     else:
         about = {"post": clean_text(status.get("id"))}
     return InboundEvent(
-        kind=kind, id=f"notification:{clean_text(one.get('id'))}", at=parse_instant(one.get("created_at")), addresses={"mastodon": whole},
-        medium="mastodon", properties=about, text=said,
-    )  # fmt: skip
+        kind=kind,
+        id=f"notification:{clean_text(one.get('id'))}",
+        at=parse_instant(one.get("created_at")),
+        addresses={"mastodon": whole},
+        medium="mastodon",
+        properties=about,
+        text=text,
+    )

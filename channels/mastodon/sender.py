@@ -1,7 +1,8 @@
 """Mastodon, through Mastodon.py: a post with pictures and words for them, answers in the thread or in private.
 
-The one network here that takes an Idempotency-Key: a post sent again with ours is the post that is there already, for an
-hour. So what is in doubt is looked up and, where it is not there, sent again. https://docs.joinmastodon.org/methods/statuses/
+The one network here that takes an Idempotency-Key: a post sent again with ours is the post that is there already,
+for an hour. So what is in doubt is looked up and, where it is not there, sent again.
+https://docs.joinmastodon.org/methods/statuses/
 """
 
 import time
@@ -25,7 +26,7 @@ URL_LENGTH, PAGE_SIZE = 23, 40
 
 
 def count_chars(text: str) -> int:
-    """As Mastodon does: every link counts the same."""
+    """Count characters as Mastodon does: every link counts the same."""
     return len(posts.URL.sub("x" * URL_LENGTH, text))
 
 
@@ -74,21 +75,21 @@ class MastodonSender(Sender):
         return SendResult(receipt=str(made.id), receipts={message.id: str(made.id)})
 
     def _reply_fields(self, replied: str) -> dict[str, Any]:
-        """Who is answered is named in the text: that is how they come to know of it."""
+        """Build the fields of a reply. Who is answered is named in the text: that is how they come to know of it."""
         if replied.startswith("direct:"):
             return {"to": f"@{replied.removeprefix('direct:')} ", "visibility": "direct"}
         if not replied:
             return {}
         with call_api(self.client):
-            said = self.client.status(replied)
-        return {"to": f"@{said.account.acct} ", "in_reply_to_id": replied, "visibility": said.visibility}
+            status = self.client.status(replied)
+        return {"to": f"@{status.account.acct} ", "in_reply_to_id": replied, "visibility": status.visibility}
 
     def _upload_picture(self, name: str, body: bytes, kind: str, alt: str) -> Any:
         with call_api(self.client):
             return self.client.media_post(body, mime_type=kind, description=alt[:1500], file_name=name).id
 
     async def look_up(self, dispatch: Dispatch) -> Evidence:
-        """Our own posts since the launch, as we wrote them."""
+        """Return our own posts since the launch, as we wrote them."""
         return await to_thread(self._look_up, dispatch)
 
     def _look_up(self, dispatch: Dispatch) -> Evidence:
@@ -124,24 +125,30 @@ class MastodonSender(Sender):
 
 
 def open_client(timeout: float) -> Any:
-    """Raises Misconfigured. As shipped the library sleeps through a rate limit and waits five minutes for an answer."""
-    own = MastodonSettings()
-    token = own.mastodon_access_token.get_secret_value()
-    if not own.mastodon_url or not token:
+    """Open a client of the library. Raises Misconfigured. As shipped the library sleeps through a rate limit and
+    waits five minutes for an answer."""
+    settings = MastodonSettings()
+    token = settings.mastodon_access_token.get_secret_value()
+    if not settings.mastodon_url or not token:
         raise Misconfigured("Mastodon needs PASSAPAROLA_MASTODON_URL and PASSAPAROLA_MASTODON_ACCESS_TOKEN")
     try:
         import mastodon
     except ImportError:
         raise posts.missing_library("mastodon", "Mastodon") from None
     return mastodon.Mastodon(
-        access_token=token, api_base_url=own.mastodon_url, ratelimit_method="throw", request_timeout=timeout,
-        user_agent="passaparola", mastodon_version="4.0.0",
-    )  # fmt: skip
+        access_token=token,
+        api_base_url=settings.mastodon_url,
+        ratelimit_method="throw",
+        request_timeout=timeout,
+        user_agent="passaparola",
+        mastodon_version="4.0.0",
+    )
 
 
 @contextmanager
 def call_api(api: Any, changes: bool = False, personal: bool = False) -> Iterator[None]:
-    """The library's errors in our words. `personal`: it is about one person, whose no is theirs alone."""
+    """Call the API and translate the library's errors in our words. `personal`: it is about one person, whose no is
+    theirs alone."""
     import mastodon
 
     lost: type[ChannelError] = Uncertain if changes else Unavailable
@@ -159,16 +166,17 @@ def call_api(api: Any, changes: bool = False, personal: bool = False) -> Iterato
             Unavailable("Mastodon cannot be reached") if _was_never_sent(error) else lost("Mastodon's answer was lost")
         ) from None
     except mastodon.MastodonAPIError as error:
-        status, said = (*error.args, 0, "", "")[1], str(error.args[-1])[:300]
+        status, reason = (*error.args, 0, "", "")[1], str(error.args[-1])[:300]
         if not isinstance(status, int) or status < 400:
             raise lost("Mastodon answered with something that can't be read") from None
         if status == 403 and not personal:
-            raise Blocked(f"Mastodon does not let us do this: {said}; {resume_hint('mastodon')}") from None
-        raise Refused(f"Mastodon: {said}") from None
+            raise Blocked(f"Mastodon does not let us do this: {reason}; {resume_hint('mastodon')}") from None
+        raise Refused(f"Mastodon: {reason}") from None
 
 
 def _was_never_sent(error: Exception) -> bool:
-    """The library hides what broke behind one class; whether anything was sent is in what it hides."""
+    """Tell whether a request never left. The library hides what broke behind one class; whether anything was sent is
+    in what it hides."""
     import requests
 
     cause = error.__context__

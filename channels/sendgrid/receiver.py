@@ -87,7 +87,8 @@ class SendgridReceiver(Webhook):
 
 
 def verify_signature(keys: str, setting: str, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
-    """Raises Misconfigured: no key is set. Forged: none of the keys signed this, or not lately."""
+    """Verify the signature over timestamp and raw bytes. Raises Misconfigured: no key is set. Forged: none of the
+    keys signed this, or not lately."""
     given = split_secrets(keys, setting)
     stamp = headers.get(TIMESTAMP, "")
     try:
@@ -120,7 +121,7 @@ def _public_key(encoded: str, setting: str) -> EllipticCurvePublicKey:
 
 
 def _parse_event(event: Any) -> InboundEvent | None:
-    """None: an event of the account, not of a message. Raises ValueError."""
+    """Parse one event of the webhook. None: an event of the account, not of a message. Raises ValueError."""
     if not isinstance(event, dict):
         raise ValueError("this is not an object")
     kind = KINDS.get(str(event.get("event")))
@@ -153,16 +154,17 @@ def _properties(kind: str, event: Mapping[str, Any]) -> dict[str, Any]:
             class_ = clean_text(event.get("bounce_classification"), 60)
             reason, status = clean_text(event.get("reason"), 300), clean_text(event.get("status"), 20)
             of = classify_bounce(status, reason)
-            # `blocked` is soft; a bounce that SendGrid files under our content or reputation says nothing of the address.
-            ours = class_ in NOT_THE_ADDRESS or of == "us"
+            # `blocked` is soft; a bounce that SendGrid files under our content or reputation says nothing of the
+            # address.
+            is_about_us = class_ in NOT_THE_ADDRESS or of == "us"
             evidence = of == "address" or (class_ == "Invalid Address" and of == "nothing")
-            hard = event.get("type", "bounce") == "bounce" and evidence and not ours
+            hard = event.get("type", "bounce") == "bounce" and evidence and not is_about_us
             found |= {
                 "bounce": "hard" if hard else "soft",
                 "class": class_,
                 "reason": reason,
                 "status": status,
-                "counts": not ours,
+                "counts": not is_about_us,
             }
         case "rejected":
             reason = clean_text(event.get("reason"), 300)

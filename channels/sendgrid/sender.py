@@ -46,8 +46,8 @@ class SendgridSender(Sender):
     all_or_nothing = True
 
     def __init__(self) -> None:
-        own = SendgridSettings()
-        self.key, self.url = own.sendgrid_api_key.get_secret_value(), own.sendgrid_api_url.rstrip("/")
+        settings = SendgridSettings()
+        self.key, self.url = settings.sendgrid_api_key.get_secret_value(), settings.sendgrid_api_url.rstrip("/")
         if not self.key:
             raise Misconfigured("SendGrid needs PASSAPAROLA_SENDGRID_API_KEY; see docs/operations.md")
         self.http: aiohttp.ClientSession | None = None
@@ -73,9 +73,11 @@ class SendgridSender(Sender):
             raise Uncertain(f"SendGrid's answer was lost: {type(error).__name__}") from None
 
     async def look_up(self, dispatch: Dispatch) -> Evidence:
-        """The Email Activity Feed, an add-on: a request is accepted as a whole, so one message of it proves them all.
+        """Ask the Email Activity Feed, an add-on: a request is accepted as a whole, so one message of it proves them
+        all.
 
-        What is not in the feed proves nothing: it lags behind. https://www.twilio.com/docs/sendgrid/api-reference/email-activity
+        What is not in the feed proves nothing: it lags behind.
+        https://www.twilio.com/docs/sendgrid/api-reference/email-activity
         """
         import aiohttp
 
@@ -91,7 +93,8 @@ class SendgridSender(Sender):
 
     @classmethod
     def unbatchable(cls, dispatch: Dispatch) -> set[str]:
-        """Those whose holes are larger than a personalization may carry; alone, a message needs no substitutions."""
+        """Return those whose holes are larger than a personalization may carry; alone, a message needs no
+        substitutions."""
         tags = 24 * (1 + max((place for part in dispatch.skeleton.parts.values() for place in part.order), default=0))
         room = MAX_SUBSTITUTION_BYTES - tags
         return {
@@ -102,7 +105,7 @@ class SendgridSender(Sender):
         }
 
     async def suppressions(self, since: datetime) -> list[tuple[str, str]]:
-        """Addresses that SendGrid has stopped writing to on its side, with the reason."""
+        """Return addresses that SendGrid has stopped writing to on its side, with the reason."""
         return await asyncio.to_thread(self._suppressions, since)
 
     def _suppressions(self, since: datetime) -> list[tuple[str, str]]:
@@ -147,7 +150,8 @@ class SendgridSender(Sender):
 
 
 def build_request(dispatch: Dispatch) -> dict[str, Any]:
-    """The body of POST /v3/mail/send. Values are inserted raw, so each hole has a tag that nobody could guess."""
+    """Return the body of POST /v3/mail/send. Values are inserted raw, so each hole has a tag that nobody could
+    guess."""
     sender, parts = dispatch.sender, dispatch.skeleton.parts
     tags = _unguessable_tags(parts, len(dispatch.messages[0].values)) if len(dispatch.messages) > 1 else None
     fill = tags or dispatch.messages[0].values
@@ -193,7 +197,7 @@ def _personalization(message: OutboundMessage, tags: tuple[str, ...] | None, att
 
 
 def _one_line(name: str) -> str:
-    """Without what the API refuses or takes for several addresses."""
+    """Return without what the API refuses or takes for several addresses."""
     if name.isprintable() and ";" not in name and "," not in name:
         return name.strip()
     return UNSAFE.sub(" ", name).translate(str.maketrans(";,", "  ")).strip()
@@ -206,7 +210,7 @@ async def _split_body(body: bytes) -> AsyncIterator[bytes]:
 
 
 async def _read_body(answer: "aiohttp.ClientResponse") -> bytes:
-    """An error's explanation; if it is lost on the way, its status still says what it says."""
+    """Return an error's explanation; if it is lost on the way, its status still says what it says."""
     import aiohttp
 
     try:
@@ -236,7 +240,8 @@ def _interpret(status: int, headers: Any, body: bytes, dispatch: Dispatch) -> Se
 
 
 def _parse_errors(body: bytes, dispatch: Dispatch) -> tuple[str, dict[str, str], str]:
-    """(what it says, the messages it names, the first field). A 413 and a proxy's errors are HTML, which says nothing."""
+    """Parse the errors of an answer: (what it says, the messages it names, the first field). A 413 and a proxy's
+    errors are HTML, which says nothing."""
     try:
         errors = orjson.loads(body)["errors"]
         first = errors[0]

@@ -1,7 +1,8 @@
 """Any SMTP server, over a few kept connections: each message has its own answer, and the doubt is one message wide.
 
-What is refused before the body went out was certainly not accepted; what broke after it may have been (RFC 1047). Where the
-server allows it (RFC 2920), a message's three commands are one group, and go out behind the body of the message before.
+What is refused before the body went out was certainly not accepted; what broke after it may have been (RFC 1047).
+Where the server allows it (RFC 2920), a message's three commands are one group, and go out behind the body of the
+message before.
 """
 
 import asyncio
@@ -37,11 +38,11 @@ class SmtpSender(Sender):
     timeout = 300.0  # for a whole batch; one command has a fifth of it
 
     def __init__(self) -> None:
-        own = SmtpSettings()
-        url = urlsplit(own.smtp_url.get_secret_value())
+        settings = SmtpSettings()
+        url = urlsplit(settings.smtp_url.get_secret_value())
         if url.scheme not in ("smtp", "smtps") or not url.hostname:
             raise Misconfigured("SMTP needs PASSAPAROLA_SMTP_URL such as smtp://user:password@host:587")
-        self.url, self.bounces = url, own.bounce_address
+        self.url, self.bounces = url, settings.bounce_address
         self.idle: list[Wire] = []
 
     async def send(self, dispatch: Dispatch) -> SendResult:
@@ -58,13 +59,13 @@ class SmtpSender(Sender):
         return SendResult(refused=run.refused, deferred=run.deferred, uncertain=run.uncertain)
 
     def _envelope_sender(self, dispatch: Dispatch) -> Callable[[OutboundMessage], str]:
-        """Who a bounce goes to: each message's own address, where bounces are heard."""
+        """Build the envelope's sender: who a bounce goes to: each message's own address, where bounces are heard."""
         if not self.bounces:
             return lambda message: dispatch.sender.email
         return lambda message: envelope_sender(self.bounces, get_settings().secret, message.id)
 
     async def _open_wires(self, count: int) -> list[Wire]:
-        """At least one open wire, or Unavailable; an idle one that the server has closed is not used."""
+        """Return at least one open wire, or Unavailable; an idle one that the server has closed is not used."""
         wires: list[Wire] = []
         while self.idle and len(wires) < count:
             if await _is_alive(wire := self.idle.pop()):
@@ -135,17 +136,18 @@ class _DispatchRun:
         self.uncertain: dict[str, str] = {}
 
     async def send_over(self, wire: Wire) -> None:
-        """Until nothing waits any more, or the wire breaks: then the message whose envelope it was goes to another one."""
-        current, said = self._next_message(), False
+        """Send messages over one wire until nothing waits any more, or the wire breaks. Until nothing waits any
+        more, or the wire breaks: then the message whose envelope it was goes to another one."""
+        current, envelope_sent = self._next_message(), False
         while current:
             following: _EncodedMessage | None = None
             began = False
             try:
-                if not await self._envelope_accepted(wire, current, said):
+                if not await self._envelope_accepted(wire, current, envelope_sent):
                     if self.blocked:
                         wire.close()
                         return
-                    current, said = None, False  # it has its answer, whatever happens now
+                    current, envelope_sent = None, False  # it has its answer, whatever happens now
                     await _reset(wire)
                     current = self._next_message()
                     continue
@@ -155,7 +157,7 @@ class _DispatchRun:
                 ahead = following.envelope if following and wire.pipelining else ()
                 await wire.write(current.body, *ahead)
                 self._record_reply(current.message, await wire.reply())
-                current, said = following, bool(ahead)
+                current, envelope_sent = following, bool(ahead)
             except ConnectionBroken as error:
                 # What was not begun goes to another wire; what was, may have arrived.
                 if began and current:
@@ -166,7 +168,7 @@ class _DispatchRun:
                 return
 
     def _next_message(self) -> _EncodedMessage | None:
-        """The next one that can be said at all."""
+        """Return the next one that can be said at all."""
         while self.waiting and not self.blocked:
             message = self.waiting.popleft()
             try:
@@ -180,9 +182,9 @@ class _DispatchRun:
                 self.refused[message.id] = str(error)
         return None
 
-    async def _envelope_accepted(self, wire: Wire, ready: _EncodedMessage, said: bool) -> bool:
-        """Whether the server waits for the body. `said`: the envelope is on its way already."""
-        replies = await self._envelope_replies(wire, ready, said)
+    async def _envelope_accepted(self, wire: Wire, ready: _EncodedMessage, envelope_sent: bool) -> bool:
+        """Return whether the server waits for the body. `said`: the envelope is on its way already."""
+        replies = await self._envelope_replies(wire, ready, envelope_sent)
         wrong = next((reply for reply in replies if reply.code >= 400), None)
         if wrong is None:
             if replies[-1].code != 354:
@@ -199,10 +201,10 @@ class _DispatchRun:
             (self.refused if wrong.code >= 500 else self.deferred)[ready.message.id] = str(wrong)
         return False
 
-    async def _envelope_replies(self, wire: Wire, ready: _EncodedMessage, said: bool) -> list[SmtpReply]:
-        """To the envelope: all three at once, or one by one up to the first no."""
+    async def _envelope_replies(self, wire: Wire, ready: _EncodedMessage, envelope_sent: bool) -> list[SmtpReply]:
+        """Return to the envelope: all three at once, or one by one up to the first no."""
         if wire.pipelining:
-            if not said:
+            if not envelope_sent:
                 await wire.write(*ready.envelope)
             return [await wire.reply() for _ in ready.envelope]
         replies: list[SmtpReply] = []
@@ -219,13 +221,13 @@ class _DispatchRun:
 
 
 async def _reset(wire: Wire) -> None:
-    """A no may have left half an envelope behind."""
+    """Reset the wire between two messages. A no may have left half an envelope behind."""
     await wire.write(b"RSET\r\n")
     await wire.reply()
 
 
 def _command(verb: str, address: str) -> bytes:
-    """Raises ValueError: an address that would be read as something else."""
+    """Build a command of the protocol. Raises ValueError: an address that would be read as something else."""
     if not address.isprintable() or any(sign in address for sign in " <>"):
         raise ValueError("an address holds a space, a bracket or a control character")
     return f"{verb}:<{address}>\r\n".encode("ascii")

@@ -42,7 +42,7 @@ class Wire(asyncio.Protocol):
 
     @classmethod
     def over(cls, client: aiosmtplib.SMTP, patience: float) -> "Wire":
-        """Raises Broken: it closed meanwhile."""
+        """Take over an open connection. Raises Broken: it closed meanwhile."""
         if client.transport is None:
             raise ConnectionBroken("the connection closed")
         return cls(client.transport, client.supports_extension("pipelining"), patience)  # type: ignore[arg-type]
@@ -62,7 +62,8 @@ class Wire(asyncio.Protocol):
         return self.replies.popleft()
 
     async def _woken(self) -> None:
-        """Until something happens. One clock for the whole wire: a timer for each wait would cost as much as the wait."""
+        """Wait until something happens. Until something happens. One clock for the whole wire: a timer for each wait
+        would cost as much as the wait."""
         loop = asyncio.get_running_loop()
         self.waiting, self.since = loop.create_future(), loop.time()
         if self.clock is None:
@@ -103,10 +104,10 @@ class Wire(asyncio.Protocol):
         if not (code.isdigit() and b"200" <= code <= b"599" and sign in (b" ", b"-", b"")):
             self._break("it does not answer as RFC 5321 says")
             return
-        said = f"{self.words} {words}".strip()[:1_000] if self.words else words
-        self.words = said if sign == b"-" else ""
+        text = f"{self.words} {words}".strip()[:1_000] if self.words else words
+        self.words = text if sign == b"-" else ""
         if sign != b"-":
-            clean = said if said.isprintable() else "".join(c if c.isprintable() else " " for c in said)
+            clean = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
             self.replies.append(SmtpReply(int(code), clean))
 
     def _break(self, why: str) -> None:

@@ -50,8 +50,8 @@ class TelegramReceiver(Webhook, Poll):
             raise Misconfigured("Telegram tells us by webhook")
         api = open_bot(15.0)
         try:
-            asked = {"offset": since or "0", "timeout": "0", "allowed_updates": orjson.dumps(UPDATES).decode()}
-            found = (await api.read("/getUpdates", params=asked)).get("result", [])
+            params = {"offset": since or "0", "timeout": "0", "allowed_updates": orjson.dumps(UPDATES).decode()}
+            found = (await api.read("/getUpdates", params=params)).get("result", [])
         finally:
             await api.close()
         bodies = [RawPayload(f"update:{int(one['update_id'])}", orjson.dumps(one)) for one in found]
@@ -59,14 +59,14 @@ class TelegramReceiver(Webhook, Poll):
 
     def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
         try:
-            found = _parse_message(as_mapping(parse_json(body).get("message")))
+            event = _parse_message(as_mapping(parse_json(body).get("message")))
         except (ValueError, TypeError) as error:
             return ParseResult(problems=[str(error)[:200]])
-        return ParseResult([found] if found else [])
+        return ParseResult([event] if event else [])
 
 
 def _parse_message(message: dict[str, Any]) -> InboundEvent | None:
-    """From a person, in a chat of theirs with the bot or in the channel's discussion group."""
+    """Parse a message from a person, in a chat of theirs with the bot or in the channel's discussion group."""
     sender, chat = as_mapping(message.get("from")), as_mapping(message.get("chat"))
     words = str(message.get("text") or message.get("caption") or "").replace("\x00", "")[:8_000]
     if not sender or sender.get("is_bot") or not words or not chat.get("id"):
@@ -82,9 +82,14 @@ def _parse_message(message: dict[str, Any]) -> InboundEvent | None:
         else {}
     )
     return InboundEvent(
-        kind="replied" if private or message.get("reply_to_message") else "mentioned", id=f"message:{place}:{number}",
-        at=parse_instant(message.get("date")), addresses={"telegram": clean_text(sender.get("username")) or clean_text(sender.get("id"))},
-        traits={name: value for name, value in traits.items() if value}, medium="telegram",
+        kind="replied" if private or message.get("reply_to_message") else "mentioned",
+        id=f"message:{place}:{number}",
+        at=parse_instant(message.get("date")),
+        addresses={"telegram": clean_text(sender.get("username")) or clean_text(sender.get("id"))},
+        traits={name: value for name, value in traits.items() if value},
+        medium="telegram",
         properties={"private": True} if private else {},
-        text=InboundText(words, external_id=f"{place}/{number}", thread=f"direct:{place}" if private else f"{place}/{thread}"),
-    )  # fmt: skip
+        text=InboundText(
+            words, external_id=f"{place}/{number}", thread=f"direct:{place}" if private else f"{place}/{thread}"
+        ),
+    )

@@ -93,17 +93,17 @@ class TelegramSender(Sender):
 
 
 def open_bot(timeout: float) -> "TelegramApi":
-    """Raises Misconfigured."""
-    own = TelegramSettings()
-    token = own.telegram_bot_token.get_secret_value()
+    """Open the bot's API. Raises Misconfigured."""
+    settings = TelegramSettings()
+    token = settings.telegram_bot_token.get_secret_value()
     if not token:
         raise Misconfigured("Telegram needs PASSAPAROLA_TELEGRAM_BOT_TOKEN, which @BotFather gives")
-    return TelegramApi("telegram", "Telegram", f"{own.telegram_api_url.rstrip('/')}/bot{token}", timeout)
+    return TelegramApi("telegram", "Telegram", f"{settings.telegram_api_url.rstrip('/')}/bot{token}", timeout)
 
 
 class TelegramApi(HttpApi):
     def interpret(self, reply: HttpReply, lost: type[ChannelError]) -> ChannelError | None:
-        said = self.reason(reply)
+        reason = self.reason(reply)
         after = (reply.body.get("parameters") or {}).get("retry_after")
         if reply.status == 429 and isinstance(after, int):
             return Slower("Telegram asks us to slow down", after=float(after))
@@ -111,12 +111,14 @@ class TelegramApi(HttpApi):
             return CredentialsRefused(f"Telegram does not know this bot token; {resume_hint('telegram')}")
         if reply.status == 403:
             return (
-                Refused(f"Telegram: {said}")
-                if "user" in said
-                else Blocked(f"Telegram: {said}; {resume_hint('telegram')}")
+                Refused(f"Telegram: {reason}")
+                if "user" in reason
+                else Blocked(f"Telegram: {reason}; {resume_hint('telegram')}")
             )
-        if "chat not found" in said or "not enough rights" in said:
-            return Blocked(f"Telegram: {said}: make the bot an administrator of the channel, {resume_hint('telegram')}")
+        if "chat not found" in reason or "not enough rights" in reason:
+            return Blocked(
+                f"Telegram: {reason}: make the bot an administrator of the channel, {resume_hint('telegram')}"
+            )
         return None
 
     def reason(self, reply: HttpReply) -> str:

@@ -28,7 +28,8 @@ def _weight(text: str) -> int:
 
 
 def _is_plain_sign(found: str) -> bool:
-    """© and ® are pictographs to Unicode and letters to X, unless an emoji selector follows."""
+    """Tell whether a sign counts as a letter. © and ® are pictographs to Unicode and letters to X, unless an emoji
+    selector follows."""
     return ord(found[0]) < 0x2000 and "\ufe0f" not in found and "\u20e3" not in found
 
 
@@ -38,7 +39,7 @@ def _sign_weight(sign: str) -> int:
 
 
 def thread(text: str) -> list[str]:
-    """One post where it fits; else parts of whole paragraphs, then sentences, then words."""
+    """Return one post where it fits; else parts of whole paragraphs, then sentences, then words."""
     parts: list[str] = []
     for paragraph in regex.split(r"\n{2,}", text.strip()):
         _append(parts, paragraph.strip(), "\n\n")

@@ -1,7 +1,7 @@
 """What is said to us on X: mentions, replies and direct messages, by webhook or fetched since the last one we know.
 
-Webhooks: https://docs.x.com/x-api/webhooks/introduction, signed with the consumer secret. Fetching our own mentions is an
-owned read ($0.001 each); direct messages may be fetched 15 times in 15 minutes.
+Webhooks: https://docs.x.com/x-api/webhooks/introduction, signed with the consumer secret. Fetching our own
+mentions is an owned read ($0.001 each); direct messages may be fetched 15 times in 15 minutes.
 """
 
 import base64
@@ -46,15 +46,16 @@ class TwitterReceiver(Webhook, Poll):
         secrets = split_secrets(
             ReceiverSettings().twitter_consumer_secret.get_secret_value(), "TWITTER_CONSUMER_SECRET"
         )
-        way, _, signature = headers.get(SIGNATURE, "").partition("=")
-        if way != "sha256":
+        algorithm, _, signature = headers.get(SIGNATURE, "").partition("=")
+        if algorithm != "sha256":
             raise Forged("The signature is not one.")
         verify_signature(body, [signature_from_base64(signature)], secrets)
         return body_digest(body)
 
     @classmethod
     def challenge(cls, question: Mapping[str, str]) -> str | None:
-        """X asks every hour, by GET: https://docs.x.com/x-api/webhooks/introduction#challenge-response-checks"""
+        """Answer the challenge. X asks every hour, by GET:
+        https://docs.x.com/x-api/webhooks/introduction#challenge-response-checks"""
         if not (token := question.get("crc_token")):
             return None
         secret = split_secrets(
@@ -67,18 +68,18 @@ class TwitterReceiver(Webhook, Poll):
         return await to_thread(_fetch, since)
 
     def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
-        said = parse_json(body)
+        payload = parse_json(body)
         ways = {
             "data": _parse_fetched_post,
             "tweet_create_events": _parse_webhook_post,
             "direct_message_events": _parse_direct_message,
         }
-        items = [(read, as_mapping(item)) for name, read in ways.items() for item in as_list(said.get(name))]
-        return parse_each(items, lambda item: item[0](item[1], said))
+        items = [(read, as_mapping(item)) for name, read in ways.items() for item in as_list(payload.get(name))]
+        return parse_each(items, lambda item: item[0](item[1], payload))
 
 
 def _fetch(since: str) -> tuple[Sequence[RawPayload], str]:
-    """A page of mentions and one of direct messages, each with our own id beside them."""
+    """Return a page of mentions and one of direct messages, each with our own id beside them."""
     from passaparola.channels.twitter.sender import TwitterSender, open_account
 
     mark = orjson.loads(since) if since else {}
@@ -88,27 +89,38 @@ def _fetch(since: str) -> tuple[Sequence[RawPayload], str]:
     for page in _pages(
         lambda token: x.read(
             lambda client: client.get_users_mentions(
-                me, since_id=mark.get("mention"), max_results=100, expansions=["author_id"], tweet_fields=FIELDS,
-                user_fields=["username"], pagination_token=token, user_auth=True,
+                me,
+                since_id=mark.get("mention"),
+                max_results=100,
+                expansions=["author_id"],
+                tweet_fields=FIELDS,
+                user_fields=["username"],
+                pagination_token=token,
+                user_auth=True,
             )
         )
-    ):  # fmt: skip
+    ):
         newest = max(int(post["id"]) for post in page["data"])
         bodies.append(RawPayload(f"mentions:{newest}", orjson.dumps(page | {"for_user_id": me})))
     known = int(mark.get("direct") or 0)
     for page in _pages(
         lambda token: x.read(
             lambda client: client.get_direct_message_events(
-                event_types="MessageCreate", max_results=100, expansions=["sender_id"], user_fields=["username"],
-                dm_event_fields=["created_at", "dm_conversation_id", "sender_id", "text"], pagination_token=token, user_auth=True,
+                event_types="MessageCreate",
+                max_results=100,
+                expansions=["sender_id"],
+                user_fields=["username"],
+                dm_event_fields=["created_at", "dm_conversation_id", "sender_id", "text"],
+                pagination_token=token,
+                user_auth=True,
             )
         )
-    ):  # fmt: skip
+    ):
         fresh = [one for one in page["data"] if int(one["id"]) > known]
         if not fresh:
             break
-        told = {"for_user_id": me, "direct_message_events": fresh, "includes": page.get("includes", {})}
-        bodies.append(RawPayload(f"direct:{max(int(one['id']) for one in fresh)}", orjson.dumps(told)))
+        payload = {"for_user_id": me, "direct_message_events": fresh, "includes": page.get("includes", {})}
+        bodies.append(RawPayload(f"direct:{max(int(one['id']) for one in fresh)}", orjson.dumps(payload)))
     for name, kind in (("mention", "mentions"), ("direct", "direct")):
         newest_of = [int(body.key.partition(":")[2]) for body in bodies if body.key.startswith(f"{kind}:")]
         if newest_of:
@@ -117,7 +129,8 @@ def _fetch(since: str) -> tuple[Sequence[RawPayload], str]:
 
 
 def _pages(read: Callable[[str | None], dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Newest first, until there are no more; what is older than the most pages was missed for too long."""
+    """Read pages, newest first, until there are no more; newest first, until there are no more; what is older than
+    the most pages was missed for too long."""
     token = None
     for _ in range(MAX_PAGES):
         page = read(token)
@@ -168,15 +181,19 @@ def _post_event(post: dict[str, Any], handle: str, when: datetime, thread: str, 
     id_ = clean_text(post.get("id"))
     if not handle or not id_:
         raise ValueError("a post without author or id")
-    said = str(post.get("text") or "").replace("\x00", "")[:5_000]
+    text = str(post.get("text") or "").replace("\x00", "")[:5_000]
     return InboundEvent(
-        kind="replied" if answered else "mentioned", id=f"post:{id_}", at=when, addresses={"twitter": handle},
-        medium="twitter", text=InboundText(said, external_id=id_, thread=thread or id_),
-    )  # fmt: skip
+        kind="replied" if answered else "mentioned",
+        id=f"post:{id_}",
+        at=when,
+        addresses={"twitter": handle},
+        medium="twitter",
+        text=InboundText(text, external_id=id_, thread=thread or id_),
+    )
 
 
 def _parse_direct_message(event: dict[str, Any], page: dict[str, Any]) -> InboundEvent | None:
-    """As told by a webhook (message_create) or as fetched (sender_id, text)."""
+    """Parse a direct message, as told by a webhook (message_create) or as fetched (sender_id, text)."""
     us, made = clean_text(page.get("for_user_id")), as_mapping(event.get("message_create"))
     sender = clean_text(made.get("sender_id") or event.get("sender_id"))
     if sender == us:
@@ -186,7 +203,7 @@ def _parse_direct_message(event: dict[str, Any], page: dict[str, Any]) -> Inboun
         for u in parse_mime_part(page, "includes", "users") or []
     }
     handle = users.get(sender) or clean_text(parse_mime_part(as_mapping(page.get("users")), sender, "screen_name"))
-    said = str(parse_mime_part(made, "message_data", "text") or event.get("text") or "").replace("\x00", "")[:10_000]
+    text = str(parse_mime_part(made, "message_data", "text") or event.get("text") or "").replace("\x00", "")[:10_000]
     stamp = clean_text(event.get("created_timestamp"))
     when = (
         datetime.fromtimestamp(int(stamp) / 1000, tz=UTC) if stamp.isdigit() else parse_instant(event.get("created_at"))
@@ -196,6 +213,11 @@ def _parse_direct_message(event: dict[str, Any], page: dict[str, Any]) -> Inboun
     id_ = clean_text(event.get("id"))
     thread = clean_text(event.get("dm_conversation_id")) or "-".join(sorted([us, sender]))
     return InboundEvent(
-        kind="replied", id=f"direct:{id_}", at=when, addresses={"twitter": handle}, medium="twitter",
-        properties={"private": True}, text=InboundText(said, external_id=id_, thread=f"direct:{thread}"),
-    )  # fmt: skip
+        kind="replied",
+        id=f"direct:{id_}",
+        at=when,
+        addresses={"twitter": handle},
+        medium="twitter",
+        properties={"private": True},
+        text=InboundText(text, external_id=id_, thread=f"direct:{thread}"),
+    )

@@ -45,19 +45,19 @@ class TwitterSender(Sender):
     timeout = 60.0
 
     def __init__(self) -> None:
-        own = TwitterSettings()
+        settings = TwitterSettings()
         self.keys = [
             key.get_secret_value()
             for key in (
-                own.twitter_consumer_key,
-                own.twitter_consumer_secret,
-                own.twitter_access_token,
-                own.twitter_access_token_secret,
+                settings.twitter_consumer_key,
+                settings.twitter_consumer_secret,
+                settings.twitter_access_token,
+                settings.twitter_access_token_secret,
             )
         ]
         if not all(self.keys):
             raise Misconfigured("X needs all four PASSAPAROLA_TWITTER_… keys; see docs/operations.md")
-        self.api_url = own.twitter_api_url.rstrip("/")
+        self.api_url = settings.twitter_api_url.rstrip("/")
 
     @classmethod
     def problems(cls, skeleton: Skeleton) -> list[str]:
@@ -94,8 +94,8 @@ class TwitterSender(Sender):
         return f"https://x.com/i/status/{receipt}"
 
 
-def open_account(own: TwitterSender) -> "_Account":
-    return _Account(own.keys, own.api_url, own.timeout)
+def open_account(sender: TwitterSender) -> "_Account":
+    return _Account(sender.keys, sender.api_url, sender.timeout)
 
 
 class _Account:
@@ -112,19 +112,20 @@ class _Account:
         return str(self._call(lambda: self.client.get_me(user_auth=True), began=False).data.id)
 
     def is_visible(self, id_: str) -> bool | None:
-        """An owned read; of a post that is not there X says so in a 200, so a refusal says nothing of it."""
+        """Ask whether a post is there. An owned read; of a post that is not there X says so in a 200, so a refusal
+        says nothing of it."""
         try:
             found = self._call(lambda: self.client.get_tweet(id_, user_auth=True), began=False)
         except Refused:
             return None
         return found.data is not None and str(found.data.id) == id_
 
-    def read(self, asked: Callable[[Any], Any]) -> dict[str, Any]:
-        """A page as X answers it. Raises Unavailable, Blocked, Refused."""
+    def read(self, query: Callable[[Any], Any]) -> dict[str, Any]:
+        """Return a page as X answers it. Raises Unavailable, Blocked, Refused."""
         import requests
 
         self.client.return_type = requests.Response
-        page: dict[str, Any] = self._call(lambda: asked(self.client), began=False).json()
+        page: dict[str, Any] = self._call(lambda: query(self.client), began=False).json()
         return page
 
     def post(self, dispatch: Dispatch) -> SendResult:
@@ -172,7 +173,8 @@ class _Account:
         return str(made.data["id"])
 
     def _already_there(self, dispatch: Dispatch, posted: list[str]) -> SendResult:
-        """X has this very text. Ours from this launch: then it is out. Older: then X will not take it again."""
+        """Find the post that X refuses as a duplicate. X has this very text. Ours from this launch: then it is out.
+        Older: then X will not take it again."""
         message = dispatch.messages[0]
         if not posted and (receipt := self.evidence(dispatch).accepted.get(message.id)):
             return SendResult(receipt=receipt, receipts={message.id: receipt})
@@ -181,7 +183,7 @@ class _Account:
         raise Refused("X already holds a post with this very text; change the wording")
 
     def evidence(self, dispatch: Dispatch) -> Evidence:
-        """Our own timeline since the launch: all parts there, or none; a part of a thread proves neither."""
+        """Return our own timeline since the launch: all parts there, or none; a part of a thread proves neither."""
         me = self.me()
         fields = ["created_at", "entities"]
         read = self._call(
@@ -204,7 +206,7 @@ class _Account:
         return Evidence(accepted, frozenset(absent))
 
     def _upload(self, media: Media) -> str:
-        """Version 2 of the upload, which tweepy does not have: initialize, append, finalize, alt text."""
+        """Return version 2 of the upload, which tweepy does not have: initialize, append, finalize, alt text."""
         name, body, kind = posts.load_picture(media)
         begun = self._upload_call(
             "initialize", json={"media_type": kind, "total_bytes": len(body), "media_category": "tweet_image"}
@@ -235,7 +237,8 @@ class _Account:
         return answer.json() if answer.content else {}
 
     def _call(self, call: Callable[[], Any], began: bool = True) -> Any:
-        """X's answers in our words. `began`: whether a lost answer may hide a post; reading and uploading hide none."""
+        """Call X and translate X's answers in our words. `began`: whether a lost answer may hide a post; reading and
+        uploading hide none."""
         import requests
         import tweepy
 
@@ -248,10 +251,10 @@ class _Account:
         except tweepy.Unauthorized:
             raise Blocked("X refused the keys; renew them, then: passaparola channel resume twitter") from None
         except tweepy.Forbidden as error:
-            said = " ".join(error.api_messages) or str(error.response.text)[:200]
-            if "duplicate content" in said.lower():
+            reason = " ".join(error.api_messages) or str(error.response.text)[:200]
+            if "duplicate content" in reason.lower():
                 raise _Duplicate from None
-            raise Refused(f"X: {said}") from None
+            raise Refused(f"X: {reason}") from None
         except (tweepy.BadRequest, tweepy.NotFound) as error:
             raise Refused(f"X: {' '.join(error.api_messages) or error}") from None
         except requests.exceptions.ConnectTimeout:
@@ -275,7 +278,8 @@ class _Duplicate(Exception):
 
 
 def _redirect(session: Any, api_url: str, timeout: float) -> None:
-    """tweepy's client has its host written in and no time-out; an adapter gives it both."""
+    """Point tweepy's client at our API address. tweepy's client has its host written in and no time-out; an adapter
+    gives it both."""
     from requests.adapters import HTTPAdapter
 
     class Adapter(HTTPAdapter):
@@ -289,13 +293,13 @@ def _redirect(session: Any, api_url: str, timeout: float) -> None:
 
 
 def _original_text(tweet: Any) -> str:
-    """A post's text with its shortened links as we wrote them, and without the link to its own picture."""
+    """Return a post's text with its shortened links as we wrote them, and without the link to its own picture."""
     text = html.unescape(tweet.text)
     for url in (tweet.entities or {}).get("urls", []):
-        ours = (
+        own_url = (
             ""
             if "media_key" in url or "/photo/" in url.get("expanded_url", "")
             else url.get("expanded_url", url["url"])
         )
-        text = text.replace(url["url"], ours)
+        text = text.replace(url["url"], own_url)
     return re.sub(r"\s*https://t\.co/\w+$", "", text).strip()

@@ -1,7 +1,8 @@
 """A network's HTTP API, one call at a time, and what its refusals mean in our words.
 
-For networks that need a handful of calls and have no library that is kept. A call that changes something and whose answer
-is lost is Uncertain; one that only reads is Unavailable. What a network counts in its headers is believed before it refuses.
+For networks that need a handful of calls and have no library that is kept. A call that changes something and
+whose answer is lost is Uncertain; one that only reads is Unavailable. What a network counts in its headers is
+believed before it refuses.
 """
 
 import time
@@ -30,7 +31,7 @@ class HttpReply:
 
 
 def resume_hint(channel: str) -> str:
-    """The end of every sentence about a key."""
+    """Return the end of every sentence about a key."""
     return f"mend it, then: passaparola channel resume {channel}"
 
 
@@ -54,15 +55,17 @@ class HttpApi:
         self.free_at = 0.0
 
     async def read(self, path: str, **given: Any) -> dict[str, Any]:
-        """Raises Unavailable, Blocked, Refused."""
+        """Read something that a call does not change. Raises Unavailable, Blocked, Refused."""
         return (await self.call("GET", path, changes=False, **given)).body
 
     async def call(
         self, method: str, path: str, *, changes: bool = True, personal: bool = False, **given: Any
     ) -> HttpReply:
-        """`changes`: a lost answer may hide something that happened. `personal`: it is about one person, whose no is theirs alone.
+        """Make one call. `changes`: a lost answer may hide something that happened. `personal`: it is about one person,
+        whose no is theirs alone.
 
-        A path goes out as it is written, so what must be encoded in it is. Raises Unavailable, Blocked, Refused, Uncertain.
+        A path goes out as it is written, so what must be encoded in it is. Raises Unavailable, Blocked, Refused,
+        Uncertain.
         """
         import aiohttp  # half a second, which only those pay who send
         from yarl import URL
@@ -92,13 +95,14 @@ class HttpApi:
         raise refusal
 
     def interpret(self, reply: HttpReply, lost: type[ChannelError]) -> ChannelError | None:
-        """What this network means by it, where it is not what everybody means. `lost`: what to raise in doubt."""
+        """Return what this network means by it, where it is not what everybody means. `lost`: what to raise in
+        doubt."""
         return None
 
     def reason(self, reply: HttpReply) -> str:
-        """The network's own words."""
-        said = reply.body.get("message") or reply.body.get("error") or reply.body.get("detail") or ""
-        return str(said)[:300] or f"it answered {reply.status}"
+        """Return the network's own words."""
+        reason = reply.body.get("message") or reply.body.get("error") or reply.body.get("detail") or ""
+        return str(reason)[:300] or f"it answered {reply.status}"
 
     def _interpret_status(self, reply: HttpReply, lost: type[ChannelError]) -> ChannelError:
         if reply.status == 429:
@@ -130,17 +134,17 @@ class HttpApi:
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
-    """For how many seconds: Retry-After (RFC 9110, 10.2.3), or a reset as seconds or as an instant."""
+    """Return for how many seconds: Retry-After (RFC 9110, 10.2.3), or a reset as seconds or as an instant."""
     for name in ("retry-after", "x-ratelimit-reset", "ratelimit-reset"):
-        said = headers.get(name, "")
-        if said.replace(".", "", 1).isdigit():
-            number = float(said)
+        text = headers.get(name, "")
+        if text.replace(".", "", 1).isdigit():
+            number = float(text)
             return max(number - time.time() if number > 1_000_000_000 else number, 1.0)
     return DEFAULT_RETRY_SECONDS
 
 
 async def _read_bounded(answer: "aiohttp.ClientResponse") -> bytes:
-    """`read(n)` gives what has come so far; this waits for the rest."""
+    """Read a body up to a limit. `read(n)` gives what has come so far; this waits for the rest."""
     held = bytearray()
     while len(held) < MAX_REPLY_BYTES and (piece := await answer.content.read(MAX_REPLY_BYTES - len(held))):
         held += piece
@@ -148,7 +152,7 @@ async def _read_bounded(answer: "aiohttp.ClientResponse") -> bytes:
 
 
 def _parse_json(raw: bytes) -> dict[str, Any] | None:
-    """None: it is not."""
+    """Parse JSON. None: it is not."""
     try:
         found = orjson.loads(raw)
     except orjson.JSONDecodeError:

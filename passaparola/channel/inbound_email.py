@@ -46,14 +46,16 @@ OPT_OUT_WORDS = {
     "basta",
 }
 OUT_OF_OFFICE = re.compile(
-    r"^(automatic reply|auto(matic)?[- ]?(reply|response)|out of( the)? office|abwesen|risposta automatica|assenza|fuori (sede|ufficio)|non sono in ufficio|réponse automatique)",
+    r"^(automatic reply|auto(matic)?[- ]?(reply|response)|out of( the)? office|abwesen|risposta "
+    r"automatica|assenza|fuori (sede|ufficio)|non sono in ufficio|réponse automatique)",
     re.I,
 )
 AUTOMATIC_SENDERS = re.compile(r"^(mailer-daemon|postmaster|no-?reply|do-?not-?reply|bounces?)([+@-]|$)", re.I)
 
 
 def parse_email(raw: bytes, recipients: Iterable[str], secret: str) -> ParseResult:
-    """`recipients` are those of the envelope, where they are known. Raises ValueError: this is no letter."""
+    """Parse a raw email. `recipients` are those of the envelope, where they are known. Raises ValueError: this is no
+    letter."""
     raw = _bound_headers(raw)
     mail: Any = email.message_from_bytes(raw, policy=email.policy.default)
     if not isinstance(mail, EmailMessage) or not (mail.keys() or mail.get_payload()):
@@ -69,13 +71,14 @@ def parse_email(raw: bytes, recipients: Iterable[str], secret: str) -> ParseResu
         return _parse_complaint(mail, name, at, named, secret)
     if (bounce := _parse_bounce(mail, raw, name, at, named, secret)).events:
         return ParseResult(
-            [one for one in bounce.events if one.message]
+            [event for event in bounce.events if event.message]
         )  # of no letter of ours, it may be anybody's joke
     return _parse_message(mail, name, at, secret)
 
 
 def _bound_headers(raw: bytes) -> bytes:
-    """With as many and as long header fields as a letter needs: reading one costs the square of its length."""
+    """Cut a header to with as many and as long header fields as a letter needs: reading one costs the square of its
+    length."""
     ends = re.search(rb"\r?\n\r?\n", raw)
     head, rest = (raw[: ends.start()], raw[ends.start() :]) if ends else (raw, b"")
     fields = re.split(rb"\r?\n(?![ \t])", head, maxsplit=MAX_HEADER_FIELDS)[:MAX_HEADER_FIELDS]
@@ -87,7 +90,7 @@ def _bound_headers(raw: bytes) -> bytes:
 
 
 def _parse_bounce(mail: EmailMessage, raw: bytes, name: str, at: datetime, named: str, secret: str) -> ParseResult:
-    """Who could not be reached, for good or for now, as the report says it or as flufl.bounce reads it."""
+    """Return who could not be reached, for good or for now, as the report says it or as flufl.bounce reads it."""
     about = named or _find_message_id(raw, secret)
     found: dict[str, tuple[str, str, str]] = {}
     for part in mail.walk():
@@ -108,20 +111,26 @@ def _parse_bounce(mail: EmailMessage, raw: bytes, name: str, at: datetime, named
     for address, (action, status, why) in found.items():
         if action not in ("failed", "delayed"):
             continue  # relayed, delivered, expanded: no news of ours
-        said: dict[str, Any] = {"status": status, "reason": clean_text(why, 300)}
+        properties: dict[str, Any] = {"status": status, "reason": clean_text(why, 300)}
         if action == "failed":
-            said |= _severity(status, why)
+            properties |= _severity(status, why)
         happenings.append(
             InboundEvent(
-                kind="bounced" if action == "failed" else "deferred", id=f"{name}:{address}"[:250], at=at,
-                addresses={"email": address} if "@" in address else {}, properties=said, message=about, medium="email", unverified=True,
+                kind="bounced" if action == "failed" else "deferred",
+                id=f"{name}:{address}"[:250],
+                at=at,
+                addresses={"email": address} if "@" in address else {},
+                properties=properties,
+                message=about,
+                medium="email",
+                unverified=True,
             )
-        )  # fmt: skip
+        )
     return ParseResult(happenings)
 
 
 def _bounce_text(mail: EmailMessage) -> str:
-    """What a report of no standard form says, before it quotes the letter."""
+    """Return what a report of no standard form says, before it quotes the letter."""
     try:
         body = mail.get_body(preferencelist=("plain",))
         return str(body.get_content())[:2_000] if body is not None else ""
@@ -130,7 +139,8 @@ def _bounce_text(mail: EmailMessage) -> str:
 
 
 def _severity(status: str, why: str) -> dict[str, Any]:
-    """A full mailbox may be emptied, and what is said of us says nothing of who lives there."""
+    """Tell how lasting a bounce is. A full mailbox may be emptied, and what is said of us says nothing of who lives
+    there."""
     of = classify_bounce(status, why)
     hard = of == "address" and not status.startswith("4")
     return {
@@ -149,10 +159,20 @@ def _parse_complaint(mail: EmailMessage, name: str, at: datetime, named: str, se
         if part.get_content_type() in ("message/rfc822", "text/rfc822-headers"):
             about = about or _find_message_id(part.as_bytes(), secret)
     return ParseResult(
-        [InboundEvent(kind="complained", id=name[:250], at=at, addresses={"email": address} if address else {}, message=about, medium="email", unverified=True)]
+        [
+            InboundEvent(
+                kind="complained",
+                id=name[:250],
+                at=at,
+                addresses={"email": address} if address else {},
+                message=about,
+                medium="email",
+                unverified=True,
+            )
+        ]
         if about
         else []
-    )  # fmt: skip
+    )
 
 
 def _parse_message(mail: EmailMessage, name: str, at: datetime, secret: str) -> ParseResult:
@@ -166,15 +186,26 @@ def _parse_message(mail: EmailMessage, name: str, at: datetime, secret: str) -> 
     refused = _opt_out_by_subject(subject, secret)
     about = refused or find_signed_id(secret, threads)
     whole = InboundEvent(
-        kind="replied", id=name[:250], at=at, addresses={"email": address}, message=about, medium="email",
+        kind="replied",
+        id=name[:250],
+        at=at,
+        addresses={"email": address},
+        message=about,
+        medium="email",
         bot_reason="an automatic reply" if automatic else "",
         text=InboundText(words, subject, name, threads.split()[0] if threads.split() else name, automatic),
-    )  # fmt: skip
+    )
     if not automatic and (refused or _is_opt_out(words, subject)):
         no = InboundEvent(
-            kind="unsubscribed", id=f"{name}:no"[:250], at=at, addresses={"email": address}, message=about,
-            properties={"way": "by letter"}, medium="email", unverified=not refused,
-        )  # fmt: skip
+            kind="unsubscribed",
+            id=f"{name}:no"[:250],
+            at=at,
+            addresses={"email": address},
+            message=about,
+            properties={"way": "by letter"},
+            medium="email",
+            unverified=not refused,
+        )
         return ParseResult([no])
     return ParseResult([whole])
 
@@ -191,7 +222,7 @@ def _is_automatic(mail: EmailMessage, address: str, subject: str) -> bool:
 
 
 def _reply_text(mail: EmailMessage) -> str:
-    """What they wrote themselves, without what they quote and without the signature of their telephone."""
+    """Return what they wrote themselves, without what they quote and without the signature of their telephone."""
     try:
         body = mail.get_body(preferencelist=("plain", "html"))
         content = body.get_content() if body is not None else ""
@@ -205,25 +236,25 @@ def _reply_text(mail: EmailMessage) -> str:
             content = re.sub(r"<[^>]*>", " ", str(content))
     whole = _prepare_for_parser(str(content)[: MAX_TEXT_CHARS * 2])
     replies = EmailReplyParser(languages=LANGUAGES).read(whole).replies
-    own = replies[0].body if replies else whole
-    return (own or "").replace(FOLD, "").replace(MARK, "").strip()[:MAX_TEXT_CHARS]
+    reply = replies[0].body if replies else whole
+    return (reply or "").replace(FOLD, "").replace(MARK, "").strip()[:MAX_TEXT_CHARS]
 
 
 def _prepare_for_parser(content: str) -> str:
-    """As the reply parser can bear it: its patterns look for the ends of lines and for empty ones, and thousands of those in
-    a row take it minutes. Nothing is lost but empty lines after the second."""
+    """Prepare a text as the reply parser can bear it: its patterns look for the ends of lines and for empty ones,
+    and thousands of those in a row take it minutes. Nothing is lost but empty lines after the second."""
     lines = content.replace("\x00", "").replace(MARK, "").replace("\r\n", "\n").split("\n")[:MAX_LINES]
     folded = [FOLD.join(re.findall(f".{{1,{MAX_LINE_CHARS}}}", line.rstrip(), re.S)) for line in lines]
     return re.sub(r"\n{4,}", "\n\n\n", "\n".join(folded))[:MAX_TEXT_CHARS]
 
 
 def _is_opt_out(words: str, subject: str) -> bool:
-    said = re.sub(r"\W+", " ", words).strip().lower()
-    return said in OPT_OUT_WORDS or (not said and subject.strip().lower() in OPT_OUT_WORDS)
+    text = re.sub(r"\W+", " ", words).strip().lower()
+    return text in OPT_OUT_WORDS or (not text and subject.strip().lower() in OPT_OUT_WORDS)
 
 
 def _opt_out_by_subject(subject: str, secret: str) -> str:
-    """The message of ours whose List-Unsubscribe header was followed by letter."""
+    """Return the message of ours whose List-Unsubscribe header was followed by letter."""
     found = re.fullmatch(rf"unsubscribe\s+({NAME})", subject.strip(), re.I)
     return read_signed_id(secret, found[1]) if found else ""
 
@@ -248,7 +279,7 @@ def _sent_at(mail: EmailMessage) -> datetime:
 
 
 def _header(mail: Message, name: str) -> str:
-    """A broken header is no header."""
+    """Read a header. A broken header is no header."""
     try:
         return str(mail.get(name, "")).replace("\x00", "").strip()
     except Exception:

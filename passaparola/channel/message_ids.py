@@ -34,30 +34,31 @@ class MessageId(NamedTuple):
 
 
 def sign_message_id(secret: str, message: str) -> str:
-    """`12-0-email` becomes `12-0-email.<signature>`."""
+    """Sign a message's id: `12-0-email` becomes `12-0-email.<signature>`."""
     return f"{message}.{_signature(secret, message)}"
 
 
 def read_signed_id(secret: str, name: str) -> str:
-    """The id of the message that is called so; empty where it is no name, or forged."""
+    """Return the id of the message that is called so; empty where it is no name, or forged."""
     message, _, signature = name.lower().rpartition(".")
     return message if message and hmac.compare_digest(signature, _signature(secret, message)) else ""
 
 
 def find_signed_id(secret: str, text: str) -> str:
-    """The first message of ours that a text names by its Message-ID, or empty."""
+    """Return the first message of ours that a text names by its Message-ID, or empty."""
     names = re.findall(rf"<({NAME})\.passaparola@", text, re.I)
     return next((id_ for name in names[:20] if (id_ := read_signed_id(secret, name))), "")
 
 
 def envelope_sender(address: str, secret: str, message: str) -> str:
-    """`bounce@example.com` and a message's id become `bounce+12-0-email.<signature>@example.com`."""
+    """Build the envelope's sender: `bounce@example.com` and a message's id become
+    `bounce+12-0-email.<signature>@example.com`."""
     local, _, domain = address.rpartition("@")
     return f"{local}+{sign_message_id(secret, message)}@{domain}"
 
 
 def read_envelope(address: str, secret: str) -> str:
-    """The id of the message that an envelope's recipient names, or empty."""
+    """Return the id of the message that an envelope's recipient names, or empty."""
     return read_signed_id(secret, address.rpartition("@")[0].partition("+")[2])
 
 

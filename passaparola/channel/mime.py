@@ -17,14 +17,15 @@ from passaparola.channel.sender import Dispatch, OutboundMessage, Part
 from passaparola.settings import get_settings
 
 SOFT_BREAK = b"=\r\n"
-# No line begins with a dot: SMTP would double it (RFC 5321, 4.5.2), and looking for one in whole letters costs as much as
+# No line begins with a dot: SMTP would double it (RFC 5321, 4.5.2), and looking for one in whole letters costs as much
+# as
 # rendering them. RFC 2049, 3 recommends it besides.
 LEADING_DOT = re.compile(rb"^\.+", re.M)
 UNSAFE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 
 def header_value(value: str) -> str:
-    """A header's value that is one line, and that nobody decodes into two.
+    """Encode a header's value that is one line, and that nobody decodes into two.
 
     An encoded-word in a contact's field would be decoded by the reader, so whatever looks like one is encoded itself.
     """
@@ -36,7 +37,7 @@ def header_value(value: str) -> str:
 
 
 def format_address(name: str, address: str) -> str:
-    """`"Ada" <ada@example.org>`, whatever the name holds."""
+    """Format an address, `"Ada" <ada@example.org>`, whatever the name holds."""
     if name.isascii() and name.replace(" ", "").isalnum() and address.isprintable():
         return f"{name} <{address}>"
     if UNSAFE.search(name) or UNSAFE.search(address):
@@ -107,18 +108,18 @@ class MimeBuilder:
         self.fixed = "".join(f"{name}: {value}\r\n" for name, value in fixed.items())
 
     def message_id(self, message: OutboundMessage) -> str:
-        """Ours, and the same however often it is made: the ledger's identity, signed, at our domain."""
+        """Return ours, and the same however often it is made: the ledger's identity, signed, at our domain."""
         return f"<{sign_message_id(get_settings().secret, message.id)}.passaparola@{self.domain}>"
 
     def build(self, message: OutboundMessage) -> bytes:
-        """Raises ValueError: a value that must not stand in a header."""
-        own = {
+        """Encode one message. Raises ValueError: a value that must not stand in a header."""
+        headers = {
             "To": format_address(message.name, message.to_address),
             "Subject": header_value(self.subject.fill(message.values)),
             "Message-ID": self.message_id(message),
             **message.headers,
         }
-        head = self.fixed + "".join(f"{name}: {value}\r\n" for name, value in own.items())
+        head = self.fixed + "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         parts = (("text/plain", self.text), ("text/html", self.html))
         body = b"".join(
             f'\r\n--{self.boundary}\r\nContent-Type: {kind}; charset="utf-8"\r\n'

@@ -32,12 +32,12 @@ def skeleton_text(skeleton: Skeleton) -> str:
 
 
 def dispatch_text(dispatch: Dispatch) -> str:
-    """The text of a dispatch that carries one message."""
+    """Return the text of a dispatch that carries one message."""
     return dispatch.skeleton.parts["text"].fill(dispatch.messages[0].values).strip()
 
 
 def same_text(one: str, other: str) -> bool:
-    """Networks trim, join and compose what they are given."""
+    """Compare two texts as networks do. Networks trim, join and compose what they are given."""
     return _normalised(one) == _normalised(other)
 
 
@@ -46,14 +46,14 @@ def _normalised(text: str) -> str:
 
 
 def require_length(text: str, most: int, title: str) -> str:
-    """Raises Refused: nobody's words are cut."""
+    """Refuse a text that is too long. Raises Refused: nobody's words are cut."""
     if len(text) > most:
         raise Refused(f"{title} takes {most} characters in an answer; this has {len(text)}")
     return text
 
 
 def find_problems(skeleton: Skeleton, title: str, limits: PostLimits) -> list[str]:
-    """In a marketer's words."""
+    """List what is wrong with a post, in a marketer's words."""
     text, found = skeleton_text(skeleton), []
     if not text and not skeleton.media:
         found.append("there is nothing to post")
@@ -79,7 +79,7 @@ def length_note(skeleton: Skeleton, limits: PostLimits) -> str:
 
 
 def load_picture(media: Media) -> tuple[str, bytes, str]:
-    """Name, bytes and media type of the picture that was approved. Raises Refused: it is another one by now."""
+    """Return name, bytes and media type of the picture that was approved. Raises Refused: it is another one by now."""
     path = get_settings().home / media.path
     if not path.is_file():
         raise Refused(f"{path.name}, the picture that was approved, is not there any more")
@@ -90,5 +90,5 @@ def load_picture(media: Media) -> tuple[str, bytes, str]:
 
 
 def missing_library(extra: str, what: str) -> Misconfigured:
-    """A library that is not installed, and the command that installs it."""
+    """Return a library that is not installed, and the command that installs it."""
     return Misconfigured(f"{what} needs a library that is not installed: pip install 'passaparola[{extra}]'")

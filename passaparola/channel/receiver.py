@@ -1,7 +1,7 @@
 """The vocabulary of listening: what a body says that came in, and what an ear must be able to do.
 
-A channel's ear is a `Webhook` that others speak into, a `Poll` that goes and looks, or both. Bodies are kept as they come
-and understood later, so the two need no more than to be believed and to be read.
+A channel's ear is a `Webhook` that others speak into, a `Poll` that goes and looks, or both. Bodies are kept as
+they come and understood later, so the two need no more than to be believed and to be read.
 """
 
 from abc import ABC, abstractmethod
@@ -56,12 +56,12 @@ class InboundEvent:
 
     @property
     def is_feedback(self) -> bool:
-        """Whether it is of a message or an address of ours, rather than something that a person came and did."""
+        """Return whether it is of a message or an address of ours, rather than something that a person came and did."""
         return self.kind in MESSAGE_FEEDBACK_KINDS
 
     @property
     def is_urgent(self) -> bool:
-        """Whether it is an opt-out, a complaint, or an address that is dead."""
+        """Return whether it is an opt-out, a complaint, or an address that is dead."""
         if self.kind == "bounced":
             return self.properties.get("bounce") == "hard"
         return self.kind in ("complained", "unsubscribed") or (
@@ -97,19 +97,21 @@ MESSAGE_FEEDBACK_KINDS = FEEDBACK_KINDS - {"replied", "mentioned", "liked", "sha
 
 @dataclass(frozen=True)
 class ParseResult:
-    """What a body says. One item that is not understood stops no other; with neither, there was nothing for us in it."""
+    """What a body says. One item that is not understood stops no other; with neither, there was nothing for us in
+    it."""
 
     events: Sequence[InboundEvent] = ()
     problems: Sequence[str] = ()
 
 
 def parse_each(items: Iterable[T], read: Callable[[T], InboundEvent | None]) -> ParseResult:
-    """Every item read by itself; None: nothing for us in it. Whatever is odd in one is a sentence, and stops no other."""
+    """Parse every item read by itself; None: nothing for us in it. Whatever is odd in one is a sentence, and stops
+    no other."""
     happenings, problems = [], []
     for place, item in enumerate(items, 1):
         try:
-            if found := read(item):
-                happenings.append(found)
+            if event := read(item):
+                happenings.append(event)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             problems.append(f"item {place}: {error}"[:200])
     return ParseResult(happenings, problems[:20])
@@ -135,11 +137,12 @@ class Receiver(ABC):
 
     @abstractmethod
     def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
-        """What a body says. Raises ValueError: it is not understood at all."""
+        """Return what a body says. Raises ValueError: it is not understood at all."""
 
     @classmethod
     def may_be_urgent(cls, body: bytes) -> bool:
-        """Whether it may hold a no, a complaint or a hard bounce, which go before everything else. A glance, no reading."""
+        """Glance whether it may hold a no, a complaint or a hard bounce, which go before everything else. A glance,
+        no reading."""
         return False
 
 
@@ -155,14 +158,15 @@ class Webhook(Receiver):
 
     @abstractmethod
     def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
-        """The sender's name of this delivery, the same when it is sent again; None for a greeting that says nothing.
+        """Return the sender's name of this delivery, the same when it is sent again; None for a greeting that says
+        nothing.
 
         Raises Misconfigured: we have no secret to believe it by. Forged: it is not from whom it says.
         """
 
     @classmethod
     def challenge(cls, question: Mapping[str, str]) -> str | None:
-        """The answer to a provider that asks by GET whether we are who we say; None: it does not ask so."""
+        """Return the answer to a provider that asks by GET whether we are who we say; None: it does not ask so."""
         return None
 
 
@@ -171,7 +175,7 @@ class Poll(Receiver):
 
     @abstractmethod
     async def poll(self, since: str) -> tuple[Sequence[RawPayload], str]:
-        """What is new since a mark of its own, oldest first, and the next mark.
+        """Return what is new since a mark of its own, oldest first, and the next mark.
 
         Raises Misconfigured: nothing tells where to look. Unavailable, Blocked.
         """

@@ -25,11 +25,13 @@ def _modules() -> dict[str, str | Path]:
     """Map each channel's name to its module: built in, or the file of a project's own."""
     found: dict[str, str | Path] = {name: f"passaparola.channels.{name}" for name in _names_in(BUILT_IN)}
     try:
-        own = find_home() / "channels"
+        folder = find_home() / "channels"
     except Misconfigured:
         return found
-    if own.is_dir() and not (own / "__init__.py").exists():  # with one it is the built-in folder itself, in a checkout
-        for name, path in _names_in(own).items():
+    if (
+        folder.is_dir() and not (folder / "__init__.py").exists()
+    ):  # with one it is the built-in folder itself, in a checkout
+        for name, path in _names_in(folder).items():
             if name in found:
                 raise Misconfigured(f"{path}: there is a built-in channel “{name}” already; give yours another name.")
             found[name] = path
@@ -62,19 +64,19 @@ def _module(name: str) -> ModuleType:
 
 @cache
 def sender_names() -> list[str]:
-    """The channels that speak."""
+    """Return the channels that speak."""
     return [name for name in _modules() if _find_class(name, Sender)]
 
 
 @cache
 def receiver_names() -> list[str]:
-    """The channels that listen."""
+    """Return the channels that listen."""
     return [name for name in _modules() if _find_class(name, Receiver)]
 
 
 @cache
 def sender_class(name: str) -> type[Sender]:
-    """The channel class of a file. Raises Unknown."""
+    """Return the channel class of a file. Raises Unknown."""
     found: type[Sender] | None = _find_class(name, Sender) if name in _modules() else None
     if found is None:
         raise Unknown(f"There is no channel “{name}”{did_you_mean(name, sender_names())}")
@@ -83,21 +85,21 @@ def sender_class(name: str) -> type[Sender]:
 
 @cache
 def receiver_class(name: str) -> type[Receiver]:
-    """The ear of a file. Raises Unknown."""
+    """Return the ear of a file. Raises Unknown."""
     found: type[Receiver] = _find_receiver(name, Receiver)
     return found
 
 
 @cache
 def webhook_class(name: str) -> type[Webhook]:
-    """The ear of a file that others speak into. Raises Unknown."""
+    """Return the ear of a file that others speak into. Raises Unknown."""
     found: type[Webhook] = _find_receiver(name, Webhook)
     return found
 
 
 @cache
 def poll_names() -> list[str]:
-    """The ears that go and look."""
+    """Return the ears that go and look."""
     return [name for name in _modules() if _find_class(name, Poll)]
 
 
@@ -111,23 +113,23 @@ def _find_receiver(name: str, kind: type) -> Any:
 def _find_class(name: str, kind: type) -> Any:
     module = _module(name)
     found = (value for value in vars(module).values() if isinstance(value, type) and issubclass(value, kind))
-    return next((own for own in found if getattr(own, "name", None) == name), None)
+    return next((candidate for candidate in found if getattr(candidate, "name", None) == name), None)
 
 
 @cache
 def sendable_media() -> frozenset[str]:
-    """Every medium that a file here speaks."""
+    """Return every medium that a file here speaks."""
     return frozenset(sender_class(name).medium for name in sender_names())
 
 
 @cache
 def media() -> frozenset[str]:
-    """Every medium that a file here speaks or hears people on."""
+    """Return every medium that a file here speaks or hears people on."""
     return sendable_media() | {medium for name in receiver_names() for medium in receiver_class(name).media}
 
 
 def branding_of(medium: str) -> Branding:
-    """How people know a medium, also one that nobody here speaks."""
+    """Return how people know a medium, also one that nobody here speaks."""
     return next(
         (one.branding for one in map(sender_class, sender_names()) if one.medium == medium),
         Branding(medium.capitalize()),
@@ -135,7 +137,7 @@ def branding_of(medium: str) -> Branding:
 
 
 def address_kind(medium: str) -> str:
-    """The kind of address that a medium's messages go to."""
+    """Return the kind of address that a medium's messages go to."""
     return next(
         (one.address_kind for one in map(sender_class, sender_names()) if one.medium == medium and one.address_kind),
         medium,
@@ -143,7 +145,7 @@ def address_kind(medium: str) -> str:
 
 
 def reply_window_of(medium: str) -> timedelta | None:
-    """For how long after someone's word a medium may write freely; None: always."""
+    """Return for how long after someone's word a medium may write freely; None: always."""
     return next(
         (one.reply_window for one in map(sender_class, sender_names()) if one.medium == medium and one.reply_window),
         None,
@@ -151,12 +153,12 @@ def reply_window_of(medium: str) -> timedelta | None:
 
 
 def sender_for(medium: str, settings: Settings) -> type[Sender]:
-    """The channel whose rules and prices hold for a medium, whoever carries it. Raises Unknown."""
+    """Return the channel whose rules and prices hold for a medium, whoever carries it. Raises Unknown."""
     return sender_class(settings.email_channel if medium == "email" else medium)
 
 
 def carrier_for(medium: str, settings: Settings) -> type[Sender]:
-    """The channel that a medium's messages are handed to: the local mailbox until an operator says otherwise."""
+    """Return the channel that a medium's messages are handed to: the local mailbox until an operator says otherwise."""
     if medium != "email" and settings.social_channel == "mailbox":
         return sender_class("mailbox")
     return sender_for(medium, settings)

@@ -1,8 +1,8 @@
 """The vocabulary of speaking: what is handed to a channel, what it answers, and what it must be able to do.
 
-A channel is one file here with a mouth (`Channel`), an ear (hearing.py), or both. It declares its settings; the mouth its
-medium, limits and prices, and how a dispatch is sent; the ear whose body it believes, and what that body says.
-`errors.ChannelError` draws the tree of what a mouth may raise instead of an answer.
+A channel is one file here with a mouth (`Channel`), an ear (hearing.py), or both. It declares its settings; the
+mouth its medium, limits and prices, and how a dispatch is sent; the ear whose body it believes, and what that
+body says. `errors.ChannelError` draws the tree of what a mouth may raise instead of an answer.
 """
 
 from abc import ABC, abstractmethod
@@ -120,7 +120,8 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Branding:
-    """How people know a medium: its name, its colour, how it shows what is said there, and where its share links lead."""
+    """How people know a medium: its name, its colour, how it shows what is said there, and where its share links
+    lead."""
 
     title: str
     colour: str = "#57534e"
@@ -151,45 +152,46 @@ class Sender(ABC):
         """Make one call. Raises Refused, TooLarge, Unavailable, Blocked or Uncertain."""
 
     async def look_up(self, dispatch: Dispatch) -> Evidence:
-        """What the provider knows of a dispatch whose answer never came. Default: nothing is ever proved."""
+        """Return what the provider knows of a dispatch whose answer never came. Default: nothing is ever proved."""
         return Evidence()
 
     async def read_back(self, receipt: str) -> bool | None:
-        """Whether a post is there for people to see. Default: this network cannot be asked. Raises Unavailable, Blocked."""
+        """Return whether a post is there for people to see. Default: this network cannot be asked. Raises
+        Unavailable, Blocked."""
         return None
 
     async def suppressions(self, since: datetime) -> list[tuple[str, str]]:
-        """Addresses that the provider has stopped writing to on its side, with the reason."""
+        """Return addresses that the provider has stopped writing to on its side, with the reason."""
         return []
 
     @classmethod
     def unbatchable(cls, dispatch: Dispatch) -> set[str]:
-        """The ids of messages that can't share a request with others."""
+        """Return the ids of messages that can't share a request with others."""
         return set()
 
     @classmethod
     def problems(cls, skeleton: Skeleton) -> list[str]:
-        """What the network would refuse in this content, in a marketer's words; asked before anyone sends."""
+        """Return what the network would refuse in this content, in a marketer's words; asked before anyone sends."""
         return []
 
     @classmethod
     def price(cls, skeleton: Skeleton) -> Decimal:
-        """What one message costs, in US dollars, where the provider charges by the message."""
+        """Return what one message costs, in US dollars, where the provider charges by the message."""
         return Decimal(0)
 
     @classmethod
     def approval_note(cls, skeleton: Skeleton) -> str:
-        """What else an approver should see of this content, such as its length as the network counts it."""
+        """Return what else an approver should see of this content, such as its length as the network counts it."""
         return ""
 
     @classmethod
     def split_posts(cls, text: str) -> list[str]:
-        """The pieces in which people see it: a thread, where it is too long for one."""
+        """Return the pieces in which people see it: a thread, where it is too long for one."""
         return [text]
 
     @classmethod
     def post_url(cls, receipt: str) -> str:
-        """Where people see a post; empty where that is nowhere."""
+        """Return where people see a post; empty where that is nowhere."""
         return ""
 
     async def close(self) -> None:

@@ -1,4 +1,5 @@
-"""What webhooks have in common: HMACs over raw bytes compared in constant time, several secrets at once, money, times."""
+"""What webhooks have in common: HMACs over raw bytes compared in constant time, several secrets at once, money,
+times."""
 
 import base64
 import binascii
@@ -18,7 +19,8 @@ MAX_AMOUNT = 2**62
 
 
 def split_secrets(setting: str, name: str) -> list[str]:
-    """While a secret is changed both hold: `new, old`. Raises Misconfigured."""
+    """Split a setting that may hold two secrets. While a secret is changed both hold: `new, old`. Raises
+    Misconfigured."""
     secrets = [secret.strip() for secret in setting.split(",") if secret.strip()]
     if not secrets:
         raise Misconfigured(f"Set PASSAPAROLA_{name} to the secret that the sender signs with.")
@@ -26,15 +28,18 @@ def split_secrets(setting: str, name: str) -> list[str]:
 
 
 def verify_signature(body: bytes, given: Iterable[bytes], secrets: Iterable[str]) -> None:
-    """Raises Forged: none of the signatures is HMAC-SHA256 of the body under any of the secrets."""
+    """Verify a body's signature in constant time. Raises Forged: none of the signatures is HMAC-SHA256 of the body
+    under any of the secrets."""
     wanted = [hmac.digest(secret.encode(), body, "sha256") for secret in secrets]
-    held = [hmac.compare_digest(signature, own) for signature in given for own in wanted]  # all of them, always
+    held = [
+        hmac.compare_digest(signature, expected) for signature in given for expected in wanted
+    ]  # all of them, always
     if not any(held):
         raise Forged("The signature does not hold.")
 
 
 def signature_from_base64(signature: str) -> bytes:
-    """Raises Forged."""
+    """Decode a signature. Raises Forged."""
     try:
         return base64.b64decode(signature, validate=True)
     except (binascii.Error, ValueError):
@@ -42,7 +47,7 @@ def signature_from_base64(signature: str) -> bytes:
 
 
 def signature_from_hex(signature: str) -> bytes:
-    """Raises Forged."""
+    """Decode a signature. Raises Forged."""
     try:
         return bytes.fromhex(signature)
     except ValueError:
@@ -54,7 +59,7 @@ def body_digest(body: bytes) -> str:
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
-    """Raises ValueError, in words."""
+    """Parse a JSON object. Raises ValueError, in words."""
     try:
         found = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -65,7 +70,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
 
 
 def parse_instant(value: Any) -> datetime:
-    """An instant; one without a zone is in UTC. Raises ValueError."""
+    """Return an instant; one without a zone is in UTC. Raises ValueError."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         if not 0 < value < 4_102_444_800:
             raise ValueError(f"{value} is not a time")
@@ -83,7 +88,7 @@ def parse_instant(value: Any) -> datetime:
 
 
 def parse_currency(value: Any) -> str:
-    """Raises ValueError."""
+    """Parse a currency's code. Raises ValueError."""
     code = value.upper() if isinstance(value, str) else ""
     if code not in list_currencies():
         raise ValueError(f"“{str(value)[:10]}” is not a currency")
@@ -91,7 +96,7 @@ def parse_currency(value: Any) -> str:
 
 
 def to_minor_units(value: Any, currency: str) -> int:
-    """From major units, as text or number. Raises ValueError."""
+    """Convert an amount to minor units, from major units, as text or number. Raises ValueError."""
     try:
         exact = Decimal(str(value)).scaleb(get_currency_precision(currency))
         amount = int(exact.to_integral_value())
@@ -107,15 +112,15 @@ def parse_count(value: Any) -> int:
 
 
 def clean_text(value: Any, longest: int = 200) -> str:
-    """One line of it, without what no database keeps."""
+    """Return one line of it, without what no database keeps."""
     if type(value) is str and value.isprintable() and "  " not in value and len(value) <= longest:
         return value.strip()
     return " ".join(str(value).replace("\x00", "").split())[:longest] if isinstance(value, str | int) else ""
 
 
 def without_empty(pairs: Mapping[str, Any]) -> dict[str, str]:
-    """Those that say something."""
-    return {name: said for name, value in pairs.items() if value is not None and (said := clean_text(value))}
+    """Keep those pairs those that say something."""
+    return {name: text for name, value in pairs.items() if value is not None and (text := clean_text(value))}
 
 
 def parse_mime_part(body: Mapping[str, Any], *path: str) -> Any:
@@ -126,10 +131,10 @@ def parse_mime_part(body: Mapping[str, Any], *path: str) -> Any:
 
 
 def as_list(value: Any) -> list[Any]:
-    """A list where one was expected, else an empty one."""
+    """Return a list where one was expected, else an empty one."""
     return value if isinstance(value, list) else []
 
 
 def as_mapping(value: Any) -> dict[str, Any]:
-    """An object where one was expected, else an empty one."""
+    """Return an object where one was expected, else an empty one."""
     return value if isinstance(value, dict) else {}

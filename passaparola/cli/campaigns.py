@@ -32,7 +32,7 @@ campaigns = group("Preview, rehearse, send and stop campaigns.")
 
 @campaigns.command("list")
 def campaign_list(as_json: AsJson = False) -> None:
-    """The files of campaigns/."""
+    """List the files of campaigns/."""
     from passaparola.journeys import campaign
     from passaparola.settings import get_settings
 
@@ -45,13 +45,14 @@ def campaign_list(as_json: AsJson = False) -> None:
 
 @campaigns.command("preview")
 def campaign_preview(name: str, as_json: AsJson = False) -> None:
-    """Who would get it, who would not and why, what it says, and what it costs. Sends and keeps nothing."""
+    """Show who would get a campaign, who would not and why, what it says, and what it costs. Sends and keeps
+    nothing."""
     from passaparola.journeys.freeze import freeze_now
     from passaparola.outbox.preview import build_preview
     from passaparola.outbox.render.frozen import freezer
 
-    own, store = open_store()
-    seen = build_preview(store, own, freeze_now(store, own, name, freezer(own)), house_now(own))
+    settings, store = open_store()
+    seen = build_preview(store, settings, freeze_now(store, settings, name, freezer(settings)), house_now(settings))
 
     def shown() -> None:
         out.print(seen.as_text())
@@ -65,7 +66,8 @@ def campaign_send(
     yes: Annotated[bool, typer.Option("--yes", help="Approve without being asked.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Freeze, approve and send a campaign now, without any Prefect server. Started again, it goes on where it stopped."""
+    """Freeze, approve and send a campaign now, without any Prefect server. Started again, it goes on where it
+    stopped."""
     from passaparola import engine
     from passaparola.journeys import launch, status
     from passaparola.journeys.freeze import freeze_now
@@ -74,9 +76,11 @@ def campaign_send(
     from passaparola.outbox.render.frozen import freezer
     from passaparola.store.models import wording_hash
 
-    own, store = open_store()
-    freeze = freezer(own)
-    wording = wording_hash(freeze_now(store, own, name, freeze))  # read before anything else: a broken file is said
+    settings, store = open_store()
+    freeze = freezer(settings)
+    wording = wording_hash(
+        freeze_now(store, settings, name, freeze)
+    )  # read before anything else: a broken file is said
     with store.read() as session:
         going = launch.unfinished_launch(session, name, wording)
         before = [
@@ -90,24 +94,24 @@ def campaign_send(
         )
     if going is None:
         if not yes:
-            seen = build_preview(store, own, freeze_now(store, own, name, freeze), house_now(own))
+            seen = build_preview(store, settings, freeze_now(store, settings, name, freeze), house_now(settings))
             err.print(seen.as_text())
-            asked = f"Send to {seen.sendable:,} people?" if seen.audience else f"Start “{seen.title}”?"
-            if not sys.stdin.isatty() or not typer.confirm(asked, err=True):
+            prompt = f"Send to {seen.sendable:,} people?" if seen.audience else f"Start “{seen.title}”?"
+            if not sys.stdin.isatty() or not typer.confirm(prompt, err=True):
                 raise NotAllowed("Nothing was sent. --yes approves without being asked.")
-        made = launch.prepare(store, own, name, freeze, actor=actor(), now=house_now(own))
+        made = launch.prepare(store, settings, name, freeze, actor=actor(), now=house_now(settings))
         if not yes and made.wording != seen.wording:
             launch.reject(store, made.id or 0, approver=actor(), now=now(), comment="changed while it was looked at")
             raise NotAllowed("The files were changed while you looked at them. Nothing was sent; look again.")
         going = made.id or 0
-        launch.approve(store, own, going, made.hash, freeze, approver=actor(), now=now())
-    engine.tick(store, own, now(), actor=actor(), only=going)
-    drain_until_stopped(own, store, going, quiet=as_json)
+        launch.approve(store, settings, going, made.hash, freeze, approver=actor(), now=now())
+    engine.tick(store, settings, now(), actor=actor(), only=going)
+    drain_until_stopped(settings, store, going, quiet=as_json)
     with store.read() as session:
-        found = ledger.tally_launch(session, going)
-    emit(as_json, found.as_json(), lambda: show_report(found))
-    if found.state == "paused":
-        raise PassaparolaError(f"Launch {going} is paused: {found.note}")
+        tally = ledger.tally_launch(session, going)
+    emit(as_json, tally.as_json(), lambda: show_report(tally))
+    if tally.state == "paused":
+        raise PassaparolaError(f"Launch {going} is paused: {tally.note}")
 
 
 @campaigns.command("rehearse")
@@ -120,12 +124,12 @@ def campaign_rehearse(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """What would happen: the real statements on a fake clock in a copy of the store. Sends and changes nothing."""
+    """Play a campaign: the real statements on a fake clock in a copy of the store. Sends and changes nothing."""
     from passaparola.rehearsal import rehearse
 
-    own, store = open_store()
-    seen = rehearse(store, own, name, days=days, now=house_now(own), contacts=contacts, assume=assume or ())
-    emit(as_json, seen.as_json(), lambda: _show_rehearsal(seen, own.time_zone))
+    settings, store = open_store()
+    seen = rehearse(store, settings, name, days=days, now=house_now(settings), contacts=contacts, assume=assume or ())
+    emit(as_json, seen.as_json(), lambda: _show_rehearsal(seen, settings.time_zone))
 
 
 def _show_rehearsal(seen: Any, zone: str) -> None:
@@ -153,17 +157,17 @@ def _show_rehearsal(seen: Any, zone: str) -> None:
 
 @campaigns.command("status")
 def campaign_status(name: str, as_json: AsJson = False) -> None:
-    """Who is where: under way at which step, ended how, held out; for every launch that is not over."""
+    """Show who is where: under way at which step, ended how, held out; for every launch that is not over."""
     from passaparola.journeys.status import launch_status, unfinished_launches
 
-    own, store = open_store()
+    settings, store = open_store()
     with store.read() as session:
-        found = [launch_status(session, launch) for launch in unfinished_launches(session, name)]
-    if not found:
+        statuss = [launch_status(session, launch) for launch in unfinished_launches(session, name)]
+    if not statuss:
         raise Unknown(f"“{name}” has not been launched yet.")
 
     def shown() -> None:
-        for one in found:
+        for one in statuss:
             door = ", taking people in" if one.accepting else ""
             out.print(
                 f"Launch {one.launch} of [bold]{one.campaign}[/bold]: {one.state}{door}. {without_markup(one.note)}"
@@ -172,10 +176,10 @@ def campaign_status(name: str, as_json: AsJson = False) -> None:
             out.print(f"  {one.entered:,} entered: {one.under_way:,} under way{ended}; {one.held_out:,} held out")
             out.print(f"  goal: {one.goal:,} of those written to, {one.goal_of_held_out:,} of those held out")
             for step in one.steps:
-                due = format_time(own, step["earliest"]) if step["earliest"] else ""
+                due = format_time(settings, step["earliest"]) if step["earliest"] else ""
                 out.print(f"  {step['people']:,} at step {step['step']}, {step['next']}; the next at {due}")
 
-    emit(as_json, [vars(one) for one in found], shown)
+    emit(as_json, [vars(one) for one in statuss], shown)
 
 
 @campaigns.command("stop")
@@ -233,7 +237,7 @@ def campaign_pause(name: LaunchName) -> None:
 
 @campaigns.command("resume")
 def campaign_resume(name: LaunchName) -> None:
-    """Go on where it was paused."""
+    """Resume a launch where it was paused."""
     from passaparola.outbox.ledger import resume_launch
 
     store, launch = _find_launch(name)
@@ -280,7 +284,7 @@ def show_report(found: Any) -> None:
 
 
 def show_outcome(came: Any) -> None:
-    """The funnel of people, how sure it is, and what it was worth."""
+    """Show the funnel of people, how sure it is, and what it was worth."""
     for medium, counts in came.media.items():
         rates = came.rates()[medium]
         if counts.left:
@@ -300,7 +304,8 @@ def show_outcome(came: Any) -> None:
     if came.lift:
         sure = "" if came.lift.certain else ", which may be chance"
         out.print(
-            f"  lift over those held out: {came.lift.value:+.1%} (between {came.lift.low:+.1%} and {came.lift.high:+.1%}{sure})"
+            f"  lift over those held out: {came.lift.value:+.1%} (between {came.lift.low:+.1%} and "
+            f"{came.lift.high:+.1%}{sure})"
         )
     if came.orders:
         out.print(f"  orders after a click: {came.orders:,}, worth {came.last_touch / 100:,.2f} {came.currency}")

@@ -11,20 +11,21 @@ channels = group("The ways to speak and to listen: how they are, and going on af
 
 @channels.command("list")
 def channel_list(as_json: AsJson = False) -> None:
-    """Every channel: whether it has its settings, whether it is paused and why, when it last looked."""
+    """List every channel: whether it has its settings, whether it is paused and why, when it was last polled."""
     from dataclasses import asdict
 
     from passaparola.store import incidents
 
-    own, store = open_store()
+    settings, store = open_store()
     with store.read() as session:
-        rows = [asdict(one) for one in incidents.channel_statuses(session, own.time_zone)]
+        rows = [asdict(status) for status in incidents.channel_statuses(session, settings.time_zone)]
     emit(as_json, rows, lambda: table(rows))
 
 
 @channels.command("resume")
 def channel_resume(name: Annotated[str, typer.Argument(help="Such as twitter.")]) -> None:
-    """Let a paused channel speak again, after its key or account was mended. What waited goes out, each message guarded anew."""
+    """Let a paused channel speak again, after its key or account was mended. What waited goes out, each message
+    guarded anew."""
     from passaparola.store import incidents
 
     _, store = open_store()

@@ -1,4 +1,5 @@
-"""The door of the follow-up: a process that ticks every half second, started by `passaparola up` or a service of its own.
+"""The door of the follow-up: a process that ticks every half second, started by `passaparola up` or a service of its
+own.
 
 python -m passaparola.cli.consumer
 """
@@ -15,11 +16,11 @@ from passaparola.store.database import Store
 def main() -> None:
     """Follow up until SIGTERM."""
     logs.configure_logging()
-    own = get_settings()
-    store = Store(own.database).open()
+    settings = get_settings()
+    store = Store(settings.database).open()
 
     async def run() -> None:
-        await Consumer(store, own, engine.tick).run()
+        await Consumer(store, settings, engine.tick).run()
 
     run_on_uvloop(run())
 

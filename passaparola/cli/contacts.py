@@ -14,7 +14,7 @@ contacts = group("One contact: what we know, what they allow, who they are.")
 
 @contacts.command("show")
 def contact_show(contact: str, as_json: AsJson = False) -> None:
-    """What we know of a contact, and what they allow."""
+    """Show what we know of a contact, and what they allow."""
     from sqlmodel import col, select
 
     from passaparola.store.models import Address, Consent, Contact
@@ -25,11 +25,13 @@ def contact_show(contact: str, as_json: AsJson = False) -> None:
         person = session.get(Contact, id_)
         assert person is not None
         reached = session.exec(select(Address).where(col(Address.contact_id) == id_)).all()
-        said = session.exec(select(Consent).where(col(Consent.contact_id) == id_).order_by(col(Consent.at))).all()
+        consents = session.exec(select(Consent).where(col(Consent.contact_id) == id_).order_by(col(Consent.at))).all()
         data = {
             **person.model_dump(exclude_none=True),
             "addresses": {address.medium: address.value for address in reached},
-            "consents": [c.model_dump(include={"medium", "topic", "granted", "basis", "source", "at"}) for c in said],
+            "consents": [
+                c.model_dump(include={"medium", "topic", "granted", "basis", "source", "at"}) for c in consents
+            ],
         }
     emit(as_json, data, lambda: out.print_json(json.dumps(data, default=str, ensure_ascii=False)))
 
@@ -57,26 +59,26 @@ def contact_unsubscribe(
 
 @contacts.command("merge")
 def contact_merge(keep: str, other: str, because: Annotated[str, typer.Option(help="Why they are one.")] = "") -> None:
-    """Two rows that are one person become one; `unmerge` parts them again with nothing lost."""
+    """Merge two rows that are one person; `unmerge` parts them again with nothing lost."""
     from passaparola.contacts import merging
 
-    own, store = open_store()
+    settings, store = open_store()
     with store.write() as session:
         one, two = contact_id(session, keep), contact_id(session, other)
         row = merging.merge(
-            session, own, one, two, actor=actor(), now=now(), reasons=[because or "said by an operator"]
+            session, settings, one, two, actor=actor(), now=now(), reasons=[because or "said by an operator"]
         )
         out.print(f"Contact {row.merged_id} is one with contact {row.kept_id}. Undo it with: contact unmerge {row.id}")
 
 
 @contacts.command("unmerge")
 def contact_unmerge(merge: Annotated[int, typer.Argument(help="The number that merging gave it.")]) -> None:
-    """Part two rows again: everything goes back to whom it came from; what came since stays."""
+    """Undo a merge: everything goes back to whom it came from; what came since stays."""
     from passaparola.contacts import merging
 
-    own, store = open_store()
+    settings, store = open_store()
     with store.write() as session:
-        row = merging.unmerge(session, own, merge, actor=actor(), now=now())
+        row = merging.unmerge(session, settings, merge, actor=actor(), now=now())
         out.print(f"Contacts {row.kept_id} and {row.merged_id} are two again.")
 
 
@@ -86,7 +88,7 @@ def contact_proposals(
     refuse: Annotated[int, typer.Option(help="A proposal that is wrong.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Who may be one person, how likely and why; merge them with `contact merge ONE OTHER`."""
+    """List who may be one person, how likely and why; merge them with `contact merge ONE OTHER`."""
     from sqlmodel import col, select
 
     from passaparola.contacts import duplicates
@@ -112,23 +114,27 @@ def contact_proposals(
 
 @contacts.command("balance")
 def contact_balance(topic: str = "newsletter", as_json: AsJson = False) -> None:
-    """Who is known online, offline or both; how many of them may be written to; what they are worth."""
+    """Count who is known online, offline or both; how many of them may be written to; what they are worth."""
     from passaparola.reports import people
 
-    own, store = open_store()
+    settings, store = open_store()
     with store.read() as session:
         found = people.compare_online_offline(session, topic)
     rows = [
-        {"known": name, "people": side.people, "may be written to": side.consenting,
-         f"{own.currency} each": f"{side.spent / 100 / max(1, side.people):,.2f}"}
+        {
+            "known": name,
+            "people": side.people,
+            "may be written to": side.consenting,
+            f"{settings.currency} each": f"{side.spent / 100 / max(1, side.people):,.2f}",
+        }
         for name, side in found.items()
-    ]  # fmt: skip
+    ]
     emit(as_json, {name: side.as_json() for name, side in found.items()}, lambda: table(rows))
 
 
 @contacts.command("lifecycle")
 def contact_lifecycle(as_json: AsJson = False) -> None:
-    """How many are leads, fans, customers and advocates; how many only read, take part, or make something."""
+    """Count leads, fans, customers and advocates; and who only reads, takes part, or makes something."""
     from passaparola.reports import people
 
     _, store = open_store()
@@ -146,7 +152,7 @@ def contact_lifecycle(as_json: AsJson = False) -> None:
 def contact_export(
     contact: str, to: Annotated[Path | None, typer.Option(help="A file; default: here.")] = None
 ) -> None:
-    """Everything we know of one person, as JSON: what they have a right to."""
+    """Write everything that we know of one person as JSON: what they have a right to."""
     from passaparola.privacy import export
 
     _, store = open_store()
@@ -164,15 +170,17 @@ def contact_export(
 def contact_erase(
     contact: str, yes: Annotated[bool, typer.Option("--yes", help="Without being asked.")] = False
 ) -> None:
-    """Forget a person everywhere, for good. Only a keyed hash of their addresses is left, so that nobody writes there again."""
+    """Forget a person everywhere, for good. Only a keyed hash of their addresses is left, so that nobody writes
+    there again."""
     from passaparola import engine
 
-    own, store = open_store()
+    settings, store = open_store()
     with store.read() as session:
         id_ = contact_id(session, contact)
     if not yes and not typer.confirm(f"Forget contact {id_} for good?"):
         raise NotAllowed("Nothing was erased.")
-    engine.erase_contact(store, own, id_, actor=actor(), now=now())
+    engine.erase_contact(store, settings, id_, actor=actor(), now=now())
     out.print(
-        f"Contact {id_} is forgotten. {without_markup('Backups older than today still hold them: see docs/operations.md.')}"
+        f"Contact {id_} is forgotten. "
+        f"{without_markup('Backups older than today still hold them: see docs/operations.md.')}"
     )

@@ -1,4 +1,5 @@
-"""passaparola db …, passaparola doctor: the store's tables, its copies, its months; and whether all that is needed is there."""
+"""passaparola db …, passaparola doctor: the store's tables, its copies, its months; and whether all that is needed
+is there."""
 
 import sys
 from pathlib import Path
@@ -23,8 +24,8 @@ def db_upgrade() -> None:
 
 @database.command("mark-restored")
 def db_mark_restored() -> None:
-    """After a backup was put back: whatever it still holds as unsent may have been sent since, and is parked until evidence
-    decides. Run it before anything is sent again."""
+    """Park what a restored backup holds as unsent: it may have been sent since. Run it before anything is sent
+    again."""
     from passaparola.outbox import restored
 
     _, store = open_store()
@@ -34,7 +35,7 @@ def db_mark_restored() -> None:
 
 @database.command("backup")
 def db_backup(file: Annotated[Path, typer.Argument(help="Where to; nothing is overwritten.")]) -> None:
-    """A whole copy of a SQLite store while everything goes on. PostgreSQL has tools of its own."""
+    """Copy a SQLite store while everything goes on. PostgreSQL has tools of its own."""
     _, store = open_store()
     store.backup(file)
     out.print(f"Copied to {file}. After it was put back: passaparola db mark-restored")
@@ -42,7 +43,7 @@ def db_backup(file: Annotated[Path, typer.Argument(help="Where to; nothing is ov
 
 @database.command("partitions")
 def db_partitions(as_json: AsJson = False) -> None:
-    """The partitions of what happened, on PostgreSQL: one for each month in which it came to be known."""
+    """List the monthly partitions of events, on PostgreSQL."""
     from passaparola.store import partitions
 
     _, store = open_store()
@@ -57,22 +58,23 @@ def db_detach(month: Annotated[str, typer.Argument(help="Such as 2026-03; `db pa
     from passaparola.contacts.activity import recounting
     from passaparola.store import partitions
 
-    own, store = open_store()
-    name, people = partitions.detach(store, month, recount=recounting(own.currency), actor=actor(), now=now())
+    settings, store = open_store()
+    name, people = partitions.detach(store, month, recount=recounting(settings.currency), actor=actor(), now=now())
     out.print(f"{name} is a table of its own now; what {people:,} contacts did is counted without it.")
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Whether all that is needed is there: store, keys, secrets, address, sender's domain, clock, disk. 1: something is wrong."""
+    """Check all that is needed: store, keys, secrets, address, sender's domain, clock, disk. Exit code 1: something
+    is wrong."""
     from passaparola.operations import doctor
 
-    found = doctor.run_checks()
+    checks = doctor.run_checks()
     marks = {"ok": "[green]✓[/green]", "warning": "[yellow]![/yellow]", "error": "[red]✗[/red]"}
 
     def shown() -> None:
-        for one in found:
-            out.print(f"{marks[one.state]} {one.what:16} {without_markup(one.summary)}")
+        for check in checks:
+            out.print(f"{marks[check.state]} {check.what:16} {without_markup(check.summary)}")
 
-    emit(as_json, [vars(one) for one in found], shown)
-    if any(one.state == "error" for one in found):
+    emit(as_json, [vars(one) for one in checks], shown)
+    if any(one.state == "error" for one in checks):
         sys.exit(1)

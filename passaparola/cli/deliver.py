@@ -23,27 +23,29 @@ def deliver(
     ] = False,
 ) -> None:
     """Apply what came in, move on who is due, send what is due, resolve what is unknown. Any number may run at once."""
-    own, store = open_store()
+    settings, store = open_store()
     with stop_signal() as stopping:
-        total, found = _run_once(own, store, stopping, as_json, watch)
+        total, found = _run_once(settings, store, stopping, as_json, watch)
         while watch and not stopping.wait(WATCH_EVERY_SECONDS):
-            total += _run_once(own, store, stopping, as_json, watch)[0]
+            total += _run_once(settings, store, stopping, as_json, watch)[0]
     data = {**total, "reconciled": vars(found) if found else {}}
     emit(
         as_json, data, lambda: out.print(", ".join(f"{n:,} {what}" for what, n in total.items()) or "Nothing was due.")
     )
 
 
-def _run_once(own: Any, store: Any, stopping: threading.Event, quiet: bool, watch: bool) -> tuple[Counter[str], Any]:
-    """One look at everything. For who watches, a database that is away is no reason to end."""
+def _run_once(
+    settings: Any, store: Any, stopping: threading.Event, quiet: bool, watch: bool
+) -> tuple[Counter[str], Any]:
+    """Run one round. One look at everything. For who watches, a database that is away is no reason to end."""
     from passaparola import engine
     from passaparola.outbox import reconcile
     from passaparola.store.database import is_transient
 
     try:
-        found = asyncio.run(reconcile.reconcile(store, now()))
-        engine.tick(store, own, now(), actor=actor())
-        return drain_until_stopped(own, store, None, quiet, 2.0 if watch else 300.0, stopping), found
+        result = asyncio.run(reconcile.reconcile(store, now()))
+        engine.tick(store, settings, now(), actor=actor())
+        return drain_until_stopped(settings, store, None, quiet, 2.0 if watch else 300.0, stopping), result
     except Exception as error:
         if not watch or not is_transient(error):
             raise
@@ -71,19 +73,19 @@ def stop_signal() -> Iterator[threading.Event]:
 
 
 def drain_until_stopped(
-    own: Any,
+    settings: Any,
     store: Any,
     launch: int | None,
     quiet: bool,
     patience: float = 300.0,
     stopping: threading.Event | None = None,
 ) -> Counter[str]:
-    """SIGTERM and Ctrl-C let what is in hand land and take nothing new."""
+    """Send until the outbox is empty. SIGTERM and Ctrl-C let what is in hand land and take nothing new."""
     from passaparola.outbox.deliver import Drain, run_on_uvloop
 
-    async def run(told: threading.Event) -> Counter[str]:
-        drain = Drain(store, own, launch, wait_seconds=patience)
-        watching = asyncio.create_task(_stop_when(told, drain))
+    async def run(event: threading.Event) -> Counter[str]:
+        drain = Drain(store, settings, launch, wait_seconds=patience)
+        watching = asyncio.create_task(_stop_when(event, drain))
         try:
             return await drain.run(lambda outcome, size: None if quiet else err.print(f"{size:,} {outcome}"))
         finally:
@@ -95,7 +97,7 @@ def drain_until_stopped(
         return run_on_uvloop(run(own_stopping))
 
 
-async def _stop_when(told: threading.Event, drain: Any) -> None:
-    while not told.is_set():
+async def _stop_when(event: threading.Event, drain: Any) -> None:
+    while not event.is_set():
         await asyncio.sleep(0.1)
     drain.stop()

@@ -15,10 +15,10 @@ intake = group("What came in from shops and apps: counted, shown, played again."
 
 @intake.command("status")
 def intake_status(as_json: AsJson = False) -> None:
-    """What came in by which source, what became of it, and what was not understood."""
+    """Count what came in by source, what became of it, and what was not understood."""
     from passaparola.inbound.store import count_bodies
 
-    own, store = open_store()
+    settings, store = open_store()
     with store.read() as session:
         found = count_bodies(session)
 
@@ -26,7 +26,8 @@ def intake_status(as_json: AsJson = False) -> None:
         table([{"source": source, **states} for source, states in _table_rows(found.sources).items()])
         for odd in found.invalid:
             out.print(
-                f"  {odd['id']}  {format_time(own, odd['received_at'])}  {odd['source']}: {without_markup(odd['problem'])}"
+                f"  {odd['id']}  {format_time(settings, odd['received_at'])}  {odd['source']}: "
+                f"{without_markup(odd['problem'])}"
             )
 
     emit(as_json, vars(found), shown)
@@ -39,7 +40,7 @@ def _table_rows(sources: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]
 
 @intake.command("show")
 def intake_show(number: int) -> None:
-    """One body as it came."""
+    """Show one body as it came."""
     from passaparola.store.models import RawBody
 
     _, store = open_store()
@@ -64,12 +65,12 @@ def intake_replay(
     from passaparola.inbound.pipeline import apply_inbound
     from passaparola.inbound.store import replay
 
-    own, store = open_store()
-    zone = ZoneInfo(own.time_zone)
+    settings, store = open_store()
+    zone = ZoneInfo(settings.time_zone)
     ends = until.replace(tzinfo=zone) if until else now()
     bodies = replay(
         store, since=since.replace(tzinfo=zone), until=ends, source=source or None, actor=actor(), now=now()
     )
-    told = apply_inbound(store, own, now())
-    words = ", ".join(f"{count:,} {kind}" for kind, count in told.items()) or "nothing that was not known"
-    emit(as_json, {"bodies": bodies, "new_events": dict(told)}, lambda: out.print(f"{bodies:,} bodies; {words}."))
+    kinds = apply_inbound(store, settings, now())
+    words = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items()) or "nothing that was not known"
+    emit(as_json, {"bodies": bodies, "new_events": dict(kinds)}, lambda: out.print(f"{bodies:,} bodies; {words}."))

@@ -22,29 +22,39 @@ def inbox_list(
 
     from passaparola.store.models import Conversation
 
-    own, store = open_store()
+    settings, store = open_store()
     chosen = select(Conversation).order_by(
         col(Conversation.priority).desc(), col(Conversation.due_at), col(Conversation.id)
     )
     with store.read() as session:
         found = session.exec(chosen if everything else chosen.where(col(Conversation.state) != "closed")).all()
         rows = [
-            {"id": c.id, "contact": c.contact_id, "by": c.medium, "state": c.state, "kind": c.kind, "topic": c.topic, "priority": c.priority,
-             "team": c.team, "answer until": format_time(own, c.due_at) if c.due_at else None, "subject": c.subject[:50]}
+            {
+                "id": c.id,
+                "contact": c.contact_id,
+                "by": c.medium,
+                "state": c.state,
+                "kind": c.kind,
+                "topic": c.topic,
+                "priority": c.priority,
+                "team": c.team,
+                "answer until": format_time(settings, c.due_at) if c.due_at else None,
+                "subject": c.subject[:50],
+            }
             for c in found[:200]
-        ]  # fmt: skip
+        ]
     emit(as_json, rows, lambda: table(rows))
 
 
 @inbox.command("show")
 def inbox_show(conversation: int, as_json: AsJson = False) -> None:
-    """One conversation, word by word."""
+    """Show one conversation, word by word."""
     from sqlmodel import col, select
 
     from passaparola.conversations import threads
     from passaparola.store.models import Turn
 
-    own, store = open_store()
+    settings, store = open_store()
     with store.read() as session:
         one = threads.get_conversation(session, conversation)
         turns = session.exec(
@@ -59,7 +69,8 @@ def inbox_show(conversation: int, as_json: AsJson = False) -> None:
         out.print(f"{without_markup(one.subject)} ({one.kind}, {one.state}), contact {one.contact_id} by {one.medium}")
         for turn in turns:
             out.print(
-                f"[bold]{without_markup(turn.author) or 'they'}[/bold] {format_time(own, turn.at)}\n{without_markup(turn.text)}\n"
+                f"[bold]{without_markup(turn.author) or 'they'}[/bold] "
+                f"{format_time(settings, turn.at)}\n{without_markup(turn.text)}\n"
             )
 
     emit(as_json, data, shown)
@@ -70,15 +81,15 @@ def inbox_answer(conversation: int, text: str) -> None:
     """Write back in the thread, through the same outbox as everything else."""
     from passaparola.outbox import answer
 
-    own, store = open_store()
+    settings, store = open_store()
     with store.write() as session:
-        message = answer.send_answer(session, own, conversation, text, actor=actor(), now=now())
+        message = answer.send_answer(session, settings, conversation, text, actor=actor(), now=now())
     out.print(f"It goes out as message {message}.")
 
 
 @inbox.command("close")
 def inbox_close(conversation: int) -> None:
-    """Seen to. What was held from the person meanwhile goes out after all."""
+    """Close a conversation. What was held from the contact meanwhile goes out after all."""
     from passaparola.outbox import answer
 
     _, store = open_store()
@@ -89,7 +100,7 @@ def inbox_close(conversation: int) -> None:
 
 @inbox.command("themes")
 def inbox_themes(days: int = 30, as_json: AsJson = False) -> None:
-    """What people say, by topic and mood, with their own sentences."""
+    """Show what people say, by topic and mood, with their own sentences."""
     from passaparola.reports import themes
 
     _, store = open_store()

@@ -1,4 +1,5 @@
-"""The engineer's door: `passaparola …`. Exit code 0: done; 1: it could not be done, and one sentence says why; 2: usage."""
+"""The engineer's door: `passaparola …`. Exit code 0: done; 1: it could not be done, and one sentence says why; 2:
+usage."""
 
 import os
 import sys
@@ -48,7 +49,7 @@ for name, commands in (
 
 
 def main() -> None:
-    """Every error of ours is one sentence; whatever else goes wrong is named without a traceback."""
+    """Run the command. Every error of ours is one sentence; whatever else goes wrong is named without a traceback."""
     os.environ.setdefault("DO_NOT_TRACK", "1")
     try:
         app()
@@ -117,7 +118,7 @@ def import_(
             "the guessed mapping (see --show-mapping)",
         )
     )
-    own, store = open_store()
+    settings, store = open_store()
     columns = [
         TextColumn("{task.description}"),
         BarColumn(),
@@ -126,7 +127,7 @@ def import_(
     ]
     with Progress(*columns, console=err.console, disable=as_json or not err.is_terminal) as bar:
         task = bar.add_task(file.name, total=file.stat().st_size or 1, rows=0)
-        tally = Import(store, own, file, plan, tuple(consent or ()), source).run(
+        tally = Import(store, settings, file, plan, tuple(consent or ()), source).run(
             now(), lambda rows, at: bar.update(task, completed=at, rows=rows)
         )
 
@@ -153,13 +154,13 @@ def import_(
 def audience_count(
     question: Annotated[str, typer.Argument(help="A name or a question.")], as_json: AsJson = False
 ) -> None:
-    """How many contacts are in it now."""
+    """Count the contacts in an audience now."""
     from passaparola.contacts import audience
 
-    own, store = open_store()
+    settings, store = open_store()
     with store.read() as session:
-        asked = audience.Question.parse(question, audience.load_catalogue(session, own))
-        found = audience.count_members(session, asked, house_now(own))
+        question_ = audience.Question.parse(question, audience.load_catalogue(session, settings))
+        found = audience.count_members(session, question_, house_now(settings))
     emit(as_json, {"audience": question, "count": found}, lambda: out.print(f"{found:,}"))
 
 
@@ -167,13 +168,13 @@ def audience_count(
 def audience_sample(
     question: str, size: Annotated[int, typer.Option(min=1, max=1000)] = 10, as_json: AsJson = False
 ) -> None:
-    """A few of them, the same ones each time."""
+    """Show a few contacts of an audience, the same ones each time."""
     from passaparola.contacts import audience
 
-    own, store = open_store()
+    settings, store = open_store()
     with store.read() as session:
-        asked = audience.Question.parse(question, audience.load_catalogue(session, own))
-        people = audience.sample_members(session, asked, house_now(own), size)
+        question_ = audience.Question.parse(question, audience.load_catalogue(session, settings))
+        people = audience.sample_members(session, question_, house_now(settings), size)
         rows = [
             {
                 "id": p.id,
@@ -193,13 +194,13 @@ def audience_explain(
     contact: Annotated[str, typer.Option(help="An address or an id.")],
     as_json: AsJson = False,
 ) -> None:
-    """Which parts of the question hold for one contact, and which do not."""
+    """Show which parts of the question hold for one contact, and which do not."""
     from passaparola.contacts import audience
 
-    own, store = open_store()
+    settings, store = open_store()
     with store.read() as session:
-        asked = audience.Question.parse(question, audience.load_catalogue(session, own))
-        verdicts = audience.explain_contact(session, asked, contact_id(session, contact), house_now(own))
+        question_ = audience.Question.parse(question, audience.load_catalogue(session, settings))
+        verdicts = audience.explain_contact(session, question_, contact_id(session, contact), house_now(settings))
 
     def shown() -> None:
         for verdict in verdicts:
@@ -211,7 +212,7 @@ def audience_explain(
 
 @audiences.command("list")
 def audience_list(as_json: AsJson = False) -> None:
-    """The files of audiences/."""
+    """List the files of audiences/."""
     from passaparola.contacts import audience
     from passaparola.settings import get_settings
 
@@ -223,17 +224,17 @@ def audience_list(as_json: AsJson = False) -> None:
 
 
 def _store_catalogue() -> Any:
-    """What this house's contacts have and did, where there is a store yet; a check makes none."""
+    """Return what this house's contacts have and did, where there is a store yet; a check makes none."""
     from passaparola.contacts import audience
     from passaparola.settings import get_settings
     from passaparola.store.database import Store
 
-    own = get_settings()
-    if not own.database_url and not (own.var / "passaparola.db").exists():
-        return audience.load_catalogue(None, own)
-    store = Store(own.database).open()
+    settings = get_settings()
+    if not settings.database_url and not (settings.var / "passaparola.db").exists():
+        return audience.load_catalogue(None, settings)
+    store = Store(settings.database).open()
     with store.read() as session:
-        return audience.load_catalogue(session, own)
+        return audience.load_catalogue(session, settings)
 
 
 @app.command()
@@ -252,7 +253,7 @@ def check(as_json: AsJson = False) -> None:
     )
 
     warnings = [
-        found for said in transactional_wordings(get_settings()) for found in find_offers(get_settings(), *said)
+        found for wording in transactional_wordings(get_settings()) for found in find_offers(get_settings(), *wording)
     ]
 
     def shown() -> None:
@@ -270,76 +271,78 @@ def check(as_json: AsJson = False) -> None:
 
 @app.command()
 def report(name: str, as_json: AsJson = False) -> None:
-    """What became of a campaign's newest launch (or of a launch by number), and what came of it."""
+    """Report on a campaign's newest launch (or a launch by number), and what came of it."""
     from passaparola.outbox import ledger
     from passaparola.reports import campaign
 
-    own, store = open_store()
+    settings, store = open_store()
     with store.read() as session:
-        found = ledger.tally_launch(session, int(name) if name.isdigit() else ledger.latest_launch(session, name))
-        came = campaign.build_report(session, own, found.campaign, found.launch)
+        tally = ledger.tally_launch(session, int(name) if name.isdigit() else ledger.latest_launch(session, name))
+        came = campaign.build_report(session, settings, tally.campaign, tally.launch)
 
     def shown() -> None:
-        show_report(found)
+        show_report(tally)
         show_outcome(came)
 
-    emit(as_json, found.as_json() | {"outcome": came.as_json()}, shown)
+    emit(as_json, tally.as_json() | {"outcome": came.as_json()}, shown)
 
 
 @app.command()
 def poll(as_json: AsJson = False) -> None:
-    """Go and look who wrote to us (mailbox, X), apply it, and see to response clocks, retention and the audit's chain."""
+    """Poll mailboxes and networks, apply what came, and see to response clocks, retention and the audit's chain."""
     from passaparola import engine
     from passaparola.operations import polling
 
-    own, store = open_store()
+    settings, store = open_store()
     import asyncio
 
-    looked = asyncio.run(polling.poll_channels(store, own, now()))
-    engine.tick(store, own, now(), actor=actor())
-    looked.done = polling.run_maintenance(store, own, now())
+    result = asyncio.run(polling.poll_channels(store, settings, now()))
+    engine.tick(store, settings, now(), actor=actor())
+    result.done = polling.run_maintenance(store, settings, now())
     emit(
         as_json,
-        {"found": looked.found, "problems": looked.problems, "done": looked.done},
-        lambda: out.print(without_markup(str(looked))),
+        {"found": result.found, "problems": result.problems, "done": result.done},
+        lambda: out.print(without_markup(str(result))),
     )
 
 
 @app.command()
 def why(contact: str, campaign: str, as_json: AsJson = False) -> None:
-    """The whole story of one contact in one campaign: matched because, held because, sent when, in which attempt."""
+    """Tell the whole story of one contact in one campaign: matched because, held because, sent when, in which
+    attempt."""
     from passaparola.contacts import audience
     from passaparola.outbox import ledger
     from passaparola.store.models import Launch
 
-    own, store = open_store()
+    settings, store = open_store()
     with store.read() as session:
         person = contact_id(session, contact)
         launch_id = int(campaign) if campaign.isdigit() else ledger.latest_launch(session, campaign)
         launch = session.get(Launch, launch_id)
         assert launch is not None
-        words = audience.load_catalogue(session, own)
-        asked = launch.content["audience"]
+        words = audience.load_catalogue(session, settings)
+        query = launch.content["audience"]
         verdicts = (
-            audience.explain_contact(session, audience.Question.parse(asked, words), person, launch.created_at)
-            if asked
+            audience.explain_contact(session, audience.Question.parse(query, words), person, launch.created_at)
+            if query
             else []
         )
-        told = ledger.tell_story(session, launch_id, person, own.time_zone)
+        story = ledger.tell_story(session, launch_id, person, settings.time_zone)
     data = {
-        "contact": person, "launch": launch_id,
+        "contact": person,
+        "launch": launch_id,
         "audience": [vars(verdict) for verdict in verdicts],
-        "story": [{"at": at.isoformat() if at else None, "what": what} for at, what in told.sentences],
-    }  # fmt: skip
+        "story": [{"at": at.isoformat() if at else None, "what": what} for at, what in story.sentences],
+    }
 
     def shown() -> None:
         out.print(f"Launch {launch_id} of {campaign}, contact {person}")
         for verdict in verdicts:
             mark = "[green]✓[/green]" if verdict.holds else "[red]✗[/red]"
             out.print(f"  {'  ' * verdict.depth}{mark} {without_markup(verdict.text)}")
-        for at, what in told.sentences:
+        for at, what in story.sentences:
             out.print(
-                f"  {format_time(own, at, seconds=True)}  {without_markup(what)}"
+                f"  {format_time(settings, at, seconds=True)}  {without_markup(what)}"
                 if at
                 else f"  {'':19}  {without_markup(what)}"
             )
@@ -392,7 +395,8 @@ def demo(
     port: Port = 8000,
     prefect_port: PrefectPort = 4200,
 ) -> None:
-    """A small shop with 5,000 contacts: everything starts, the spring campaign goes out, its customers come back."""
+    """Run a small shop with 5,000 contacts: everything starts, the spring campaign goes out, its customers come
+    back."""
     given = ["--port", str(port), "--prefect-port", str(prefect_port), "--contacts", str(contacts)]
     _exec_module("passaparola.demo.run", [*given, *(["--once"] if once else [])])
 
@@ -402,13 +406,13 @@ def web(
     host: Annotated[str, typer.Option(help="0.0.0.0 answers everybody; behind a proxy leave it.")] = "127.0.0.1",
     port: Port = 8000,
 ) -> None:
-    """The public pages, webhooks and the local mailbox alone."""
+    """Serve the public pages, webhooks and the local mailbox alone."""
     open_store()
     _exec_module("passaparola.web.server", ["--host", host, "--port", str(port)])
 
 
 def _exec_module(module: str, arguments: list[str]) -> None:
-    """The doors do not import each other: this process becomes the other one."""
+    """Become another process: the doors do not import each other."""
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-P", "-m", module, *arguments])
 

@@ -44,8 +44,8 @@ def open_store() -> tuple[Any, Any]:
     from passaparola.settings import get_settings
     from passaparola.store.database import Store
 
-    own = get_settings()
-    return own, Store(own.database).open()
+    settings = get_settings()
+    return settings, Store(settings.database).open()
 
 
 def now() -> datetime:
@@ -63,34 +63,34 @@ def emit(as_json: bool, data: Any, shown: Callable[[], None]) -> None:
         shown()
 
 
-def house_now(own: Any) -> datetime:
+def house_now(settings: Any) -> datetime:
     from zoneinfo import ZoneInfo
 
-    return datetime.now(ZoneInfo(own.time_zone))
+    return datetime.now(ZoneInfo(settings.time_zone))
 
 
-def format_time(own: Any, at: datetime, *, seconds: bool = False) -> str:
-    """On the house's clock, as everything that people read here."""
+def format_time(settings: Any, at: datetime, *, seconds: bool = False) -> str:
+    """Format an instant on the house's clock, as everything that people read here."""
     from passaparola import clock
 
-    return clock.format_local(at, own.time_zone, "%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
+    return clock.format_local(at, settings.time_zone, "%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
 
 
-def contact_id(session: Any, said: str) -> int:
+def contact_id(session: Any, text: str) -> int:
     from sqlmodel import col, select
 
     from passaparola.store.models import Address, Contact
 
-    if said.isdigit():
-        found = session.exec(select(col(Contact.id)).where(col(Contact.id) == int(said))).first()
+    if text.isdigit():
+        found = session.exec(select(col(Contact.id)).where(col(Contact.id) == int(text))).first()
     else:
-        wanted = said.strip().lower().removeprefix("@")
+        wanted = text.strip().lower().removeprefix("@")
         ids = set(session.exec(select(col(Address.contact_id)).where(col(Address.value) == wanted)).all())
         if len(ids) > 1:
-            raise Unknown(f"“{said}” is an address of several contacts; use one of the numbers {sorted(ids)}.")
+            raise Unknown(f"“{text}” is an address of several contacts; use one of the numbers {sorted(ids)}.")
         found = next(iter(ids), None)
     if found is None:
-        raise Unknown(f"There is no contact “{said}”.")
+        raise Unknown(f"There is no contact “{text}”.")
     from passaparola.contacts.merging import resolve_contact
 
     return resolve_contact(session, int(found))
@@ -109,5 +109,5 @@ def table(rows: list[dict[str, Any]]) -> None:
 
 
 def group(help_: str, **more: Any) -> typer.Typer:
-    """Plain help: drawing boxes around it takes longer than all the rest."""
+    """Make a group of commands. Plain help: drawing boxes around it takes longer than all the rest."""
     return typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=help_, **more)

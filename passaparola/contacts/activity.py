@@ -35,8 +35,10 @@ def add_events(session: Session, currency: str, new: Iterable[NewEvent], anew: C
     standing = {(row[0], row[1]): row for row in session.execute(stood)}
     rows = [_with_event(row, standing.get(row), happened, currency) for row, happened in by_row.items()]
     for kind in {kind for _, kind in by_row}:
-        own = [contact for contact, of in by_row if of == kind]
-        changed = delete(Activity).where(col(Activity.kind) == kind, in_values(session, col(Activity.contact_id), own))
+        changed_contacts = [contact for contact, of in by_row if of == kind]
+        changed = delete(Activity).where(
+            col(Activity.kind) == kind, in_values(session, col(Activity.contact_id), changed_contacts)
+        )
         session.execute(changed, execution_options=NO_SESSION_SYNC)
     insert_many(session, Activity, rows)
 
@@ -57,7 +59,7 @@ def _with_event(row: tuple[int, str], standing: Any, happened: list[NewEvent], c
 
 
 def lock_contacts(session: Session, contacts: Collection[int]) -> None:
-    """Two writers of one contact's events take turns."""
+    """Lock contacts: two writers of one contact's events take turns."""
     if not on_postgresql(session):
         return  # SQLite has one writer at a time
     mine = select(col(Contact.id)).where(in_values(session, col(Contact.id), contacts))

@@ -8,7 +8,8 @@ from email_validator import EmailNotValidError, validate_email
 
 
 def normalise_address(medium: str, raw: str, country: str | None = None) -> str:
-    """`country` reads a phone number that has no prefix. Raises ValueError, in words for a rejects file."""
+    """Normalise an address. `country` reads a phone number that has no prefix. Raises ValueError, in words for a
+    rejects file."""
     return _normalise(medium, raw, country)
 
 
@@ -58,5 +59,5 @@ def _normalise_phone(value: str, country: str | None) -> str:
 
 
 def address_key(secret: str, medium: str, value: str) -> str:
-    """The keyed hash by which a suppression knows an address that has been forgotten."""
+    """Return the keyed hash by which a suppression knows an address that has been forgotten."""
     return hmac.digest(secret.encode(), f"{medium}:{value}".encode(), "sha256").hex()[:40]

@@ -13,7 +13,8 @@ PRIME = 2**31 - 1  # Mersenne's; what is multiplied is always smaller
 
 
 def bucket(contact_id: Any, purpose: str) -> Any:
-    """In SQL over a column, or in Python over a number: the same. `purpose` is such as `holdout of welcome`."""
+    """Compute a contact's bucket, in SQL over a column, or in Python over a number: the same. `purpose` is such as
+    `holdout of welcome`."""
     dice = sha256(purpose.encode()).digest()
     first, second, third = (int.from_bytes(dice[at : at + 4], "big") % PRIME for at in (0, 4, 8))
     number = contact_id
@@ -35,12 +36,12 @@ def _big_integer(number: int) -> ColumnElement[int]:
 
 
 def in_share(contact_id: Any, purpose: str, part: float) -> ColumnElement[bool]:
-    """Whether a contact belongs to the first `part` of all, such as 0.05."""
+    """Return whether a contact belongs to the first `part` of all, such as 0.05."""
     return and_(bucket(contact_id, purpose) < round(part * BUCKETS))
 
 
 def pick_variant(contact_id: Any, purpose: str, shares: dict[str, int]) -> ColumnElement[str]:
-    """The variant that is a contact's; `shares` are in percent and make 100."""
+    """Return the variant that is a contact's; `shares` are in percent and make 100."""
     number, upto, cases = bucket(contact_id, purpose), 0, []
     for name, percent in shares.items():
         upto += percent * BUCKETS // 100

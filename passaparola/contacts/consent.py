@@ -57,9 +57,10 @@ def record(
 def record_reported(
     session: Session, contact_id: int, topic: str, granted: bool, *, at: datetime, source: str, proof: dict[str, Any]
 ) -> bool:
-    """An answer that another system took and dates, to email: it holds only where nothing was said here since."""
-    said = _latest_answer(session, contact_id, topic)
-    if said and (said[0].at >= at or said[0].granted is granted):
+    """Record an answer that another system took and dates, to email: it holds only where nothing was said here
+    since."""
+    latest = _latest_answer(session, contact_id, topic)
+    if latest and (latest[0].at >= at or latest[0].granted is granted):
         return False
     return record(session, contact_id, "email", topic, granted, at=at, source=source, proof=proof)
 
@@ -75,42 +76,59 @@ def record_dated(
     source: str,
     proof: dict[str, Any],
 ) -> None:
-    """An answer as of its own date, whatever was told before it came: what holds is the latest by date, in any order of
-    telling. Called once for each that is new."""
+    """Record an answer as of its own date, whatever was told before it came: what holds is the latest by date, in
+    any order of telling. Called once for each that is new."""
     if not granted:  # a purchase allows something only to who never said no, also where that is told later
         allowed = select(func.max(col(Consent.at))).where(
-            col(Consent.contact_id) == contact_id, col(Consent.medium) == medium, col(Consent.basis) == "soft_opt_in",
-            col(Consent.granted), *([] if topic == "*" else [col(Consent.topic) == topic]),
-        )  # fmt: skip
+            col(Consent.contact_id) == contact_id,
+            col(Consent.medium) == medium,
+            col(Consent.basis) == "soft_opt_in",
+            col(Consent.granted),
+            *([] if topic == "*" else [col(Consent.topic) == topic]),
+        )
         at = max(filter(None, [at, session.execute(allowed).scalar()]))
     session.add(
         Consent(
-            contact_id=contact_id, medium=medium, topic=topic, granted=granted, basis="consent", source=source, proof=proof, at=at
+            contact_id=contact_id,
+            medium=medium,
+            topic=topic,
+            granted=granted,
+            basis="consent",
+            source=source,
+            proof=proof,
+            at=at,
         )
-    )  # fmt: skip
-    said = "said yes" if granted else "said no"
-    audit(session, at, source, said, f"contact:{contact_id}", topic=topic, medium=medium)
+    )
+    action = "said yes" if granted else "said no"
+    audit(session, at, source, action, f"contact:{contact_id}", topic=topic, medium=medium)
 
 
 def record_soft_opt_in(
     session: Session, contact_id: int, topic: str, *, agrees: bool | None, at: datetime, source: str, order: str
 ) -> bool:
-    """Who bought may be written to by email about the like, until they say no: where they were told so and could refuse
-    (ePrivacy directive, 13.2; in Italy art. 130.4 of the Codice privacy). Never where they were asked and did not agree,
-    and never over anything that they ever said."""
+    """Record a soft opt-in. Who bought may be written to by email about the like, until they say no: where they were
+    told so and could refuse (ePrivacy directive, 13.2; in Italy art. 130.4 of the Codice privacy). Never where
+    they were asked and did not agree, and never over anything that they ever said."""
     if agrees is False or _latest_answer(session, contact_id, topic):
         return False
     return record(
-        session, contact_id, "email", topic, True,
-        at=at, source=source, basis="soft_opt_in", proof={"order": order, "told": "at the checkout"},
-    )  # fmt: skip
+        session,
+        contact_id,
+        "email",
+        topic,
+        True,
+        at=at,
+        source=source,
+        basis="soft_opt_in",
+        proof={"order": order, "told": "at the checkout"},
+    )
 
 
 def _latest_answer(session: Session, contact_id: int, topic: str) -> list[Any]:
-    said = select(col(Consent.granted), col(Consent.at)).where(
+    query = select(col(Consent.granted), col(Consent.at)).where(
         col(Consent.contact_id) == contact_id, col(Consent.medium) == "email", col(Consent.topic).in_([topic, "*"])
     )
-    return list(session.execute(said.order_by(col(Consent.at).desc(), col(Consent.id).desc())).all())
+    return list(session.execute(query.order_by(col(Consent.at).desc(), col(Consent.id).desc())).all())
 
 
 # Of several reasons the gravest is kept, as of its earliest day, whichever was told first. What is not here stays.
@@ -119,7 +137,7 @@ SEVERITY = ("complaint", "hard bounce", "invalid address")
 
 
 def suppress(session: Session, medium: str, key: str, reason: str, *, at: datetime, source: str) -> bool:
-    """Never write to this address again; False when it already is suppressed."""
+    """Suppress an address: never write to this address again; False when it already is suppressed."""
     if standing := session.get(Suppression, key):
         if _outweighs(reason, at, standing):
             standing.reason, standing.at, standing.source = reason, at, source

@@ -1,4 +1,5 @@
-"""Who may be one person: rows that share a mailbox, a name and a birthday, or a name and a town; each with a score and reasons."""
+"""Who may be one person: rows that share a mailbox, a name and a birthday, or a name and a town; each with a score
+and reasons."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -41,7 +42,7 @@ def propose_duplicates(session: Session, now: datetime) -> int:
 
 
 def similarity(one: DuplicateCandidate, other: DuplicateCandidate) -> tuple[float, list[str]]:
-    """How likely two rows are one person; 0 where something speaks against it."""
+    """Return how likely two rows are one person; 0 where something speaks against it."""
     if one.birthday and other.birthday and one.birthday != other.birthday:
         return 0.0, []
     names = WRatio(one.name.lower(), other.name.lower()) / 100
@@ -62,7 +63,7 @@ def similarity(one: DuplicateCandidate, other: DuplicateCandidate) -> tuple[floa
 
 
 def canonical_mailbox(email: str) -> str:
-    """The mailbox that an address leads to, as far as that is known."""
+    """Return the mailbox that an address leads to, as far as that is known."""
     local, _, domain = email.rpartition("@")
     local = local.partition("+")[0]
     return f"{local.replace('.', '')}@gmail.com" if domain in GOOGLE else f"{local}@{domain}"
@@ -86,7 +87,7 @@ def _same_mailbox(session: Session) -> Iterator[tuple[int, int, str]]:
 
 
 def _similar_pairs(session: Session) -> Iterator[tuple[DuplicateCandidate, DuplicateCandidate]]:
-    """Pairs that share a birthday and the beginning of a last name, or first name and town."""
+    """Return pairs that share a birthday and the beginning of a last name, or first name and town."""
     blocks: dict[tuple[Any, ...], list[DuplicateCandidate]] = defaultdict(list)
     for row in _load_candidates(session):
         first, _, last = row.name.lower().partition(" ")
@@ -110,8 +111,10 @@ def _load_candidates(session: Session) -> Iterable[DuplicateCandidate]:
     for contact, medium in session.execute(select(col(Address.contact_id), col(Address.medium))):
         media[contact].add(medium)
     people = select(
-        col(Contact.id), func.coalesce(col(Contact.first_name), "") + " " + func.coalesce(col(Contact.last_name), ""),
-        col(Contact.birthday), col(Contact.city),
-    ).where(col(Contact.erased_at).is_(None), col(Contact.merged_into).is_(None), col(Contact.last_name).is_not(None))  # fmt: skip
+        col(Contact.id),
+        func.coalesce(col(Contact.first_name), "") + " " + func.coalesce(col(Contact.last_name), ""),
+        col(Contact.birthday),
+        col(Contact.city),
+    ).where(col(Contact.erased_at).is_(None), col(Contact.merged_into).is_(None), col(Contact.last_name).is_not(None))
     for id_, name, birthday, city in session.execute(people):
         yield DuplicateCandidate(id_, name.strip(), birthday, city, frozenset(media[id_]))

@@ -18,10 +18,12 @@ from passaparola.store.types import NO_SESSION_SYNC
 MAX_KNOWN_PROPERTIES = 300  # of one kind; a sender who makes up names is no reason to keep them all
 _known_properties: set[tuple[str, str, str, str]] = set()
 INSERT_NAMES = {
-    True: "INSERT INTO event_name (source, source_id) SELECT * FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) "
+    True: "INSERT INTO event_name (source, source_id) SELECT * FROM unnest(CAST(:sources AS text[]), CAST(:ids AS "
+    "text[])) "
     "ON CONFLICT DO NOTHING RETURNING source, source_id",
     # `WHERE true`: https://www.sqlite.org/lang_upsert.html#parsing_ambiguity
-    False: "INSERT INTO event_name (source, source_id) SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(:pairs) WHERE true "
+    False: "INSERT INTO event_name (source, source_id) SELECT json_extract(value, '$[0]'), json_extract(value, "
+    "'$[1]') FROM json_each(:pairs) WHERE true "
     "ON CONFLICT DO NOTHING RETURNING source, source_id",
 }
 
@@ -77,21 +79,22 @@ def record_events(session: Session, events: Iterable[NewEvent]) -> list[NewEvent
 
 
 def property_type(value: Any) -> str:
-    """As a question may ask of it."""
+    """Name a value's type as a question may ask of it."""
     kinds = {str: "text", bool: "boolean", int: "number", float: "number"}
     return kinds.get(type(value), "list")
 
 
 def _record_properties(session: Session, events: Iterable[NewEvent]) -> None:
-    """What questions may ask of these kinds: a misspelt property would be nobody's, in silence."""
+    """Record the properties that came in: what questions may ask of these kinds: a misspelt property would be
+    nobody's, in silence."""
     store = str(session.get_bind().engine.url)
-    told = {
+    seen = {
         (event.kind, name[:60], property_type(value))
         for event in events
         for name, value in event.properties.items()
         if value is not None and name.isidentifier()
     }
-    if not (fresh := {one for one in told if (store, *one) not in _known_properties}):
+    if not (fresh := {one for one in seen if (store, *one) not in _known_properties}):
         return
     kept = select(col(KnownProperty.kind), col(KnownProperty.name), col(KnownProperty.type)).where(
         col(KnownProperty.kind).in_({k for k, _, _ in fresh})
@@ -105,7 +108,7 @@ def _record_properties(session: Session, events: Iterable[NewEvent]) -> None:
 
 
 def delete_events(session: Session, which: ColumnElement[bool]) -> None:
-    """Events of which nothing is to be left, nor of their names."""
+    """Delete events and their names. Events of which nothing is to be left, nor of their names."""
     named = select(col(Event.source), col(Event.source_id)).where(which)
     gone = tuple_(col(EventName.source), col(EventName.source_id)).in_(named)
     session.execute(delete(EventName).where(gone), execution_options=NO_SESSION_SYNC)

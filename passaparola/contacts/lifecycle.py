@@ -1,4 +1,5 @@
-"""Where a person stands with us, worked out from what they did, for everyone in one statement; audiences may ask for it.
+"""Where a person stands with us, worked out from what they did, for everyone in one statement; audiences may ask for
+it.
 
 lifecycle      lead: allows us to write, no more · fan: answers, clicks, mentions · customer: bought · advocate: bought or not,
                passes the word on (a score of nine or ten, a mention in kind words, a shared post)
@@ -33,8 +34,9 @@ def refresh_lifecycles(session: Session, promoter_score: float, now: datetime) -
         func.coalesce(col(Contact.participation), "") != participation,
     )
     changed: Any = session.execute(
-        update(Contact).where(alive, differs).values(lifecycle=lifecycle, participation=participation), execution_options=NO_SESSION_SYNC
-    )  # fmt: skip
+        update(Contact).where(alive, differs).values(lifecycle=lifecycle, participation=participation),
+        execution_options=NO_SESSION_SYNC,
+    )
     return int(changed.rowcount)
 
 
@@ -54,8 +56,10 @@ def _lifecycle(promoter_score: float) -> ColumnElement[str]:
 def _participation(now: datetime) -> ColumnElement[str]:
     since = now - A_YEAR
     return case(
-        (_has_done(*MADE, since=since), literal("creator")), (_has_done(*SPOKE, since=since), literal("contributor")), else_=literal("reader")
-    )  # fmt: skip
+        (_has_done(*MADE, since=since), literal("creator")),
+        (_has_done(*SPOKE, since=since), literal("contributor")),
+        else_=literal("reader"),
+    )
 
 
 def _has_done(*kinds: str, since: datetime | None = None) -> ColumnElement[bool]:
@@ -64,7 +68,7 @@ def _has_done(*kinds: str, since: datetime | None = None) -> ColumnElement[bool]
 
 
 def _has_event_with(kind: str, what: Any) -> ColumnElement[bool]:
-    told = select(literal(1)).where(
+    query = select(literal(1)).where(
         col(Event.contact_id) == col(Contact.id), col(Event.kind) == kind, ~col(Event.machine), what
     )
-    return exists(told.correlate(Contact))
+    return exists(query.correlate(Contact))

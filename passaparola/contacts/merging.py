@@ -1,8 +1,8 @@
-"""One person over many addresses and ids: certain matches become one by themselves, likely ones are proposed, every merge
-can be undone.
+"""One person over many addresses and ids: certain matches become one by themselves, likely ones are proposed, every
+merge can be undone.
 
-What is certain: a shop's or a till's own number of a customer. Next an email address decides; a telephone or a handle is
-a household's or a team's as soon as it comes with another email, and only proposes.
+What is certain: a shop's or a till's own number of a customer. Next an email address decides; a telephone or a
+handle is a household's or a team's as soon as it comes with another email, and only proposes.
 """
 
 from collections.abc import Collection, Mapping
@@ -24,15 +24,19 @@ from passaparola.store.types import NO_SESSION_SYNC
 
 FIELDS = (*TRAITS, "birthday", "max_per_week", "paused_until")
 MOVED: dict[str, Any] = {
-    "consent": Consent, "event": Event, "enrolment": Enrolment, "conversation": Conversation, "sign_up": SignUp,
-}  # fmt: skip
+    "consent": Consent,
+    "event": Event,
+    "enrolment": Enrolment,
+    "conversation": Conversation,
+    "sign_up": SignUp,
+}
 # Whose word counts more, where two rows say different things: their own, then a shop's, then a file's.
 OWN_WORDS_SOURCES = ("sign-up", "preferences", "survey", "form")
 MAX_SHARERS = 6  # more people than this with one telephone are an office, and no household
 
 
 def resolve_contact(session: Session, contact_id: int) -> int:
-    """Who an id stands for now: old ones keep leading to the person. Raises Unknown."""
+    """Resolve who an id stands for now: old ones keep leading to the person. Raises Unknown."""
     seen = contact_id
     for _ in range(100):
         found = session.execute(
@@ -47,7 +51,7 @@ def resolve_contact(session: Session, contact_id: int) -> int:
 
 
 def resolve_contacts(session: Session, contacts: Collection[int]) -> dict[int, int]:
-    """The same for many at once."""
+    """Resolve many contacts at once. The same for many at once."""
     found = {contact: contact for contact in contacts}
     moved = select(col(Contact.id), col(Contact.merged_into)).where(
         in_values(session, col(Contact.id), contacts), col(Contact.merged_into).is_not(None)
@@ -58,8 +62,8 @@ def resolve_contacts(session: Session, contacts: Collection[int]) -> dict[int, i
 
 
 def identifying_addresses(addresses: Mapping[str, str]) -> set[tuple[str, str]]:
-    """Of the addresses that somebody was named by in one breath those that say who it is: a shop's own number and an email
-    where there is either, else their handles, else their telephones."""
+    """Return of the addresses that somebody was named by in one breath those that say who it is: a shop's own number
+    and an email where there is either, else their handles, else their telephones."""
     numbers = {pair for pair in addresses.items() if pair[0] not in media()}
     emails = {pair for pair in addresses.items() if pair[0] == "email"}
     handles = {pair for pair in addresses.items() if pair[0] != "phone"} - numbers - emails
@@ -74,15 +78,20 @@ def decide_between(
     source: str,
     now: datetime,
 ) -> int:
-    """Two people were named in one breath. Returns whose it is."""
+    """Decide between two people were named in one breath. Returns whose it is."""
     kept, *others = sorted(owners)
     sure = any(medium not in media() for medium in addresses)
     for other in others:
         if sure and resolve_contact(session, kept) != resolve_contact(session, other):
             merge(
-                session, settings, kept, other, actor=source, now=now,
+                session,
+                settings,
+                kept,
+                other,
+                actor=source,
+                now=now,
                 reasons=[f"{source} knows both under one customer number"],
-            )  # fmt: skip
+            )
         elif not sure:
             propose_merge(
                 session, kept, other, 0.8, [f"{source} named {' and '.join(sorted(addresses))} of both at once"], now
@@ -97,7 +106,7 @@ def decide_between(
 
 
 def propose_merge(session: Session, one: int, other: int, score: float, reasons: list[str], now: datetime) -> bool:
-    """False: it has been proposed before, whatever became of it."""
+    """Propose a merge. False: it has been proposed before, whatever became of it."""
     first, second = sorted((one, other))
     row = insert_or_ignore(session, Proposal).values(
         one_id=first, other_id=second, score=round(score, 2), reasons=reasons, at=now, state="open", decided_by=""
@@ -106,7 +115,8 @@ def propose_merge(session: Session, one: int, other: int, score: float, reasons:
 
 
 def propose_shared_address(session: Session, one: int, other: int, medium: str, source: str, now: datetime) -> bool:
-    """Two people with one telephone or handle. False: it has been proposed, or so many share it that it is a switchboard's."""
+    """Propose a merge of two people with one telephone or handle. False: it has been proposed, or so many share it
+    that it is a switchboard's."""
     mine = or_(col(Proposal.one_id) == other, col(Proposal.other_id) == other)
     reason = f"{source} named one {medium} of both"
     so_far = session.execute(select(col(Proposal.reasons)).where(mine)).scalars()
@@ -118,7 +128,7 @@ def propose_shared_address(session: Session, one: int, other: int, medium: str, 
 def merge(
     session: Session, settings: Settings, one: int, other: int, *, actor: str, now: datetime, reasons: list[str]
 ) -> Merge:
-    """The second becomes the first. Raises NotAllowed, Unknown."""
+    """Merge two contacts: the second becomes the first. Raises NotAllowed, Unknown."""
     kept_id, merged_id = resolve_contact(session, one), resolve_contact(session, other)
     if kept_id == merged_id:
         raise NotAllowed(f"Contacts {one} and {other} are one person already.")
@@ -133,8 +143,15 @@ def merge(
     moved["address"] = _move_addresses(session, merged_id, kept_id)
     merged.merged_into, merged.updated_at, kept.updated_at = kept_id, now, now
     row = Merge(
-        kept_id=kept_id, merged_id=merged_id, at=now, actor=actor, reasons=reasons, moved=moved, before=before, fields=fields
-    )  # fmt: skip
+        kept_id=kept_id,
+        merged_id=merged_id,
+        at=now,
+        actor=actor,
+        reasons=reasons,
+        moved=moved,
+        before=before,
+        fields=fields,
+    )
     session.add(row)
     decided = update(Proposal).where(col(Proposal.one_id) == min(one, other), col(Proposal.other_id) == max(one, other))
     session.execute(decided.values(state="accepted", decided_by=actor), execution_options=NO_SESSION_SYNC)
@@ -145,14 +162,17 @@ def merge(
 
 
 def unmerge(session: Session, settings: Settings, merge_id: int, *, actor: str, now: datetime) -> Merge:
-    """Everything that changed hands goes back; what came after the merge stays. Raises Unknown, NotAllowed."""
+    """Undo a merge. Everything that changed hands goes back; what came after the merge stays. Raises Unknown,
+    NotAllowed."""
     row = session.get(Merge, merge_id)
     if row is None:
         raise Unknown(f"There is no merge {merge_id}.")
     later = select(col(Merge.id)).where(
-        col(Merge.id) > merge_id, col(Merge.undone_at).is_(None),
-        (col(Merge.kept_id).in_([row.kept_id, row.merged_id])) | (col(Merge.merged_id).in_([row.kept_id, row.merged_id])),
-    )  # fmt: skip
+        col(Merge.id) > merge_id,
+        col(Merge.undone_at).is_(None),
+        (col(Merge.kept_id).in_([row.kept_id, row.merged_id]))
+        | (col(Merge.merged_id).in_([row.kept_id, row.merged_id])),
+    )
     if row.undone_at:
         raise NotAllowed(f"Merge {merge_id} has been undone already.")
     if newer := session.execute(later.limit(1)).scalar():
@@ -165,9 +185,11 @@ def unmerge(session: Session, settings: Settings, merge_id: int, *, actor: str, 
     for name, table in MOVED.items():
         keys = row.moved.get(name, [])
         session.execute(
-            update(table).where(col(table.id).in_(keys), col(table.contact_id) == row.kept_id).values(contact_id=row.merged_id),
+            update(table)
+            .where(col(table.id).in_(keys), col(table.contact_id) == row.kept_id)
+            .values(contact_id=row.merged_id),
             execution_options=NO_SESSION_SYNC,
-        )  # fmt: skip
+        )
     _merge_opt_outs(session, row)
     for medium, value, rank in row.moved.get("address", []):
         back = update(Address).where(col(Address.medium) == medium, col(Address.value) == value)
@@ -187,26 +209,30 @@ def unmerge(session: Session, settings: Settings, merge_id: int, *, actor: str, 
 
 
 def _merge_opt_outs(session: Session, row: Merge) -> None:
-    """A no that the one person said is a no of both: whoever of the two it was, nobody is written to against it."""
-    said = select(Consent).where(
-        col(Consent.contact_id) == row.kept_id, col(Consent.at) >= row.at, ~col(Consent.granted),
+    """Merge opt-outs. A no that the one person said is a no of both: whoever of the two it was, nobody is written to
+    against it."""
+    query = select(Consent).where(
+        col(Consent.contact_id) == row.kept_id,
+        col(Consent.at) >= row.at,
+        ~col(Consent.granted),
         col(Consent.id).not_in(row.moved.get("consent", [])),
-    )  # fmt: skip
-    for no in session.execute(said).scalars().all():
+    )
+    for no in session.execute(query).scalars().all():
         session.add(Consent(**no.model_dump(exclude={"id", "contact_id"}), contact_id=row.merged_id))
 
 
 def _surviving_fields(kept: Contact, merged: Contact) -> dict[str, Any]:
-    """What the kept row lacks comes from the other; where both speak, their own word, then the newer one."""
+    """Choose the surviving fields. What the kept row lacks comes from the other; where both speak, their own word,
+    then the newer one."""
     taken: dict[str, Any] = {}
     for name in FIELDS:
-        ours, theirs = getattr(kept, name), getattr(merged, name)
-        if theirs is None or theirs == ours:
+        kept_value, merged_value = getattr(kept, name), getattr(merged, name)
+        if merged_value is None or merged_value == kept_value:
             continue
-        why = "the other did not say" if ours is None else _preferred(name, kept, merged)
+        why = "the other did not say" if kept_value is None else _preferred(name, kept, merged)
         if why:
-            setattr(kept, name, theirs)
-            taken[name] = {"from": merged.id, "why": why, "value": _jsonable(theirs)}
+            setattr(kept, name, merged_value)
+            taken[name] = {"from": merged.id, "why": why, "value": _jsonable(merged_value)}
     fresh = {name: value for name, value in merged.traits.items() if name not in kept.traits}
     if fresh:
         kept.traits = {**kept.traits, **fresh}
@@ -221,23 +247,28 @@ def _surviving_fields(kept: Contact, merged: Contact) -> dict[str, Any]:
 
 
 def _preferred(name: str, kept: Contact, merged: Contact) -> str:
-    ours, theirs = kept.sources.get(name), merged.sources.get(name)
-    if not theirs:
+    kept_source, merged_source = kept.sources.get(name), merged.sources.get(name)
+    if not merged_source:
         return ""
-    own = [any(word in str(said.get("by", "")) for word in OWN_WORDS_SOURCES) for said in (ours or {}, theirs)]
-    if own[0] != own[1]:
-        return "they told it themselves" if own[1] else ""
-    if str(theirs.get("at", "")) > str((ours or {}).get("at", "")):
-        return f"it is newer, from {theirs.get('by', 'somewhere')}"
+    own_words = [
+        any(word in str(source.get("by", "")) for word in OWN_WORDS_SOURCES)
+        for source in (kept_source or {}, merged_source)
+    ]
+    if own_words[0] != own_words[1]:
+        return "they told it themselves" if own_words[1] else ""
+    if str(merged_source.get("at", "")) > str((kept_source or {}).get("at", "")):
+        return f"it is newer, from {merged_source.get('by', 'somewhere')}"
     return ""
 
 
 def _move(session: Session, table: Any, source: int, to: int) -> list[int]:
     mine = select(col(table.id)).where(col(table.contact_id) == source)
     if table is Enrolment:  # one passage that both made stays two rows; nobody is written to twice for being one person
-        theirs: Any = aliased(Enrolment)
-        same = select(theirs.id).where(
-            theirs.contact_id == to, theirs.launch_id == col(Enrolment.launch_id), theirs.key == col(Enrolment.key)
+        other_enrolment: Any = aliased(Enrolment)
+        same = select(other_enrolment.id).where(
+            other_enrolment.contact_id == to,
+            other_enrolment.launch_id == col(Enrolment.launch_id),
+            other_enrolment.key == col(Enrolment.key),
         )
         mine = mine.where(~same.exists())
     ids = [int(id_) for id_ in session.execute(mine).scalars()]
@@ -248,7 +279,7 @@ def _move(session: Session, table: Any, source: int, to: int) -> list[int]:
 
 
 def _move_addresses(session: Session, source: int, to: int) -> list[list[Any]]:
-    """The kept row's own are written to first."""
+    """Move addresses. The kept row's own are written to first."""
     mine = list(
         session.execute(select(Address).where(col(Address.contact_id) == source).order_by(col(Address.rank))).scalars()
     )
@@ -266,12 +297,12 @@ def _move_addresses(session: Session, source: int, to: int) -> list[list[Any]]:
 
 
 def _restore_field(kept: Contact, name: str, row: Merge) -> None:
-    """Only what still is as the merge made it; what was learned since stays."""
+    """Restore a field, only what still is as the merge made it; what was learned since stays."""
     made = row.fields[name].get("value")
     if name.startswith("traits."):
-        own = name.removeprefix("traits.")
-        if kept.traits.get(own) == made:
-            kept.traits = {key: value for key, value in kept.traits.items() if key != own}
+        trait = name.removeprefix("traits.")
+        if kept.traits.get(trait) == made:
+            kept.traits = {key: value for key, value in kept.traits.items() if key != trait}
         return
     if _jsonable(getattr(kept, name)) == made:
         was = row.before.get(name)

@@ -1,4 +1,5 @@
-"""Signing up with a second yes: asked on the page, confirmed from the mailbox, and only then a consent with both as proof.
+"""Signing up with a second yes: asked on the page, confirmed from the mailbox, and only then a consent with both as
+proof.
 
 The second yes is the least that proves consent in Italy: Garante, provvedimento 330 of 4 June 2025.
 """
@@ -25,7 +26,8 @@ CONFIRMATIONS_PER_RUN = 200
 def request_signup(
     session: Session, address: str, topics: Sequence[str], language: str, proof: dict[str, Any], now: datetime
 ) -> None:
-    """Kept, and nothing else: whether we know the address makes no difference that anyone could see or measure."""
+    """Store a request to sign up. Kept, and nothing else: whether we know the address makes no difference that
+    anyone could see or measure."""
     session.add(
         SignUp(medium="email", address=address[:320], language=language, topics=list(topics), proof=proof, asked_at=now)
     )
@@ -34,14 +36,14 @@ def request_signup(
 def send_confirmations(
     store: Store, settings: Settings, now: datetime, write: Callable[[Session, int, int, str], None]
 ) -> int:
-    """A confirmation to each who asked, by `write(session, contact, sign-up, language)`. Returns how many."""
+    """Send a confirmation to each who asked, by `write(session, contact, sign-up, language)`. Returns how many."""
     with store.read() as session:
         if session.execute(select(col(SignUp.id)).where(col(SignUp.state) == "asked").limit(1)).scalar() is None:
             return 0
     written = 0
     with store.write() as session:
-        asked = select(SignUp).where(col(SignUp.state) == "asked").order_by(col(SignUp.id)).limit(CONFIRMATIONS_PER_RUN)
-        for row in session.execute(asked.with_for_update(skip_locked=True)).scalars().all():
+        query = select(SignUp).where(col(SignUp.state) == "asked").order_by(col(SignUp.id)).limit(CONFIRMATIONS_PER_RUN)
+        for row in session.execute(query.with_for_update(skip_locked=True)).scalars().all():
             contact = _contact(session, settings, row, now)
             row.address = ""
             if contact is None:
@@ -55,7 +57,8 @@ def send_confirmations(
 
 
 def _contact(session: Session, settings: Settings, row: SignUp, now: datetime) -> int | None:
-    """None: not an address, one that is never written to again, or one that has had its letter today."""
+    """Find or make the contact to confirm. None: not an address, one that is never written to again, or one that has
+    had its letter today."""
     try:
         value = normalise_address("email", row.address)
     except ValueError:
@@ -76,16 +79,18 @@ def _contact(session: Session, settings: Settings, row: SignUp, now: datetime) -
         row.made_contact = True
         return person.id
     recent = select(col(SignUp.id)).where(
-        col(SignUp.contact_id) == known.contact_id, col(SignUp.asked_at) > row.asked_at - CONFIRMATION_INTERVAL,
+        col(SignUp.contact_id) == known.contact_id,
+        col(SignUp.asked_at) > row.asked_at - CONFIRMATION_INTERVAL,
         col(SignUp.state).in_(["written to", "confirmed"]),
-    )  # fmt: skip
+    )
     return None if session.execute(recent.limit(1)).scalar() is not None else known.contact_id
 
 
 def confirm_signup(
     session: Session, settings: Settings, id_: int, proof: dict[str, Any], now: datetime
 ) -> SignUp | None:
-    """The second yes. None: there is no such sign-up, or it came too late. Confirming twice is confirming once."""
+    """Confirm a sign-up. The second yes. None: there is no such sign-up, or it came too late. Confirming twice is
+    confirming once."""
     row = session.get(SignUp, id_, with_for_update=True)
     if row is None or row.contact_id is None or row.state not in ("written to", "confirmed"):
         return None

@@ -1,4 +1,5 @@
-"""Who works in the console: argon2 passwords, four roles, and an entry that ends old sessions when something changes."""
+"""Who works in the console: argon2 passwords, four roles, and an entry that ends old sessions when something
+changes."""
 
 import secrets
 from datetime import datetime
@@ -17,7 +18,7 @@ DUMMY_HASH = HASH.hash(secrets.token_urlsafe(16))  # so that an unknown name tak
 
 
 def add_staff(session: Session, name: str, role: str, password: str, *, actor: str, now: datetime) -> None:
-    """Raises NotAllowed, Unknown."""
+    """Add a member of staff. Raises NotAllowed, Unknown."""
     if role not in ROLES:
         raise Unknown(f"“{role}” is not a role{did_you_mean(role, ROLES)}")
     if len(password) < MIN_PASSWORD_CHARS:
@@ -31,32 +32,38 @@ def add_staff(session: Session, name: str, role: str, password: str, *, actor: s
 
 
 def change_staff(
-    session: Session, name: str, *, actor: str, now: datetime, role: str | None = None, password: str | None = None,
+    session: Session,
+    name: str,
+    *,
+    actor: str,
+    now: datetime,
+    role: str | None = None,
+    password: str | None = None,
     active: bool | None = None,
-) -> None:  # fmt: skip
-    """Whatever changes, every session that is open ends. Raises Unknown, NotAllowed."""
-    one = session.get(Staff, name)
-    if one is None:
+) -> None:
+    """Change a member of staff. Whatever changes, every session that is open ends. Raises Unknown, NotAllowed."""
+    member = session.get(Staff, name)
+    if member is None:
         raise Unknown(f"Nobody called “{name}” works here.")
     if role is not None:
         if role not in ROLES:
             raise Unknown(f"“{role}” is not a role{did_you_mean(role, ROLES)}")
-        one.role = role
+        member.role = role
     if password is not None:
         if len(password) < MIN_PASSWORD_CHARS:
             raise NotAllowed(f"A password has {MIN_PASSWORD_CHARS} characters at least.")
-        one.password = HASH.hash(password)
+        member.password = HASH.hash(password)
     if active is not None:
-        one.active = active
-    one.session_key = secrets.token_urlsafe(16)
-    audit(session, now, actor, "changed", f"staff:{name}", role=one.role, active=one.active)
+        member.active = active
+    member.session_key = secrets.token_urlsafe(16)
+    audit(session, now, actor, "changed", f"staff:{name}", role=member.role, active=member.active)
 
 
 def authenticate(session: Session, name: str, password: str) -> Staff | None:
-    """Whoever name and password belong to; the same time is taken for nobody."""
-    one = session.get(Staff, name[:100])
-    right = HASH.verify(password[:1_000], one.password if one else DUMMY_HASH)
-    return one if one and right and one.active else None
+    """Authenticate a member of staff. Whoever name and password belong to; the same time is taken for nobody."""
+    member = session.get(Staff, name[:100])
+    right = HASH.verify(password[:1_000], member.password if member else DUMMY_HASH)
+    return member if member and right and member.active else None
 
 
 def has_role(role: str, needed: str) -> bool:

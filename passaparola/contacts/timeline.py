@@ -35,11 +35,14 @@ class TimelineEntry:
 
 
 def contact_timeline(session: Session, contact_id: int, most: int = 150) -> list[TimelineEntry]:
-    """Newest first."""
+    """Build a contact's timeline, newest first. Newest first."""
     found = [
-        *_events(session, contact_id, most), *_consents(session, contact_id), *_messages(session, contact_id, most),
-        *_turns(session, contact_id, most), *_merges(session, contact_id),
-    ]  # fmt: skip
+        *_events(session, contact_id, most),
+        *_consents(session, contact_id),
+        *_messages(session, contact_id, most),
+        *_turns(session, contact_id, most),
+        *_merges(session, contact_id),
+    ]
     return sorted(found, key=lambda moment: moment.at, reverse=True)[:most]
 
 
@@ -69,18 +72,24 @@ def _consents(session: Session, contact_id: int) -> list[TimelineEntry]:
     rows = session.execute(select(Consent).where(col(Consent.contact_id) == contact_id)).scalars()
     return [
         TimelineEntry(
-            row.at, "theirs", f"said {'yes' if row.granted else 'no'} to {'everything' if row.topic == '*' else row.topic.replace('_', ' ')}",
+            row.at,
+            "theirs",
+            f"said {'yes' if row.granted else 'no'} to "
+            f"{'everything' if row.topic == '*' else row.topic.replace('_', ' ')}",
             f"by {row.medium}, {row.basis.replace('_', ' ')}, {row.source}",
         )
         for row in rows
-    ]  # fmt: skip
+    ]
 
 
 def _messages(session: Session, contact_id: int, most: int) -> list[TimelineEntry]:
     chosen = (
         select(
-            func.coalesce(col(Batch.finished_at), col(Batch.due_at), col(Enrolment.due_at)).label("at"), col(Launch.campaign),
-            col(Message.medium), message_state().label("state"), col(Message.reason),
+            func.coalesce(col(Batch.finished_at), col(Batch.due_at), col(Enrolment.due_at)).label("at"),
+            col(Launch.campaign),
+            col(Message.medium),
+            message_state().label("state"),
+            col(Message.reason),
         )
         .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
         .join(Launch, col(Launch.id) == col(Enrolment.launch_id))
@@ -88,12 +97,12 @@ def _messages(session: Session, contact_id: int, most: int) -> list[TimelineEntr
         .where(col(Enrolment.contact_id) == contact_id)
         .order_by(col(Message.enrolment_id).desc())
         .limit(most)
-    )  # fmt: skip
+    )
     found = []
     for row in session.execute(chosen):
-        own = row.campaign.startswith("_")
+        is_transactional = row.campaign.startswith("_")
         name = row.campaign.removeprefix("_").replace("_", " ")
-        to = "" if own else f"/console/campaigns/{row.campaign}"
+        to = "" if is_transactional else f"/console/campaigns/{row.campaign}"
         found.append(TimelineEntry(row.at, "ours", f"{name} by {row.medium}: {row.state}", row.reason or "", to))
     return found
 
@@ -108,14 +117,25 @@ def _turns(session: Session, contact_id: int, most: int) -> list[TimelineEntry]:
     )
     rows: Any = session.execute(chosen)
     return [
-        TimelineEntry(turn.at, "ours" if turn.author else "theirs", f"{turn.author or 'wrote'} by {one.medium}", turn.text[:MAX_TEXT_CHARS], f"/console/inbox/{one.id}")
+        TimelineEntry(
+            turn.at,
+            "ours" if turn.author else "theirs",
+            f"{turn.author or 'wrote'} by {one.medium}",
+            turn.text[:MAX_TEXT_CHARS],
+            f"/console/inbox/{one.id}",
+        )
         for turn, one in rows
-    ]  # fmt: skip
+    ]
 
 
 def _merges(session: Session, contact_id: int) -> list[TimelineEntry]:
     rows = session.execute(select(Merge).where(col(Merge.kept_id) == contact_id)).scalars()
     return [
-        TimelineEntry(row.at, "system", f"one with contact {row.merged_id}", "; ".join(row.reasons) + (" (undone)" if row.undone_at else ""))
+        TimelineEntry(
+            row.at,
+            "system",
+            f"one with contact {row.merged_id}",
+            "; ".join(row.reasons) + (" (undone)" if row.undone_at else ""),
+        )
         for row in rows
-    ]  # fmt: skip
+    ]

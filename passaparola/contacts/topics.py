@@ -1,4 +1,5 @@
-"""The topics that people choose from, `policies/topics.yaml`: their titles in each language, and the media they go by."""
+"""The topics that people choose from, `policies/topics.yaml`: their titles in each language, and the media they go
+by."""
 
 from functools import cache
 from pathlib import Path
@@ -32,19 +33,19 @@ class Topic(BaseModel):
 
 
 def load_topics(home: Path) -> dict[str, Topic]:
-    """Raises BadContent."""
+    """Load the topics. Raises BadContent."""
     path = home / "policies" / "topics.yaml"
     return _read_topics(path, path.stat().st_mtime_ns) if path.is_file() else {}
 
 
 def basis_of(home: Path, name: str) -> str:
-    """On what basis a topic's letters go out. Raises BadContent."""
+    """Tell on what basis a topic's letters go out. Raises BadContent."""
     described = load_topics(home).get(name)
     return described.basis if described else "consent"
 
 
 def plain_topic(name: str) -> Topic:
-    """Of a topic that no file describes."""
+    """Make the wording of a topic that no file describes."""
     return Topic(en=TopicWording(title=name.replace("_", " ").capitalize()))
 
 
@@ -53,7 +54,7 @@ def _read_topics(path: Path, changed: int) -> dict[str, Topic]:
     where = "policies/topics.yaml"
     try:
         found: Any = yaml.safe_load(path.read_text("utf-8")) or {}
-        return {str(name): Topic.model_validate(said) for name, said in found.items()}
+        return {str(name): Topic.model_validate(fields) for name, fields in found.items()}
     except (yaml.YAMLError, AttributeError, UnicodeDecodeError):
         raise BadContent("this is not YAML of topics", where) from None
     except ValidationError as error:

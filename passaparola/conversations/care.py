@@ -88,9 +88,9 @@ class CarePolicy(StrictModel):
     scores: Scores = Scores()
     rules: list[Rule] = []
 
-    def rule_for(self, asked: "ConversationFacts") -> Rule:
-        """The first that fits."""
-        return next((rule for rule in self.rules if _matches(rule.when, asked)), Rule(team="care"))
+    def rule_for(self, facts: "ConversationFacts") -> Rule:
+        """Return the first that fits."""
+        return next((rule for rule in self.rules if _matches(rule.when, facts)), Rule(team="care"))
 
 
 @dataclass(frozen=True)
@@ -105,13 +105,14 @@ class ConversationFacts:
 
 
 def load_policy(home: Path) -> CarePolicy:
-    """Raises BadContent. A house without a policy has a plain one."""
+    """Load the policy of care. Raises BadContent. A house without a policy has a plain one."""
     path = home / "policies" / "care.yaml"
     return _read_policy(path, path.stat().st_mtime_ns, home) if path.is_file() else CarePolicy()
 
 
 def current_policy(home: Path) -> CarePolicy:
-    """The policy, or a plain one while its file cannot be read: nobody goes unheard for a typo. `passaparola check` names it."""
+    """Return the policy, or a plain one while its file cannot be read: nobody goes unheard for a typo. `passaparola
+    check` names it."""
     try:
         return load_policy(home)
     except BadContent:
@@ -123,16 +124,16 @@ def _read_policy(path: Path, changed: int, home: Path) -> CarePolicy:
     return read_yaml(path, CarePolicy, home)
 
 
-def _matches(when: RuleCondition, asked: ConversationFacts) -> bool:
+def _matches(when: RuleCondition, facts: ConversationFacts) -> bool:
     def one_of(wanted: Any, is_: str) -> bool:
         return wanted is None or is_ in (wanted if isinstance(wanted, list) else [wanted])
 
     return (
-        one_of(when.kind, asked.kind)
-        and one_of(when.topic, asked.topic)
-        and one_of(when.medium, asked.medium)
-        and one_of(when.language, asked.language)
-        and one_of(when.sentiment, mood_of(asked.sentiment))
+        one_of(when.kind, facts.kind)
+        and one_of(when.topic, facts.topic)
+        and one_of(when.medium, facts.medium)
+        and one_of(when.language, facts.language)
+        and one_of(when.sentiment, mood_of(facts.sentiment))
     )
 
 
@@ -142,7 +143,7 @@ def mood_of(sentiment: float) -> str:
 
 @cache
 def parse_open_hours(words: str) -> tuple[frozenset[int], time, time]:
-    """`mon-fri 09:00-18:00`, `mon,wed,sat 10:00-13:00`. Raises ValueError."""
+    """Parse open hours: `mon-fri 09:00-18:00`, `mon,wed,sat 10:00-13:00`. Raises ValueError."""
     found = re.fullmatch(r"([a-z]{3}(?:[-,][a-z]{3})*) (\d\d:\d\d)-(\d\d:\d\d)", words.strip())
     try:
         days: set[int] = set()
@@ -159,7 +160,8 @@ def parse_open_hours(words: str) -> tuple[frozenset[int], time, time]:
 
 
 def response_due_at(care: CarePolicy, within: timedelta, heard_at: datetime, zone: str) -> datetime:
-    """When the time for an answer is up, counted in open hours only, on the house's clock; a day is a working day."""
+    """Return when the time for an answer is up, counted in open hours only, on the house's clock; a day is a working
+    day."""
     days, opens, closes = parse_open_hours(care.hours)
     local = heard_at.astimezone(ZoneInfo(zone))
     left = within.days * _hours_between(opens, closes) + timedelta(seconds=within.seconds)

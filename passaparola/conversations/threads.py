@@ -35,7 +35,8 @@ class IncomingText:
 
 
 def receive(session: Session, settings: Settings, spoken: IncomingText, now: datetime) -> Conversation | None:
-    """None: nothing that anyone has to see to, such as an out-of-office or a good score without a word."""
+    """Receive a text, and put it into its conversation. None: nothing that anyone has to see to, such as an
+    out-of-office or a good score without a word."""
     care = policy.current_policy(settings.home)
     low = spoken.score is not None and spoken.score <= care.scores.low
     if spoken.score is not None and not low and not spoken.text.text:
@@ -45,18 +46,24 @@ def receive(session: Session, settings: Settings, spoken: IncomingText, now: dat
     if automatic and standing is None:
         return None
     person = session.get(Contact, spoken.contact)
-    found = understand(spoken.text.text, care, person.language if person else None)
-    kind: str = "low_score" if low and found.kind != "complaint" else found.kind
-    _annotate(session, spoken.event, kind, found.topic, found.sentiment)
+    understanding = understand(spoken.text.text, care, person.language if person else None)
+    kind: str = "low_score" if low and understanding.kind != "complaint" else understanding.kind
+    _annotate(session, spoken.event, kind, understanding.topic, understanding.sentiment)
     conversation = standing or Conversation(
-        contact_id=spoken.contact, medium=spoken.medium, source=spoken.source, thread=spoken.text.thread,
-        subject=spoken.text.subject or spoken.text.text[:80], kind=kind, opened_at=spoken.at, last_inbound_at=spoken.at,
-    )  # fmt: skip
+        contact_id=spoken.contact,
+        medium=spoken.medium,
+        source=spoken.source,
+        thread=spoken.text.thread,
+        subject=spoken.text.subject or spoken.text.text[:80],
+        kind=kind,
+        opened_at=spoken.at,
+        last_inbound_at=spoken.at,
+    )
     if not automatic:
         if standing and standing.state != "closed":
             kind = policy.most_severe([standing.kind, kind])
-        conversation.kind, conversation.topic = kind, found.topic or conversation.topic
-        conversation.language, conversation.sentiment = found.language, found.sentiment
+        conversation.kind, conversation.topic = kind, understanding.topic or conversation.topic
+        conversation.language, conversation.sentiment = understanding.language, understanding.sentiment
         conversation.about = spoken.about or conversation.about
         _start_response_clock(conversation, care, spoken.at, settings.time_zone)
     session.add(conversation)
@@ -65,16 +72,20 @@ def receive(session: Session, settings: Settings, spoken: IncomingText, now: dat
     words = spoken.text.text if spoken.score is None else f"{spoken.score:g}/10 {spoken.text.text}".strip()
     session.add(
         Turn(
-            conversation_id=conversation.id, at=spoken.at, text=words, name=spoken.text.external_id[:300], event_id=spoken.event,
+            conversation_id=conversation.id,
+            at=spoken.at,
+            text=words,
+            name=spoken.text.external_id[:300],
+            event_id=spoken.event,
             automatic=automatic,
         )
-    )  # fmt: skip
+    )
     session.flush()
     return conversation
 
 
 def _current_conversation(session: Session, spoken: IncomingText) -> Conversation | None:
-    """The conversation that this goes on with: of the same thread, or open, or not long over."""
+    """Return the conversation that this goes on with: of the same thread, or open, or not long over."""
     mine = (
         select(Conversation)
         .where(col(Conversation.contact_id) == spoken.contact, col(Conversation.medium) == spoken.medium)
@@ -85,9 +96,9 @@ def _current_conversation(session: Session, spoken: IncomingText) -> Conversatio
     newest = mine.where(recent).order_by(col(Conversation.last_inbound_at).desc(), col(Conversation.id).desc()).limit(1)
     if spoken.text.thread:
         same = mine.where(col(Conversation.thread) == spoken.text.thread).limit(1)
-        found: Conversation | None = session.execute(same).scalar()
-        if found:
-            return found
+        conversation: Conversation | None = session.execute(same).scalar()
+        if conversation:
+            return conversation
         newest = newest.where(~col(Conversation.thread).startswith("direct:"))
         if spoken.text.thread.startswith("direct:"):
             return None
@@ -96,27 +107,30 @@ def _current_conversation(session: Session, spoken: IncomingText) -> Conversatio
 
 
 def _is_flood(session: Session, spoken: IncomingText) -> bool:
-    said = (
+    query = (
         select(func.count())
         .select_from(Turn)
         .join(Conversation, col(Conversation.id) == col(Turn.conversation_id))
         .where(
-            col(Conversation.contact_id) == spoken.contact, col(Turn.author) == "",
-            col(Turn.at) > spoken.at - FLOOD_WINDOW, col(Turn.at) <= spoken.at + FLOOD_WINDOW,
+            col(Conversation.contact_id) == spoken.contact,
+            col(Turn.author) == "",
+            col(Turn.at) > spoken.at - FLOOD_WINDOW,
+            col(Turn.at) <= spoken.at + FLOOD_WINDOW,
         )
-    )  # fmt: skip
-    return int(session.execute(said).scalar_one()) >= MAX_PER_HOUR
+    )
+    return int(session.execute(query).scalar_one()) >= MAX_PER_HOUR
 
 
 def _annotate(session: Session, event: int, kind: str, topic: str, sentiment: float) -> None:
-    """So that audiences may ask: replied with sentiment = "bad" within 30 days."""
+    """Annotate the event, so that audiences may ask: replied with sentiment = "bad" within 30 days."""
     row = session.get(Event, event)
     if row:
         row.properties = {**row.properties, "meant": kind, "about": topic, "sentiment": policy.mood_of(sentiment)}
 
 
 def _start_response_clock(conversation: Conversation, care: CarePolicy, at: datetime, zone: str) -> None:
-    """They spoke last: it is open, and the clock of its rule runs from their first word that has no answer yet."""
+    """Start the response clock. They spoke last: it is open, and the clock of its rule runs from their first word
+    that has no answer yet."""
     waited = conversation.state == "open" and conversation.due_at is not None
     rule = care.rule_for(
         ConversationFacts(
@@ -133,7 +147,7 @@ def _start_response_clock(conversation: Conversation, care: CarePolicy, at: date
 
 
 def escalate_overdue(session: Session, settings: Settings, now: datetime) -> int:
-    """Those whose time is up go to whom the rule says, once, with more weight."""
+    """Escalate overdue conversations: those whose time is up go to whom the rule says, once, with more weight."""
     care = policy.current_policy(settings.home)
     late = select(Conversation).where(
         col(Conversation.state) == "open", col(Conversation.due_at) <= now, col(Conversation.escalated_at).is_(None)
@@ -148,11 +162,11 @@ def escalate_overdue(session: Session, settings: Settings, now: datetime) -> int
 
 
 def get_conversation(session: Session, id_: int, *, locked: bool = False) -> Conversation:
-    """Raises Unknown."""
-    found = session.get(Conversation, id_, with_for_update=locked)
-    if found is None:
+    """Get a conversation. Raises Unknown."""
+    conversation = session.get(Conversation, id_, with_for_update=locked)
+    if conversation is None:
         raise Unknown(f"There is no conversation {id_}.")
-    return found
+    return conversation
 
 
 def assign(session: Session, id_: int, assignee: str, *, actor: str, now: datetime) -> None:
@@ -161,23 +175,28 @@ def assign(session: Session, id_: int, assignee: str, *, actor: str, now: dateti
 
 
 def close_conversation(session: Session, id_: int, *, actor: str, now: datetime) -> Conversation:
-    """Seen to. Raises Unknown; NotAllowed where it is closed already."""
+    """Close a conversation. Seen to. Raises Unknown; NotAllowed where it is closed already."""
     closing = update(Conversation).where(col(Conversation.id) == id_, col(Conversation.state) != "closed")
     done: Any = session.execute(closing.values(state="closed", closed_at=now, due_at=None, escalated_at=None))
     if not done.rowcount:
         get_conversation(session, id_)
         raise NotAllowed(f"Conversation {id_} is closed already.")
     audit(session, now, actor, "closed", f"conversation:{id_}")
-    found = get_conversation(session, id_)
-    session.refresh(found)
-    return found
+    conversation = get_conversation(session, id_)
+    session.refresh(conversation)
+    return conversation
 
 
 def record_answer(
     session: Session, id_: int, text: str, enrolment: int, name: str, *, actor: str, now: datetime
 ) -> None:
-    """Our turn: the clock stands, and the conversation waits for them."""
-    one = get_conversation(session, id_, locked=True)
+    """Record an answer of ours. Our turn: the clock stands, and the conversation waits for them."""
+    conversation = get_conversation(session, id_, locked=True)
     session.add(Turn(conversation_id=id_, at=now, author=actor, text=text, enrolment_id=enrolment, name=name))
-    one.state, one.answered_at, one.due_at, one.escalated_at = "answered", now, None, None
+    conversation.state, conversation.answered_at, conversation.due_at, conversation.escalated_at = (
+        "answered",
+        now,
+        None,
+        None,
+    )
     audit(session, now, actor, "answered", f"conversation:{id_}", enrolment=enrolment)

@@ -50,7 +50,8 @@ class Understanding:
 
 
 def understand(text: str, care: CarePolicy, spoken: str | None = None) -> Understanding:
-    """`spoken` is the language we know the person by, which short texts are taken to be in."""
+    """Understand a text: language, sentiment, intent and topic. `spoken` is the language we know the person by,
+    which short texts are taken to be in."""
     lang = detect_language(text, spoken)
     feeling = measure_sentiment(text)
     return Understanding(lang, feeling, classify_intent(text, feeling), find_topic(text, care))
@@ -65,7 +66,7 @@ def detect_language(text: str, spoken: str | None = None) -> str:
 
 @cache
 def _identifier(spoken: str) -> Any:
-    """Between our languages and their own, where that is one it knows."""
+    """Load the language identifier. Between our languages and their own, where that is one it knows."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     found = LanguageIdentifier.from_model_file(MODEL_FILE)
@@ -77,14 +78,15 @@ def _identifier(spoken: str) -> Any:
 
 
 def measure_sentiment(text: str) -> float:
-    """From -1 to 1: what is good and bad in it, turned by a no before it, weighed by a very; a score counts as one."""
+    """Measure sentiment, from -1 to 1: what is good and bad in it, turned by a no before it, weighed by a very; a
+    score counts as one."""
     score, counted = 0.0, 0.0
-    said = _tokens(text)
-    for place, word in enumerate(said):
+    tokens = _tokens(text)
+    for place, word in enumerate(tokens):
         if not (weight := _weight(word)):
             continue
-        before = said[max(0, place - NEGATION_REACH) : place]
-        if _is_negated(said, place):
+        before = tokens[max(0, place - NEGATION_REACH) : place]
+        if _is_negated(tokens, place):
             weight *= -0.7
         if any(_matches(one, "very") for one in before[-1:]):
             weight *= 1.5
@@ -111,11 +113,12 @@ def classify_intent(text: str, feeling: float) -> Kind:
 
 
 def _is_complaint(low: str, text: str) -> bool:
-    """A complaint that was found is one, however kindly the rest is said; “nothing broken” is none."""
+    """Tell whether a text complains. A complaint that was found is one, however kindly the rest is said; “nothing
+    broken” is none."""
     _, _, phrases = _word_list("complaint")
-    said = _tokens(text)
+    tokens = _tokens(text)
     return any(f" {phrase}" in low for phrase in phrases) or any(
-        _matches(word, "complaint") and not _is_negated(said, place) for place, word in enumerate(said)
+        _matches(word, "complaint") and not _is_negated(tokens, place) for place, word in enumerate(tokens)
     )
 
 
@@ -123,9 +126,9 @@ def _tokens(text: str) -> list[str]:
     return [word.lower().replace("’", "'") for word in WORD.findall(text)]
 
 
-def _is_negated(said: list[str], place: int) -> bool:
-    """Whether a no stands shortly before a word, in its own part of the sentence."""
-    for word in reversed(said[max(0, place - NEGATION_REACH) : place]):
+def _is_negated(tokens: list[str], place: int) -> bool:
+    """Return whether a no stands shortly before a word, in its own part of the sentence."""
+    for word in reversed(tokens[max(0, place - NEGATION_REACH) : place]):
         if word in NEGATION_ENDS:
             return False
         if _matches(word, "no"):
@@ -134,10 +137,10 @@ def _is_negated(said: list[str], place: int) -> bool:
 
 
 def find_topic(text: str, care: CarePolicy) -> str:
-    """The one that most of its words are of; empty where none is."""
-    said = [word.lower() for word in re.findall(r"[^\W\d_]+", text)]
+    """Return the one that most of its words are of; empty where none is."""
+    tokens = [word.lower() for word in re.findall(r"[^\W\d_]+", text)]
     counts = {
-        name: sum(word.startswith(tuple(start.lower().rstrip("*") for start in one.words)) for word in said)
+        name: sum(word.startswith(tuple(start.lower().rstrip("*") for start in one.words)) for word in tokens)
         for name, one in care.topics.items()
     }
     best = max(counts, key=lambda name: counts[name], default="")
@@ -154,7 +157,7 @@ def _load_words() -> Mapping[str, LanguageWords]:
 
 @cache
 def _word_list(of: str) -> tuple[frozenset[str], tuple[str, ...], tuple[str, ...]]:
-    """(whole words, beginnings, phrases) of every language."""
+    """Return (whole words, beginnings, phrases) of every language."""
     every = [entry.lower() for words in _load_words().values() for entry in getattr(words, of)]
     phrases = tuple(entry for entry in every if " " in entry)
     single = [entry for entry in every if " " not in entry]

@@ -1,5 +1,5 @@
-"""Customers who are not there: they open, follow links, buy, answer, complain and write back, each in their own way, through
-the real doors. Who does what is decided by their address, so the same people do the same each time.
+"""Customers who are not there: they open, follow links, buy, answer, complain and write back, each in their own way,
+through the real doors. Who does what is decided by their address, so the same people do the same each time.
 
 They live for the demo. A few are machines: prefetching mail programs, and scanners that follow every link.
 """
@@ -32,7 +32,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from passaparola.demo import shop
 
-BROWSER = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.1 Mobile/15E148 Safari/604.1"
+BROWSER = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 19_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Version/19.1 Mobile/15E148 Safari/604.1"
+)
 X_SECRET, FACEBOOK_SECRET = "the demo's own X app", "the demo's own page"
 KEY = ec.generate_private_key(ec.SECP256R1())
 PUBLIC_KEY = base64.b64encode(KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
@@ -40,11 +43,17 @@ THINK_SECONDS = 2.5  # seconds before anyone does anything with a letter
 
 EMAILS = {
     "it": [
-        ("Il pacco non è ancora arrivato", "Buongiorno, il mio pacco non è arrivato e aspetto da dieci giorni. Sono molto delusa."),
+        (
+            "Il pacco non è ancora arrivato",
+            "Buongiorno, il mio pacco non è arrivato e aspetto da dieci giorni. Sono molto delusa.",
+        ),
         ("Una domanda", "Ciao, spedite anche in Svizzera? E quanto costa la spedizione?"),
         ("Grazie!", "Il miele di castagno è buonissimo, grazie di cuore. Lo regalerò a mia madre."),
         ("Fattura", "Buongiorno, potete mandarmi la fattura dell'ultimo ordine? Grazie."),
-        ("Vasetto rotto", "Il vasetto di miele è arrivato rotto e il cartone era tutto appiccicoso. Vorrei un rimborso."),
+        (
+            "Vasetto rotto",
+            "Il vasetto di miele è arrivato rotto e il cartone era tutto appiccicoso. Vorrei un rimborso.",
+        ),
         ("Un'idea", "Perché non fate una marmellata di sambuco? La comprerei subito!"),
     ],
     "en": [
@@ -55,7 +64,7 @@ EMAILS = {
         ("Gift wrap", "Could you wrap the next order as a gift? I would like to surprise a friend."),
         ("Thank you", "Fast delivery and great quality, I will recommend you to everyone."),
     ],
-}  # fmt: skip
+}
 OUT_OF_OFFICE = {
     "it": ("Risposta automatica: ", "Sono in ferie fino a lunedì."),
     "en": ("Automatic reply: ", "I am out of the office until Monday."),
@@ -70,7 +79,7 @@ POSTS = [
     ("torinese77", "@bottega ordine arrivato in ritardo e nessuna risposta, pessimo servizio 😡"),
     ("nora_reads", "@bottega do you ship to Ireland?"),
     ("paolo_orto", "Grazie @bottega per le ricette nella newsletter, utilissime!"),
-]  # fmt: skip
+]
 
 
 COMMENTED = [
@@ -118,20 +127,20 @@ class Customers:
                 self._read(new[:150])
 
     def _read(self, paths: list[Path]) -> None:
-        told: list[dict[str, Any]] = []
+        provider_events: list[dict[str, Any]] = []
         for path in paths:
             if self.stopping.is_set():
                 return
             self.seen.add(path.name)
             try:
-                told += self._one(path)
+                provider_events += self._one(path)
             except (urllib.error.URLError, OSError, KeyError, ValueError):
                 self.done["went wrong"] += 1
-        if told:
-            self._sendgrid(told)
+        if provider_events:
+            self._sendgrid(provider_events)
 
     def _one(self, path: Path) -> list[dict[str, Any]]:
-        """What one person does with one letter; returns what the provider tells of it."""
+        """Return what one person does with one letter; returns what the provider tells of it."""
         with path.open("rb") as file:
             mail: Any = email.message_from_binary_file(file, policy=email.policy.default)
         to, name = parseaddr(str(mail["To"]))[1], path.name.partition(",")[0]
@@ -142,7 +151,7 @@ class Customers:
             for url in re.findall(r'(?:href|src)="([^"]+)"', body)
             if url.startswith(("http:", "&", "https:"))
         ]
-        own = [url for url in links if url.startswith(self.url)]
+        own_links = [url for url in links if url.startswith(self.url)]
         lucky = dice.random()
         if lucky < 0.02:
             hard = dice.random() < 0.6
@@ -155,17 +164,17 @@ class Customers:
                     bounce_classification="Invalid Address" if hard else "Mailbox Unavailable",
                 )
             ]
-        told = [_event("processed", name, to), _event("delivered", name, to)]
+        provider_events = [_event("processed", name, to), _event("delivered", name, to)]
         if lucky > 0.998:
             self.done["complained"] += 1
-            return [*told, _event("spamreport", name, to)]
-        self._look(dice, own)
-        self._pass_on(dice, own)
-        self._act(dice, mail, to, own)
-        return told
+            return [*provider_events, _event("spamreport", name, to)]
+        self._look(dice, own_links)
+        self._pass_on(dice, own_links)
+        self._act(dice, mail, to, own_links)
+        return provider_events
 
-    def _look(self, dice: random.Random, own: list[str]) -> None:
-        pixels, clicks = _of(own, "/o/"), _of(own, "/c/")
+    def _look(self, dice: random.Random, own_links: list[str]) -> None:
+        pixels, clicks = _of(own_links, "/o/"), _of(own_links, "/c/")
         if pixels and dice.random() < 0.3:
             self._get(pixels[0], "Mozilla/5.0")
             self.done["opened by a machine"] += 1
@@ -180,9 +189,9 @@ class Customers:
                 self._get(dice.choice(clicks))
                 self.done["clicked"] += 1
 
-    def _pass_on(self, dice: random.Random, own: list[str]) -> None:
-        """Some tell their friends, and some of those come."""
-        words = [url for url in _of(own, "/w/") if url.count("/") > 4]
+    def _pass_on(self, dice: random.Random, own_links: list[str]) -> None:
+        """Pass the word on. Some tell their friends, and some of those come."""
+        words = [url for url in _of(own_links, "/w/") if url.count("/") > 4]
         if not words or dice.random() > 0.06:
             return
         tapped = dice.choice(words)
@@ -192,8 +201,8 @@ class Customers:
             self._get(tapped.rpartition("/")[0])
             self.done["came because a friend said so"] += 1
 
-    def _act(self, dice: random.Random, mail: EmailMessage, to: str, own: list[str]) -> None:
-        surveys, chance = _of(own, "/s/"), dice.random()
+    def _act(self, dice: random.Random, mail: EmailMessage, to: str, own_links: list[str]) -> None:
+        surveys, chance = _of(own_links, "/s/"), dice.random()
         italian = "Content-Language" in mail or bool(
             re.search(r"\b(ciao|gentile|cara?o?|grazie|della|che)\b", str(mail["Subject"]).lower())
         )
@@ -206,7 +215,7 @@ class Customers:
             self._write(dice, mail, to, tongue)
         elif chance < 0.032:
             self._away(mail, to, tongue)
-        elif chance < 0.036 and (out := _of(own, "/u/")):
+        elif chance < 0.036 and (out := _of(own_links, "/u/")):
             self._post(out[0], urllib.parse.urlencode({"List-Unsubscribe": "One-Click"}).encode(), {})
             self.done["unsubscribed"] += 1
 
@@ -216,8 +225,8 @@ class Customers:
         self._get(url)
         self.done["answered the survey"] += 1
         if (score <= 5 and dice.random() < 0.6) or (score >= 9 and dice.random() < 0.15):
-            said = {"score": score, "comment": COMMENTS[tongue]["low" if score <= 5 else "high"]}
-            self._post(url.partition("?")[0], urllib.parse.urlencode(said).encode(), {})
+            answer = {"score": score, "comment": COMMENTS[tongue]["low" if score <= 5 else "high"]}
+            self._post(url.partition("?")[0], urllib.parse.urlencode(answer).encode(), {})
 
     def _order(self, to: str) -> None:
         self.orders += 1
@@ -256,8 +265,15 @@ class Customers:
         more: dict[str, str] | None = None,
     ) -> None:
         letter = EmailMessage()
-        for key, value in {"From": sender, "To": "ciao@bottega.example", "Subject": subject, "In-Reply-To": answers, "References": answers,
-                           "Message-ID": f"<{dice.getrandbits(60)}@their.example>", **(more or {})}.items():  # fmt: skip
+        for key, value in {
+            "From": sender,
+            "To": "ciao@bottega.example",
+            "Subject": subject,
+            "In-Reply-To": answers,
+            "References": answers,
+            "Message-ID": f"<{dice.getrandbits(60)}@their.example>",
+            **(more or {}),
+        }.items():
             letter[key] = value
         letter.set_content(words)
         edge = "edge"
@@ -282,12 +298,12 @@ class Customers:
             {"Content-Type": f"multipart/form-data; boundary={edge}", **_signed(body)},
         )
 
-    def _sendgrid(self, told: list[dict[str, Any]]) -> None:
-        random.Random(len(told)).shuffle(told)  # SendGrid promises no order
-        body = json.dumps(told).encode()
+    def _sendgrid(self, provider_events: list[dict[str, Any]]) -> None:
+        random.Random(len(provider_events)).shuffle(provider_events)  # SendGrid promises no order
+        body = json.dumps(provider_events).encode()
         for _ in range(2):  # and often tells things twice
             self._post("/webhooks/sendgrid", body, {"Content-Type": "application/json", **_signed(body)})
-        self.done["told by the provider"] += len(told)
+        self.done["told by the provider"] += len(provider_events)
 
     def _on_x(self) -> None:
         for number, (handle, words) in enumerate(POSTS):
@@ -305,11 +321,16 @@ class Customers:
     def _on_facebook(self) -> None:
         for number, (name, words) in enumerate(COMMENTED):
             value = {
-                "item": "comment", "verb": "add", "comment_id": f"77_1_{number}", "post_id": "77_1", "message": words,
-                "from": {"id": f"88{number}", "name": name}, "created_time": int(time.time()),
-            }  # fmt: skip
-            told = {"object": "page", "entry": [{"id": "77", "changes": [{"field": "feed", "value": value}]}]}
-            body = json.dumps(told).encode()
+                "item": "comment",
+                "verb": "add",
+                "comment_id": f"77_1_{number}",
+                "post_id": "77_1",
+                "message": words,
+                "from": {"id": f"88{number}", "name": name},
+                "created_time": int(time.time()),
+            }
+            payload = {"object": "page", "entry": [{"id": "77", "changes": [{"field": "feed", "value": value}]}]}
+            body = json.dumps(payload).encode()
             signature = hmac.digest(FACEBOOK_SECRET.encode(), body, "sha256").hex()
             self._post("/webhooks/facebook", body, {"X-Hub-Signature-256": f"sha256={signature}"})
             self.done["commented on Facebook"] += 1

@@ -1,4 +1,5 @@
-"""The marketer of the demo: presses Prefect's button, reads what it asks and approves, over the API that its page uses."""
+"""The marketer of the demo: presses Prefect's button, reads what it asks and approves, over the API that its page
+uses."""
 
 import asyncio
 import base64

@@ -1,5 +1,6 @@
-"""The shop in a few minutes: filled, started, the spring campaign sent through Prefect as a marketer would, an order followed up,
-and a town of customers who open, buy, complain and write back through the real doors, until the inbox fills.
+"""The shop in a few minutes: filled, started, the spring campaign sent through Prefect as a marketer would, an order
+followed up, and a town of customers who open, buy, complain and write back through the real doors, until the
+inbox fills.
 
 python -m passaparola.demo.run [--once] [--contacts 5000] [--port 8000] [--prefect-port 4200]
 """
@@ -49,12 +50,12 @@ def main() -> None:
     parser.add_argument("--once", action="store_true", help="leave after the report")
     parser.add_argument("--contacts", type=int, default=5_000)
     given = parser.parse_args()
-    own = _own_settings()
-    _fill(own, given.contacts)
-    with run_stack(own, given.port, given.prefect_port) as stack:
-        town = Customers(f"http://127.0.0.1:{stack.port}", own.var / "mailbox" / "email", SHOP_SECRET)
+    settings = _own_settings()
+    _fill(settings, given.contacts)
+    with run_stack(settings, given.port, given.prefect_port) as stack:
+        town = Customers(f"http://127.0.0.1:{stack.port}", settings.var / "mailbox" / "email", SHOP_SECRET)
         try:
-            _run_show(own, stack, town)
+            _run_show(settings, stack, town)
         except Late as late:
             if given.once:
                 raise
@@ -69,18 +70,19 @@ def main() -> None:
         town.stop()
 
 
-def _run_show(own: Settings, stack: Stack, town: Customers) -> None:
-    """Raises Late."""
+def _run_show(settings: Settings, stack: Stack, town: Customers) -> None:
+    """Run the show. Raises Late."""
     asyncio.run(marketer.send(stack, CAMPAIGN, _say))
-    _show_report(own)
-    _follow_up_order(own, stack)
+    _show_report(settings)
+    _follow_up_order(settings, stack)
     town.start()
-    _send_survey(own)
-    _await_reactions(own, town, stack.port)
+    _send_survey(settings)
+    _await_reactions(settings, town, stack.port)
 
 
 def _own_settings() -> Settings:
-    """A demo never touches the real store: it has its own folder, new each time, and the mailbox for a channel."""
+    """Set the demo's own settings. A demo never touches the real store: it has its own folder, new each time, and
+    the mailbox for a channel."""
     home = _find_or_create_project()
     os.environ["PASSAPAROLA_HOME"] = str(home)
     var = home / "var" / "demo"
@@ -105,29 +107,30 @@ def _own_settings() -> Settings:
 
 
 def _find_or_create_project() -> Path:
-    """The project that we are in; outside of any, one of the demo's own beside us."""
+    """Return the project that we are in; outside of any, one of the demo's own beside us."""
     try:
         return find_home()
     except Misconfigured:
         if os.environ.get("PASSAPAROLA_HOME"):
             raise
-    own = Path.cwd() / "passaparola-demo"
-    if not (own / "campaigns").is_dir():
-        create_project(own)
-        _say(f"{own} is a project now, with the shop's content in it; delete it whenever you like.")
-    return own
+    project = Path.cwd() / "passaparola-demo"
+    if not (project / "campaigns").is_dir():
+        create_project(project)
+        _say(f"{project} is a project now, with the shop's content in it; delete it whenever you like.")
+    return project
 
 
-def _fill(own: Settings, size: int) -> None:
-    folder = own.var / "import"
+def _fill(settings: Settings, size: int) -> None:
+    folder = settings.var / "import"
     folder.mkdir(parents=True)
-    store = Store(own.database).open()
+    store = Store(settings.database).open()
     for path in shop.write_files(folder, size, utc_now()):
         with open_table(path) as table:
             mapping = ColumnMapping(columns=guess_columns(table.header))
-        tally = Import(store, own, path, mapping).run(utc_now())
+        tally = Import(store, settings, path, mapping).run(utc_now())
         _say(
-            f"{path.name}: {tally.rows:,} rows, {tally.new:,} people, {tally.consents:,} consents, {tally.purchases:,} purchases"
+            f"{path.name}: {tally.rows:,} rows, {tally.new:,} people, {tally.consents:,} consents, "
+            f"{tally.purchases:,} purchases"
         )
     with store.write() as session:  # a year of writing to people leaves its marks: mailboxes that are no more
         gone = session.exec(
@@ -140,29 +143,30 @@ def _fill(own: Settings, size: int) -> None:
     store.close()
 
 
-def _show_report(own: Settings) -> None:
-    store = Store(own.database)
+def _show_report(settings: Settings) -> None:
+    store = Store(settings.database)
     with store.read() as session:
-        found = ledger.tally_launch(session, ledger.latest_launch(session, CAMPAIGN))
-    _say(f"\n{CAMPAIGN}, launch {found.launch}: {found.state}\n  audience {found.audience:,}")
+        tally = ledger.tally_launch(session, ledger.latest_launch(session, CAMPAIGN))
+    _say(f"\n{CAMPAIGN}, launch {tally.launch}: {tally.state}\n  audience {tally.audience:,}")
     for state in ("sent", "held", "failed", "unknown"):
-        _say(f"  {state:8} {found.total(state):,}")
-    for reason, count in found.reasons.items():
+        _say(f"  {state:8} {tally.total(state):,}")
+    for reason, count in tally.reasons.items():
         _say(f"           {count:,} {reason}")
-    for post in found.posts:
+    for post in tally.posts:
         _say(f"  post on {branding_of(post.medium).title}: {post}")
     store.close()
 
 
-def _follow_up_order(own: Settings, stack: Stack) -> None:
-    """The follow-up stands, the shop says that Giulia ordered, and her thank-you lies in the mailbox."""
-    store = Store(own.database)
-    freeze = freezer(own)
-    made = launch.prepare(store, own, FOLLOW_UP, freeze, actor="the demo", now=utc_now())
-    launch.approve(store, own, made.id or 0, made.hash, freeze, approver="Marta", now=utc_now())
+def _follow_up_order(settings: Settings, stack: Stack) -> None:
+    """Follow up one order. The follow-up stands, the shop says that Giulia ordered, and her thank-you lies in the
+    mailbox."""
+    store = Store(settings.database)
+    freeze = freezer(settings)
+    made = launch.prepare(store, settings, FOLLOW_UP, freeze, actor="the demo", now=utc_now())
+    launch.approve(store, settings, made.id or 0, made.hash, freeze, approver="Marta", now=utc_now())
     launch.release(store, made.id or 0, actor="the demo", now=utc_now())
     store.close()
-    box = own.var / "mailbox" / "email" / "new"
+    box = settings.var / "mailbox" / "email" / "new"
     before, began = {path.name for path in box.iterdir()}, time.monotonic()
     shop.send_order(f"http://127.0.0.1:{stack.port}/webhooks/shopify", SHOP_SECRET, utc_now())
     _say(f"\n{FOLLOW_UP}, launch {made.id}, stands. The shop says that Giulia has ordered …")
@@ -175,23 +179,23 @@ def _follow_up_order(own: Settings, stack: Stack) -> None:
     raise Late(f"No thank-you came within {WAITS} seconds; the log is {stack.logs / 'consumer.log'}")
 
 
-def _send_survey(own: Settings) -> None:
-    """The quarterly survey goes out: its answers come back with one tap."""
-    store, freeze = Store(own.database), freezer(own)
-    made = launch.prepare(store, own, SURVEY, freeze, actor="the demo", now=utc_now())
-    launch.approve(store, own, made.id or 0, made.hash, freeze, approver="Marta", now=utc_now())
-    engine.start_launch(store, own, made.id or 0, actor="the demo", now=utc_now())
+def _send_survey(settings: Settings) -> None:
+    """Send the survey. The quarterly survey goes out: its answers come back with one tap."""
+    store, freeze = Store(settings.database), freezer(settings)
+    made = launch.prepare(store, settings, SURVEY, freeze, actor="the demo", now=utc_now())
+    launch.approve(store, settings, made.id or 0, made.hash, freeze, approver="Marta", now=utc_now())
+    engine.start_launch(store, settings, made.id or 0, actor="the demo", now=utc_now())
     store.close()
     _say(f"\n{SURVEY}, launch {made.id}, asks those who keep coming back. The customers read their mail …")
 
 
-def _await_reactions(own: Settings, town: Customers, port: int) -> None:
+def _await_reactions(settings: Settings, town: Customers, port: int) -> None:
     """Wait until what the customers do has come home; what is late is named, and the demo goes on."""
-    store, began = Store(own.database), time.monotonic()
+    store, began = Store(settings.database), time.monotonic()
     while True:
         time.sleep(2)
         with store.read() as session:
-            campaign, survey = (report.build_report(session, own, name) for name in (CAMPAIGN, SURVEY))
+            campaign, survey = (report.build_report(session, settings, name) for name in (CAMPAIGN, SURVEY))
             waiting = session.exec(select(func.count()).where(col(Conversation.state) == "open")).one()
         emails, answers = campaign.media["email"], survey.media["email"]
         late = {
@@ -205,15 +209,17 @@ def _await_reactions(own: Settings, town: Customers, port: int) -> None:
             break
         if time.monotonic() - began > WAITS:
             coming = ", ".join(what for what, is_late in late.items() if is_late)
-            _say(f"  This machine is busy; still to come: {coming}. The logs are in {own.var / 'log'}")
+            _say(f"  This machine is busy; still to come: {coming}. The logs are in {settings.var / 'log'}")
             break
-    polling.run_maintenance(store, own, utc_now(), everything=True)
+    polling.run_maintenance(store, settings, utc_now(), everything=True)
     _say(f"  posts as each network shows them: http://127.0.0.1:{port}/timeline")
     _say("  " + ", ".join(f"{count:,} {what}" for what, count in town.done.most_common()))
     _say(
-        f"  the report: {emails.delivered:,} delivered, {emails.opened:,} opened and {emails.clicked:,} clicked by people "
+        f"  the report: {emails.delivered:,} delivered, {emails.opened:,} opened and {emails.clicked:,} clicked by "
+        "people "
         f"({emails.machine_opened:,} and {emails.machine_clicked:,} by machines), {emails.bounced:,} bounced, "
-        f"{campaign.orders:,} orders after a click\n  the survey: {answers.answered:,} answers; the inbox: {waiting:,} conversations wait"
+        f"{campaign.orders:,} orders after a click\n  the survey: {answers.answered:,} answers; the inbox: "
+        f"{waiting:,} conversations wait"
     )
     store.close()
 

@@ -13,11 +13,99 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 NAMES = {
-    "it": (["Giulia", "Marco", "Chiara", "Luca", "Francesca", "Matteo", "Sara", "Davide", "Elena", "Andrea", "Martina", "Paolo", "Alessia", "Simone", "Anna", "Stefano", "Laura", "Giorgio", "Valentina", "Pietro"],
-           ["Rossi", "Bianchi", "Ferrari", "Russo", "Romano", "Gallo", "Costa", "Fontana", "Conti", "Esposito", "Ricci", "Bruno", "De_Luca", "Moretti", "Barbieri", "Lombardi", "Giordano", "Rinaldi", "Colombo", "Mancini"]),
-    "en": (["Emma", "James", "Olivia", "Liam", "Sophie", "Noah", "Hannah", "Oscar", "Maya", "Ethan", "Clara", "Hugo", "Ella", "Finn", "Nora", "Leo", "Ruby", "Theo", "Iris", "Max"],
-           ["Smith", "Murphy", "Walsh", "Taylor", "Byrne", "Evans", "Martin", "Dubois", "Schmidt", "Weber", "Jansen", "Novak", "O'Brien", "Keller", "Moreau", "Lindqvist", "Hansen", "Meyer", "Kelly", "Ward"]),
-}  # fmt: skip
+    "it": (
+        [
+            "Giulia",
+            "Marco",
+            "Chiara",
+            "Luca",
+            "Francesca",
+            "Matteo",
+            "Sara",
+            "Davide",
+            "Elena",
+            "Andrea",
+            "Martina",
+            "Paolo",
+            "Alessia",
+            "Simone",
+            "Anna",
+            "Stefano",
+            "Laura",
+            "Giorgio",
+            "Valentina",
+            "Pietro",
+        ],
+        [
+            "Rossi",
+            "Bianchi",
+            "Ferrari",
+            "Russo",
+            "Romano",
+            "Gallo",
+            "Costa",
+            "Fontana",
+            "Conti",
+            "Esposito",
+            "Ricci",
+            "Bruno",
+            "De_Luca",
+            "Moretti",
+            "Barbieri",
+            "Lombardi",
+            "Giordano",
+            "Rinaldi",
+            "Colombo",
+            "Mancini",
+        ],
+    ),
+    "en": (
+        [
+            "Emma",
+            "James",
+            "Olivia",
+            "Liam",
+            "Sophie",
+            "Noah",
+            "Hannah",
+            "Oscar",
+            "Maya",
+            "Ethan",
+            "Clara",
+            "Hugo",
+            "Ella",
+            "Finn",
+            "Nora",
+            "Leo",
+            "Ruby",
+            "Theo",
+            "Iris",
+            "Max",
+        ],
+        [
+            "Smith",
+            "Murphy",
+            "Walsh",
+            "Taylor",
+            "Byrne",
+            "Evans",
+            "Martin",
+            "Dubois",
+            "Schmidt",
+            "Weber",
+            "Jansen",
+            "Novak",
+            "O'Brien",
+            "Keller",
+            "Moreau",
+            "Lindqvist",
+            "Hansen",
+            "Meyer",
+            "Kelly",
+            "Ward",
+        ],
+    ),
+}
 PLACES = {
     "IT": (
         "it",
@@ -38,8 +126,16 @@ ZONES = {
     "CH": "Europe/Zurich",
     "IT": "Europe/Rome",
 }
-THINGS = [("Acacia honey", 1250), ("Chestnut honey", 1190), ("Extra-virgin oil", 1400), ("Wild-rose soap", 650), ("Quince jam", 720),
-          ("Dried porcini", 1680), ("Linen towel", 2400), ("Beeswax candle", 980)]  # fmt: skip
+THINGS = [
+    ("Acacia honey", 1250),
+    ("Chestnut honey", 1190),
+    ("Extra-virgin oil", 1400),
+    ("Wild-rose soap", 650),
+    ("Quince jam", 720),
+    ("Dried porcini", 1680),
+    ("Linen towel", 2400),
+    ("Beeswax candle", 980),
+]
 
 
 def now() -> datetime:
@@ -47,7 +143,7 @@ def now() -> datetime:
 
 
 def write_files(folder: Path, size: int, now: datetime) -> tuple[Path, Path]:
-    """people.csv and purchases.csv, as a shop would export them."""
+    """Write people.csv and purchases.csv, as a shop would export them. Return their paths."""
     dice = random.Random(20260321)
     people, purchases = folder / "people.csv", folder / "purchases.csv"
     with (
@@ -100,36 +196,55 @@ def _person(dice: random.Random, number: int, now: datetime) -> tuple[str, list[
         .replace("'", "")
     )
     topics = dice.choices(["newsletter;tracking", "newsletter", "", "after_sales"], [38, 34, 20, 8])[0]
-    said = (now - timedelta(days=dice.randint(20, 900))).isoformat() if topics else ""
+    text = (now - timedelta(days=dice.randint(20, 900))).isoformat() if topics else ""
     known = first if dice.random() < 0.93 else ""
     birthday = f"{dice.randint(1, 12):02}-{dice.randint(1, 28):02}"
     return email, [
-        email, known, last if known else "", country, dice.choice(cities), language, ZONES[country], birthday, topics, said,
-        "sign-up form of the shop" if topics else "", dice.choice(THINGS)[0],
-    ]  # fmt: skip
+        email,
+        known,
+        last if known else "",
+        country,
+        dice.choice(cities),
+        language,
+        ZONES[country],
+        birthday,
+        topics,
+        text,
+        "sign-up form of the shop" if topics else "",
+        dice.choice(THINGS)[0],
+    ]
 
 
 def _basket(dice: random.Random, now: datetime) -> list[tuple[datetime, list[tuple[str, int]]]]:
     count = dice.choices([0, 1, 2, 3, 5, 8], [34, 28, 18, 11, 6, 3])[0]
     days = sorted(dice.sample(range(1, 365), count), reverse=True)
     return [
-        ((now - timedelta(days=day)).replace(hour=dice.randint(8, 22), minute=dice.randint(0, 59), second=0, microsecond=0),
-         dice.sample(THINGS, dice.choices([1, 2, 3, 4], [45, 32, 16, 7])[0]))
+        (
+            (now - timedelta(days=day)).replace(
+                hour=dice.randint(8, 22), minute=dice.randint(0, 59), second=0, microsecond=0
+            ),
+            dice.sample(THINGS, dice.choices([1, 2, 3, 4], [45, 32, 16, 7])[0]),
+        )
         for day in days
-    ]  # fmt: skip
+    ]
 
 
 def send_order(
     url: str, secret: str, now: datetime, *, number: int = 820982911946, email: str = "giulia.ferrari@example.com"
 ) -> None:
-    """Giulia's order, as Shopify tells of it when it is paid. Raises OSError."""
+    """Send Giulia's order, as Shopify tells of it when it is paid. Raises OSError."""
     order = {
-        "id": number, "name": "#1042", "email": email, "processed_at": now.isoformat(),
-        "currency": "EUR", "total_price": "33.40", "customer_locale": "it",
+        "id": number,
+        "name": "#1042",
+        "email": email,
+        "processed_at": now.isoformat(),
+        "currency": "EUR",
+        "total_price": "33.40",
+        "customer_locale": "it",
         "customer": {"first_name": "Giulia", "last_name": "Ferrari"},
         "billing_address": {"country_code": "IT", "city": "Torino"},
         "line_items": [{"title": "Acacia honey", "quantity": 1}, {"title": "Wild-rose soap", "quantity": 2}],
-    }  # fmt: skip
+    }
     body = json.dumps(order).encode()
     headers = {
         "Content-Type": "application/json",

@@ -1,4 +1,5 @@
-"""Stage 4: resolve which contact an incoming event belongs to: by our message, then address, then order; else a new one."""
+"""Stage 4: resolve which contact an incoming event belongs to: by our message, then address, then order; else a new
+one."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,8 +26,9 @@ Owners = dict[tuple[str, str], int]
 class Resolution:
     """Whose an event is and which message of ours it came back from.
 
-    `introduced`: the event names its contact by an address, so it may tell us more of them. Of an event without a contact
-    `status` says why: nobody is known by it (`stranger`), they asked to be forgotten, or its order has not come (`waiting`).
+    `introduced`: the event names its contact by an address, so it may tell us more of them. Of an event without a
+    contact `status` says why: nobody is known by it (`stranger`), they asked to be forgotten, or its order has
+    not come (`waiting`).
     """
 
     contact: int | None
@@ -51,7 +53,7 @@ class _Identifying:
 
     def __init__(self, session: Session, settings: Settings, events: Sequence[IncomingEvent], now: datetime) -> None:
         self.session, self.settings, self.events, self.now = session, settings, events, now
-        self.owners = self._load_owners({pair for one in events for pair in one.addresses.items()})
+        self.owners = self._load_owners({pair for incoming in events for pair in incoming.addresses.items()})
         self.messages = load_messages(session, {one.event.message for one in events if one.event.message})
 
     def resolve_all(self) -> list[Resolution]:
@@ -73,7 +75,8 @@ class _Identifying:
         return self._resolve_feedback(incoming, owned, message)
 
     def _resolve_feedback(self, incoming: IncomingEvent, owned: set[int], message: MessageRef | None) -> Resolution:
-        """Feedback is of whom the message was sent to, even if they have another address by now; it introduces nobody."""
+        """Resolve feedback. Feedback is of whom the message was sent to, even if they have another address by now;
+        it introduces nobody."""
         event = incoming.event
         contact = (message.contact if message else None) or next(iter(owned), None)
         if contact and message is None and not event.properties.get("everything"):
@@ -82,18 +85,20 @@ class _Identifying:
         return self._known(contact, message, incoming.address_key)
 
     def _resolve_unverified(self, incoming: IncomingEvent, owned: set[int], message: MessageRef | None) -> Resolution:
-        """What anyone may have written is believed of a message's own contact, and of nobody else."""
+        """Resolve what is unverified. What anyone may have written is believed of a message's own contact, and of
+        nobody else."""
         if incoming.event.kind == "unsubscribed":  # who writes "stop" means themselves, whoever got the email first
             contact = next(iter(owned), None)
-            own = message if message and contact == message.contact else None
-            return self._known(contact, own, incoming.address_key)
+            own_message = message if message and contact == message.contact else None
+            return self._known(contact, own_message, incoming.address_key)
         if message is None or message.contact is None or (incoming.addresses and message.contact not in owned):
             return replace(STRANGER, message=message, address_key=incoming.address_key)
         key = incoming.address_key or self._first_address_key(message.contact, incoming.event.medium)
         return Resolution(message.contact, message, key)
 
     def _resolve_person(self, incoming: IncomingEvent, owned: set[int], message: MessageRef | None) -> Resolution:
-        """Whoever came and did something is known by an address, else by the thread of our message, else they are new."""
+        """Resolve what a person did. Whoever came and did something is known by an address, else by the thread of
+        our message, else they are new."""
         contact = self._one_of(owned, incoming) or (message.contact if message else None)
         if len(owned) > 1:
             for pair, owner in self.owners.items():
@@ -107,8 +112,8 @@ class _Identifying:
             # Who answers from another address is still who was written to, but a forwarded email makes no alias.
             self._add_addresses(contact, incoming.addresses)
             self._propose_shared(contact, incoming)
-        own = message if message and message.contact == contact else None
-        return replace(self._known(contact, own, incoming.address_key), introduced=introduced)
+        own_message = message if message and message.contact == contact else None
+        return replace(self._known(contact, own_message, incoming.address_key), introduced=introduced)
 
     def _known(self, contact: int | None, message: MessageRef | None, key: str) -> Resolution:
         return Resolution(contact, message, key, status="known" if contact is not None else "stranger")
@@ -120,7 +125,8 @@ class _Identifying:
         return merging.decide_between(self.session, self.settings, owned, incoming.addresses, incoming.source, self.now)
 
     def _without_forgotten(self, resolved: list[Resolution]) -> list[Resolution]:
-        """What still comes back of someone who asked to be forgotten belongs to nobody."""
+        """Withhold what belongs to the forgotten. What still comes back of someone who asked to be forgotten belongs
+        to nobody."""
         contacts = {one.contact for one in resolved if one.contact is not None}
         if not contacts:
             return resolved
@@ -131,7 +137,8 @@ class _Identifying:
         return [Resolution(None, status="forgotten") if one.contact in gone else one for one in resolved]
 
     def _resolve_by_order(self, incoming: IncomingEvent, resolved: Sequence[Resolution]) -> Resolution:
-        """An event without an address is of whoever the related event of its source is of."""
+        """Resolve by the related order. An event without an address is of whoever the related event of its source is
+        of."""
         source, related = incoming.source, incoming.event.related_event
         for other, resolution in zip(self.events, resolved, strict=True):
             if other.source == source and other.event.id == related and resolution.contact is not None:
@@ -163,7 +170,8 @@ class _Identifying:
             self.owners[medium, value] = contact
 
     def _propose_shared(self, contact: int, incoming: IncomingEvent) -> None:
-        """A telephone that is somebody else's too may be a household's: whether they are one person, somebody decides."""
+        """Propose merges of who shares a telephone. A telephone that is somebody else's too may be a household's:
+        whether they are one person, somebody decides."""
         identifying = merging.identifying_addresses(incoming.addresses)
         for pair in incoming.addresses.items():
             other = merging.resolve_contact(self.session, self.owners[pair])
@@ -171,10 +179,10 @@ class _Identifying:
                 merging.propose_shared_address(self.session, contact, other, pair[0], incoming.source, self.now)
 
     def _first_address_key(self, contact: int, medium: str) -> str:
-        own = select(col(Address.key)).where(
+        query = select(col(Address.key)).where(
             col(Address.contact_id) == contact, col(Address.medium) == medium, col(Address.rank) == 0
         )
-        return self.session.execute(own).scalar() or ""
+        return self.session.execute(query).scalar() or ""
 
     def _load_owners(self, pairs: Iterable[tuple[str, str]]) -> Owners:
         owners: Owners = {}

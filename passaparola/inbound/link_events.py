@@ -1,7 +1,8 @@
-"""Clicks, opens, shares and taps: stored at the door in one insert for all who come at once, applied in bulk afterwards.
+"""Clicks, opens, shares and taps: stored at the door in one insert for all who come at once, applied in bulk
+afterwards.
 
-The door verifies the signed token and finds the frozen link in memory; whose it was, and whether a person did it, is decided
-here, for all of them together.
+The door verifies the signed token and finds the frozen link in memory; whose it was, and whether a person did it,
+is decided here, for all of them together.
 """
 
 from collections import Counter
@@ -156,12 +157,12 @@ def _load_passages(session: Session, enrolments: Collection[int]) -> dict[int, _
 
 def _load_tracked(session: Session, rows: Sequence[LinkEvent], passages: dict[int, _Passage]) -> set[tuple[int, str]]:
     """Return (contact, medium) of those who allow tracking, of those it is asked of."""
-    asked: dict[str, set[int]] = {}
+    contacts_by_medium: dict[str, set[int]] = {}
     for row in rows:
         if row.kind in NEEDS_TRACKING and row.enrolment_id in passages:
-            asked.setdefault(row.medium, set()).add(passages[row.enrolment_id].contact)
+            contacts_by_medium.setdefault(row.medium, set()).add(passages[row.enrolment_id].contact)
     tracked: set[tuple[int, str]] = set()
-    for medium, contacts in asked.items():
+    for medium, contacts in contacts_by_medium.items():
         allowed = select(col(Contact.id), latest_consent(col(Contact.id), medium, "tracking")).where(
             in_values(session, col(Contact.id), contacts)
         )

@@ -1,7 +1,7 @@
 """Stage 3: parse a stored body into events, before anything is locked.
 
-Most bodies are parsed at once; a stranger's email by a process of its own, which is ended when it takes too long. An email's
-length, its nesting and its lines are its writer's, and no parser of emails is safe from all of them.
+Most bodies are parsed at once; a stranger's email by a process of its own, which is ended when it takes too long.
+An email's length, its nesting and its lines are its writer's, and no parser of emails is safe from all of them.
 """
 
 import os
@@ -31,7 +31,8 @@ _turn = threading.Lock()
 
 @dataclass(slots=True)
 class IncomingEvent:
-    """One event of a body. `addresses` are normalised; `address_key` is the keyed hash of the one that feedback is about."""
+    """One event of a body. `addresses` are normalised; `address_key` is the keyed hash of the one that feedback is
+    about."""
 
     body_id: int
     source: str
@@ -43,13 +44,14 @@ class IncomingEvent:
 
     @property
     def is_attributable(self) -> bool:
-        """Whether anything in it says whose it is."""
+        """Return whether anything in it says whose it is."""
         return bool(self.addresses or self.event.related_event or self.event.message)
 
 
 @dataclass(frozen=True)
 class ParsedBody:
-    """What a body says. `problems` are sentences on what was not understood; with neither, there was nothing for us in it."""
+    """What a body says. `problems` are sentences on what was not understood; with neither, there was nothing for us
+    in it."""
 
     id: int
     events: Sequence[IncomingEvent]
@@ -58,7 +60,7 @@ class ParsedBody:
 
     @property
     def state(self) -> str:
-        """What the body is at once it is applied."""
+        """Return what the body is at once it is applied."""
         return "invalid" if self.problems else "applied" if self.events else "ignored"
 
 
@@ -108,7 +110,8 @@ def _normalise(row: RawBody, event: InboundEvent, secret: str) -> tuple[Incoming
 
 
 def _parse_apart(source: str, headers: Mapping[str, str], body: bytes) -> ParseResult:
-    """Parse in a process of its own. Raises TimeoutError, what the receiver raised; ValueError: the process died of it."""
+    """Parse in a process of its own. Raises TimeoutError, what the receiver raised; ValueError: the process died of
+    it."""
     environment = {name: value for name, value in os.environ.items() if name.startswith(ENVIRONMENT_PREFIX)}
     with _turn:
         try:
@@ -124,7 +127,8 @@ def _parse_apart(source: str, headers: Mapping[str, str], body: bytes) -> ParseR
 
 @cache
 def _parsers() -> Any:
-    # Not forked: this process has threads and connections. https://docs.python.org/3/library/multiprocessing.html#contexts-and-start-methods
+    # Not forked: this process has threads and connections.
+    # https://docs.python.org/3/library/multiprocessing.html#contexts-and-start-methods
     return ProcessPool(max_workers=1, context=get_context("spawn"), initializer=_warm_up)
 
 

@@ -26,7 +26,8 @@ from passaparola.store.models import RawBody
 from passaparola.store.types import NO_SESSION_SYNC
 
 BATCH_BODIES = 500
-BATCH_BYTES = 2_000_000  # some five thousand events, half a second: so that a transaction is short, and the urgent lane is looked at again soon
+# some five thousand events, half a second: so that a transaction is short, and the urgent lane is looked at again soon
+BATCH_BYTES = 2_000_000
 MAX_CLASHES = 5  # how often the same clash is met again before one body is to blame
 APPLY_LOCK_ID = 20260419
 
@@ -60,7 +61,8 @@ def _apply_bodies(store: Store, settings: Settings, clock: Clock) -> Counter[str
 
 
 def _apply_urgent(store: Store, settings: Settings, clock: Clock) -> Counter[str]:
-    """Of every body that may hold one, apply opt-outs, complaints and hard bounces, and nothing else. The rest waits its turn."""
+    """Apply, of every body that may hold one, only opt-outs, complaints and hard bounces. Of every body that may
+    hold one, apply opt-outs, complaints and hard bounces, and nothing else. The rest waits its turn."""
     kinds: Counter[str] = Counter()
     while (new := _apply_some(store, settings, clock, None, urgent=True)) is not None:
         kinds += new
@@ -182,7 +184,7 @@ def _finish_unresolved(row: RawBody, incoming: IncomingEvent, resolution: Resolu
 
 
 def _wake_waiting(session: Session, sources: Iterable[str]) -> None:
-    """Bodies that wait for an order are looked at again in the next round: it may have come."""
+    """Wake waiting bodies. Bodies that wait for an order are looked at again in the next round: it may have come."""
     session.flush()
     waiting = update(RawBody).where(col(RawBody.state) == "waiting", col(RawBody.source).in_(set(sources)))
     session.execute(waiting.values(state="new"), execution_options=NO_SESSION_SYNC)

@@ -71,7 +71,8 @@ def _receive_text(session: Session, settings: Settings, recorded: RecordedEvent,
 
 
 def _record_checkout_consent(session: Session, settings: Settings, one: IdentifiedEvent, now: datetime) -> None:
-    """Record the answer given at a checkout; a paid order is a basis only where the operator says that buyers are told so."""
+    """Record the answer given at a checkout; a paid order is a basis only where the operator says that buyers are
+    told so."""
     incoming, event = one.incoming, one.incoming.event
     if event.kind != "order_completed" or "email" not in incoming.addresses:
         return

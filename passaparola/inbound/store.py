@@ -31,7 +31,8 @@ PATH_HEADER = ":path"  # kept where it has a query: some providers name a messag
 
 @dataclass(frozen=True)
 class NewBody:
-    """A verified delivery. `key` is its sender's name of it; `urgent`: it may hold an opt-out, a complaint or a hard bounce."""
+    """A verified delivery. `key` is its sender's name of it; `urgent`: it may hold an opt-out, a complaint or a hard
+    bounce."""
 
     source: str
     key: str
@@ -83,13 +84,19 @@ def count_bodies(session: Session, shown: int = 20) -> RawBodyCounts:
     odd = select(RawBody).where(col(RawBody.problem) != "").order_by(col(RawBody.id).desc()).limit(shown)
     for row in session.execute(odd).scalars():
         found.invalid.append(
-            {"id": row.id, "source": row.source, "received_at": row.received_at, "state": row.state, "problem": row.problem}
-        )  # fmt: skip
+            {
+                "id": row.id,
+                "source": row.source,
+                "received_at": row.received_at,
+                "state": row.state,
+                "problem": row.problem,
+            }
+        )
     return found
 
 
 def replay(store: Store, *, since: datetime, until: datetime, source: str | None, actor: str, now: datetime) -> int:
-    """Bodies of a span are new once more; applying them again changes only what was missing."""
+    """Replay bodies. Bodies of a span are new once more; applying them again changes only what was missing."""
     with store.write() as session:
         again = update(RawBody).where(col(RawBody.received_at) >= since, col(RawBody.received_at) < until)
         again = again.where(col(RawBody.source) == source) if source else again

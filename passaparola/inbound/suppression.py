@@ -1,4 +1,5 @@
-"""What feedback does to the address and to consent: hard bounces, complaints and opt-outs at once, soft bounces in a row.
+"""What feedback does to the address and to consent: hard bounces, complaints and opt-outs at once, soft bounces in a
+row.
 
 A message's state is the union of such facts, so their order cannot matter. What is derived, a row of soft bounces, is
 derived anew from all the facts there are.

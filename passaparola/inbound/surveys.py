@@ -1,5 +1,5 @@
-"""Answers to surveys. A tap in the letter is an answer as soon as it is sure that a person tapped: a scanner follows every
-number at once, a person one."""
+"""Answers to surveys. A tap in the letter is an answer as soon as it is sure that a person tapped: a scanner follows
+every number at once, a person one."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,7 +23,7 @@ TAP = "tap"
 
 
 def settle(store: Store, settings: Settings, now: datetime, back: timedelta = LOOKED_BACK) -> int:
-    """Taps of people become answers, the latest of each letter. Returns how many."""
+    """Settle taps: those of people become answers, the latest of each message. Return how many."""
     with store.read() as session:
         if not _taps(session, now, back):
             return 0
@@ -42,11 +42,14 @@ def _taps(session: Session, now: datetime, back: timedelta) -> list[Event]:
     taps = (
         select(Event)
         .where(
-            col(Event.kind) == "clicked", col(Event.received_at) > now - back,
-            col(Event.at) <= now - SURE_AFTER, col(Event.source) == TAP, ~col(Event.machine),
+            col(Event.kind) == "clicked",
+            col(Event.received_at) > now - back,
+            col(Event.at) <= now - SURE_AFTER,
+            col(Event.source) == TAP,
+            ~col(Event.machine),
         )
         .order_by(col(Event.at), col(Event.id))
-    )  # fmt: skip
+    )
     found = list(session.execute(taps).scalars())
     if not found:
         return []
@@ -59,15 +62,21 @@ def _name(tap: Event) -> str:
 
 
 def answer(
-    session: Session, settings: Settings, contact: int, name: str, said: dict[str, Any], at: datetime, now: datetime,
+    session: Session,
+    settings: Settings,
+    contact: int,
+    name: str,
+    given: dict[str, Any],
+    at: datetime,
+    now: datetime,
     of: Any,
-) -> bool:  # fmt: skip
+) -> bool:
     """Keep an answer, once per letter; a low score opens a conversation. False: it had been answered.
 
-    `of` has the enrolment_id, step and medium of the letter. A second answer corrects the first; words that come with it
-    are heard.
+    `of` has the enrolment_id, step and medium of the letter. A second answer corrects the first; words that come
+    with it are heard.
     """
-    properties = {key: value for key, value in said.items() if key not in ("link", "machine")}
+    properties = {key: value for key, value in given.items() if key not in ("link", "machine")}
     event = events.NewEvent(
         contact,
         "survey_answered",
@@ -82,7 +91,7 @@ def answer(
     )
     new = events.record_events(session, [event])
     id_ = new[0].id if new else None
-    comment, score = str(said.get("comment", "")), said.get("score")
+    comment, score = str(given.get("comment", "")), given.get("score")
     if id_ is None:
         id_ = _corrected(session, settings, contact, name, properties, comment, at, now, of)
         score = score if id_ else None
@@ -90,16 +99,27 @@ def answer(
     if id_ is not None and (score is not None or comment):
         words = InboundText(comment, external_id=f"survey:{name}")
         threads.receive(
-            session, settings, IncomingText(contact, id_, of.medium, "survey", at, words, name, None if score is None else float(score)), now
-        )  # fmt: skip
+            session,
+            settings,
+            IncomingText(contact, id_, of.medium, "survey", at, words, name, None if score is None else float(score)),
+            now,
+        )
     return id_ is not None
 
 
 def _corrected(
-    session: Session, settings: Settings, contact: int, name: str, properties: dict[str, Any], comment: str, at: datetime,
-    now: datetime, of: Any,
-) -> int | None:  # fmt: skip
-    """The event of what is said anew: words, or a score that has become low; None where there is nothing to hear."""
+    session: Session,
+    settings: Settings,
+    contact: int,
+    name: str,
+    properties: dict[str, Any],
+    comment: str,
+    at: datetime,
+    now: datetime,
+    of: Any,
+) -> int | None:
+    """Return the event of what is said anew: words, or a score that has become low; None where there is nothing to
+    hear."""
     first = session.execute(
         select(Event).where(col(Event.source) == "survey", col(Event.source_id) == name)
     ).scalar_one()

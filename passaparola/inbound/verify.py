@@ -10,7 +10,8 @@ from passaparola.inbound.store import NewBody
 def verify_delivery(receiver: Webhook, headers: Mapping[str, str], body: bytes, now: datetime) -> NewBody | None:
     """Return what is to be stored of a delivery; None for a greeting that says nothing.
 
-    Raises Misconfigured: we have no secret to verify it by. Forged: it is not from whom it says. ValueError: not a delivery.
+    Raises Misconfigured: we have no secret to verify it by. Forged: it is not from whom it says. ValueError: not
+    a delivery.
     """
     key = receiver.verify(headers, body, now)
     if key is None:

@@ -46,7 +46,7 @@ class PlanMessages(Protocol):
 def advance(
     store: Store, settings: Settings, now: datetime, plan: PlanMessages, launch: int | None = None
 ) -> Counter[str]:
-    """Returns how many entered, left, reached the goal and moved."""
+    """Move every running launch on. Return how many entered, left, reached the goal and moved."""
     moved: Counter[str] = Counter()
     with store.read() as session:
         running = select(col(Launch.id)).where(col(Launch.state) == "running", col(Launch.due_at) <= now)
@@ -120,7 +120,8 @@ class _LaunchTick:
         return enrolment.launch_catalogue(self.content, known)
 
     def _lock_launch(self, session: Session) -> Launch | None:
-        """Two ticks of one launch take turns; one that was paused or recalled meanwhile stands still."""
+        """Lock the launch. Two ticks of one launch take turns; one that was paused or recalled meanwhile stands
+        still."""
         launch = session.get(Launch, self.id, with_for_update=True, populate_existing=True)
         self.launch = launch or self.launch
         return launch if launch and launch.state == "running" else None
@@ -159,7 +160,8 @@ class _LaunchTick:
         return col(Enrolment.contact_id).in_(select(col(Contact.id)).where(question.clause(self.now)))
 
     def _plan_say(self, session: Session, number: int, due: Clause) -> None:
-        """After a stillness what was missed keeps its distances: nobody gets a week's letters in one morning."""
+        """Plan the messages of a say. After a stillness what was missed keeps its distances: nobody gets a week's
+        letters in one morning."""
         earliest = session.execute(select(func.min(col(Enrolment.due_at))).where(due)).scalar()
         if earliest is None:
             return
@@ -179,13 +181,14 @@ class _LaunchTick:
             self.moved["said"] += self._move_to_next_step(session, number, due)
 
     def _wait_after(self, number: int) -> Pause | None:
-        """A wait for everybody that follows a say: both steps are taken in one write, which is most of what a tick costs."""
+        """Find the wait to take together with a say. A wait for everybody that follows a say: both steps are taken
+        in one write, which is most of what a tick costs."""
         following = self.content["steps"][number + 1 : number + 2]
         step = STEP.validate_python(following[0]) if following else None
         return step if isinstance(step, Pause) and not step.when else None
 
     def _planned_in_this_tick(self, number: int) -> Clause:
-        """Those for whom this very tick has an earlier letter ready."""
+        """Return those for whom this very tick has an earlier letter ready."""
         ready = (
             select(col(Message.enrolment_id))
             .join(Batch, col(Batch.id) == col(Message.batch_id))
@@ -194,7 +197,7 @@ class _LaunchTick:
         return col(Enrolment.id).in_(ready)
 
     def _postpone_after_delay(self, session: Session) -> None:
-        """Who still has a missed letter to come gets the following ones as much later."""
+        """Postpone later steps by the same delay for people whose overdue email is still queued."""
         assert self.first_said is not None
         behind = int((self.now - self.first_said).total_seconds())
         to_come = (
@@ -211,14 +214,14 @@ class _LaunchTick:
         events.count_changed(session, late.values(due_at=add_seconds(col(Enrolment.due_at), behind)))
 
     def _move_to_next_step(self, session: Session, number: int, who: Clause) -> int:
-        """To the next step at the same time, or to the end."""
+        """Move on to the next step at the same time, or to the end."""
         values: dict[str, Any] = {"step": number + 1, "waiting": None, "since": None}
         if number + 1 == len(self.content["steps"]):
             values |= {"outcome": "finished", "ended_at": self.now}
         return events.count_changed(session, update(Enrolment).where(who).values(**values))
 
     def _start_wait(self, session: Session, number: int, step: Pause, due: Clause) -> int:
-        """The end of a wait is reckoned once for all who share a minute, a clock and a calendar."""
+        """Start waiting. The end of a wait is reckoned once for all who share a minute, a clock and a calendar."""
         ends = step.ends()
         if not ends.needs_clock:
             seconds = int((ends.ends_at(self.now, "UTC") - self.now).total_seconds())
@@ -242,17 +245,20 @@ class _LaunchTick:
         alone = len({(zone_, country_) for _, zone_, country_ in found}) == 1
         for at, zone_, country_ in found:
             same = select(col(Contact.id)).where(zone == zone_, country == country_)
-            own: Clause = true() if alone else col(Enrolment.contact_id).in_(same)
+            same_clock: Clause = true() if alone else col(Enrolment.contact_id).in_(same)
             if not alone and zone_ == self.settings.time_zone and not country_:
-                own = or_(own, col(Enrolment.contact_id).is_(None))  # the public's posts go by the house's clock
+                same_clock = or_(
+                    same_clock, col(Enrolment.contact_id).is_(None)
+                )  # the public's posts go by the house's clock
             until = ends.ends_at(at, zone_ or self.settings.time_zone, country_)
-            on = update(Enrolment).where(due, col(Enrolment.due_at) == at, own)
+            on = update(Enrolment).where(due, col(Enrolment.due_at) == at, same_clock)
             waiting += events.count_changed(session, on.values(step=number + 1, due_at=until))
         self.moved["waiting"] += waiting
         return waiting
 
     def _wait_for_event(self, session: Session, number: int, step: WaitFor, due: Clause) -> None:
-        """Whose patience has ended goes on; who has just arrived begins to listen, also to what was told already."""
+        """Wait for an event. Whose patience has ended goes on; who has just arrived begins to listen, also to what
+        was told already."""
         self.moved["timed out"] += self._move_to_next_step(
             session, number, and_(due, col(Enrolment.waiting).is_not(None))
         )
@@ -261,10 +267,15 @@ class _LaunchTick:
         assert step.up_to is not None
         if earliest is None:
             return
-        begin = update(Enrolment).where(arrived).values(
-            since=col(Enrolment.due_at), waiting=step.wait_for,
-            due_at=add_seconds(col(Enrolment.due_at), int(step.up_to.total_seconds())),
-        )  # fmt: skip
+        begin = (
+            update(Enrolment)
+            .where(arrived)
+            .values(
+                since=col(Enrolment.due_at),
+                waiting=step.wait_for,
+                due_at=add_seconds(col(Enrolment.due_at), int(step.up_to.total_seconds())),
+            )
+        )
         self.moved["waiting"] += events.count_changed(session, begin)
         just = and_(col(Enrolment.since) >= earliest, col(Enrolment.step) == number)
         self.moved["heard"] += events.wake_waiting(session, self.launch, step.wait_for, just)
@@ -272,7 +283,7 @@ class _LaunchTick:
 
 
 def next_due(session: Session, launch: int | None = None) -> datetime | None:
-    """When anything is next to be moved in a running launch; events apart, nothing happens before."""
+    """Return when anything is next to be moved in a running launch; events apart, nothing happens before."""
     earliest = (
         select(func.min(col(Enrolment.due_at)))
         .join(Launch, col(Launch.id) == col(Enrolment.launch_id))

@@ -30,9 +30,9 @@ NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 PRIORITIES = {"high": 1, "normal": 0, "low": -1}
 
 
-def _parse_duration(said: Any) -> Any:
-    """`6 hours`, as people write it."""
-    return parse_duration(said) if isinstance(said, str) else said
+def _parse_duration(value: Any) -> Any:
+    """Parse a duration, `6 hours`, as people write it."""
+    return parse_duration(value) if isinstance(value, str) else value
 
 
 def _format_duration(length: timedelta) -> str:
@@ -40,9 +40,9 @@ def _format_duration(length: timedelta) -> str:
     return f"{length // UNITS[unit]} {unit}s"
 
 
-def _parse_share(said: Any) -> Any:
-    """`5%`, as people write it."""
-    if isinstance(said, str) and (matched := re.fullmatch(r"(\d{1,2}(\.\d)?) ?%", said.strip())):
+def _parse_share(value: Any) -> Any:
+    """Parse a share, `5%`, as people write it."""
+    if isinstance(value, str) and (matched := re.fullmatch(r"(\d{1,2}(\.\d)?) ?%", value.strip())):
         return float(matched[1]) / 100
     raise ValueError("write a share such as 5%")
 
@@ -72,10 +72,10 @@ class Enter(BaseModel):
 
     @field_validator("every")
     @classmethod
-    def a_schedule(cls, said: str | None) -> str | None:
-        if said is not None:
-            times.parse_schedule(said)
-        return said
+    def a_schedule(cls, text: str | None) -> str | None:
+        if text is not None:
+            times.parse_schedule(text)
+        return text
 
     @field_validator("zone")
     @classmethod
@@ -104,7 +104,7 @@ class Enter(BaseModel):
 
     @property
     def rule(self) -> str:
-        """Who may enter again: a broadcast says a thing once, an order is thanked for each time."""
+        """Decide who may enter again: a broadcast says a thing once, an order is thanked for each time."""
         return self.again or ("always" if self.key else "never")
 
 
@@ -209,7 +209,7 @@ class Campaign(BaseModel):
         yield from (step for step in self.steps if isinstance(step, Say))
 
     def wordings_needed(self) -> Iterator[tuple[str, str]]:
-        """Every wording that it needs, as message and medium; a variant is the message's sub-folder."""
+        """Return every wording that it needs, as message and medium; a variant is the message's sub-folder."""
         for step in self.say_steps():
             for medium in step.by:
                 for variant in step.variants or ("",):
@@ -221,7 +221,8 @@ def campaign_names(home: Path) -> list[str]:
 
 
 def read_campaign(home: Path, name: str) -> Campaign:
-    """The file as a plan, each field understood; whether it makes sense as a whole, journeys.sense says.
+    """Read a campaign's file, each field understood; `journeys.validate` checks it as a whole. Raises Unknown,
+    BadContent.
 
     Raises Unknown, BadContent.
     """
@@ -231,5 +232,5 @@ def read_campaign(home: Path, name: str) -> Campaign:
 
 
 def json_schema() -> str:
-    """For editors: `# yaml-language-server: $schema=../docs/campaign.schema.json`."""
+    """Build the JSON schema for editors: `# yaml-language-server: $schema=../docs/campaign.schema.json`."""
     return json.dumps(Campaign.model_json_schema(by_alias=True), indent=2, ensure_ascii=False) + "\n"

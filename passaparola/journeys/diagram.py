@@ -7,7 +7,7 @@ from passaparola.journeys.status import describe_step
 
 
 def draw_mermaid(content: Mapping[str, Any]) -> str:
-    """From a launch's frozen content."""
+    """Draw a campaign as mermaid from a launch's frozen content."""
     enter, leave, goal = content["enter"], content["leave"], content["goal"]
     begins = f"who does {enter['on']}" if enter.get("on") else f"audience {enter['audience']}"
     if enter.get("every"):

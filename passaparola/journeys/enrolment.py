@@ -1,4 +1,5 @@
-"""Who comes in: an audience at once, on each occurrence of a schedule, or one by one on an event. Each one statement."""
+"""Who comes in: an audience at once, on each occurrence of a schedule, or one by one on an event. Each one
+statement."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -21,23 +22,30 @@ COLUMNS = ["launch_id", "contact_id", "key", "event_id", "holdout", "entered_at"
 
 
 def launch_catalogue(content: dict[str, Any], known: Catalogue) -> Catalogue:
-    """A launch's audiences as they were frozen, over what the store knows now."""
+    """Return a launch's audiences as they were frozen, over what the store knows now."""
     return replace(known, audiences={**content["inside"]}, properties={})
 
 
 def enrol_audience(session: Session, launch: Launch, known: Catalogue, now: datetime) -> int:
-    """The snapshot of who, as the launch's words ask it; the public's posts hang on an enrolment of its own."""
+    """Enrol an audience. The snapshot of who, as the launch's words ask it; the public's posts hang on an enrolment
+    of its own."""
     assert launch.id is not None
     content, due = launch.content, minute(launch.due_at)
     question = Question.parse(content["audience"], launch_catalogue(content, known))
     members = (
         select(
-            literal(launch.id), col(Contact.id), literal(""), literal(None), is_held_out(content, col(Contact.id)),
-            literal(now, UtcDateTime()), literal(due, UtcDateTime()), literal(0),
+            literal(launch.id),
+            col(Contact.id),
+            literal(""),
+            literal(None),
+            is_held_out(content, col(Contact.id)),
+            literal(now, UtcDateTime()),
+            literal(due, UtcDateTime()),
+            literal(0),
         )
         .where(question.members(now), _reentry_allowed(content, col(Contact.id), now))
         .order_by(col(Contact.id))
-    )  # fmt: skip
+    )
     session.execute(insert(Enrolment).from_select(COLUMNS, members))
     if content["public"]:
         session.add(Enrolment(launch_id=launch.id, due_at=due, entered_at=now))
@@ -48,7 +56,8 @@ def enrol_audience(session: Session, launch: Launch, known: Catalogue, now: date
 
 
 def enrol_from_events(session: Session, launch: Launch, since: datetime, now: datetime) -> int:
-    """Whoever did it since the launch began to listen, once per key, however often and late it is told."""
+    """Enrol by events: whoever did it since the launch began to listen, once per key, however often and late it is
+    told."""
     content, enter = launch.content, launch.content["enter"]
     key = _enrolment_key(enter)
     alike = (col(Event.contact_id), key) if enter.get("key") else (col(Event.contact_id),)
@@ -61,7 +70,7 @@ def enrol_from_events(session: Session, launch: Launch, since: datetime, now: da
     followed = followed.join(Launch, col(Launch.id) == col(Enrolment.launch_id)).where(
         col(Launch.campaign) == launch.campaign
     )
-    told = (
+    candidates = (
         select(
             col(Event.contact_id),
             key.label("key"),
@@ -82,16 +91,22 @@ def enrol_from_events(session: Session, launch: Launch, since: datetime, now: da
         .subquery()
     )
     new: Select[Any] = select(
-        literal(launch.id), told.c.contact_id, told.c.key, told.c.event_id, is_held_out(content, told.c.contact_id),
-        told.c.at, truncate_to_minute(told.c.at), literal(0),
-    ).where(told.c.place == 1)  # fmt: skip
+        literal(launch.id),
+        candidates.c.contact_id,
+        candidates.c.key,
+        candidates.c.event_id,
+        is_held_out(content, candidates.c.contact_id),
+        candidates.c.at,
+        truncate_to_minute(candidates.c.at),
+        literal(0),
+    ).where(candidates.c.place == 1)
     entered = insert(Enrolment).from_select(COLUMNS, new).returning(col(Enrolment.id))
     return len(session.execute(entered).all())
 
 
 def _enrolment_key(enter: dict[str, Any]) -> ColumnElement[str]:
-    """What makes an event its own passage: the property; where it is missing, the sender's name of the event. Without a
-    property each passage is known by its event, and one by one they are let in by the re-entry rule."""
+    """Return what makes an event its own passage: the property; where it is missing, the sender's name of the event.
+    Without a property each passage is known by its event, and one by one they are let in by the re-entry rule."""
     if not enter.get("key"):
         return literal("") if enter["again"] == "never" else cast(col(Event.id), String)
     return func.coalesce(scalar(col(Event.properties), enter["key"], "key"), col(Event.source_id))
@@ -104,7 +119,7 @@ def is_held_out(content: dict[str, Any], contact_id: Any) -> ColumnElement[bool]
 def _reentry_allowed(
     content: dict[str, Any], contact_id: Any, now: datetime, key: ColumnElement[str] | None = None
 ) -> ColumnElement[bool]:
-    """The re-entry rule, over every version of the campaign."""
+    """Build the re-entry rule, over every version of the campaign."""
     rule = content["enter"]["again"]
     other, launch = _aliases()
     if content["said_once"]:

@@ -22,18 +22,18 @@ CLOCK_MARGIN = timedelta(minutes=10)
 
 
 def event_kinds(content: dict[str, Any]) -> set[str]:
-    """The events that a campaign listens to."""
+    """Return the events that a campaign listens to."""
     named = [content["enter"].get("on"), (content["leave"] or {}).get("on"), (content["goal"] or {}).get("on")]
     return {kind for kind in (*named, *(step.get("wait for") for step in content["steps"])) if kind}
 
 
 def pending_event_kinds(session: Session, launch: Launch, now: datetime) -> frozenset[str]:
-    """The kinds of event that came in since the launch last listened."""
+    """Return the kinds of event that came in since the launch last listened."""
     if not (wanted := event_kinds(launch.content)):
         return frozenset()
-    told = select(col(Event.id)).where(col(Event.received_at) >= _events_since(launch, now)).limit(1)
+    query = select(col(Event.id)).where(col(Event.received_at) >= _events_since(launch, now)).limit(1)
     return frozenset(
-        kind for kind in wanted if session.execute(told.where(col(Event.kind) == kind)).scalar() is not None
+        kind for kind in wanted if session.execute(query.where(col(Event.kind) == kind)).scalar() is not None
     )
 
 
@@ -64,7 +64,7 @@ def _contacts_with_event(kind: str, since: datetime) -> Clause:
 
 
 def end_passages(session: Session, launch: Launch, who: Clause, now: datetime) -> int:
-    """Those of them for whom the event that ends the passage has happened."""
+    """End passages: those of them for whom the event that ends the passage has happened."""
     kind = (launch.content["leave"] or {}).get("on")
     if not kind:
         return 0
@@ -84,7 +84,7 @@ def end_passages(session: Session, launch: Launch, who: Clause, now: datetime) -
 
 
 def wake_waiting(session: Session, launch: Launch, kind: str, who: Clause) -> int:
-    """Those of them who wait for it go on from the minute in which it happened."""
+    """Wake those of them who wait for it go on from the minute in which it happened."""
     within = (col(Event.at) >= col(Enrolment.since), col(Event.at) <= col(Enrolment.due_at))
     first = select(truncate_to_minute(func.min(col(Event.at)))).where(*_is_own_event(launch.content, kind), *within)
     waiting = update(Enrolment).where(
@@ -104,7 +104,7 @@ def wake_waiting(session: Session, launch: Launch, kind: str, who: Clause) -> in
 
 
 def _record_goals(session: Session, launch: Launch, who: Clause) -> int:
-    """Of everyone who entered, written to or not: that is how the effect is measured."""
+    """Record goals of everyone who entered, written to or not: that is how the effect is measured."""
     goal = launch.content["goal"]
     within = (
         col(Event.at) > col(Enrolment.entered_at),
@@ -122,8 +122,9 @@ def _record_goals(session: Session, launch: Launch, who: Clause) -> int:
 
 
 def _is_own_event(content: dict[str, Any], kind: str, *, keyed: bool = True) -> list[Clause]:
-    """An event of the enrolment's own: not the one that started it, and where it names a key, of that key."""
-    own: list[Any] = [
+    """Build the condition of an event of the enrolment's own: not the one that started it, and where it names a key,
+    of that key."""
+    conditions: list[Any] = [
         col(Event.contact_id) == col(Enrolment.contact_id),
         col(Event.kind) == kind,
         ~col(Event.machine),
@@ -131,8 +132,8 @@ def _is_own_event(content: dict[str, Any], kind: str, *, keyed: bool = True) -> 
     ]
     if keyed and (key := content["enter"].get("key")):
         named = scalar(col(Event.properties), key, "key")
-        own.append(or_(named.is_(None), named == col(Enrolment.key)))
-    return own
+        conditions.append(or_(named.is_(None), named == col(Enrolment.key)))
+    return conditions
 
 
 def _after(content: dict[str, Any], kind: str, *when: Clause, keyed: bool = True) -> Clause:
@@ -140,6 +141,6 @@ def _after(content: dict[str, Any], kind: str, *when: Clause, keyed: bool = True
 
 
 def count_changed(session: Session, change: Any) -> int:
-    """How many rows a statement changed."""
+    """Return how many rows a statement changed."""
     done: Any = session.execute(change, execution_options=NO_SESSION_SYNC)
     return int(done.rowcount)

@@ -17,18 +17,17 @@ FreezeMessage = Callable[[str, str, str], Mapping[str, Any]]
 
 
 def freeze_now(store: Store, settings: Settings, name: str, freeze: FreezeMessage) -> dict[str, Any]:
-    """What a launch that is prepared now would freeze: for whoever looks before. Raises Unknown, BadContent."""
+    """Return what a launch that is prepared now would freeze: for whoever looks before. Raises Unknown, BadContent."""
     with store.read() as session:
         words = audience.load_catalogue(session, settings)
     return freeze_content(settings, name, freeze, words)
 
 
 def freeze_content(settings: Settings, name: str, freeze: FreezeMessage, words: Catalogue) -> dict[str, Any]:
-    """Everything that decides what a launch says, to whom and when, as plain values. `words` knows the store's own traits and
-    events. Raises Unknown, BadContent.
-    """
+    """Return everything that decides what a launch says, to whom and when, as plain values. `words` knows the
+    store's own traits and events. Raises Unknown, BadContent."""
     campaign = load_campaign(settings, name, words)
-    said = list(campaign.wordings_needed())
+    wordings = list(campaign.wordings_needed())
     enter = campaign.enter
     return {
         "campaign": name,
@@ -48,9 +47,9 @@ def freeze_content(settings: Settings, name: str, freeze: FreezeMessage, words: 
         "said_once": enter.audience is not None and enter.again is None,
         "locale": campaign.locale or settings.locale,
         "late_after": int(campaign.late.total_seconds()) if campaign.late else None,
-        "messages": {f"{message}/{medium}": freeze(message, medium, name) for message, medium in said},
-        "public": sorted({medium for _, medium in said if sender_for(medium, settings).public}),
-        "channels": {medium: carrier_for(medium, settings).name for _, medium in said},
+        "messages": {f"{message}/{medium}": freeze(message, medium, name) for message, medium in wordings},
+        "public": sorted({medium for _, medium in wordings if sender_for(medium, settings).public}),
+        "channels": {medium: carrier_for(medium, settings).name for _, medium in wordings},
         "sender": {
             "name": settings.sender_name,
             "email": settings.sender_email,
@@ -68,7 +67,7 @@ def _goal(campaign: Campaign) -> dict[str, Any] | None:
 
 
 def _nested_audiences(words: Catalogue, campaign: Campaign) -> dict[str, str]:
-    """The audiences that its questions are made of, as they read now."""
+    """Return the audiences that its questions are made of, as they read now."""
     found: dict[str, str] = {}
     waiting = [step.when for step in campaign.steps if step.when]
     if campaign.leave and campaign.leave.when:

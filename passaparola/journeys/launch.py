@@ -58,10 +58,18 @@ def prepare(
         if stands and (same := accepting_launch(session, name)) and same.wording == wording:
             raise NotAllowed(f"“{name}” already stands with exactly these words: launch {same.id}.")
         launch = Launch(
-            campaign=name, hash=wording_hash(frozen, due), wording=wording, content=frozen, due_at=due, created_at=now,
-            late_after=frozen["late_after"], occurrence=occurrence, accepting=stands, priority=frozen["priority"],
+            campaign=name,
+            hash=wording_hash(frozen, due),
+            wording=wording,
+            content=frozen,
+            due_at=due,
+            created_at=now,
+            late_after=frozen["late_after"],
+            occurrence=occurrence,
+            accepting=stands,
+            priority=frozen["priority"],
             transactional=frozen["basis"] == "transactional",
-        )  # fmt: skip
+        )
         session.add(launch)
         session.flush()
         people = 0 if stands else enrolment.enrol_audience(session, launch, known, now)
@@ -116,7 +124,8 @@ def approve(
 
 
 def release(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
-    """Set an approved launch going: from now on it moves its people. Raises NotAllowed: no approval of this hash, or it has expired."""
+    """Set an approved launch going: from now on it moves its people. Raises NotAllowed: no approval of this hash, or
+    it has expired."""
     with store.write() as session:
         launch = lock_launch(session, launch_id)
         if launch.state != "approved":
@@ -137,7 +146,7 @@ def release(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
 
 
 def release_approved(store: Store, *, actor: str, now: datetime) -> None:
-    """Launches that were approved when whoever should have released them died."""
+    """Release launches that were approved when whoever should have released them died."""
     with store.read() as session:
         waiting = list(session.execute(select(col(Launch.id)).where(col(Launch.state) == "approved")).scalars())
     for launch_id in waiting:
@@ -146,7 +155,8 @@ def release_approved(store: Store, *, actor: str, now: datetime) -> None:
 
 
 def supersede(session: Session, launch: Launch, actor: str, now: datetime) -> None:
-    """A newer version takes people in from now on; those inside the older ones finish what they entered."""
+    """Supersede older versions. A newer version takes people in from now on; those inside the older ones finish what
+    they entered."""
     older = select(Launch).where(
         col(Launch.campaign) == launch.campaign, col(Launch.accepting), col(Launch.id) != launch.id
     )
@@ -171,7 +181,7 @@ def stop_accepting(store: Store, name: str, *, actor: str, now: datetime) -> int
 
 
 def accepting_launch(session: Session, name: str) -> Launch | None:
-    """The launch that takes people into a campaign now."""
+    """Return the launch that takes people into a campaign now."""
     found = select(Launch).where(
         col(Launch.campaign) == name, col(Launch.accepting), col(Launch.state).in_(["running", "paused"])
     )
@@ -180,7 +190,8 @@ def accepting_launch(session: Session, name: str) -> Launch | None:
 
 
 def unfinished_launch(session: Session, name: str, wording: str) -> int | None:
-    """The launch of a campaign that is still under way with these very words; one of other words is another launch."""
+    """Return the launch of a campaign that is still under way with these very words; one of other words is another
+    launch."""
     going = select(col(Launch.id)).where(
         col(Launch.campaign) == name,
         col(Launch.wording) == wording,
@@ -191,7 +202,7 @@ def unfinished_launch(session: Session, name: str, wording: str) -> int | None:
 
 
 def reject(store: Store, launch_id: int, *, approver: str, now: datetime, comment: str = "") -> None:
-    """Raises NotAllowed: it is past approving."""
+    """Reject a launch. Raises NotAllowed: it is past approving."""
     with store.write() as session:
         launch = lock_launch(session, launch_id)
         if launch.state != "prepared":
@@ -201,7 +212,8 @@ def reject(store: Store, launch_id: int, *, approver: str, now: datetime, commen
 
 
 def lock_launch(session: Session, launch_id: int) -> Launch:
-    """Locked until the transaction ends: whoever decides about a launch decides alone. Raises Unknown."""
+    """Lock a launch. Locked until the transaction ends: whoever decides about a launch decides alone. Raises
+    Unknown."""
     launch = session.get(Launch, launch_id, with_for_update=True)
     if launch is None:
         raise Unknown(f"There is no launch {launch_id}.")

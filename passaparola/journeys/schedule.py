@@ -1,4 +1,5 @@
-"""A campaign on a schedule: each occurrence is a launch of its own, made exactly once, with the words that were approved."""
+"""A campaign on a schedule: each occurrence is a launch of its own, made exactly once, with the words that were
+approved."""
 
 from datetime import datetime, timedelta
 
@@ -14,7 +15,7 @@ Occurrence = tuple[str, datetime]
 
 
 def due_occurrences(launch: Launch, now: datetime) -> list[Occurrence]:
-    """The occurrences that have come since the last one that was seen to."""
+    """Return the occurrences that have come since the last one that was seen to."""
     every = launch.content["enter"].get("every")
     if not every or not launch.accepting or launch.started_at is None:
         return []
@@ -25,7 +26,8 @@ def due_occurrences(launch: Launch, now: datetime) -> list[Occurrence]:
 def start_occurrence(
     session: Session, plan: Launch, come: list[Occurrence], known: Catalogue, now: datetime
 ) -> list[int]:
-    """The launch of the last occurrence; earlier ones were missed, and are not made up for. `plan` is locked."""
+    """Start an occurrence: the launch of the last occurrence; earlier ones were missed, and are not made up for.
+    `plan` is locked."""
     started: list[int] = []
     for local, at in come[:-1]:
         audit(session, now, "schedule", "missed", f"launch:{plan.id}", occurrence=local, since=at.isoformat())
@@ -39,19 +41,34 @@ def start_occurrence(
     if session.execute(select(col(Launch.id)).where(col(Launch.occurrence) == name)).scalar() is not None:
         return started
     made = Launch(
-        campaign=plan.campaign, hash=wording_hash(plan.content, at), wording=plan.wording, content=plan.content,
-        state="running", occurrence=name, priority=plan.priority, due_at=at, late_after=plan.late_after,
-        created_at=now, started_at=at, transactional=plan.transactional,
-    )  # fmt: skip
+        campaign=plan.campaign,
+        hash=wording_hash(plan.content, at),
+        wording=plan.wording,
+        content=plan.content,
+        state="running",
+        occurrence=name,
+        priority=plan.priority,
+        due_at=at,
+        late_after=plan.late_after,
+        created_at=now,
+        started_at=at,
+        transactional=plan.transactional,
+    )
     session.add(made)
     session.flush()
     assert made.id is not None
     given = session.execute(select(Approval).where(col(Approval.launch_id) == plan.id)).scalar()
     if given:
         session.add(
-            Approval(launch_id=made.id, hash=made.hash, approver=given.approver, at=given.at, expires_at=given.expires_at,
-                     comment=f"as launch {plan.id}, which stands for every occurrence")
-        )  # fmt: skip
+            Approval(
+                launch_id=made.id,
+                hash=made.hash,
+                approver=given.approver,
+                at=given.at,
+                expires_at=given.expires_at,
+                comment=f"as launch {plan.id}, which stands for every occurrence",
+            )
+        )
     people = enrolment.enrol_audience(session, made, known, now)
     audit(session, now, "schedule", "launched", f"launch:{made.id}", occurrence=local, audience=people)
     started.append(made.id)
@@ -59,7 +76,7 @@ def start_occurrence(
 
 
 def next_occurrence(plan: Launch, now: datetime) -> datetime | None:
-    """When a standing campaign starts its next launch; None: it is on no schedule."""
+    """Return when a standing campaign starts its next launch; None: it is on no schedule."""
     every = plan.content["enter"].get("every")
     if not every or not plan.accepting:
         return None

@@ -28,7 +28,7 @@ class LaunchStatus:
 
 
 def launch_status(session: Session, launch: Launch) -> LaunchStatus:
-    found = LaunchStatus(
+    status = LaunchStatus(
         launch.id or 0, launch.campaign, launch.state, launch.note, launch.accepting, launch.started_at or launch.due_at
     )
     people = (col(Enrolment.launch_id) == launch.id, col(Enrolment.contact_id).is_not(None))
@@ -37,14 +37,14 @@ def launch_status(session: Session, launch: Launch) -> LaunchStatus:
     for outcome, holdout, count, goal in session.execute(
         counted.group_by(col(Enrolment.outcome), col(Enrolment.holdout))
     ):
-        found.entered += count
-        found.held_out += count if holdout else 0
-        found.goal += 0 if holdout else goal
-        found.goal_of_held_out += goal if holdout else 0
+        status.entered += count
+        status.held_out += count if holdout else 0
+        status.goal += 0 if holdout else goal
+        status.goal_of_held_out += goal if holdout else 0
         if outcome is None:
-            found.under_way += count
+            status.under_way += count
         else:
-            found.ended[outcome] = found.ended.get(outcome, 0) + count
+            status.ended[outcome] = status.ended.get(outcome, 0) + count
     waiting = (
         select(col(Enrolment.step), col(Enrolment.waiting), func.count(), func.min(col(Enrolment.due_at)))
         .where(*people, col(Enrolment.outcome).is_(None))
@@ -53,12 +53,12 @@ def launch_status(session: Session, launch: Launch) -> LaunchStatus:
     )
     for step, kind, count, due in session.execute(waiting):
         name = describe_step(launch.content["steps"][step])
-        found.steps.append({"step": step + 1, "next": name, "waits_for": kind, "people": count, "earliest": due})
-    return found
+        status.steps.append({"step": step + 1, "next": name, "waits_for": kind, "people": count, "earliest": due})
+    return status
 
 
 def describe_step(step: dict[str, Any]) -> str:
-    """A step in a few words."""
+    """Return a step in a few words."""
     if "say" in step:
         return f"say {step['say']}"
     if "wait" in step:
@@ -67,7 +67,7 @@ def describe_step(step: dict[str, Any]) -> str:
 
 
 def unfinished_launches(session: Session, name: str) -> list[Launch]:
-    """Every launch of a campaign that is not over, newest first; else its last one."""
+    """Return every launch of a campaign that is not over, newest first; else its last one."""
     all_ = select(Launch).where(col(Launch.campaign) == name).order_by(col(Launch.id).desc())
     going = [
         launch for launch in session.execute(all_.limit(200)).scalars() if launch.state not in ("finished", "recalled")

@@ -23,7 +23,8 @@ MAX_LOOKAHEAD = timedelta(days=366 * 5)
 
 
 class Wait(BaseModel):
-    """`7 days`, `until 10:00`, `until Saturday`, `until the next working day`; `at` is a time on the contact's clock."""
+    """`7 days`, `until 10:00`, `until Saturday`, `until the next working day`; `at` is a time on the contact's
+    clock."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     kind: Literal["span", "clock", "weekday", "working_day"]
@@ -33,7 +34,7 @@ class Wait(BaseModel):
     at: str = ""
 
     def ends_at(self, start: datetime, zone: str, country: str | None = None) -> datetime:
-        """The instant at which who begins to wait at `start` goes on."""
+        """Return the instant at which who begins to wait at `start` goes on."""
         local = Instant.from_timestamp(start.timestamp()).to_tz(zone)
         if self.kind == "span" and self.unit in ("minute", "hour"):
             return start + self.number * UNITS[self.unit]
@@ -71,21 +72,21 @@ def _next_working_day(day: Date, country: str) -> Date:
 
 @cache
 def _holiday_calendar(country: str) -> HolidayBase:
-    """Of a country whose holidays nobody wrote down, only the weekend is known."""
+    """Load the holidays of a country. Of a country whose holidays nobody wrote down, only the weekend is known."""
     try:
         return country_holidays(country)
     except NotImplementedError:
         return HolidayBase()
 
 
-def parse_wait(said: str, at: str = "") -> Wait:
-    """Raises ValueError, in a marketer's words."""
-    words = " ".join(said.lower().split())
+def parse_wait(text: str, at: str = "") -> Wait:
+    """Parse a wait. Raises ValueError, in a marketer's words."""
+    words = " ".join(text.lower().split())
     if at and not _is_clock(at):
         raise ValueError(f"at: “{at}” is not a time; write one such as 10:00")
     if matched := re.fullmatch(r"(\d{1,4}) (minute|hour|day|week)s?", words):
         if at and matched[2] in ("minute", "hour"):
-            raise ValueError(f"“{said}” ends at its own time; “at” goes with days, weeks and weekdays")
+            raise ValueError(f"“{text}” ends at its own time; “at” goes with days, weeks and weekdays")
         if int(matched[1]) == 0:
             raise ValueError("a wait of nothing is no wait; leave it out")
         return Wait(kind="span", number=int(matched[1]), unit=matched[2], at=at)
@@ -96,7 +97,7 @@ def parse_wait(said: str, at: str = "") -> Wait:
         return Wait(kind="working_day", at=at)
     if _is_clock(target) and not at:
         return Wait(kind="clock", at=target)
-    raise ValueError(f"“{said}” is not a wait; write 7 days, until 10:00, until Saturday or until the next working day")
+    raise ValueError(f"“{text}” is not a wait; write 7 days, until 10:00, until Saturday or until the next working day")
 
 
 def _is_clock(text: str) -> bool:
@@ -109,30 +110,31 @@ def _is_clock(text: str) -> bool:
     return True
 
 
-def parse_schedule(said: str) -> str:
-    """A schedule as cron: `day at 09:00`, `Tuesday at 10:00`, `first Monday at 09:00`, `15th at 08:30`, or cron itself.
+def parse_schedule(text: str) -> str:
+    """Parse a schedule to cron: `day at 09:00`, `Tuesday at 10:00`, `first Monday at 09:00`, `15th at 08:30`, or cron
+    itself.
 
     Raises ValueError, in a marketer's words.
     """
-    words = " ".join(said.lower().split()).removeprefix("every ").replace(" of the month", "")
+    words = " ".join(text.lower().split()).removeprefix("every ").replace(" of the month", "")
     expression = words
     if matched := re.fullmatch(r"(.+) at (\d\d:\d\d)", words):
         if not _is_clock(matched[2]):
             raise ValueError(f"“{matched[2]}” is not a time; write one such as 09:00")
         hour, minute = (int(part) for part in matched[2].split(":"))
-        expression = f"{minute} {hour} {_parse_days(matched[1], said)}"
+        expression = f"{minute} {hour} {_parse_days(matched[1], text)}"
     elif len(words.split()) != 5:
         raise ValueError(
-            f"“{said}” is not a schedule; write day at 09:00, Tuesday at 10:00, first Monday at 09:00 or 15th at 08:30"
+            f"“{text}” is not a schedule; write day at 09:00, Tuesday at 10:00, first Monday at 09:00 or 15th at 08:30"
         )
     try:
         next(CronSim(expression.upper(), datetime(2026, 1, 1)), None)
     except CronSimError as error:
-        raise ValueError(f"“{said}” is not a schedule: {error}") from None
+        raise ValueError(f"“{text}” is not a schedule: {error}") from None
     return expression.upper()
 
 
-def _parse_days(words: str, said: str) -> str:
+def _parse_days(words: str, text: str) -> str:
     place, _, day = words.rpartition(" ")
     if words == "day":
         return "* * *"
@@ -144,12 +146,13 @@ def _parse_days(words: str, said: str) -> str:
         number = WEEKDAYS.index(day) + 1
         return f"* * {number}{ORDINALS.get(place, '')}"
     raise ValueError(
-        f"“{said}” is not a schedule; write day at 09:00, Tuesday at 10:00, first Monday at 09:00 or 15th at 08:30"
+        f"“{text}” is not a schedule; write day at 09:00, Tuesday at 10:00, first Monday at 09:00 or 15th at 08:30"
     )
 
 
 def occurrences(expression: str, zone: str, after: datetime, until: datetime) -> Iterator[tuple[str, datetime]]:
-    """Each wall-clock time of a schedule in (after, until], with the instant it means: ("2026-03-29T02:30", …)."""
+    """Return each wall-clock time of a schedule in (after, until], with the instant it means: ("2026-03-29T02:30",
+    …)."""
     local = Instant.from_timestamp(after.timestamp()).to_tz(zone)
     begin = datetime.combine(local.date().to_stdlib(), time()) - timedelta(days=1, minutes=1)
     # The wall clock alone: what it means in the zone is decided here, in one place, for waits and schedules alike.
@@ -162,7 +165,7 @@ def occurrences(expression: str, zone: str, after: datetime, until: datetime) ->
 
 
 def next_occurrence(expression: str, zone: str, after: datetime) -> tuple[str, datetime] | None:
-    """The next occurrence; None for a schedule that never comes, such as a 30 February."""
+    """Return the next occurrence; None for a schedule that never comes, such as a 30 February."""
     try:
         return next(occurrences(expression, zone, after, after + MAX_LOOKAHEAD), None)
     except StopIteration:
@@ -170,5 +173,5 @@ def next_occurrence(expression: str, zone: str, after: datetime) -> tuple[str, d
 
 
 def truncate_to_minute(at: datetime) -> datetime:
-    """Journeys think in minutes: those who are due in the same one move together."""
+    """Truncate to the minute. Journeys think in minutes: those who are due in the same one move together."""
     return at.replace(second=0, microsecond=0)

@@ -18,14 +18,30 @@ from passaparola.settings import Settings
 
 # What somebody looked at or what became of a letter: nobody asked for anything by it.
 NOT_A_REQUEST = {
-    "checkout_started", "product_viewed", "product_added", "product_reviewed", "cart_viewed", "coupon_applied", "store_visited", "delivered", "bounced",
-    "opened", "clicked", "mentioned", "liked", "shared", "complained", "unsubscribed", "friend_visited",
-}  # fmt: skip
+    "checkout_started",
+    "product_viewed",
+    "product_added",
+    "product_reviewed",
+    "cart_viewed",
+    "coupon_applied",
+    "store_visited",
+    "delivered",
+    "bounced",
+    "opened",
+    "clicked",
+    "mentioned",
+    "liked",
+    "shared",
+    "complained",
+    "unsubscribed",
+    "friend_visited",
+}
 MAX_LEAVES = 10  # of a condition that is tried out in full: a thousand cases
 
 
 def load_campaign(settings: Settings, name: str, words: Catalogue) -> Campaign:
-    """A campaign that makes sense. `words` knows the store's own traits and events. Raises Unknown, BadContent."""
+    """Return a campaign that makes sense. `words` knows the store's own traits and events. Raises Unknown,
+    BadContent."""
     plan = campaigns.read_campaign(settings.home, name)
     _Validation(settings, name, plan, words).check()
     return plan
@@ -67,7 +83,8 @@ class _Validation:
                 raise self._error(f"“{enter.every}” never comes; is that day in the calendar?", "every")
 
     def _check_transactional(self) -> None:
-        """What goes out without a yes is of a person's own order or request, and of nothing else."""
+        """Check a transactional campaign. What goes out without a yes is of a person's own order or request, and of
+        nothing else."""
         if topics.basis_of(self.settings.home, self.plan.topic) != "transactional":
             return
         remedy = "enter on something like order_completed, or choose a topic that people say yes to"
@@ -103,9 +120,12 @@ class _Validation:
                 )
             if (self.plan.enter.on or step.when or step.variants) and self._is_public(medium):
                 why = (
-                    f"people enter it one by one on {self.plan.enter.on}" if self.plan.enter.on
-                    else "a condition asks one person" if step.when else "variants share people"
-                )  # fmt: skip
+                    f"people enter it one by one on {self.plan.enter.on}"
+                    if self.plan.enter.on
+                    else "a condition asks one person"
+                    if step.when
+                    else "variants share people"
+                )
                 raise self._error(f"{medium} speaks to everybody, and {why}; leave it out of “by”", medium)
         if len(set(step.by)) < len(step.by):
             raise self._error("a medium stands twice in “by”", "by")
@@ -122,8 +142,8 @@ class _Validation:
             raise self._error(f"who does {step.wait_for} leaves, so waiting for it leads nowhere", step.wait_for)
 
     def _check_said_once(self) -> None:
-        said = [(step.say, medium) for step in self.plan.say_steps() for medium in step.by]
-        if len(set(said)) < len(said):
+        wordings = [(step.say, medium) for step in self.plan.say_steps() for medium in step.by]
+        if len(set(wordings)) < len(wordings):
             raise self._error("the same message is said twice by one medium", "steps")
 
     def _is_public(self, medium: str) -> bool:
@@ -149,7 +169,7 @@ class _Validation:
 
 
 def _is_satisfiable(node: tree.Node) -> bool:
-    """Whether any truth of its parts makes a condition true; parts that ask the same count as one."""
+    """Tell whether any truth of its parts makes a condition true; parts that ask the same count as one."""
     leaves = list(dict.fromkeys(part.model_dump_json() for part in node.walk() if not part.parts))
     if len(leaves) > MAX_LEAVES:
         return True

@@ -1,4 +1,5 @@
-"""Changing a campaign in flight: people finish the version they entered, unless they are moved, and it is said first where to."""
+"""Changing a campaign in flight: people finish the version they entered, unless they are moved, and it is said first
+where to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ class Move:
 
 
 def plan_move(session: Session, name: str) -> Move:
-    """Raises NotAllowed: there is no newer version, or nobody is in an older one."""
+    """Plan a move to the newer version. Raises NotAllowed: there is no newer version, or nobody is in an older one."""
     newest = accepting_launch(session, name)
     if newest is None or newest.id is None:
         raise NotAllowed(f"“{name}” does not stand; send its new version first, then move people to it.")
@@ -47,9 +48,15 @@ def plan_move(session: Session, name: str) -> Move:
                 describe_step(newest.content["steps"][to]) if to is not None else "stay: it says nothing that follows"
             )
             move.parts.append(
-                {"launch": launch.id, "step": step, "now": describe_step(launch.content["steps"][step]), "people": people,
-                 "to_step": to, "then": next_}
-            )  # fmt: skip
+                {
+                    "launch": launch.id,
+                    "step": step,
+                    "now": describe_step(launch.content["steps"][step]),
+                    "people": people,
+                    "to_step": to,
+                    "then": next_,
+                }
+            )
     if not move.parts:
         raise NotAllowed(f"Nobody is under way in an older version of “{name}”.")
     return move
@@ -64,15 +71,15 @@ def _under_way(launch: Launch) -> tuple[Any, ...]:
 
 
 def _same_step(old: Mapping[str, Any], step: int, new: Mapping[str, Any]) -> int | None:
-    """The place in the newer version from which the same message comes next, after the same kind of wait."""
-    said = next((place for place in range(step, len(old["steps"])) if "say" in old["steps"][place]), None)
-    if said is None:
+    """Return the place in the newer version from which the same message comes next, after the same kind of wait."""
+    next_say = next((place for place in range(step, len(old["steps"])) if "say" in old["steps"][place]), None)
+    if next_say is None:
         return None
-    message = old["steps"][said]["say"]
+    message = old["steps"][next_say]["say"]
     there = next((place for place, one in enumerate(new["steps"]) if one.get("say") == message), None)
     if there is None:
         return None
-    back = said - step
+    back = next_say - step
     alike = back <= there and [_kind(old["steps"][step + n]) for n in range(back)] == [
         _kind(new["steps"][there - back + n]) for n in range(back)
     ]
@@ -84,7 +91,8 @@ def _kind(step: Mapping[str, Any]) -> str:
 
 
 def move_enrolments(store: Store, name: str, *, actor: str, now: datetime) -> Move:
-    """Do what `planned` says: a new enrolment where the old one was, and the old one is over. Raises NotAllowed."""
+    """Move enrolments as `plan_move` says: a new one where the old one was, and the old one is over. Raises
+    NotAllowed."""
     with store.write() as session:
         move = plan_move(session, name)
         newest = lock_launch(session, move.to)

@@ -1,7 +1,7 @@
 """Telling whoever runs this that something needs them, by whatever they read: mail, chat, a phone.
 
-Through Apprise, which knows how to reach some hundred and seventy of them: PASSAPAROLA_ALERT_URLS holds its addresses, such as
-`mailto://user:pass@example.org` or `ntfy://topic`. https://appriseit.com/
+Through Apprise, which knows how to reach some hundred and seventy of them: PASSAPAROLA_ALERT_URLS holds its
+addresses, such as `mailto://user:pass@example.org` or `ntfy://topic`. https://appriseit.com/
 """
 
 import logging
@@ -14,10 +14,11 @@ log = logging.getLogger("passaparola")
 
 
 def send_alerts(store: Store, settings: Settings) -> int:
-    """Whatever stands in the way and nobody was told of yet. Returns how many sentences; without an address they are logged."""
+    """Send a sentence on each incident that nobody was told of yet. Return how many; without an address they are
+    logged."""
     with store.read() as session:
         fresh = incidents.pending_notifications(session)
-    sentences = [incidents.describe_incident(one, settings.time_zone) for one in fresh]
+    sentences = [incidents.describe_incident(incident, settings.time_zone) for incident in fresh]
     if not sentences:
         return 0
     for sentence in sentences:

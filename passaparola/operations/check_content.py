@@ -17,7 +17,7 @@ CheckMessage = Callable[[Settings, str, str, str, str | None], list[str]]
 
 
 def transactional_wordings(settings: Settings) -> Iterator[tuple[str, str, str]]:
-    """(message, medium, campaign) of what goes out without a yes."""
+    """Return (message, medium, campaign) of what goes out without a yes."""
     for name in campaign.campaign_names(settings.home):
         with suppress(PassaparolaError):
             plan = campaign.read_campaign(settings.home, name)
@@ -26,7 +26,7 @@ def transactional_wordings(settings: Settings) -> Iterator[tuple[str, str, str]]
 
 
 def check_content(settings: Settings, check_message: CheckMessage, words: Catalogue) -> list[str]:
-    """`words` knows the store's own traits and events, where there is a store."""
+    """Check all content. `words` knows the store's own traits and events, where there is a store."""
     problems: list[str] = []
     for name in audience.audience_names(settings.home):
         try:

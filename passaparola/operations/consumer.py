@@ -51,8 +51,8 @@ class ConsumerSettings(FromEnvironment):
 
 
 class Consumer:
-    def __init__(self, store: Store, own: Settings, tick: Tick) -> None:
-        self.store, self.own, self.tick, self.every = store, own, tick, ConsumerSettings()
+    def __init__(self, store: Store, settings: Settings, tick: Tick) -> None:
+        self.store, self.own, self.tick, self.every = store, settings, tick, ConsumerSettings()
         self.pending_nudges: Counter[str] = Counter()
         self.nudged_at = 0.0
         self.reconciled_at = 0.0
@@ -74,7 +74,7 @@ class Consumer:
                 continue
 
     def stop(self) -> None:
-        """What is in hand lands; nothing new is taken."""
+        """Stop. What is in hand lands; nothing new is taken."""
         self.stopping.set()
         if self.drain:
             self.drain.stop()
@@ -90,21 +90,27 @@ class Consumer:
             await self.drain.run()
         self.pending_nudges += done.events
         if self.pending_nudges and now - self.nudged_at >= self.every.nudge_every:
-            told, self.pending_nudges, self.nudged_at = self.pending_nudges, Counter(), now
-            await asyncio.to_thread(nudge_prefect, told)
+            kinds, self.pending_nudges, self.nudged_at = self.pending_nudges, Counter(), now
+            await asyncio.to_thread(nudge_prefect, kinds)
 
 
-def nudge_prefect(told: Counter[str]) -> bool:
-    """One Prefect event per kind, with a count and nothing else. Whether Prefect heard it does not matter."""
+def nudge_prefect(kinds: Counter[str]) -> bool:
+    """Nudge Prefect: one Prefect event per kind, with a count and nothing else. Whether Prefect heard it does not
+    matter."""
     api = os.environ.get("PREFECT_API_URL")
     if not api:
         return False
     at = datetime.now(UTC).isoformat()
     body = [
-        {"id": str(uuid4()), "occurred": at, "event": f"passaparola.event.{kind}", "payload": {"count": count},
-         "resource": {"prefect.resource.id": f"passaparola.{kind}", "prefect.resource.name": kind}}
-        for kind, count in told.items()
-    ]  # fmt: skip
+        {
+            "id": str(uuid4()),
+            "occurred": at,
+            "event": f"passaparola.event.{kind}",
+            "payload": {"count": count},
+            "resource": {"prefect.resource.id": f"passaparola.{kind}", "prefect.resource.name": kind},
+        }
+        for kind, count in kinds.items()
+    ]
     headers = {"Content-Type": "application/json"}
     if password := os.environ.get("PREFECT_API_AUTH_STRING"):
         headers["Authorization"] = f"Basic {base64.b64encode(password.encode()).decode()}"

@@ -1,4 +1,5 @@
-"""Whether all that a house needs is there, asked from outside in: one line for each thing, with what to do where it is not.
+"""Whether all that a house needs is there, asked from outside in: one line for each thing, with what to do where it
+is not.
 
 `well`: as it should be · `odd`: it works, and someone should look · `ill`: it does not work.
 """
@@ -41,9 +42,9 @@ class CheckResult:
 
 
 def run_checks() -> list[CheckResult]:
-    """Everything, however ill some of it is."""
-    own = get_settings()
-    found: list[CheckResult] = []
+    """Run all checks, everything, however ill some of it is."""
+    settings = get_settings()
+    checks: list[CheckResult] = []
     for check in (
         _check_store,
         _check_secret,
@@ -55,18 +56,18 @@ def run_checks() -> list[CheckResult]:
         _check_prefect,
     ):
         try:
-            found += list(check(own))
+            checks += list(check(settings))
         except PassaparolaError as error:
-            found.append(CheckResult(check.__name__.strip("_"), "error", str(error)))
+            checks.append(CheckResult(check.__name__.strip("_"), "error", str(error)))
         except Exception as error:  # one organ that can't be examined keeps none of the others from it
-            found.append(
+            checks.append(
                 CheckResult(check.__name__.strip("_"), "error", f"could not be examined ({type(error).__name__})")
             )
-    return found
+    return checks
 
 
-def _check_store(own: Settings) -> Iterator[CheckResult]:
-    store = Store(own.database, patience=5).open()
+def _check_store(settings: Settings) -> Iterator[CheckResult]:
+    store = Store(settings.database, patience=5).open()
     now = utc_now()
     with store.write() as session:
         session.execute(text("UPDATE seal SET id = id WHERE false"))
@@ -96,9 +97,9 @@ def _check_store(own: Settings) -> Iterator[CheckResult]:
     store.close()
 
 
-def _check_secret(own: Settings) -> Iterator[CheckResult]:
-    if own.secret_key:
-        short = len(own.secret_key) < 32
+def _check_secret(settings: Settings) -> Iterator[CheckResult]:
+    if settings.secret_key:
+        short = len(settings.secret_key) < 32
         yield CheckResult(
             "secret key", "warning" if short else "ok", "shorter than 32 characters" if short else "from the settings"
         )
@@ -106,16 +107,16 @@ def _check_secret(own: Settings) -> Iterator[CheckResult]:
         yield CheckResult(
             "secret key",
             "warning",
-            f"made by itself; keep a copy of {own.var / 'secret_key'}, with another one old links die",
+            f"made by itself; keep a copy of {settings.var / 'secret_key'}, with another one old links die",
         )
 
 
-def _check_senders(own: Settings) -> Iterator[CheckResult]:
+def _check_senders(settings: Settings) -> Iterator[CheckResult]:
     chosen = [
-        own.email_channel,
+        settings.email_channel,
         *(
             []
-            if own.social_channel == "mailbox"
+            if settings.social_channel == "mailbox"
             else [n for n in registry.sender_names() if registry.sender_class(n).public]
         ),
     ]
@@ -128,11 +129,12 @@ def _check_senders(own: Settings) -> Iterator[CheckResult]:
                 "has what it needs; nothing leaves the house" if name == "mailbox" else "has what it needs to speak",
             )
         except Misconfigured as error:
-            yield CheckResult(name, "error" if name == own.email_channel else "warning", str(error))
+            yield CheckResult(name, "error" if name == settings.email_channel else "warning", str(error))
 
 
-def _check_receivers(own: Settings) -> Iterator[CheckResult]:
-    """An ear with a secret believes what is signed; of the channel that speaks, one without hears nothing of its letters."""
+def _check_receivers(settings: Settings) -> Iterator[CheckResult]:
+    """Check the receivers. An ear with a secret believes what is signed; of the channel that speaks, one without
+    hears nothing of its letters."""
     for name in registry.receiver_names():
         try:
             registry.webhook_class(name)().verify({}, b"", utc_now())
@@ -145,7 +147,7 @@ def _check_receivers(own: Settings) -> Iterator[CheckResult]:
             continue
         if has:
             yield CheckResult(f"hears {name}", "ok", f"a secret is set for POST /webhooks/{name}")
-        elif name == own.email_channel and issubclass(type(registry.webhook_class(name)()), Webhook):
+        elif name == settings.email_channel and issubclass(type(registry.webhook_class(name)()), Webhook):
             yield CheckResult(
                 f"hears {name}",
                 "warning",
@@ -153,31 +155,38 @@ def _check_receivers(own: Settings) -> Iterator[CheckResult]:
             )
 
 
-def _check_public_url(own: Settings) -> Iterator[CheckResult]:
-    local = "127.0.0.1" in own.public_url or "localhost" in own.public_url
+def _check_public_url(settings: Settings) -> Iterator[CheckResult]:
+    local = "127.0.0.1" in settings.public_url or "localhost" in settings.public_url
     if local:
         yield CheckResult(
-            "public URL", "warning", f"{own.public_url} leads nowhere for your contacts; set PASSAPAROLA_PUBLIC_URL"
+            "public URL",
+            "warning",
+            f"{settings.public_url} leads nowhere for your contacts; set PASSAPAROLA_PUBLIC_URL",
         )
         return
-    if not own.public_url.startswith("https://"):
+    if not settings.public_url.startswith("https://"):
         yield CheckResult(
-            "public URL", "error", f"{own.public_url} is not https: one-click unsubscribes and signed callbacks need it"
+            "public URL",
+            "error",
+            f"{settings.public_url} is not https: one-click unsubscribes and signed callbacks need it",
         )
     try:
-        with urllib.request.urlopen(f"{own.public_url}/healthz", timeout=5) as answer:
-            yield CheckResult("public URL", "ok", f"{own.public_url} answers {answer.status}")
+        with urllib.request.urlopen(f"{settings.public_url}/healthz", timeout=5) as answer:
+            yield CheckResult("public URL", "ok", f"{settings.public_url} answers {answer.status}")
     except OSError as error:
-        yield CheckResult("public URL", "error", f"{own.public_url}/healthz does not answer ({type(error).__name__})")
+        yield CheckResult(
+            "public URL", "error", f"{settings.public_url}/healthz does not answer ({type(error).__name__})"
+        )
 
 
-def _check_domain(own: Settings) -> Iterator[CheckResult]:
-    """RFC 7208, 7489 and 6376, by DNS. Since 2024 Gmail and Yahoo refuse bulk senders without all three."""
-    domain = own.sender_email.rpartition("@")[2]
+def _check_domain(settings: Settings) -> Iterator[CheckResult]:
+    """Check the sender's domain: RFC 7208, 7489 and 6376, by DNS. Since 2024 Gmail and Yahoo refuse bulk senders
+    without all three."""
+    domain = settings.sender_email.rpartition("@")[2]
     if domain.endswith((".example", ".test", ".invalid")):
         yield CheckResult("sender", "warning", f"{domain} is nobody's domain; set PASSAPAROLA_SENDER_EMAIL")
         return
-    spf = [said for said in _lookup_txt(domain) if said.startswith("v=spf1")]
+    spf = [text for text in _lookup_txt(domain) if text.startswith("v=spf1")]
     yield CheckResult(
         "SPF", *_single_record(spf, f"{domain} has no v=spf1 record: mailboxes can't tell who may send for it")
     )
@@ -199,7 +208,7 @@ def _single_record(records: list[str], otherwise: str) -> tuple[State, str]:
 
 
 def _lookup_txt(name: str) -> list[str]:
-    """TXT records. Raises Misconfigured: no name server answers."""
+    """Return TXT records. Raises Misconfigured: no name server answers."""
     import dns.exception
     import dns.resolver
 
@@ -215,14 +224,14 @@ def _lookup_txt(name: str) -> list[str]:
         ) from None
 
 
-def _check_disk(own: Settings) -> Iterator[CheckResult]:
-    own.var.mkdir(parents=True, exist_ok=True)
-    left = shutil.disk_usage(own.var)
+def _check_disk(settings: Settings) -> Iterator[CheckResult]:
+    settings.var.mkdir(parents=True, exist_ok=True)
+    left = shutil.disk_usage(settings.var)
     state: State = "ok" if left.free > MIN_FREE_BYTES else "warning" if left.free > MIN_FREE_BYTES // 8 else "error"
-    yield CheckResult("disk", state, f"{left.free / 2**30:.1f} GB left for {own.var}")
+    yield CheckResult("disk", state, f"{left.free / 2**30:.1f} GB left for {settings.var}")
 
 
-def _check_prefect(own: Settings) -> Iterator[CheckResult]:
+def _check_prefect(settings: Settings) -> Iterator[CheckResult]:
     import os
 
     api = os.environ.get("PREFECT_API_URL")

@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def end_groups(groups: Iterable[int]) -> None:
-    """Each process with all that it started: asked at first, killed when it does not go."""
+    """End process groups. Each process with all that it started: asked at first, killed when it does not go."""
     left = [group for group in groups if _signal_group(group, signal.SIGINT)]
     until = time.monotonic() + STOP_TIMEOUT_SECONDS
     while time.monotonic() < until and (left := [group for group in left if _signal_group(group, 0)]):
@@ -44,7 +44,7 @@ def end_groups(groups: Iterable[int]) -> None:
 
 
 def end_postgres(folder: Path) -> None:
-    """A fast shutdown: https://www.postgresql.org/docs/current/server-shutdown.html"""
+    """End a PostgreSQL server. A fast shutdown: https://www.postgresql.org/docs/current/server-shutdown.html"""
     with suppress(OSError, ValueError, IndexError):
         os.kill(int((folder / "postmaster.pid").read_text().splitlines()[0]), signal.SIGINT)
 

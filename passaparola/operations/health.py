@@ -1,4 +1,5 @@
-"""How it stands: what is due and does not move, where each step is stuck, and what waits for a person. Counts and ids only.
+"""How it stands: what is due and does not move, where each step is stuck, and what waits for a person. Counts and
+ids only.
 
 The watchdog, readiness, the metrics and `passaparola doctor` all read this page.
 """
@@ -49,46 +50,52 @@ class HealthSnapshot:
 
 def take_snapshot(store: Store, now: datetime) -> HealthSnapshot:
     with store.read() as session:
-        found = HealthSnapshot(now)
-        found.inbound = _count_backlog(session, now, col(RawBody.received_at), col(RawBody.state) == "new")
+        snapshot = HealthSnapshot(now)
+        snapshot.inbound = _count_backlog(session, now, col(RawBody.received_at), col(RawBody.state) == "new")
         running = col(Launch.state) == "running"
         due = and_(
             col(Enrolment.outcome).is_(None), col(Enrolment.due_at) <= now, running, col(Enrolment.waiting).is_(None)
         )
         joined = (Launch, col(Launch.id) == col(Enrolment.launch_id))
-        found.enrolments = _count_backlog(session, now, col(Enrolment.due_at), due, joined)
-        _count_outbox(session, now, found)
+        snapshot.enrolments = _count_backlog(session, now, col(Enrolment.due_at), due, joined)
+        _count_outbox(session, now, snapshot)
         counted = select(col(Launch.state), func.count()).group_by(col(Launch.state))
-        found.launches = Counter(dict(session.execute(counted).all()))
-        found.invalid_bodies = session.execute(select(func.count()).where(col(RawBody.state) == "invalid")).scalar_one()
-        found.paused = {
-            one.channel: one.reason for one in incidents.open_incidents(session) if one.direction == "sending"
+        snapshot.launches = Counter(dict(session.execute(counted).all()))
+        snapshot.invalid_bodies = session.execute(
+            select(func.count()).where(col(RawBody.state) == "invalid")
+        ).scalar_one()
+        snapshot.paused = {
+            incident.channel: incident.reason
+            for incident in incidents.open_incidents(session)
+            if incident.direction == "sending"
         }
-        found.backoffs = incidents.active_backoffs(session, now)
-        found.polled_at = {
+        snapshot.backoffs = incidents.active_backoffs(session, now)
+        snapshot.polled_at = {
             row.source: row.at for row in session.execute(select(PollCursor)).scalars() if row.source != "once an hour"
         }
         itself = select(col(Launch.id), col(Launch.campaign), col(Launch.note)).where(
             col(Launch.state) == "paused", col(Launch.note).startswith("cannot be prepared")
         )
-        found.incidents = [(id_, name, note) for id_, name, note in session.execute(itself)]
-    return found
+        snapshot.incidents = [(id_, name, note) for id_, name, note in session.execute(itself)]
+    return snapshot
 
 
-def _count_outbox(session: Session, now: datetime, found: HealthSnapshot) -> None:
+def _count_outbox(session: Session, now: datetime, snapshot: HealthSnapshot) -> None:
     running = and_(col(Launch.state) == "running", *unpaused_channels(session, incidents.active_backoffs(session, now)))
     joined = (Launch, col(Launch.id) == col(Batch.launch_id))
     due = and_(col(Batch.state) == "queued", col(Batch.due_at) <= now, running)
-    found.batches = _count_backlog(session, now, col(Batch.due_at), due, joined)
+    snapshot.batches = _count_backlog(session, now, col(Batch.due_at), due, joined)
     waiting = select(func.coalesce(func.sum(col(Batch.size)), 0)).join(*joined).where(due)
-    found.messages = int(session.execute(waiting).scalar_one())
-    found.calls = _count_backlog(session, now, col(Batch.claimed_at), col(Batch.state) == "sending")
-    found.unknown = _count_backlog(
+    snapshot.messages = int(session.execute(waiting).scalar_one())
+    snapshot.calls = _count_backlog(session, now, col(Batch.claimed_at), col(Batch.state) == "sending")
+    snapshot.unknown = _count_backlog(
         session, now, func.coalesce(col(Batch.finished_at), col(Batch.claimed_at)), col(Batch.state) == "unknown"
     )
 
 
-def _count_backlog(session: Session, now: datetime, at: Any, which: ColumnElement[bool], joined: tuple[Any, Any] | None = None) -> Backlog:  # fmt: skip
+def _count_backlog(
+    session: Session, now: datetime, at: Any, which: ColumnElement[bool], joined: tuple[Any, Any] | None = None
+) -> Backlog:
     counted = select(func.count(), func.min(at)).where(which)
     count, first = session.execute(counted.join(*joined) if joined else counted).one()
     return Backlog(count, max((now - first).total_seconds(), 0.0) if first else 0.0)

@@ -1,4 +1,5 @@
-"""Lines for people or for machines, and in neither a contact: whatever looks like an address leaves a log as its domain."""
+"""Lines for people or for machines, and in neither a contact: whatever looks like an address leaves a log as its
+domain."""
 
 import logging
 import re
@@ -15,9 +16,9 @@ class RedactAddresses(logging.Filter):
     """The last door: what the code should not have said is not written down either."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        said = record.getMessage()
-        clean = NUMBER.sub("+…", ADDRESS.sub(r"…@\1", said))
-        if clean != said:
+        text = record.getMessage()
+        clean = NUMBER.sub("+…", ADDRESS.sub(r"…@\1", text))
+        if clean != text:
             record.msg, record.args = clean, ()
         if record.exc_info and record.exc_info[0]:  # a traceback shows values
             record.msg, record.args = f"{record.getMessage()} ({record.exc_info[0].__name__})", ()
@@ -26,7 +27,8 @@ class RedactAddresses(logging.Filter):
 
 
 def configure_logging() -> None:
-    """For a process of ours that runs for long: standard error, one line for each thing; JSON by PASSAPAROLA_LOG_FORMAT=json."""
+    """Configure logging for a process of ours that runs for long: standard error, one line for each thing; JSON by
+    PASSAPAROLA_LOG_FORMAT=json."""
     handler = logging.StreamHandler(sys.stderr)
     if get_settings().log_format == "json":
         from pythonjsonlogger.json import JsonFormatter

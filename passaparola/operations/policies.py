@@ -8,7 +8,7 @@ from passaparola.errors import BadContent
 
 
 def check_policies(home: Path) -> list[str]:
-    """The problems, each with its file."""
+    """Return the problems, each with its file."""
     found = []
     for read in (care.load_policy, topics.load_topics):
         try:

@@ -1,6 +1,7 @@
 """Going and looking: what each ear finds is kept as it came, with how far it looked, and applied like every other body.
 
-And what the clock of listening does besides: response clocks that ran out, where people stand, the audit's chain, retention.
+And what the clock of listening does besides: response clocks that ran out, where people stand, the audit's chain,
+retention.
 """
 
 import asyncio
@@ -34,38 +35,39 @@ class PollResult:
     done: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
-        said = [f"{count} from {name}" for name, count in self.found.items() if count]
-        said += [f"{name}: {problem}" for name, problem in self.problems.items()]
-        said += [f"{count} {what}" for what, count in self.done.items() if count]
-        return ", ".join(said) or "nothing new"
+        tokens = [f"{count} from {name}" for name, count in self.found.items() if count]
+        tokens += [f"{name}: {problem}" for name, problem in self.problems.items()]
+        tokens += [f"{count} {what}" for what, count in self.done.items() if count]
+        return ", ".join(tokens) or "nothing new"
 
 
 async def poll_channels(store: Store, settings: Settings, now: datetime) -> PollResult:
-    """Every ear that goes and looks, once; one that cannot stops no other."""
-    looked = PollResult()
+    """Poll every channel that is polled, once; one that fails stops no other."""
+    result = PollResult()
     for name in registry.poll_names():
         try:
-            await _poll_channel(store, name, now, looked)
+            await _poll_channel(store, name, now, result)
         except Misconfigured:
             await asyncio.to_thread(_clear_incident, store, name)  # this house does not listen there
         except Exception as error:  # whatever one network does to its ear, the others are heard
-            said = str(error) if isinstance(error, ChannelError) else f"it could not be read ({type(error).__name__})"
-            looked.problems[name] = said
-            await asyncio.to_thread(_record_problem, store, name, said, isinstance(error, Blocked), now)
-    return looked
+            reason = str(error) if isinstance(error, ChannelError) else f"it could not be read ({type(error).__name__})"
+            result.problems[name] = reason
+            await asyncio.to_thread(_record_problem, store, name, reason, isinstance(error, Blocked), now)
+    return result
 
 
-async def _poll_channel(store: Store, name: str, now: datetime, looked: PollResult) -> None:
+async def _poll_channel(store: Store, name: str, now: datetime, result: PollResult) -> None:
     found = registry.receiver_class(name)
     assert issubclass(found, Poll)
     with store.read() as session:
         known = session.get(PollCursor, name)
     bodies, since = await found().poll(known.since if known else "")
-    looked.found[name] += await asyncio.to_thread(_store_payloads, store, name, list(bodies), since, now)
+    result.found[name] += await asyncio.to_thread(_store_payloads, store, name, list(bodies), since, now)
 
 
 def _store_payloads(store: Store, name: str, bodies: list[RawPayload], since: str, now: datetime) -> int:
-    """The bodies and how far we are, in one transaction: nothing is missed and nothing is read twice for good."""
+    """Store payloads the bodies and how far we are, in one transaction: nothing is missed and nothing is read twice
+    for good."""
     with store.write() as session:
         urgent = registry.receiver_class(name).may_be_urgent
         new = store_bodies(
@@ -86,7 +88,8 @@ def _clear_incident(store: Store, name: str) -> None:
 
 
 def _record_problem(store: Store, name: str, problem: str, blocked: bool, now: datetime) -> None:
-    """What a revoked key keeps from hearing, somebody is told of; a network that is slow today is only written down."""
+    """Record a problem. What a revoked key keeps from hearing, somebody is told of; a network that is slow today is
+    only written down."""
     with store.write() as session:
         if blocked:
             incidents.open_incident(session, name, "receiving", problem, now)
@@ -95,7 +98,8 @@ def _record_problem(store: Store, name: str, problem: str, blocked: bool, now: d
 
 
 def run_maintenance(store: Store, settings: Settings, now: datetime, *, everything: bool = False) -> Counter[str]:
-    """What time alone brings about. Every part may run again at any moment; what walks over everyone does so once an hour."""
+    """Run maintenance: what time alone brings about. Every part may run again at any moment; what walks over
+    everyone does so once an hour."""
     done: Counter[str] = Counter()
     done["answers"] = surveys.settle(store, settings, now, surveys.FAR_BACK)
     with store.write() as session:

@@ -1,4 +1,5 @@
-"""Make a project: a folder of the shape that Passaparola works in, with starter content and an example of each extension."""
+"""Make a project: a folder of the shape that Passaparola works in, with starter content and an example of each
+extension."""
 
 import shutil
 from pathlib import Path

@@ -35,10 +35,10 @@ START_TIMEOUT_SECONDS, STOP_TIMEOUT_SECONDS = (
 class Stack:
     """The processes of one installation, started in the order in which they need each other."""
 
-    def __init__(self, own: Settings, port: int, prefect_port: int) -> None:
-        self.own, self.port, self.prefect_port = own, port, prefect_port
+    def __init__(self, settings: Settings, port: int, prefect_port: int) -> None:
+        self.own, self.port, self.prefect_port = settings, port, prefect_port
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.logs = own.var / "log"
+        self.logs = settings.var / "log"
         self.database: Any = None
         self.guardian: subprocess.Popen[bytes] | None = None
 
@@ -47,7 +47,7 @@ class Stack:
         return f"http://127.0.0.1:{self.prefect_port}/api"
 
     def start(self) -> None:
-        """Raises Misconfigured: a port is taken, or something does not come up."""
+        """Start all processes. Raises Misconfigured: a port is taken, or something does not come up."""
         for port, option in ((self.port, "--port"), (self.prefect_port, "--prefect-port")):
             _refuse_taken(port, option)
         Store(self.own.database).open().close()
@@ -65,14 +65,14 @@ class Stack:
 
     @property
     def password(self) -> str:
-        """What Prefect's pages and its API ask for: without it any page in the operator's browser could deploy a flow with a
-        shell step, run with the house's keys."""
+        """Return what Prefect's pages and its API ask for: without it any page in the operator's browser could
+        deploy a flow with a shell step, run with the house's keys."""
         return os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or load_or_create_secret(
             self.own.var / "prefect_password"
         )
 
     def _environment(self) -> dict[str, str]:
-        """What was measured to matter; whatever the operator has set stands."""
+        """Return what was measured to matter; whatever the operator has set stands."""
         wanted = {
             **_prefect_environment(self.own, self.prefect_port, self.password, self._prefect_database()),
             "PYTHONSAFEPATH": "1",  # what lies in the project's folder is imported by nobody for its name alone
@@ -85,12 +85,13 @@ class Stack:
         return {name: os.environ.get(name) or value for name, value in wanted.items() if value}
 
     def _timetable(self) -> Path:
-        """The project's own deployments; the shipped ones where it has no file of its own."""
-        own = self.own.home / "prefect.yaml"
-        return own if own.exists() else STARTER / "prefect.yaml"
+        """Return the project's own deployments; the shipped ones where it has no file of its own."""
+        project_file = self.own.home / "prefect.yaml"
+        return project_file if project_file.exists() else STARTER / "prefect.yaml"
 
     def _prefect_database(self) -> str:
-        """On SQLite the server answers 503 as soon as two clients talk at once, so it gets a PostgreSQL from a wheel."""
+        """Start Prefect's own database. On SQLite the server answers 503 as soon as two clients talk at once, so it
+        gets a PostgreSQL from a wheel."""
         if os.environ.get("PREFECT_SERVER_DATABASE_CONNECTION_URL"):
             return ""
         try:
@@ -112,17 +113,26 @@ class Stack:
     def _run(self, name: str, module: str, *arguments: str) -> None:
         with (self.logs / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                [sys.executable, "-P", "-m", module, *arguments], cwd=self.own.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, preexec_fn=_accept_interrupts,
-            )  # fmt: skip
+                [sys.executable, "-P", "-m", module, *arguments],
+                cwd=self.own.home,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=_accept_interrupts,
+            )
         self._tell_guardian(f"process {self.processes[name].pid}")
 
     def _guard(self) -> None:
-        """Started first, so that it knows of everything that comes after."""
+        """Start the guardian, started first, so that it knows of everything that comes after."""
         self.guardian = subprocess.Popen(
-            [sys.executable, "-P", "-m", "passaparola.operations.guardian"], cwd=self.own.home, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-P", "-m", "passaparola.operations.guardian"],
+            cwd=self.own.home,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     def _tell_guardian(self, line: str) -> None:
         assert self.guardian is not None
@@ -158,7 +168,7 @@ class Stack:
         )
 
     def watch(self) -> None:
-        """Until one of them ends. Raises PassaparolaError naming it."""
+        """Watch the processes. Until one of them ends. Raises PassaparolaError naming it."""
         while True:
             for name, process in self.processes.items():
                 if process.poll() is not None:
@@ -166,7 +176,7 @@ class Stack:
             time.sleep(0.5)
 
     def stop(self) -> None:
-        """Last started, first stopped; who does not go within ten seconds is killed."""
+        """Stop all processes. Last started, first stopped; who does not go within ten seconds is killed."""
         for process in reversed(self.processes.values()):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGINT)
@@ -184,11 +194,11 @@ class Stack:
             self.guardian.communicate(timeout=STOP_TIMEOUT_SECONDS)
 
 
-def _prefect_environment(own: Settings, port: int, password: str, database: str) -> dict[str, str]:
-    """The settings of the server and of whoever asks it."""
+def _prefect_environment(settings: Settings, port: int, password: str, database: str) -> dict[str, str]:
+    """Return the settings of the server and of whoever asks it."""
     return {
         "DO_NOT_TRACK": "1",
-        "PREFECT_HOME": str(own.var / "prefect"),
+        "PREFECT_HOME": str(settings.var / "prefect"),
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
         "PREFECT_SERVER_API_AUTH_STRING": password,
         "PREFECT_API_AUTH_STRING": password,
@@ -206,13 +216,14 @@ def _prefect_environment(own: Settings, port: int, password: str, database: str)
     }
 
 
-def prefect_files(own: Settings) -> Path:
-    """Not under the home: as root the wheel gives the files to a user who may not read there."""
-    return Path(tempfile.gettempdir()) / f"passaparola-{hashlib.sha256(str(own.var).encode()).hexdigest()[:12]}"
+def prefect_files(settings: Settings) -> Path:
+    """Choose a folder for Prefect's database. Not under the home: as root the wheel gives the files to a user who
+    may not read there."""
+    return Path(tempfile.gettempdir()) / f"passaparola-{hashlib.sha256(str(settings.var).encode()).hexdigest()[:12]}"
 
 
 def _accept_interrupts() -> None:
-    """A child of a shell's background job ignores SIGINT, which is how Prefect's worker is stopped."""
+    """Accept SIGINT. A child of a shell's background job ignores SIGINT, which is how Prefect's worker is stopped."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -228,9 +239,9 @@ def _refuse_taken(port: int, option: str) -> None:
 
 
 @contextmanager
-def run_stack(own: Settings, port: int, prefect_port: int) -> Iterator[Stack]:
-    """A stack that is up; it goes down whatever happens."""
-    stack = Stack(own, port, prefect_port)
+def run_stack(settings: Settings, port: int, prefect_port: int) -> Iterator[Stack]:
+    """Run a stack that is up; it goes down whatever happens."""
+    stack = Stack(settings, port, prefect_port)
     _say("Starting Prefect, the web app and the worker; this takes half a minute …")
     try:
         stack.start()
@@ -250,7 +261,8 @@ def describe_urls(stack: Stack) -> str:
     return (
         f"\n  Prefect UI   http://127.0.0.1:{stack.prefect_port}   buttons: Deployments → campaign-send → Run\n"
         f"  Its password {stack.password}   (kept in {stack.own.var / 'prefect_password'})\n"
-        f"  Console      http://127.0.0.1:{stack.port}/console   inbox, people, reports; `passaparola staff add NAME` lets someone in\n"
+        f"  Console      http://127.0.0.1:{stack.port}/console   inbox, people, reports; `passaparola staff add "
+        "NAME` lets someone in\n"
         f"  Mailbox      http://127.0.0.1:{stack.port}/mailbox   what was sent, while the mailbox is the channel\n"
         f"  Logs         {stack.logs}\n"
     )

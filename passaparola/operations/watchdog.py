@@ -1,4 +1,5 @@
-"""The watchdog: what runs and does not move is named by its step; what can be mended without harm is, the rest asks for someone.
+"""The watchdog: what runs and does not move is named by its step; what can be mended without harm is, the rest asks
+for someone.
 
 Everything that it mends is what a clock would have done, so that two watchdogs and a clock at once do no harm either.
 """
@@ -36,7 +37,7 @@ async def run_watchdog(store: Store, settings: Settings, now: datetime, tick: Ti
         if any(one.step == "deliver" for one in stuck):
             await Drain(store, settings, clock=lambda: now).run()
     after = await asyncio.to_thread(health.take_snapshot, store, now)
-    still = {one.step: one for one in find_stuck_steps(after)}
+    still = {finding.step: finding for finding in find_stuck_steps(after)}
     mended = [one for one in stuck if one.step not in still]
     return [
         *mended,
@@ -45,15 +46,20 @@ async def run_watchdog(store: Store, settings: Settings, now: datetime, tick: Ti
     ]
 
 
-def find_stuck_steps(found: health.HealthSnapshot) -> list[Finding]:
-    """Which steps of the street hold something that has been due for longer than any clock's interval."""
+def find_stuck_steps(snapshot: health.HealthSnapshot) -> list[Finding]:
+    """Return which steps of the street hold something that has been due for longer than any clock's interval."""
     limit = health.STUCK_AFTER.total_seconds()
     heaps = (
-        ("listen", found.inbound, limit, "{} bodies came in and are not applied, the oldest since {}"),
-        ("advance", found.enrolments, limit, "{} people are due and do not move on, the first since {}"),
-        ("deliver", found.batches, limit, "{} batches are due and nobody sends them, the oldest since {}"),
-        ("record", found.calls, quarantine_of("sendgrid").total_seconds(), "{} batches are at a provider and nobody records the answer, since {}"),
-    )  # fmt: skip
+        ("listen", snapshot.inbound, limit, "{} bodies came in and are not applied, the oldest since {}"),
+        ("advance", snapshot.enrolments, limit, "{} people are due and do not move on, the first since {}"),
+        ("deliver", snapshot.batches, limit, "{} batches are due and nobody sends them, the oldest since {}"),
+        (
+            "record",
+            snapshot.calls,
+            quarantine_of("sendgrid").total_seconds(),
+            "{} batches are at a provider and nobody records the answer, since {}",
+        ),
+    )
     return [
         Finding(step, words.format(heap.count, _seconds_ago(heap.oldest)))
         for step, heap, most, words in heaps
@@ -61,33 +67,33 @@ def find_stuck_steps(found: health.HealthSnapshot) -> list[Finding]:
     ]
 
 
-def find_open_questions(found: health.HealthSnapshot) -> list[Finding]:
-    """What no machine may decide."""
-    asked = [
+def find_open_questions(snapshot: health.HealthSnapshot) -> list[Finding]:
+    """Return what no machine may decide."""
+    findings = [
         Finding("deliver", f"{name} is paused: {why}", f"mend it, then: passaparola channel resume {name}")
-        for name, why in found.paused.items()
+        for name, why in snapshot.paused.items()
     ]
-    asked += [
+    findings += [
         Finding(
             "deliver", f"launch {id_} of {campaign} {note}", f"mend it, then: passaparola campaign resume {campaign}"
         )
-        for id_, campaign, note in found.incidents
+        for id_, campaign, note in snapshot.incidents
     ]
-    if found.unknown.oldest > health.UNKNOWN_FOR_LONG.total_seconds():
-        says = f"{found.unknown.count} batches are unknown, the oldest since {_seconds_ago(found.unknown.oldest)}"
-        asked.append(Finding("reconcile", says, "look into the provider's own log; nothing is sent again by itself"))
-    if found.invalid_bodies:
-        asked.append(
-            Finding("listen", f"{found.invalid_bodies} bodies were not understood", "passaparola intake status")
+    if snapshot.unknown.oldest > health.UNKNOWN_FOR_LONG.total_seconds():
+        says = f"{snapshot.unknown.count} batches are unknown, the oldest since {_seconds_ago(snapshot.unknown.oldest)}"
+        findings.append(Finding("reconcile", says, "look into the provider's own log; nothing is sent again by itself"))
+    if snapshot.invalid_bodies:
+        findings.append(
+            Finding("listen", f"{snapshot.invalid_bodies} bodies were not understood", "passaparola intake status")
         )
-    deaf = [name for name, at in found.polled_at.items() if found.at - at > POLL_STALE_AFTER]
+    deaf = [name for name, at in snapshot.polled_at.items() if snapshot.at - at > POLL_STALE_AFTER]
     if deaf:
-        asked.append(
+        findings.append(
             Finding(
                 "listen", f"nobody has looked at {', '.join(deaf)} for more than an hour", "is the clock `listen` on?"
             )
         )
-    return asked
+    return findings
 
 
 def _suggested_action(step: str) -> str:

@@ -1,4 +1,5 @@
-"""An answer in a conversation: in its thread, on its medium, through the same outbox; and what is sold again after it closed."""
+"""An answer in a conversation: in its thread, on its medium, through the same outbox; and what is sold again after
+it closed."""
 
 import re
 from datetime import datetime, timedelta
@@ -28,27 +29,32 @@ RESUME_DAYS = 14  # after which what was held for care is no news any more
 
 
 def send_answer(session: Session, settings: Settings, id_: int, text: str, *, actor: str, now: datetime) -> str:
-    """Write back in a conversation, line by line as it was typed. Returns the message's id; that of the answer that just
-    went out where these are its very words again and nothing was said since. Raises Unknown, NotAllowed."""
+    """Write back in a conversation, line by line as it was typed. Returns the message's id; that of the answer that
+    just went out where these are its very words again and nothing was said since. Raises Unknown, NotAllowed."""
     text = normalise_lines(text)
     if not text or len(text) > MAX_ANSWER_CHARS:
         raise NotAllowed(
             "An answer needs words." if not text else f"An answer has at most {MAX_ANSWER_CHARS} characters."
         )
-    one = threads.get_conversation(session, id_, locked=True)
-    if one.medium not in registry.sendable_media():
+    conversation = threads.get_conversation(session, id_, locked=True)
+    if conversation.medium not in registry.sendable_media():
         raise NotAllowed(
-            f"Nobody answers on {registry.branding_of(one.medium).title} from here; go there: {one.thread}"
+            f"Nobody answers on {registry.branding_of(conversation.medium).title} from here; go there: "
+            f"{conversation.thread}"
         )
     if again := _find_duplicate(session, id_, text, now):
-        return str(MessageId(again, 0, one.medium))
+        return str(MessageId(again, 0, conversation.medium))
     last = (
         select(col(Turn.name))
         .where(col(Turn.conversation_id) == id_, col(Turn.author) == "", col(Turn.name) != "")
         .order_by(col(Turn.at).desc(), col(Turn.id).desc())
     )
     replied_to = session.execute(last.limit(1)).scalar() or ""
-    subject = one.subject if one.subject.lower().startswith("re:") else f"Re: {one.subject or settings.organisation}"
+    subject = (
+        conversation.subject
+        if conversation.subject.lower().startswith("re:")
+        else f"Re: {conversation.subject or settings.organisation}"
+    )
     says = {
         "subject": " ".join(subject.split())[:200],
         "text": text,
@@ -56,22 +62,31 @@ def send_answer(session: Session, settings: Settings, id_: int, text: str, *, ac
         "author": actor,
     }
     message = transactional.send_to_contact(
-        session, settings, one.contact_id, "answer", says=says, now=now, medium=one.medium,
-        headers=_thread_headers(one, replied_to), language=one.language or None,
-    )  # fmt: skip
+        session,
+        settings,
+        conversation.contact_id,
+        "answer",
+        says=says,
+        now=now,
+        medium=conversation.medium,
+        headers=_thread_headers(conversation, replied_to),
+        language=conversation.language or None,
+    )
     name = f"<{sign_message_id(settings.secret, message)}.passaparola@{settings.sender_email.rpartition('@')[2]}>"
     threads.record_answer(session, id_, text, int(message.partition("-")[0]), name, actor=actor, now=now)
     return message
 
 
 def normalise_lines(text: str) -> str:
-    """Words as they were typed, with one kind of line end: browsers send CR LF, other programs what they like."""
+    """Normalise line ends. Words as they were typed, with one kind of line end: browsers send CR LF, other programs
+    what they like."""
     lines = LINE_ENDS.sub("\n", text.replace("\x00", "")).split("\n")
     return "\n".join(line.rstrip() for line in lines).strip("\n")
 
 
 def split_paragraphs(text: str) -> list[list[dict[str, Any]]]:
-    """What a letter shows of it: paragraphs of pieces, each a line break, a link (`url` and `text`) or plain `text`."""
+    """Return what a letter shows of it: paragraphs of pieces, each a line break, a link (`url` and `text`) or plain
+    `text`."""
     return [
         [
             piece
@@ -83,7 +98,8 @@ def split_paragraphs(text: str) -> list[list[dict[str, Any]]]:
 
 
 def _link_pieces(line: str) -> list[dict[str, Any]]:
-    """A line cut at its addresses. HTML swallows spaces that follow each other, so all but the last stay by name."""
+    """Cut a line cut at its addresses. HTML swallows spaces that follow each other, so all but the last stay by
+    name."""
     found: list[dict[str, Any]] = []
     at = 0
     for link in _linkifier().match(line) or ():
@@ -104,48 +120,57 @@ def _linkifier() -> LinkifyIt:
 
 
 def _find_duplicate(session: Session, id_: int, text: str, now: datetime) -> int | None:
-    """The enrolment that carries the last word of the conversation, where that is ours, just said and the very same."""
+    """Return the enrolment that carries the last word of the conversation, where that is ours, just said and the
+    very same."""
     turns = select(Turn).where(col(Turn.conversation_id) == id_).order_by(col(Turn.id).desc()).limit(1)
     last = session.execute(turns).scalar()
     same = last is not None and last.author and last.text == text and now - last.at < DUPLICATE_WINDOW
     return last.enrolment_id if last and same else None
 
 
-def _thread_headers(one: Conversation, replied_to: str) -> dict[str, str]:
-    """RFC 5322, 3.6.4; on X the post that is answered, or the thread of direct messages."""
-    if one.medium != "email":
-        private = one.thread.startswith("direct:")
-        return {"In-Reply-To": one.thread if private else replied_to} if replied_to or private else {}
+def _thread_headers(conversation: Conversation, replied_to: str) -> dict[str, str]:
+    """Build the headers of a thread: RFC 5322, 3.6.4; on X the post that is answered, or the thread of direct
+    messages."""
+    if conversation.medium != "email":
+        private = conversation.thread.startswith("direct:")
+        return {"In-Reply-To": conversation.thread if private else replied_to} if replied_to or private else {}
     if not replied_to.startswith("<"):
         return {}
-    references = " ".join(dict.fromkeys([one.thread, replied_to])) if one.thread.startswith("<") else replied_to
+    references = (
+        " ".join(dict.fromkeys([conversation.thread, replied_to]))
+        if conversation.thread.startswith("<")
+        else replied_to
+    )
     return {"In-Reply-To": replied_to[:900], "References": references[:900]}
 
 
 def close_and_resume(session: Session, id_: int, *, actor: str, now: datetime) -> int:
     """Close a conversation; what was held while it was open goes out after all. Returns how many messages that is."""
-    one = threads.close_conversation(session, id_, actor=actor, now=now)
+    conversation = threads.close_conversation(session, id_, actor=actor, now=now)
     still = select(col(Conversation.id)).where(
-        col(Conversation.contact_id) == one.contact_id, col(Conversation.state) != "closed",
+        col(Conversation.contact_id) == conversation.contact_id,
+        col(Conversation.state) != "closed",
         col(Conversation.kind).in_(BLOCKS_MARKETING),
-    )  # fmt: skip
+    )
     if session.execute(still.limit(1)).scalar() is not None:
         return 0
-    return _resume_held(session, one.contact_id, actor, now)
+    return _resume_held(session, conversation.contact_id, actor, now)
 
 
 def _resume_held(session: Session, contact_id: int, actor: str, now: datetime) -> int:
-    """Back into the queue, where every guard is asked once more."""
+    """Put held messages back into the queue, where every guard is asked once more."""
     held: Any = (
         select(Message, Launch, Batch, Enrolment)
         .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
         .join(Launch, col(Launch.id) == col(Enrolment.launch_id))
         .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
         .where(
-            col(Enrolment.contact_id) == contact_id, col(Message.state) == "held",
-            col(Message.reason).startswith(CARE_FIRST_PREFIX), col(Launch.state).in_(["running", "finished"]),
+            col(Enrolment.contact_id) == contact_id,
+            col(Message.state) == "held",
+            col(Message.reason).startswith(CARE_FIRST_PREFIX),
+            col(Launch.state).in_(["running", "finished"]),
         )
-    )  # fmt: skip
+    )
     resumed = 0
     for message, launch, batch, passage in session.execute(held).all():
         meant = batch.due_at if batch else passage.ended_at or passage.due_at
@@ -158,9 +183,17 @@ def _resume_held(session: Session, contact_id: int, actor: str, now: datetime) -
             else _wording_for(session, launch, message, contact_id)
         )
         again = Batch(
-            launch_id=launch.id, step=message.step, medium=message.medium, locale=locale, variant=variant, wording=read,
-            number=_next_number(session, launch, message), size=1, due_at=now, late_at=batch.late_at if batch else late_at,
-        )  # fmt: skip
+            launch_id=launch.id,
+            step=message.step,
+            medium=message.medium,
+            locale=locale,
+            variant=variant,
+            wording=read,
+            number=_next_number(session, launch, message),
+            size=1,
+            due_at=now,
+            late_at=batch.late_at if batch else late_at,
+        )
         session.add(again)
         session.flush()
         message.batch_id, message.state, message.reason = again.id, None, None
@@ -173,7 +206,8 @@ def _resume_held(session: Session, contact_id: int, actor: str, now: datetime) -
 
 
 def _wording_for(session: Session, launch: Launch, message: Message, contact_id: int) -> tuple[str, str, str]:
-    """The locale, the variant and the hash of what somebody was to read who was held before a batch was cut for them."""
+    """Return the locale, the variant and the hash of what somebody was to read who was held before a batch was cut
+    for them."""
     wordings = StepWordings.for_medium(launch.content, launch.content["steps"][message.step], message.medium)
     chosen = select(wordings.locale_column(), wordings.variant_column(), wordings.hash_column()).where(
         col(Contact.id) == contact_id

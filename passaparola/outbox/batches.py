@@ -15,8 +15,8 @@ MESSAGE = Message.__table__  # type: ignore[attr-defined]
 
 
 def cut_batch_wording(content: Mapping[str, Any], batch: Batch) -> CutWording:
-    said = content["steps"][batch.step]["say"]
-    wordings = content["messages"][wording_key(said, batch.variant, batch.medium)]
+    message = content["steps"][batch.step]["say"]
+    wordings = content["messages"][wording_key(message, batch.variant, batch.medium)]
     wording = FrozenWording.model_validate(wordings[batch.locale])
     return cut_wording(wording, batch.locale, launch_constants(content))
 
@@ -34,16 +34,25 @@ def build_dispatch(
 def move_messages(
     session: Session, batch: Batch, enrolments: Sequence[int], *, due_at: datetime, tries: int = 0, because: str = ""
 ) -> None:
-    """Some of a batch's messages into a batch of their own, as long as they still are the batch's."""
+    """Move some of a batch's messages into a batch of their own, as long as they still are the batch's."""
     # Two workers that split batches of one launch must not give two batches one number.
     session.execute(select(col(Launch.id)).where(col(Launch.id) == batch.launch_id).with_for_update())
     same = [col(getattr(Batch, name)) == getattr(batch, name) for name in ("launch_id", "step", "medium")]
     number = session.execute(select(func.max(col(Batch.number)) + 1).where(*same)).scalar_one()
     new = Batch(
-        launch_id=batch.launch_id, step=batch.step, medium=batch.medium, locale=batch.locale, variant=batch.variant, wording=batch.wording,
-        number=number, size=len(enrolments), due_at=due_at, late_at=batch.late_at, tries=tries,
+        launch_id=batch.launch_id,
+        step=batch.step,
+        medium=batch.medium,
+        locale=batch.locale,
+        variant=batch.variant,
+        wording=batch.wording,
+        number=number,
+        size=len(enrolments),
+        due_at=due_at,
+        late_at=batch.late_at,
+        tries=tries,
         delayed=because or batch.delayed,
-    )  # fmt: skip
+    )
     session.add(new)
     session.flush()
     change = update(MESSAGE).where(*_is_of_batch(batch)).values(batch_id=new.id, state=None, reason=None)
@@ -51,13 +60,13 @@ def move_messages(
 
 
 def set_rows(session: Session, batch: Batch, state: str, rows: list[dict[str, Any]]) -> None:
-    """`rows` hold the enrolment as `e` and the reason as `why`."""
+    """Set a state on rows. `rows` hold the enrolment as `e` and the reason as `why`."""
     change = update(MESSAGE).where(*_is_of_batch(batch)).values(state=state, reason=bindparam("why"))
     session.connection().execute(change, rows)
 
 
 def set_states(session: Session, batch: Batch, state: str, reasons: Mapping[str, str]) -> None:
-    """`reasons` by message id."""
+    """Set a state on messages, `reasons` by message id."""
     if reasons:
         set_rows(session, batch, state, [{"e": enrolment_of(id_), "why": why[:500]} for id_, why in reasons.items()])
 
@@ -70,7 +79,7 @@ def set_receipts(session: Session, batch: Batch, receipts: Mapping[str, str]) ->
 
 
 def _is_of_batch(batch: Batch) -> tuple[Any, ...]:
-    """A message of this batch by its enrolment, `e`; one that has been moved on is nobody's here any more."""
+    """Match a message of this batch by its enrolment, `e`; one that has been moved on is nobody's here any more."""
     key = (MESSAGE.c.enrolment_id == bindparam("e"), MESSAGE.c.step == batch.step, MESSAGE.c.medium == batch.medium)
     return (*key, MESSAGE.c.batch_id == batch.id)
 

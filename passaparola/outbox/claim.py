@@ -45,11 +45,16 @@ class ReservedBatch:
 
 
 def reserve_batch(
-    store: Store, settings: Settings, *, worker: str, now: datetime, launch: int | None = None,
+    store: Store,
+    settings: Settings,
+    *,
+    worker: str,
+    now: datetime,
+    launch: int | None = None,
     busy: Collection[str] = (),
-) -> ReservedBatch | None:  # fmt: skip
-    """The next due batch that has anything left to send, ready to be called; None when nothing is due. Channels that are
-    `busy` are passed over."""
+) -> ReservedBatch | None:
+    """Return the next due batch that has anything left to send, ready to be called; None when nothing is due.
+    Channels that are `busy` are passed over."""
     while True:
         with store.write() as session:
             batch = _next_batch(session, now, launch, busy)
@@ -64,29 +69,32 @@ def reserve_batch(
 
 
 def _next_batch(session: Session, now: datetime, launch: int | None, busy: Collection[str]) -> Batch | None:
-    """The next in order, of those whose channel may speak. Launch by launch of one priority, so that an index has the order:
-    sorting all that waits, for each that goes, would make a campaign's cost grow with its square."""
+    """Return the next in order, of those whose channel may speak. Launch by launch of one priority, so that an index
+    has the order: sorting all that waits, for each that goes, would make a campaign's cost grow with its square."""
     speaking = unpaused_channels(session, {*busy, *incidents.active_backoffs(session, now)})
     for launches in _launches_by_priority(session, launch):
         due = (
             select(Batch)
             .join(Launch, col(Launch.id) == col(Batch.launch_id))
             .where(
-                col(Batch.state) == "queued", col(Batch.due_at) <= now, col(Batch.launch_id).in_(launches),
-                col(Launch.state) == "running", *speaking,
+                col(Batch.state) == "queued",
+                col(Batch.due_at) <= now,
+                col(Batch.launch_id).in_(launches),
+                col(Launch.state) == "running",
+                *speaking,
             )
             .order_by(col(Batch.due_at), col(Batch.id))
             .limit(1)
             .with_for_update(skip_locked=True, of=Batch)
-        )  # fmt: skip
-        found: Batch | None = session.execute(due).scalar()
-        if found is not None:
-            return found
+        )
+        batch: Batch | None = session.execute(due).scalar()
+        if batch is not None:
+            return batch
     return None
 
 
 def _launches_by_priority(session: Session, launch: int | None) -> list[list[int]]:
-    """Running launches, those of the highest priority first."""
+    """Return running launches, those of the highest priority first."""
     running = select(col(Launch.id), col(Launch.priority)).where(col(Launch.state) == "running")
     levels: dict[int, list[int]] = {}
     for id_, priority in session.execute(running.where(col(Launch.id) == launch) if launch else running):
@@ -95,8 +103,12 @@ def _launches_by_priority(session: Session, launch: int | None) -> list[list[int
 
 
 def unpaused_channels(session: Session, silent: Collection[str] = ()) -> list[Any]:
-    """A channel that must be mended first, or is silent for now, holds up its own messages and nobody else's."""
-    paused = [*silent, *(one.channel for one in incidents.open_incidents(session) if one.direction == "sending")]
+    """Build the condition of a channel that may be called. A channel that must be mended first, or is silent for
+    now, holds up its own messages and nobody else's."""
+    paused = [
+        *silent,
+        *(incident.channel for incident in incidents.open_incidents(session) if incident.direction == "sending"),
+    ]
     named = {name: sender_class(name).medium for name in paused if name in sender_names()}
     carried: Any = col(Launch.content)["channels"]
     return [~and_(col(Batch.medium) == medium, carried[medium].as_string() == name) for name, medium in named.items()]
@@ -107,23 +119,24 @@ _ONCE = select(col(Message.enrolment_id), bindparam("reason", type_=String()).la
 
 
 @lru_cache(maxsize=256)
-def _recipients_statement(asked: GuardContext, cap: FrequencyCap | None, on_an_event: bool) -> Select[Any]:
-    """Written once for all batches of a step: it takes longer to write than a small batch takes to be asked."""
+def _recipients_statement(context: GuardContext, cap: FrequencyCap | None, on_an_event: bool) -> Select[Any]:
+    """Build the statement for a batch's recipients. Written once for all batches of a step: it takes longer to write
+    than a small batch takes to be asked."""
     # A letter may wait for the morning, or for its distance from the last one; who leaves meanwhile gets it no more.
     left = case((col(Enrolment.outcome) == "left", literal("left the campaign before it went out")), else_=null())
     people = (
         select(
             col(Message.enrolment_id),
-            func.coalesce(left, guards.hold_reason(asked, cap)).label("reason"),
+            func.coalesce(left, guards.hold_reason(context, cap)).label("reason"),
             col(Address.value).label("address"),
-            latest_consent(col(Contact.id), asked.medium, "tracking").label("tracking"),
+            latest_consent(col(Contact.id), context.medium, "tracking").label("tracking"),
             col(Contact.traits),
             *(col(getattr(Contact, name)) for name in TRAITS),
             *(EVENT if on_an_event else ()),
         )
         .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
         .join(Contact, col(Contact.id) == col(Enrolment.contact_id))
-        .outerjoin(Address, guards.address_written_to(asked.medium))
+        .outerjoin(Address, guards.address_written_to(context.medium))
         .where(*_OPEN)
         .order_by(col(Message.enrolment_id))
     )
@@ -142,7 +155,8 @@ class _Reservation:
         self.public = batch.medium in self.content["public"]
 
     def reserve(self) -> ReservedBatch | None:
-        """None: nothing of it is left to send. What can't be prepared at all pauses its launch and stops no other."""
+        """Reserve the batch. None: nothing of it is left to send. What can't be prepared at all pauses its launch
+        and stops no other."""
         try:
             sender_class(self.content["channels"][self.batch.medium])
             self.ready = cut_batch_wording(self.content, self.batch)
@@ -169,14 +183,14 @@ class _Reservation:
     def _hold_late(self) -> bool:
         if self.batch.late_at is None or self.now <= self.batch.late_at:
             return False
-        own = (col(Message.batch_id) == self.id, col(Message.state).is_(None))
+        of_this_batch = (col(Message.batch_id) == self.id, col(Message.state).is_(None))
         reason = guards.too_late(self.launch.late_after or 0)
-        self.session.execute(update(Message).where(*own).values(state="held", reason=reason))
+        self.session.execute(update(Message).where(*of_this_batch).values(state="held", reason=reason))
         self.batch.state, self.batch.finished_at = "sent", self.now
         return True
 
     def _pass_guards(self) -> Sequence[Row[Any]]:
-        """The batch's people whom nothing speaks against; the others are held, the sleeping ones wait."""
+        """Return recipients who pass all guards. Hold the rejected; defer those in quiet hours."""
         rows = self._recipients()
         held = [{"e": row.enrolment_id, "why": row.reason} for row in rows if row.reason]
         if held:
@@ -187,18 +201,18 @@ class _Reservation:
         return self._defer_quiet(rows)
 
     def _recipients(self) -> Sequence[Row[Any]]:
-        """Everything that rendering and the guards need of a batch's messages, in one statement."""
+        """Return everything that rendering and the guards need of a batch's messages, in one statement."""
         if self.public:
             again = self.content["said_once"] and repeats.post_repeat_reason(self.session, self.batch, settled=False)
             return self.session.execute(
                 _ONCE, {"batch": self.id, "reason": repeats.ALREADY_POSTED if again else None}
             ).all()
-        asked, cap = (
+        context, cap = (
             GuardContext.for_step(self.session, self.launch, self.batch.medium, self.batch.step),
             FrequencyCap.from_settings(self.settings),
         )
-        put = {"batch": self.id, **guards.guard_instants(asked, cap, self.now), "read": self.batch.wording}
-        return self.session.execute(_recipients_statement(asked, cap, "on" in self.content["enter"]), put).all()
+        put = {"batch": self.id, **guards.guard_instants(context, cap, self.now), "read": self.batch.wording}
+        return self.session.execute(_recipients_statement(context, cap, "on" in self.content["enter"]), put).all()
 
     def _defer_quiet(self, rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
         ends = {
@@ -211,7 +225,7 @@ class _Reservation:
         return [row for row in rows if ends[row.time_zone or self.settings.time_zone] is None]
 
     def _render(self, rows: Sequence[Row[Any]]) -> list[OutboundMessage]:
-        """One contact who can't be rendered fails alone."""
+        """Render for each recipient. One contact who can't be rendered fails alone."""
         personal = MessageBuilder(self.content, self.batch, self.settings, self.ready)
         messages, failed = [], []
         for row in rows:

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 def run_on_uvloop(work: Coroutine[Any, Any, T]) -> T:
-    """asyncio.run on uvloop, which moves bytes in half the time; Windows has none."""
+    """Run a coroutine: asyncio.run on uvloop, which moves bytes in half the time; Windows has none."""
     try:
         import uvloop
     except ImportError:
@@ -73,7 +73,7 @@ class Drain:
         self.turn = asyncio.Lock()
 
     async def run(self, progress: Callable[[str, int], None] = lambda outcome, size: None) -> Counter[str]:
-        """Until nothing is due. Returns how many messages met which outcome."""
+        """Send until nothing is due. Return how many messages met which outcome."""
         self.progress = progress
         try:
             with relaxed_gc():
@@ -94,7 +94,8 @@ class Drain:
         self.stopping = True
 
     async def _send_lane(self) -> None:
-        """A lane that fails takes no other one down in the middle of a call; it only sees that no new one begins."""
+        """Send batches in one lane. A lane that fails takes no other one down in the middle of a call; it only sees
+        that no new one begins."""
         try:
             while not self.stopping:
                 if await (self.each(self) if self.each else self.send_batch()):
@@ -106,20 +107,26 @@ class Drain:
             raise
 
     async def send_up_to(self, messages: int) -> int:
-        """Batches, one after the other, until they hold so many messages; how many it were, 0 when nothing is due."""
+        """Send batches, one after the other, until they hold so many messages; how many it were, 0 when nothing is
+        due."""
         sent = 0
         while sent < messages and not self.stopping and (count := await self.send_batch()):
             sent += count
         return sent
 
     async def send_batch(self) -> int:
-        """One batch, from reservation to record; how many messages it holds, 0 when none is due."""
+        """Send one batch, from reservation to record; how many messages it holds, 0 when none is due."""
         async with self.turn:
             started = time.monotonic()
             reserved = await asyncio.to_thread(
-                retry_while_db_unavailable(reserve_batch), self.store, self.settings,
-                worker=worker_name(), now=self.clock(), launch=self.launch, busy=self._skip_channels(),
-            )  # fmt: skip
+                retry_while_db_unavailable(reserve_batch),
+                self.store,
+                self.settings,
+                worker=worker_name(),
+                now=self.clock(),
+                launch=self.launch,
+                busy=self._skip_channels(),
+            )
             if reserved is None:
                 return 0
             self._track_call(reserved.channel, 1)
@@ -130,13 +137,13 @@ class Drain:
         failpoint("answered")
         async with self.turn:
             # The answer is known: as long as the database is away, it is worth waiting for.
-            said = await asyncio.to_thread(
+            text = await asyncio.to_thread(
                 retry_while_db_unavailable(record_outcome), self.store, reserved, outcome, self.clock()
             )
         failpoint("audited")
         size = len(reserved.dispatch.messages)
-        self.outcomes[said] += size
-        self.progress(said, size)
+        self.outcomes[text] += size
+        self.progress(text, size)
         return size
 
     def _skip_channels(self) -> list[str]:
@@ -176,7 +183,8 @@ class Drain:
             return Uncertain(f"{type(error).__name__} in the channel {reserved.channel}")
 
     async def _wait_until_due(self) -> bool:
-        """Until something is due that this lane may call. What waits for a busy channel is for the lanes that are busy with it."""
+        """Wait until something is due that this lane may call. What waits for a busy channel is for the lanes that
+        are busy with it."""
         while not self.stopping:
             until = await asyncio.to_thread(
                 retry_while_db_unavailable(_next_due), self.store, self.launch, self.clock(), self._skip_channels()
@@ -208,7 +216,7 @@ def _next_due(store: Store, launch: int | None, now: datetime, busy: Collection[
                 .where(
                     col(Batch.state) == "queued", col(Launch.state) == "running", *unpaused_channels(session, silent)
                 )
-            )  # fmt: skip
+            )
             return session.execute(chosen.where(col(Batch.launch_id) == launch) if launch else chosen).scalar()
 
         found = [due({*rests, *busy})]
@@ -218,7 +226,8 @@ def _next_due(store: Store, launch: int | None, now: datetime, busy: Collection[
 
 
 def finish_launches(store: Store, now: datetime) -> None:
-    """A running launch in which nobody is under way and nothing is open is finished; what is unknown may still be resolved."""
+    """Finish running launches in which nobody is under way and nothing is open; what is unknown may still be
+    resolved."""
     hold_recalled_messages(store)
     open_ = select(col(Batch.id)).where(
         col(Batch.launch_id) == col(Launch.id), col(Batch.state).in_(["queued", "sending"])

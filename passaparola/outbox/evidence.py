@@ -1,4 +1,5 @@
-"""Doubt resolved by what came back: whatever a provider tells of a message of an attempt, it had accepted that attempt."""
+"""Doubt resolved by what came back: whatever a provider tells of a message of an attempt, it had accepted that
+attempt."""
 
 from datetime import datetime
 
@@ -12,7 +13,8 @@ from passaparola.store.models import Attempt, Batch, Event, Message
 
 
 def resolve_unknown(store: Store, now: datetime) -> int:
-    """Returns how many messages are known to be sent now. Asked often, so that it costs nothing when nothing is in doubt."""
+    """Resolve unknown attempts from feedback: any provider event about one message proves that it accepted the
+    attempt. Return how many messages."""
     with store.read() as session:
         whole = session.execute(select(col(Batch.id)).where(col(Batch.state) == "unknown")).scalars().all()
         alone = session.execute(select(col(Message.batch_id)).where(col(Message.state) == "unknown")).scalars().all()
@@ -31,11 +33,13 @@ def _resolve_batch(store: Store, batch_id: int, now: datetime) -> int:
         if batch.state == "unknown":
             parked = or_(parked, col(Message.state).is_(None))
         unsure = select(col(Message.enrolment_id)).where(col(Message.batch_id) == batch_id, parked)
-        heard = select(col(Event.enrolment_id)).where(
-            col(Event.enrolment_id) == col(Message.enrolment_id), col(Event.step) == col(Message.step),
-            col(Event.medium) == col(Message.medium), col(Event.at) >= attempt.started_at.replace(microsecond=0),
-        )  # fmt: skip
-        proved = list(session.execute(unsure.where(heard.exists())).scalars())
+        query = select(col(Event.enrolment_id)).where(
+            col(Event.enrolment_id) == col(Message.enrolment_id),
+            col(Event.step) == col(Message.step),
+            col(Event.medium) == col(Message.medium),
+            col(Event.at) >= attempt.started_at.replace(microsecond=0),
+        )
+        proved = list(session.execute(unsure.where(query.exists())).scalars())
         if proved and sender_class(attempt.channel).all_or_nothing:
             proved = list(session.execute(unsure).scalars())
         if not proved:

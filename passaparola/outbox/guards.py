@@ -52,8 +52,8 @@ class FrequencyCap:
 
 @dataclass(frozen=True)
 class GuardContext:
-    """What is about to be said: on a medium, about a topic. `twin_of` is the launch that says it, where another one says
-    these very words; 0 where none does, so that what is asked is written once for all of them."""
+    """What is about to be said: on a medium, about a topic. `twin_of` is the launch that says it, where another one
+    says these very words; 0 where none does, so that what is asked is written once for all of them."""
 
     medium: str
     topic: str
@@ -70,20 +70,21 @@ class GuardContext:
 
     @classmethod
     def with_repeats(
-        cls, session: Session, content: Mapping[str, Any], medium: str, said: Mapping[str, Any], itself: int
+        cls, session: Session, content: Mapping[str, Any], medium: str, step: Mapping[str, Any], itself: int
     ) -> "GuardContext":
-        """Also of a launch that is not there yet: `content` is what would be frozen, `itself` then is twins.LAST."""
+        """Build the context also of a launch that is not there yet: `content` is what would be frozen, `itself` then
+        is twins.LAST."""
         found = select(col(Launch.id)).where(col(Launch.id) != itself)
         before = found.where(col(Launch.priority) > content["priority"], col(Launch.state) == "running")
         answers = content.get("basis") == "transactional"
-        reads = StepWordings.for_medium(content, said, medium).reads.values() if content["said_once"] else ()
-        window = _window(content, medium, said["say"])
+        reads = StepWordings.for_medium(content, step, medium).reads.values() if content["said_once"] else ()
+        window = _window(content, medium, step["say"])
         twin_of = itself if repeats.have_repeats(session, reads, itself) else 0
         return cls(medium, content["topic"], twin_of, _ids(session, before), answers, window)
 
 
 def _window(content: Mapping[str, Any], medium: str, say: str) -> timedelta | None:
-    """None where the network sets none, or has approved what is said."""
+    """Find the network's window. None where the network sets none, or has approved what is said."""
     spoken = (
         wordings
         for key, wordings in content["messages"].items()
@@ -102,14 +103,14 @@ def too_late(seconds: int) -> str:
     return f"too late: more than {hours:g} hour{'' if hours == 1 else 's'}"
 
 
-def guard_instants(asked: GuardContext, cap: FrequencyCap | None, now: datetime) -> dict[str, Any]:
-    """The instants that a `reason` is put with, so that it is written once and put to every batch."""
+def guard_instants(context: GuardContext, cap: FrequencyCap | None, now: datetime) -> dict[str, Any]:
+    """Build the instants that a `reason` is put with, so that it is written once and put to every batch."""
     return {
         "read": "",
         "now": now,
         "a_week_ago": now - timedelta(days=7),
         "capped_since": now - timedelta(days=cap.days if cap else 0),
-        "open_since": now - (asked.window or timedelta(0)),
+        "open_since": now - (context.window or timedelta(0)),
     }
 
 
@@ -118,11 +119,12 @@ def _instant(name: str) -> BindParameter[datetime]:
 
 
 def hold_reason(
-    asked: GuardContext, cap: FrequencyCap | None, read: ColumnElement[str] | None = None, *, settled: bool = False
+    context: GuardContext, cap: FrequencyCap | None, read: ColumnElement[str] | None = None, *, settled: bool = False
 ) -> ColumnElement[Any]:
-    """NULL for whoever may be written to. It is put with its `moments`, and with the hash of what is `read` where that is one
-    for all of them. `settled`: what other launches still have ready does not count, as it may never go out."""
-    medium, topic = asked.medium, asked.topic
+    """Build the expression of the first reason to hold. NULL for whoever may be written to. It is put with its
+    `moments`, and with the hash of what is `read` where that is one for all of them. `settled`: what other
+    launches still have ready does not count, as it may never go out."""
+    medium, topic = context.medium, context.topic
     consent = latest_consent(col(Contact.id), medium, literal(topic))
     suppressed = select(col(Suppression.reason)).where(col(Suppression.key) == col(Address.key)).scalar_subquery()
     checks: list[tuple[Any, Any]] = [
@@ -130,11 +132,14 @@ def hold_reason(
         (col(Contact.erased_at).is_not(None), literal("asked to be forgotten")),
         (suppressed.is_not(None), literal("suppressed: ") + suppressed),
     ]
-    if asked.window:
-        hours = f"{asked.window.total_seconds() / 3600:g} hours"
-        never = f"last wrote on {registry.branding_of(medium).title} more than {hours} ago; later only an approved template may be sent"
+    if context.window:
+        hours = f"{context.window.total_seconds() / 3600:g} hours"
+        never = (
+            f"last wrote on {registry.branding_of(medium).title} more than {hours} ago; later only an approved "
+            "template may be sent"
+        )
         checks.append((~_wrote_since(medium, _instant("open_since")), literal(never)))
-    if asked.answers:
+    if context.answers:
         # Of what they ordered or asked for. A letter of the house has no topic; others can be muted by theirs.
         muted = literal(f"muted {topic} by {medium}")
         return case(*checks, else_=case({False: muted}, value=consent, else_=null()) if topic else null())
@@ -150,14 +155,14 @@ def hold_reason(
             literal("wants fewer messages a week"),
         ),
     ]
-    if asked.twin_of:
-        wishes += repeats.repeat_reasons(asked.medium, asked.twin_of, read, settled=settled)
+    if context.twin_of:
+        wishes += repeats.repeat_reasons(context.medium, context.twin_of, read, settled=settled)
     if cap:
         recent = _recent_messages(_instant("capped_since"))
         wishes.append((recent >= cap.most, literal(f"had {cap.most} messages in {cap.days} days")))
-        if asked.before:
+        if context.before:
             kept = literal(f"the last of {cap.most} messages in {cap.days} days is kept for a campaign that goes first")
-            wishes.append((recent + _pending_messages(asked.before) >= cap.most, kept))
+            wishes.append((recent + _pending_messages(context.before) >= cap.most, kept))
     return case(*checks, else_=func.coalesce(unwilling, case(*wishes, else_=null())))
 
 
@@ -167,30 +172,34 @@ def _address(medium: str) -> str:
 
 
 def _wrote_since(medium: str, since: BindParameter[datetime]) -> ColumnElement[bool]:
-    """Whether they said something on a medium since then."""
-    said = (
+    """Return whether they said something on a medium since then."""
+    query = (
         select(literal(1))
         .select_from(Conversation)
         .join(Turn, col(Turn.conversation_id) == col(Conversation.id))
         .where(
-            col(Conversation.contact_id) == col(Contact.id), col(Conversation.medium) == medium,
-            col(Turn.author) == "", col(Turn.at) >= since, col(Conversation.source) != "survey",
+            col(Conversation.contact_id) == col(Contact.id),
+            col(Conversation.medium) == medium,
+            col(Turn.author) == "",
+            col(Turn.at) >= since,
+            col(Conversation.source) != "survey",
         )
-    )  # fmt: skip
-    return said.correlate(Contact).exists()
+    )
+    return query.correlate(Contact).exists()
 
 
 def _open_complaint() -> ColumnElement[Any]:
-    """What is open between us and them that goes before any selling; NULL where nothing is."""
+    """Return what is open between us and them that goes before any selling; NULL where nothing is."""
     open_ = select(func.replace(col(Conversation.kind), "_", " ")).where(
-        col(Conversation.contact_id) == col(Contact.id), col(Conversation.state) != "closed",
+        col(Conversation.contact_id) == col(Contact.id),
+        col(Conversation.state) != "closed",
         col(Conversation.kind).in_(BLOCKS_MARKETING),
-    )  # fmt: skip
+    )
     return open_.order_by(col(Conversation.priority).desc()).limit(1).correlate(Contact).scalar_subquery()
 
 
 def _recent_messages(since: BindParameter[datetime]) -> ColumnElement[int]:
-    """Messages that went out, are going out or may have gone out to this contact, whatever the campaign."""
+    """Return messages that went out, are going out or may have gone out to this contact, whatever the campaign."""
     other, message, batch = aliased(Enrolment), aliased(Message), aliased(Batch)
     return (
         _to_this_contact(select(func.count()), other, message, batch)
@@ -205,12 +214,12 @@ def _recent_messages(since: BindParameter[datetime]) -> ColumnElement[int]:
 
 
 def _uncapped_launches() -> Select[Any]:
-    """Launches that are no marketing and count for no cap."""
+    """Return launches that are no marketing and count for no cap."""
     return select(col(Launch.id)).where(col(Launch.transactional))
 
 
 def _pending_messages(launches: tuple[int, ...]) -> ColumnElement[int]:
-    """What those launches have ready for this contact."""
+    """Return what those launches have ready for this contact."""
     other, message, batch = aliased(Enrolment), aliased(Message), aliased(Batch)
     return (
         _to_this_contact(select(func.count()), other, message, batch)
@@ -234,6 +243,6 @@ def _to_this_contact(chosen: Select[Any], other: Any, message: Any, batch: Any) 
 
 
 def address_written_to(medium: str) -> ColumnElement[bool]:
-    """The join condition of the address that is written to."""
+    """Return the join condition of the address that is written to."""
     kind = registry.address_kind(medium)
     return and_(col(Address.contact_id) == col(Contact.id), col(Address.medium) == kind, col(Address.rank) == 0)

@@ -43,20 +43,29 @@ class LaunchTally:
         totals = {state: self.total(state) for state in FINAL_STATES}
         waiting = self.total("queued") + self.total("sending")
         return {
-            "launch": self.launch, "campaign": self.campaign, "state": self.state, "note": self.note,
-            "audience": self.audience, **totals, "waiting": waiting, "media": self.media,
-            "posts": [asdict(post) for post in self.posts], "reasons": self.reasons, "delayed": self.delayed, "paused": self.paused,
+            "launch": self.launch,
+            "campaign": self.campaign,
+            "state": self.state,
+            "note": self.note,
+            "audience": self.audience,
+            **totals,
+            "waiting": waiting,
+            "media": self.media,
+            "posts": [asdict(post) for post in self.posts],
+            "reasons": self.reasons,
+            "delayed": self.delayed,
+            "paused": self.paused,
             "begins": self.begins.isoformat() if self.begins else None,
-        }  # fmt: skip
+        }
 
 
 def tally_launch(session: Session, launch_id: int) -> LaunchTally:
-    """Raises Unknown."""
+    """Tally a launch. Raises Unknown."""
     launch = _get_launch(session, launch_id)
     mine = col(Enrolment.launch_id) == launch_id
     addressed = col(Enrolment.contact_id).is_not(None)
     audience = session.execute(select(func.count()).where(mine, addressed)).scalar_one()
-    found = LaunchTally(launch_id, launch.campaign, launch.state, launch.note, audience)
+    tally = LaunchTally(launch_id, launch.campaign, launch.state, launch.note, audience)
     state = message_state().label("state")
     counted = (
         select(col(Message.medium), state, col(Message.reason), func.count())
@@ -66,23 +75,23 @@ def tally_launch(session: Session, launch_id: int) -> LaunchTally:
         .group_by(col(Message.medium), state, col(Message.reason))
     )
     for medium, at, reason, count in session.execute(counted):
-        counts = found.media.setdefault(medium, {})
+        counts = tally.media.setdefault(medium, {})
         counts[at] = counts.get(at, 0) + count
         if reason:
-            found.reasons[f"{at}: {reason}"] = found.reasons.get(f"{at}: {reason}", 0) + count
+            tally.reasons[f"{at}: {reason}"] = tally.reasons.get(f"{at}: {reason}", 0) + count
     late = select(col(Batch.delayed), func.sum(col(Batch.size))).where(
         col(Batch.launch_id) == launch_id, col(Batch.state) == "queued", col(Batch.delayed) != ""
     )
-    found.delayed = {why: int(count) for why, count in session.execute(late.group_by(col(Batch.delayed)))}
-    found.paused = posts.paused_media(session, launch)
-    found.posts = posts.launch_posts(session, launch, found.paused)
-    if not found.media and not found.posts and launch.state in UNFINISHED_STATES and not launch.accepting:
-        found.begins = launch.due_at
-    return found
+    tally.delayed = {why: int(count) for why, count in session.execute(late.group_by(col(Batch.delayed)))}
+    tally.paused = posts.paused_media(session, launch)
+    tally.posts = posts.launch_posts(session, launch, tally.paused)
+    if not tally.media and not tally.posts and launch.state in UNFINISHED_STATES and not launch.accepting:
+        tally.begins = launch.due_at
+    return tally
 
 
 def latest_launch(session: Session, campaign: str) -> int:
-    """The newest launch of a campaign that has let anyone in; else its newest. Raises Unknown."""
+    """Return the newest launch of a campaign that has let anyone in; else its newest. Raises Unknown."""
     mine = select(col(Launch.id)).where(col(Launch.campaign) == campaign).order_by(col(Launch.id).desc()).limit(1)
     inside = select(col(Enrolment.id)).where(col(Enrolment.launch_id) == col(Launch.id)).exists()
     newest: int | None = session.execute(mine.where(inside)).scalar() or session.execute(mine).scalar()
@@ -99,7 +108,7 @@ def _get_launch(session: Session, launch_id: int) -> Launch:
 
 
 def pause_launch(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
-    """Nothing more of it is claimed; what is in the air lands."""
+    """Pause a launch. Nothing more of it is claimed; what is in the air lands."""
     _change_state(store, launch_id, ("running",), "paused", actor, now, f"paused by {actor}")
 
 
@@ -108,7 +117,7 @@ def resume_launch(store: Store, launch_id: int, *, actor: str, now: datetime) ->
 
 
 def recall_launch(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
-    """What has not left is held for good."""
+    """Recall a launch. What has not left is held for good."""
     allowed = ("prepared", "approved", "running", "paused")
     _change_state(store, launch_id, allowed, "recalled", actor, now, f"recalled by {actor}")
     hold_recalled_messages(store)
@@ -128,9 +137,9 @@ def hold_recalled_messages(store: Store) -> None:
     with store.write() as session:
         taken = update(Batch).where(*queued).values(state="recalled").returning(col(Batch.id))
         ids = list(session.execute(taken, execution_options=quietly).scalars())
-        own = (col(Message.batch_id).in_(ids), col(Message.state).is_(None))
+        still_queued = (col(Message.batch_id).in_(ids), col(Message.state).is_(None))
         session.execute(
-            update(Message).where(*own).values(state="held", reason="the launch was recalled"),
+            update(Message).where(*still_queued).values(state="held", reason="the launch was recalled"),
             execution_options=quietly,
         )
 
@@ -156,8 +165,10 @@ def _change_state(
 
 
 WAITING_SENTENCES = {
-    "prepared": "the launch waits for its approval", "paused": "the launch is paused", "recalled": "the launch was recalled, nothing more of it is sent",
-}  # fmt: skip
+    "prepared": "the launch waits for its approval",
+    "paused": "the launch is paused",
+    "recalled": "the launch was recalled, nothing more of it is sent",
+}
 
 
 @dataclass(frozen=True)
@@ -169,13 +180,13 @@ class Story:
 
 
 def tell_story(session: Session, launch_id: int, contact_id: int, zone: str) -> Story:
-    """`zone` is the house's, for times inside a sentence."""
+    """Tell what happened to one contact in a launch. `zone` is the house's, for times inside a sentence."""
     launch = _get_launch(session, launch_id)
-    told: list[tuple[datetime | None, str]] = []
-    own = (col(Enrolment.launch_id) == launch_id, col(Enrolment.contact_id) == contact_id)
-    enrolments = list(session.execute(select(Enrolment).where(*own).order_by(col(Enrolment.id))).scalars())
-    asked = launch.content["audience"]
-    if not enrolments and asked:
+    dated: list[tuple[datetime | None, str]] = []
+    of_contact = (col(Enrolment.launch_id) == launch_id, col(Enrolment.contact_id) == contact_id)
+    enrolments = list(session.execute(select(Enrolment).where(*of_contact).order_by(col(Enrolment.id))).scalars())
+    query = launch.content["audience"]
+    if not enrolments and query:
         return Story(launch_id, [(launch.created_at, "was not in the audience when the launch was prepared")])
     if not enrolments:
         on = launch.content["enter"]["on"]
@@ -183,54 +194,54 @@ def tell_story(session: Session, launch_id: int, contact_id: int, zone: str) -> 
             launch_id, [(launch.created_at, f"has not entered: no {on} since the launch, or not for the first time")]
         )
     for approval in session.execute(select(Approval).where(col(Approval.launch_id) == launch_id)).scalars():
-        told.append((approval.at, f"the launch was approved by {approval.approver}"))
+        dated.append((approval.at, f"the launch was approved by {approval.approver}"))
     for enrolment in enrolments:
-        told += _enrolment_sentences(session, launch, enrolment, zone)
+        dated += _enrolment_sentences(session, launch, enrolment, zone)
     if launch.state in WAITING_SENTENCES:
-        told.append((None, f"{WAITING_SENTENCES[launch.state]}{': ' if launch.note else ''}{launch.note}"))
-    return Story(launch_id, told)
+        dated.append((None, f"{WAITING_SENTENCES[launch.state]}{': ' if launch.note else ''}{launch.note}"))
+    return Story(launch_id, dated)
 
 
 def _enrolment_sentences(
     session: Session, launch: Launch, enrolment: Enrolment, zone: str
 ) -> list[tuple[datetime | None, str]]:
     content = launch.content
-    way = (
+    entered_by = (
         f"was in the audience “{content['audience']}” and enrolled"
         if content["audience"]
         else f"entered on {content['enter']['on']}"
     )
-    told: list[tuple[datetime | None, str]] = [
-        (enrolment.entered_at, way + (f" {enrolment.key}" if content["enter"].get("key") else ""))
+    dated: list[tuple[datetime | None, str]] = [
+        (enrolment.entered_at, entered_by + (f" {enrolment.key}" if content["enter"].get("key") else ""))
     ]
     if enrolment.holdout:
-        told.append((None, "is held out: walks along and is never written to"))
+        dated.append((None, "is held out: walks along and is never written to"))
     messages = select(Message, Batch).outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
     for message, batch in session.execute(
         messages.where(col(Message.enrolment_id) == enrolment.id).order_by(col(Message.step))
     ):
-        told += _message_sentences(session, message, batch, zone)
+        dated += _message_sentences(session, message, batch, zone)
     if enrolment.outcome and (enrolment.outcome != "finished" or len(content["steps"]) > 1):
-        told.append((enrolment.ended_at, enrolment.outcome))
+        dated.append((enrolment.ended_at, enrolment.outcome))
     elif enrolment.outcome is None:
         step = content["steps"][enrolment.step]
         next_ = f"say {step['say']}" if "say" in step else f"wait {step['wait']}" if "wait" in step else ""
         waits = f"waits for {enrolment.waiting}, until then at the latest" if enrolment.waiting else f"next: {next_}"
-        told.append((enrolment.due_at, waits))
+        dated.append((enrolment.due_at, waits))
     if enrolment.goal_at:
-        told.append((enrolment.goal_at, "reached the goal"))
-    return told
+        dated.append((enrolment.goal_at, "reached the goal"))
+    return dated
 
 
 def _message_sentences(
     session: Session, message: Message, batch: Batch | None, zone: str
 ) -> list[tuple[datetime | None, str]]:
     state = message.state or (batch.state if batch else "queued")
-    told: list[tuple[datetime | None, str]] = []
+    dated: list[tuple[datetime | None, str]] = []
     if batch and state != "held":
         attempts = select(Attempt).where(col(Attempt.batch_id) == batch.id).order_by(col(Attempt.id))
         for attempt in session.execute(attempts).scalars():
-            told.append(
+            dated.append(
                 (
                     attempt.started_at,
                     f"{message.medium}: attempt {attempt.id} by {attempt.channel}, with {attempt.size - 1} others",
@@ -238,11 +249,11 @@ def _message_sentences(
             )
             if attempt.outcome:
                 detail = f": {attempt.detail}" if attempt.detail else ""
-                told.append(
+                dated.append(
                     (attempt.finished_at, f"{message.medium}: attempt {attempt.id} was {attempt.outcome}{detail}")
                 )
     because = f" because: {message.reason}" if message.reason else ""
     if state == "queued" and batch and batch.delayed:
         because = f", to go at {clock.format_local(batch.due_at, zone)} ({batch.delayed})"
-    told.append((batch.finished_at if batch else None, f"{message.medium}: {state}{because}"))
-    return told
+    dated.append((batch.finished_at if batch else None, f"{message.medium}: {state}{because}"))
+    return dated

@@ -22,7 +22,8 @@ URLSAFE = bytes.maketrans(b"+/", b"-_")
 
 
 class LinkRef(NamedTuple):
-    """What a click or a share needs to find its frozen link without any look-up: the message, its launch and its wording."""
+    """What a click or a share needs to find its frozen link without any look-up: the message, its launch and its
+    wording."""
 
     message: MessageId
     launch: int
@@ -54,13 +55,14 @@ class Links:
     def sign(self, purpose: Purpose, message: str) -> str:
         """Sign a text for one purpose, with BLAKE2b under a key of that purpose (RFC 7693, 2.9), 128 bits of it.
 
-        The form is that of itsdangerous' Signer; a test holds it to that, without its seven calls three to six times an email.
+        The form is that of itsdangerous' Signer; a test holds it to that, without its seven calls three to six
+        times an email.
         """
         signature = blake2b(message.encode(), key=self._keys[purpose], digest_size=16).digest()
         return f"{message}.{b2a_base64(signature, newline=False).translate(URLSAFE, b'=').decode()}"
 
     def read_ref(self, purpose: Purpose, token: str) -> LinkRef | None:
-        """The frozen link that a token refers to, or None."""
+        """Return the frozen link that a token refers to, or None."""
         text = self.read(purpose, token)
         return LinkRef.parse(text) if text else None
 
@@ -84,7 +86,7 @@ class Links:
         return f"{self.public_url}/o/{self.sign('pixel', message)}"
 
     def referral(self, ref: LinkRef) -> str:
-        """The sharer's own link."""
+        """Return the sharer's own link."""
         return f"{self.public_url}/w/{self.sign('referral', str(ref))}"
 
     def clicks(self, ref: LinkRef, count: int) -> list[str]:

@@ -29,7 +29,7 @@ class MessageBuilder:
         # What nobody typed says so, and no absence answers it (RFC 3834).
         self.headers: dict[str, str] = content.get("headers", {"Auto-Submitted": "auto-generated"})
         self.mailto = content["sender"]["reply_to"] or content["sender"]["email"]
-        asked = ready_.reads
+        reads = ready_.reads
         made: dict[str, Callable[[str, bool], Any]] = {
             "links": self._links,
             "preferences_url": lambda id_, _: self.links.preferences(id_),
@@ -37,10 +37,10 @@ class MessageBuilder:
             "pixel_url": lambda id_, tracked: self.links.pixel(id_) if tracked and not self.answers else "",
             "share": self._share,
         }
-        self.made = [(name, make) for name, make in made.items() if name in asked]
+        self.made = [(name, make) for name, make in made.items() if name in reads]
 
     def build(self, row: Any) -> OutboundMessage:
-        """Raises TemplateError, ValueError."""
+        """Build one contact's message. Raises TemplateError, ValueError."""
         if self.public:
             id_ = str(MessageId(row[0], self.batch.step, self.batch.medium))
             return OutboundMessage(id_, "", "", self.ready.values(self.constants), {})
@@ -75,7 +75,7 @@ class MessageBuilder:
         )
 
     def _unsubscribe_headers(self, id_: str, unsubscribe: str) -> dict[str, str]:
-        """RFC 8058: one click; and a letter, for whoever has no browser."""
+        """Build the unsubscribe headers. RFC 8058: one click; and a letter, for whoever has no browser."""
         by_letter = f"mailto:{self.mailto}?subject=unsubscribe%20{sign_message_id(self.settings.secret, id_)}"
         return {
             "List-Unsubscribe": f"<{unsubscribe}>, <{by_letter}>",
@@ -84,7 +84,8 @@ class MessageBuilder:
 
 
 def without_point(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A number that is whole is written without a point: JSON and a file's columns make 1200.0 of 1200."""
+    """Write whole numbers without a point. A number that is whole is written without a point: JSON and a file's
+    columns make 1200.0 of 1200."""
     return {
         name: int(value) if type(value) is float and value.is_integer() else value for name, value in values.items()
     }
@@ -93,7 +94,7 @@ def without_point(values: Mapping[str, Any]) -> dict[str, Any]:
 def _event_values(
     kind: str | None, at: Any, amount: int | None, currency: str | None, properties: Any
 ) -> dict[str, Any]:
-    """What started the passage; nothing where the event is no more."""
+    """Return what started the passage; nothing where the event is no more."""
     if not kind:
         return {}
     money = {} if amount is None else {"amount": amount, "currency": currency}

@@ -35,8 +35,8 @@ def plan_messages(
     session: Session, settings: Settings, launch: Launch, step: int, who: Clause, *, not_before: datetime, now: datetime
 ) -> None:
     """Plan a step's messages for the enrolments that `who` chooses; those held out are never written to."""
-    said = launch.content["steps"][step]
-    for medium in said["by"]:
+    say_step = launch.content["steps"][step]
+    for medium in say_step["by"]:
         _MessagePlanner(session, settings, launch, step, medium, who, not_before, now).plan()
 
 
@@ -44,9 +44,16 @@ class _MessagePlanner:
     """One step on one medium."""
 
     def __init__(
-        self, session: Session, settings: Settings, launch: Launch, step: int, medium: str, who: Clause,
-        not_before: datetime, now: datetime,
-    ) -> None:  # fmt: skip
+        self,
+        session: Session,
+        settings: Settings,
+        launch: Launch,
+        step: int,
+        medium: str,
+        who: Clause,
+        not_before: datetime,
+        now: datetime,
+    ) -> None:
         self.session, self.settings, self.launch, self.step, self.medium = session, settings, launch, step, medium
         self.who = and_(who, col(Enrolment.contact_id).is_not(None), ~col(Enrolment.holdout))
         self.everyone, self.not_before, self.now = who, not_before, now
@@ -63,12 +70,12 @@ class _MessagePlanner:
         size = sender_class(self.content["channels"][self.medium]).batch_size
         if not self._create_batches(spoken, variant, size):
             return
-        asked, cap = (
+        context, cap = (
             GuardContext.for_step(self.session, self.launch, self.medium, self.step),
             FrequencyCap.from_settings(self.settings),
         )
         # Materialized: otherwise PostgreSQL asks every guard again wherever the reason is named.
-        who = self._guarded_people(asked, cap, spoken, variant).cte("who").prefix_with("MATERIALIZED")
+        who = self._guarded_people(context, cap, spoken, variant).cte("who").prefix_with("MATERIALIZED")
         # In the order in which they were due, so that a batch is about one time, and too late at one time.
         place = func.row_number().over(
             partition_by=(who.c.reason.is_(None), who.c.locale, who.c.variant),
@@ -85,12 +92,13 @@ class _MessagePlanner:
             ranked.c.reason,
         ).order_by(ranked.c.enrolment_id)
         columns = ["enrolment_id", "step", "medium", "batch_id", "state", "reason"]
-        put = planned.params(guards.guard_instants(asked, cap, self.now))
+        put = planned.params(guards.guard_instants(context, cap, self.now))
         self.session.execute(insert(Message).from_select(columns, put))
         self._record_sizes()
 
     def _batch_of(self, ranked: Any) -> Any:
-        """A message's batch, reckoned from its slot: joined by its number, each would be looked up once a message."""
+        """Compute a message's batch, reckoned from its slot: joined by its number, each would be looked up once a
+        message."""
         cut = select(col(Batch.locale), col(Batch.variant), col(Batch.number), col(Batch.id)).where(
             *self._own_messages()
         )
@@ -102,20 +110,25 @@ class _MessagePlanner:
             else:
                 runs.append((locale, variant, slot, slot + 1, id_ - slot))
         found = [
-            (and_(ranked.locale == locale, ranked.variant == variant, ranked.slot >= start, ranked.slot < end),
-             ranked.slot + literal(shift, BigInteger()))
+            (
+                and_(ranked.locale == locale, ranked.variant == variant, ranked.slot >= start, ranked.slot < end),
+                ranked.slot + literal(shift, BigInteger()),
+            )
             for locale, variant, start, end, shift in runs
-        ]  # fmt: skip
+        ]
         return case(*found, else_=null())
 
     def _own_messages(self) -> tuple[Clause, ...]:
         return (
-            col(Batch.launch_id) == self.launch.id, col(Batch.step) == self.step, col(Batch.medium) == self.medium,
+            col(Batch.launch_id) == self.launch.id,
+            col(Batch.step) == self.step,
+            col(Batch.medium) == self.medium,
             col(Batch.number) >= self.first,
-        )  # fmt: skip
+        )
 
     def _next_number(self) -> int:
-        """A step is planned each time that someone comes to it; its batches go on where the last ones ended."""
+        """Find the next batch's number. A step is planned each time that someone comes to it; its batches go on
+        where the last ones ended."""
         so_far = select(func.coalesce(func.max(col(Batch.number)) + 1, 0)).where(
             col(Batch.launch_id) == self.launch.id, col(Batch.step) == self.step, col(Batch.medium) == self.medium
         )
@@ -123,20 +136,22 @@ class _MessagePlanner:
         return number
 
     def _plan_post(self) -> None:
-        """One public post per launch, on the enrolment that has no contact."""
+        """Plan one public post per launch, on the enrolment that has no contact."""
         chosen = select(col(Enrolment.id)).where(self.everyone, col(Enrolment.contact_id).is_(None))
-        if (own := self.session.execute(chosen).scalar()) is None:
+        if (public_enrolment := self.session.execute(chosen).scalar()) is None:
             return
         self.first = self._next_number()
         batch = self._batch(self.wordings.house, "", self.first, 1)
         self.session.add(batch)
         self.session.flush()
-        message = Message(enrolment_id=own, step=self.step, medium=self.medium, batch_id=batch.id)
+        message = Message(enrolment_id=public_enrolment, step=self.step, medium=self.medium, batch_id=batch.id)
         if self.content["said_once"] and repeats.post_repeat_reason(self.session, batch, settled=True):
             message.state, message.reason = "held", repeats.ALREADY_POSTED
         self.session.add(message)
 
-    def _guarded_people(self, asked: GuardContext, cap: FrequencyCap | None, spoken: Any, variant: Any) -> Select[Any]:
+    def _guarded_people(
+        self, context: GuardContext, cap: FrequencyCap | None, spoken: Any, variant: Any
+    ) -> Select[Any]:
         return (
             select(
                 col(Enrolment.id).label("enrolment_id"),
@@ -144,16 +159,17 @@ class _MessagePlanner:
                 spoken.label("locale"),
                 variant.label("variant"),
                 func.coalesce(
-                    self._late_at(), guards.hold_reason(asked, cap, self.wordings.hash_column(), settled=True)
+                    self._late_at(), guards.hold_reason(context, cap, self.wordings.hash_column(), settled=True)
                 ).label("reason"),
             )
             .join(Contact, col(Contact.id) == col(Enrolment.contact_id))
-            .outerjoin(Address, guards.address_written_to(asked.medium))
+            .outerjoin(Address, guards.address_written_to(context.medium))
             .where(self.who)
         )
 
     def _late_at(self) -> Any:
-        """Counted from when it was to be said; the wait for approval is no delay."""
+        """Compute from when on it is too late. Counted from when it was to be said; the wait for approval is no
+        delay."""
         late_after = self.launch.late_after
         if late_after is None or self.now - (self.launch.started_at or self.now) <= timedelta(seconds=late_after):
             return null()
@@ -163,7 +179,8 @@ class _MessagePlanner:
         )
 
     def _create_batches(self, spoken: Any, variant: Any, size: int) -> bool:
-        """As many batches per locale and variant as all who are due could need; those that stay empty go again."""
+        """Create as many batches per locale and variant as all who are due could need; those that stay empty go
+        again."""
         counts = self.session.execute(
             select(spoken.label("spoken"), variant.label("variant"), func.count())
             .select_from(Enrolment)
@@ -184,21 +201,28 @@ class _MessagePlanner:
         assert self.launch.id is not None
         due = max(self.not_before, self.launch.due_at)
         return Batch(
-            launch_id=self.launch.id, step=self.step, medium=self.medium, locale=locale, variant=variant, number=number,
+            launch_id=self.launch.id,
+            step=self.step,
+            medium=self.medium,
+            locale=locale,
+            variant=variant,
+            number=number,
             wording=self.wordings.reads.get((locale, variant), ""),
-            size=size, due_at=due, delayed="to keep its distance after a stillness" if due > self.now else "",
-        )  # fmt: skip
+            size=size,
+            due_at=due,
+            delayed="to keep its distance after a stillness" if due > self.now else "",
+        )
 
     def _record_sizes(self) -> None:
         mine = self._own_messages()
-        own = col(Message.batch_id) == col(Batch.id)
-        counted = select(func.count()).where(own).correlate(Batch).scalar_subquery()
+        of_batch = col(Message.batch_id) == col(Batch.id)
+        counted = select(func.count()).where(of_batch).correlate(Batch).scalar_subquery()
         values: dict[str, Any] = {"size": counted}
         if self.launch.late_after is not None:
             first = select(func.min(col(Enrolment.due_at))).join(
                 Message, col(Message.enrolment_id) == col(Enrolment.id)
             )
-            meant: Any = first.where(own).correlate(Batch).scalar_subquery()
+            meant: Any = first.where(of_batch).correlate(Batch).scalar_subquery()
             started = self.launch.started_at or self.now
             meant = case((meant < started, literal(started, UtcDateTime())), else_=meant)
             values["late_at"] = add_seconds(meant, self.launch.late_after + self._not_before())
@@ -206,5 +230,5 @@ class _MessagePlanner:
         self.session.execute(delete(Batch).where(*mine, col(Batch.size) == 0), execution_options=NO_SESSION_SYNC)
 
     def _not_before(self) -> int:
-        """What we ourselves keep back is not late by that."""
+        """Compute from when to count. What we ourselves keep back is not late by that."""
         return int(max(self.not_before - self.now, timedelta(0)).total_seconds())

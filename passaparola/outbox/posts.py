@@ -1,4 +1,5 @@
-"""A launch's words to the public, network by network: each is somewhere of its own, or waits for something of its own."""
+"""A launch's words to the public, network by network: each is somewhere of its own, or waits for something of its
+own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,9 +31,9 @@ class Post:
 
 
 def paused_media(session: Session, launch: Launch) -> dict[str, str]:
-    """Its media whose channel must be mended first, and how."""
+    """List its media whose channel must be mended first, and how."""
     carried = {channel: medium for medium, channel in launch.content["channels"].items()}
-    stopped = (one for one in incidents.open_incidents(session) if one.direction == "sending")
+    stopped = (incident for incident in incidents.open_incidents(session) if incident.direction == "sending")
     return {carried[one.channel]: one.reason for one in stopped if one.channel in carried}
 
 
@@ -56,8 +57,8 @@ def launch_posts(session: Session, launch: Launch, paused: Mapping[str, str]) ->
 
 
 def _post_reactions(session: Session, medium: str, receipt: str) -> dict[str, int]:
-    """What people said under a post, and how many liked it or passed it on, as far as the network tells."""
-    said = (
+    """Return what people said under a post, and how many liked it or passed it on, as far as the network tells."""
+    query = (
         select(func.count())
         .select_from(Turn)
         .join(Conversation, col(Conversation.id) == col(Turn.conversation_id))
@@ -70,6 +71,6 @@ def _post_reactions(session: Session, medium: str, receipt: str) -> dict[str, in
         .group_by(col(Event.kind))
     )
     return {
-        "comments": session.execute(said).scalar_one(),
+        "comments": session.execute(query).scalar_one(),
         **{str(kind): int(count) for kind, count in session.execute(reacted)},
     }

@@ -56,14 +56,25 @@ class Preview:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "campaign": self.campaign, "audience": self.audience, "enrolled": self.enrolled, "sendable": self.sendable,
+            "campaign": self.campaign,
+            "audience": self.audience,
+            "enrolled": self.enrolled,
+            "sendable": self.sendable,
             "media": {m: {reason or "sendable": n for reason, n in counts.items()} for m, counts in self.media.items()},
-            "costs": self.costs.as_json(), "channels": self.channels,
+            "costs": self.costs.as_json(),
+            "channels": self.channels,
             "samples": [
-                {"message": s.message, "medium": s.medium, "locale": s.locale, "subject": s.subject, "text": s.text, "note": s.note}
+                {
+                    "message": s.message,
+                    "medium": s.medium,
+                    "locale": s.locale,
+                    "subject": s.subject,
+                    "text": s.text,
+                    "note": s.note,
+                }
                 for s in self.samples
             ],
-        }  # fmt: skip
+        }
 
     def as_text(self) -> str:
         where = f"in “{self.audience}”" if self.audience else "contacts; it takes in " + self.who
@@ -73,14 +84,15 @@ class Preview:
             lines += [f"    {n:,} would not: {reason}" for reason, n in sorted(counts.items()) if reason]
         for sample in self.samples:
             note = f" ({sample.note})" if sample.note else ""
-            said = sample.subject or sample.text.replace("\n", " ")
-            lines.append(f"  {sample.medium} in {sample.locale}{note}: {said}".replace("[", r"\["))
+            text = sample.subject or sample.text.replace("\n", " ")
+            lines.append(f"  {sample.medium} in {sample.locale}{note}: {text}".replace("[", r"\["))
         lines.append(f"  cost: {self.costs}")
         return "\n".join(lines)
 
 
 def build_preview(store: Store, settings: Settings, content: dict[str, Any], now: datetime) -> Preview:
-    """`content` is what journeys.launch would freeze. The same guards and the same renderer as the sending."""
+    """Build the preview of a launch. `content` is what journeys.launch would freeze. The same guards and the same
+    renderer as the sending."""
     seen = Preview(
         content["campaign"],
         content["title"],
@@ -97,13 +109,13 @@ def build_preview(store: Store, settings: Settings, content: dict[str, Any], now
         seen.enrolled = audience.count_members(session, question, now)
         for medium in sorted({m for step in content["steps"] for m in step.get("by", ())} - set(content["public"])):
             said = next(step for step in content["steps"] if medium in step.get("by", ()))
-            asked, cap = (
+            context, cap = (
                 GuardContext.with_repeats(session, content, medium, said, repeats.LAST_LAUNCH),
                 FrequencyCap.from_settings(settings),
             )
-            reason = guards.hold_reason(asked, cap, StepWordings.for_medium(content, said, medium).hash_column()).label(
-                "reason"
-            )
+            reason = guards.hold_reason(
+                context, cap, StepWordings.for_medium(content, said, medium).hash_column()
+            ).label("reason")
             counts = (
                 select(reason, func.count())
                 .select_from(Contact)
@@ -112,7 +124,7 @@ def build_preview(store: Store, settings: Settings, content: dict[str, Any], now
                 .group_by(reason)
             )
             seen.media[medium] = {
-                why or "": n for why, n in session.execute(counts, guards.guard_instants(asked, cap, now))
+                why or "": n for why, n in session.execute(counts, guards.guard_instants(context, cap, now))
             }
     _add_samples(seen, settings, content)
     return seen
@@ -134,25 +146,38 @@ def _add_samples(seen: Preview, settings: Settings, content: dict[str, Any]) -> 
                     {**launch_constants(content), **sample_values(contact, wording, content["enter"].get("on"))}
                 )
             except (TemplateError, ValueError, TypeError) as error:
-                said = error.message if isinstance(error, TemplateError) else str(error)
-                seen.samples.append(Sample(message, medium, locale, "", f"no sample: {said}", ""))
+                reason = error.message if isinstance(error, TemplateError) else str(error)
+                seen.samples.append(Sample(message, medium, locale, "", f"no sample: {reason}", ""))
                 continue
             filled = {name: part.fill(values) for name, part in cut.skeleton.parts.items()}
             skeletons.setdefault(key, {})[locale] = cut.skeleton
             seen.samples.append(
-                Sample(message, medium, locale, filled.get("subject", ""), filled["text"], filled.get("html", ""),
-                       channel.approval_note(cut.skeleton), wording.media)
-            )  # fmt: skip
+                Sample(
+                    message,
+                    medium,
+                    locale,
+                    filled.get("subject", ""),
+                    filled["text"],
+                    filled.get("html", ""),
+                    channel.approval_note(cut.skeleton),
+                    wording.media,
+                )
+            )
     for step in content["steps"]:
         for medium in step.get("by", ()):
             _add_cost(seen, settings, content, step, medium, skeletons)
 
 
 def _add_cost(
-    seen: Preview, settings: Settings, content: dict[str, Any], step: dict[str, Any], medium: str,
+    seen: Preview,
+    settings: Settings,
+    content: dict[str, Any],
+    step: dict[str, Any],
+    medium: str,
     skeletons: dict[str, dict[str, Skeleton]],
-) -> None:  # fmt: skip
-    """Each who would get it is counted once, whichever of its languages and variants they read."""
+) -> None:
+    """Add what a step costs. Each who would get it is counted once, whichever of its languages and variants they
+    read."""
     sendable = 1 if medium in content["public"] else seen.media.get(medium, {}).get("", 0)
     for variant, percent in (step.get("variants") or {"": 100}).items():
         spoken = skeletons.get(wording_key(step["say"], variant, medium), {})

@@ -1,4 +1,5 @@
-"""What messages cost: as the house says it (COST_PER_MESSAGE), else as the provider's list does, each in its own currency."""
+"""What messages cost: as the house says it (COST_PER_MESSAGE), else as the provider's list does, each in its own
+currency."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -17,9 +18,9 @@ class Costs:
     sums: dict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
 
     def add(self, settings: Settings, medium: str, channel: type[Sender], skeleton: Skeleton, count: int) -> None:
-        own = settings.message_costs.get(medium)
-        if own is not None:
-            self.sums[settings.currency] += Decimal(str(own)) * count
+        house_price = settings.message_costs.get(medium)
+        if house_price is not None:
+            self.sums[settings.currency] += Decimal(str(house_price)) * count
         elif price := channel.price(skeleton):
             self.sums[LISTED_IN] += price * count
 

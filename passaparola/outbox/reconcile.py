@@ -43,26 +43,27 @@ class ReconcileResult:
 
 
 def quarantine_of(channel: str) -> timedelta:
-    """Longer than any call can still be running: twice the time-out, and the margin of the call's own deadline."""
+    """Compute how long a call may still be running. Longer than any call can still be running: twice the time-out,
+    and the margin of the call's own deadline."""
     return timedelta(seconds=2 * sender_class(channel).timeout + 10)
 
 
 async def reconcile(store: Store, now: datetime) -> ReconcileResult:
-    found = ReconcileResult(stale=await asyncio.to_thread(_give_up, store, now))
+    result = ReconcileResult(stale=await asyncio.to_thread(_give_up, store, now))
     for batch_id in await asyncio.to_thread(_unknown_batches, store, now):
-        looked = await asyncio.to_thread(_load_attempt, store, batch_id)
-        if looked is None:
+        attempted = await asyncio.to_thread(_load_attempt, store, batch_id)
+        if attempted is None:
             continue
-        attempt, dispatch, receipts = looked
+        attempt, dispatch, receipts = attempted
         evidence = await _look_up(attempt.channel, dispatch, receipts)
         failpoint("reconciled")
-        await asyncio.to_thread(_apply_evidence, store, batch_id, attempt, dispatch, evidence, now, found)
+        await asyncio.to_thread(_apply_evidence, store, batch_id, attempt, dispatch, evidence, now, result)
     await asyncio.to_thread(finish_launches, store, now)
-    return found
+    return result
 
 
 async def _look_up(name: str, dispatch: Dispatch, receipts: Mapping[str, str]) -> Evidence:
-    """Whatever goes wrong with one question proves nothing, and stops no other one."""
+    """Look an attempt up. Whatever goes wrong with one question proves nothing, and stops no other one."""
     channel = None
     try:
         channel = sender_class(name)()
@@ -81,7 +82,8 @@ async def _look_up(name: str, dispatch: Dispatch, receipts: Mapping[str, str]) -
 
 
 def _give_up(store: Store, now: datetime) -> int:
-    """A batch that has been sending for longer than its quarantine is unknown: its worker is gone."""
+    """Give up on workers that are gone. A batch that has been sending for longer than its quarantine is unknown: its
+    worker is gone."""
     given_up = 0
     with store.write() as session:
         chosen = select(Batch, Attempt).join(
@@ -99,8 +101,8 @@ def _give_up(store: Store, now: datetime) -> int:
 
 
 def _unknown_batches(store: Store, now: datetime) -> list[int]:
-    """What has been in doubt for a quarantine of its own: should the clock have jumped between the call and the giving up,
-    the call may still be on its way, and a look-up would prove nothing."""
+    """List unknown batches. What has been in doubt for a quarantine of its own: should the clock have jumped between
+    the call and the giving up, the call may still be on its way, and a look-up would prove nothing."""
     with store.read() as session:
         alone = select(col(Message.batch_id)).where(col(Message.state) == "unknown")
         doubted = func.coalesce(col(Attempt.finished_at), col(Attempt.started_at))
@@ -112,7 +114,8 @@ def _unknown_batches(store: Store, now: datetime) -> list[int]:
 
 
 def _load_attempt(store: Store, batch_id: int) -> tuple[Attempt, Dispatch, dict[str, str]] | None:
-    """Of a batch: the attempt in doubt, what it carried, and the receipts that the network gave and nobody found."""
+    """Return of a batch: the attempt in doubt, what it carried, and the receipts that the network gave and nobody
+    found."""
     with store.read() as session:
         batch = session.get(Batch, batch_id)
         assert batch is not None
@@ -128,14 +131,16 @@ def _load_attempt(store: Store, batch_id: int) -> tuple[Attempt, Dispatch, dict[
         ).scalar_one()
         ready = cut_batch_wording(launch.content, batch)
         ids = _unknown_messages(session, batch)
-        asked = [OutboundMessage(str(MessageId(id_, batch.step, batch.medium)), "", "", (), {}) for id_ in ids]
-        if not asked:
+        messages = [OutboundMessage(str(MessageId(id_, batch.step, batch.medium)), "", "", (), {}) for id_ in ids]
+        if not messages:
             return None
         given = select(col(Message.enrolment_id), col(Message.receipt)).where(
             col(Message.batch_id) == batch.id, col(Message.enrolment_id).in_(ids), col(Message.receipt).is_not(None)
         )
-        receipts = {str(MessageId(id_, batch.step, batch.medium)): str(said) for id_, said in session.execute(given)}
-        return attempt, build_dispatch(launch, batch, ready, attempt.id or 0, asked), receipts
+        receipts = {
+            str(MessageId(id_, batch.step, batch.medium)): str(receipt) for id_, receipt in session.execute(given)
+        }
+        return attempt, build_dispatch(launch, batch, ready, attempt.id or 0, messages), receipts
 
 
 def _unknown_messages(session: Session, batch: Batch) -> list[int]:
@@ -154,18 +159,18 @@ def _apply_evidence(
     dispatch: Dispatch,
     evidence: Evidence,
     now: datetime,
-    found: ReconcileResult,
+    result: ReconcileResult,
 ) -> None:
-    asked = {message.id for message in dispatch.messages}
+    message_ids = {message.id for message in dispatch.messages}
     with store.write() as session:
         batch = session.execute(select(Batch).where(col(Batch.id) == batch_id).with_for_update()).scalar_one()
         # Between question and answer another reconciliation, or the worker itself, may have decided.
         still = {str(MessageId(id_, batch.step, batch.medium)) for id_ in _unknown_messages(session, batch)}
         if batch.fence != attempt.fence:
             still = set()
-        accepted = {id_: receipt for id_, receipt in evidence.accepted.items() if id_ in still & asked}
-        absent = sorted((evidence.absent & asked & still) - accepted.keys())
-        gone = evidence.gone & asked & still
+        accepted = {id_: receipt for id_, receipt in evidence.accepted.items() if id_ in still & message_ids}
+        absent = sorted((evidence.absent & message_ids & still) - accepted.keys())
+        gone = evidence.gone & message_ids & still
         set_states(session, batch, "failed", dict.fromkeys(gone, GONE))
         set_states(session, batch, "sent", dict.fromkeys(accepted, ""))
         set_receipts(session, batch, accepted)
@@ -174,13 +179,20 @@ def _apply_evidence(
             _reopen(session, batch)
         if accepted or absent or gone:
             audit(
-                session, now, "reconcile", "resolved", f"batch:{batch_id}",
-                attempt=attempt.id, accepted=len(accepted), absent=len(absent), gone=len(gone),
-            )  # fmt: skip
-    found.accepted += len(accepted)
-    found.absent += len(absent)
-    found.gone += len(gone)
-    found.still_unknown += len(still & asked) - len(accepted) - len(absent) - len(gone)
+                session,
+                now,
+                "reconcile",
+                "resolved",
+                f"batch:{batch_id}",
+                attempt=attempt.id,
+                accepted=len(accepted),
+                absent=len(absent),
+                gone=len(gone),
+            )
+    result.accepted += len(accepted)
+    result.absent += len(absent)
+    result.gone += len(gone)
+    result.still_unknown += len(still & message_ids) - len(accepted) - len(absent) - len(gone)
 
 
 def _reopen(session: Session, batch: Batch) -> None:
@@ -190,7 +202,7 @@ def _reopen(session: Session, batch: Batch) -> None:
 
 
 async def sync_suppressions(store: Store, settings: Settings, now: datetime) -> int:
-    """Addresses that the email provider stopped writing to on its side are suppressed on ours."""
+    """Sync suppressions. Addresses that the email provider stopped writing to on its side are suppressed on ours."""
     try:
         channel = carrier_for("email", settings)()
     except Misconfigured:

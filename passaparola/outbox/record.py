@@ -19,7 +19,8 @@ MAX_TRIES = 10  # of a message that the provider puts off, over about a day
 
 
 def record_outcome(store: Store, reserved: ReservedBatch, outcome: SendResult | ChannelError, now: datetime) -> str:
-    """Write what became of a reserved batch. A worker whose batch was given up meanwhile writes it to the attempt only."""
+    """Write what became of a reserved batch. A worker whose batch was given up meanwhile writes it to the attempt
+    only."""
     with store.write() as session:
         batch = session.execute(select(Batch).where(col(Batch.id) == reserved.batch).with_for_update()).scalar_one()
         attempt = session.get(Attempt, reserved.attempt)
@@ -27,9 +28,9 @@ def record_outcome(store: Store, reserved: ReservedBatch, outcome: SendResult | 
         if attempt.outcome == _outcome_detail(outcome) and batch.fence == reserved.fence:
             return attempt.outcome  # the commit was ours, and only its answer was lost
         attempt.finished_at, attempt.detail = now, str(outcome)[:500] if isinstance(outcome, ChannelError) else ""
-        ours = batch.fence == reserved.fence and batch.state in ("sending", "unknown")
+        is_ours = batch.fence == reserved.fence and batch.state in ("sending", "unknown")
         attempt.outcome = (
-            _Recording(session, reserved, batch, now).write(outcome) if ours else f"late: {_outcome_detail(outcome)}"
+            _Recording(session, reserved, batch, now).write(outcome) if is_ours else f"late: {_outcome_detail(outcome)}"
         )
         audit(
             session,
@@ -97,14 +98,14 @@ class _Recording:
         self.batch.state, self.batch.due_at = "queued", self.now + timedelta(seconds=after)
 
     def _backoff(self) -> float:
-        """Doubling from two seconds: 2, 4, 8 … ten minutes."""
+        """Compute the pause. Doubling from two seconds: 2, 4, 8 … ten minutes."""
         tried = self.session.execute(
             select(func.count()).where(col(Attempt.batch_id) == self.batch.id, col(Attempt.outcome) == "unavailable")
         ).scalar_one()
         return float(min(2.0 ** min(tried + 1, 10), MAX_BACKOFF_SECONDS))
 
     def _halve(self, reason: str) -> None:
-        """Refused as a whole with nobody named: smaller requests find who it is."""
+        """Halve the batch. Refused as a whole with nobody named: smaller requests find who it is."""
         if len(self.ids) == 1:
             set_states(self.session, self.batch, "failed", {self.ids[0]: reason})
             self.batch.state, self.batch.finished_at = "sent", self.now

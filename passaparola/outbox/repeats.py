@@ -18,13 +18,14 @@ Which = Callable[[Any, Any], ColumnElement[bool]]
 
 
 def have_repeats(session: Session, reads: Collection[str], itself: int) -> bool:
-    """Whether another launch says, or said, any of these very words."""
+    """Return whether another launch says, or said, any of these very words."""
     other = select(literal(1)).where(col(Batch.wording).in_(list(reads)), col(Batch.launch_id) != itself)
     return bool(reads) and session.execute(other.limit(1)).scalar() is not None
 
 
 def take_turns(session: Session, batch: Batch) -> None:
-    """Two batches of the same words by two launches are not decided side by side; for PostgreSQL, SQLite has one writer.
+    """Let two batches of the same words take turns. Two batches of the same words by two launches are not decided side
+    by side; for PostgreSQL, SQLite has one writer.
 
     Who does not see the other launch yet goes beside its own batches only. Whoever comes later sees it, and waits until
     that is done.
@@ -40,7 +41,8 @@ def take_turns(session: Session, batch: Batch) -> None:
 def repeat_reasons(
     medium: str, launch: int, read: ColumnElement[str] | None, *, settled: bool
 ) -> list[tuple[Any, Any]]:
-    """The guards' two reasons, each with its condition on a contact. Without `read` it is a parameter of that name."""
+    """Return the guards' two reasons, each with its condition on a contact. Without `read` it is a parameter of that
+    name."""
     same = bindparam("read", type_=String()) if read is None else read
     found = [(_to_them(medium, same, _delivered_elsewhere(launch)), literal(ALREADY_SENT))]
     return (
@@ -49,7 +51,7 @@ def repeat_reasons(
 
 
 def post_repeat_reason(session: Session, batch: Batch, *, settled: bool) -> bool:
-    """Whether the public has these very words from another launch, or gets them from an earlier one."""
+    """Return whether the public has these very words from another launch, or gets them from an earlier one."""
     launch = batch.launch_id
     ready = false() if settled else _pending_elsewhere(launch)(Message, Batch)
     found = (
@@ -57,15 +59,17 @@ def post_repeat_reason(session: Session, batch: Batch, *, settled: bool) -> bool
         .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
         .join(Batch, col(Batch.id) == col(Message.batch_id))
         .where(
-            col(Batch.wording) == batch.wording, col(Enrolment.contact_id).is_(None), col(Message.medium) == batch.medium,
+            col(Batch.wording) == batch.wording,
+            col(Enrolment.contact_id).is_(None),
+            col(Message.medium) == batch.medium,
             or_(_delivered_elsewhere(launch)(Message, Batch), ready),
         )
-    )  # fmt: skip
+    )
     return bool(batch.wording) and session.execute(found.limit(1)).scalar() is not None
 
 
 def _delivered_elsewhere(launch: int) -> Which:
-    """Messages that went out, are going out or may have gone out by another launch."""
+    """Return messages that went out, are going out or may have gone out by another launch."""
 
     def which(message: Any, batch: Any) -> ColumnElement[bool]:
         out: ColumnElement[bool] = func.coalesce(message.state, batch.state).in_(["sending", "sent", "unknown"])
@@ -75,8 +79,8 @@ def _delivered_elsewhere(launch: int) -> Which:
 
 
 def _pending_elsewhere(launch: int) -> Which:
-    """Messages that an earlier launch, which is under way, has ready. Of two that are sent at once the earlier one speaks, or
-    each would hold the other; one that is paused keeps nobody waiting."""
+    """Return messages that an earlier launch, which is under way, has ready. Of two that are sent at once the
+    earlier one speaks, or each would hold the other; one that is paused keeps nobody waiting."""
     earlier = select(col(Launch.id)).where(col(Launch.state) == "running", col(Launch.id) < launch)
 
     def which(message: Any, batch: Any) -> ColumnElement[bool]:
@@ -86,7 +90,8 @@ def _pending_elsewhere(launch: int) -> Which:
 
 
 def _to_them(medium: str, read: ColumnElement[str], which: Which) -> ColumnElement[bool]:
-    """Whoever runs the same send twice, or the same words for a wider audience, writes to nobody twice."""
+    """Match messages to the contact. Whoever runs the same send twice, or the same words for a wider audience,
+    writes to nobody twice."""
     other: Any = aliased(Enrolment)
     message: Any = aliased(Message)
     batch: Any = aliased(Batch)

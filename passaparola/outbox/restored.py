@@ -12,7 +12,8 @@ from passaparola.store.models import Attempt, Batch, Enrolment, Launch
 
 
 def mark_restored(store: Store, now: datetime) -> int:
-    """Every batch that was due and open when the backup was made is unknown until a look-up or feedback proves otherwise."""
+    """Mark the store as restored. Every batch that was due and open when the backup was made is unknown until a
+    look-up or feedback proves otherwise."""
     with store.write() as session:
         open_ = (
             select(Batch, Launch)
@@ -27,10 +28,16 @@ def mark_restored(store: Store, now: datetime) -> int:
             batch.state, batch.fence, batch.finished_at = "unknown", batch.fence + 1, now
             session.add(
                 Attempt(
-                    batch_id=batch.id, fence=batch.fence, channel=launch.content["channels"][batch.medium], size=batch.size,
-                    started_at=batch.due_at, finished_at=now, outcome="unknown", detail="a backup was put back",
+                    batch_id=batch.id,
+                    fence=batch.fence,
+                    channel=launch.content["channels"][batch.medium],
+                    size=batch.size,
+                    started_at=batch.due_at,
+                    finished_at=now,
+                    outcome="unknown",
+                    detail="a backup was put back",
                 )
-            )  # fmt: skip
+            )
             doubted += 1
         paused = _pause_launches(session)
         audit(session, now, "operator", "put a backup back", "store", batches=doubted, launches=paused)
@@ -38,7 +45,8 @@ def mark_restored(store: Store, now: datetime) -> int:
 
 
 def _pause_launches(session: Session) -> int:
-    """Launches in which people still move on: what they were told since is not known here, so somebody looks first."""
+    """Pause launches in which people still move on: what they were told since is not known here, so somebody looks
+    first."""
     inside = select(col(Enrolment.id)).where(
         col(Enrolment.launch_id) == col(Launch.id), col(Enrolment.outcome).is_(None)
     )

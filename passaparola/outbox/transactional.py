@@ -20,11 +20,18 @@ TRANSACTIONAL_PRIORITY = 100  # its priority: who waits for an answer goes befor
 
 
 def send_to_contact(
-    session: Session, settings: Settings, contact_id: int, name: str, *,
-    says: Mapping[str, Any], now: datetime, medium: str = "email", headers: Mapping[str, str] | None = None,
+    session: Session,
+    settings: Settings,
+    contact_id: int,
+    name: str,
+    *,
+    says: Mapping[str, Any],
+    now: datetime,
+    medium: str = "email",
+    headers: Mapping[str, str] | None = None,
     language: str | None = None,
-) -> str:  # fmt: skip
-    """A message of templates/_house/ to one contact, due at once, in the caller's transaction. Returns the message's id.
+) -> str:
+    """Send a message of templates/_house/ to one contact, due at once, in the caller's transaction. Return its id.
 
     `says` are the words that it needs; `headers` go out with it, such as In-Reply-To. Raises BadContent, Unknown.
     """
@@ -34,9 +41,17 @@ def send_to_contact(
     locale = next((one for one in (spoken, settings.locale) if one in wordings), sorted(wordings)[0])
     content = _build_content(settings, name, medium, wordings, dict(says), dict(headers or {}))
     launch = Launch(
-        campaign=f"_{name}", hash=wording_hash(content, now), wording=wording_hash(content), content=content, state="running",
-        transactional=True, priority=TRANSACTIONAL_PRIORITY, due_at=now, created_at=now, started_at=now,
-    )  # fmt: skip
+        campaign=f"_{name}",
+        hash=wording_hash(content, now),
+        wording=wording_hash(content),
+        content=content,
+        state="running",
+        transactional=True,
+        priority=TRANSACTIONAL_PRIORITY,
+        due_at=now,
+        created_at=now,
+        started_at=now,
+    )
     session.add(launch)
     session.flush()
     assert launch.id is not None
@@ -53,17 +68,41 @@ def send_to_contact(
 
 
 def _build_content(
-    settings: Settings, name: str, medium: str, wordings: Mapping[str, Any], says: dict[str, Any], headers: dict[str, str]
-) -> dict[str, Any]:  # fmt: skip
+    settings: Settings,
+    name: str,
+    medium: str,
+    wordings: Mapping[str, Any],
+    says: dict[str, Any],
+    headers: dict[str, str],
+) -> dict[str, Any]:
     return {
-        "campaign": f"_{name}", "title": name.replace("_", " "), "topic": "", "basis": "transactional", "audience": None,
-        "who": None, "inside": {}, "enter": {"on": name, "again": "always", "zone": settings.time_zone}, "leave": None,
-        "goal": None, "holdout": 0.0, "priority": TRANSACTIONAL_PRIORITY, "steps": [{"say": name, "by": [medium]}], "said_once": False,
-        "locale": settings.locale, "late_after": None, "messages": {f"{name}/{medium}": dict(wordings)}, "public": [],
-        "channels": {medium: carrier_for(medium, settings).name}, "says": says, "headers": headers,
+        "campaign": f"_{name}",
+        "title": name.replace("_", " "),
+        "topic": "",
+        "basis": "transactional",
+        "audience": None,
+        "who": None,
+        "inside": {},
+        "enter": {"on": name, "again": "always", "zone": settings.time_zone},
+        "leave": None,
+        "goal": None,
+        "holdout": 0.0,
+        "priority": TRANSACTIONAL_PRIORITY,
+        "steps": [{"say": name, "by": [medium]}],
+        "said_once": False,
+        "locale": settings.locale,
+        "late_after": None,
+        "messages": {f"{name}/{medium}": dict(wordings)},
+        "public": [],
+        "channels": {medium: carrier_for(medium, settings).name},
+        "says": says,
+        "headers": headers,
         "sender": {
-            "name": settings.sender_name, "email": settings.sender_email, "reply_to": settings.reply_to,
-            "organisation": settings.organisation, "postal_address": settings.postal_address,
+            "name": settings.sender_name,
+            "email": settings.sender_email,
+            "reply_to": settings.reply_to,
+            "organisation": settings.organisation,
+            "postal_address": settings.postal_address,
             "public_url": settings.public_url,
         },
-    }  # fmt: skip
+    }

@@ -1,4 +1,5 @@
-"""Which wording somebody reads: their language and variant, and the hash by which the very same words are known again."""
+"""Which wording somebody reads: their language and variant, and the hash by which the very same words are known
+again."""
 
 import re
 from collections.abc import Mapping
@@ -26,26 +27,26 @@ class StepWordings:
     reads: dict[tuple[str, str], str]
 
     @classmethod
-    def for_medium(cls, content: Mapping[str, Any], said: Mapping[str, Any], medium: str) -> "StepWordings":
-        variants = said.get("variants") or {"": 100}
+    def for_medium(cls, content: Mapping[str, Any], step: Mapping[str, Any], medium: str) -> "StepWordings":
+        variants = step.get("variants") or {"": 100}
         reads = {
             (locale, variant): reading_hash(content, wording, medium)
             for variant in variants
-            for locale, wording in content["messages"][wording_key(said["say"], variant, medium)].items()
+            for locale, wording in content["messages"][wording_key(step["say"], variant, medium)].items()
         }
         locales = sorted({locale for locale, _ in reads})
         house = content["locale"] if content["locale"] in locales else locales[0]
-        return cls(locales, house, variants, f"variant of {said['say']} in {content['campaign']}", reads)
+        return cls(locales, house, variants, f"variant of {step['say']} in {content['campaign']}", reads)
 
     def locale_column(self) -> ColumnElement[str]:
-        """A contact's own language where there is a wording in it."""
+        """Return a contact's own language where there is a wording in it."""
         return case((col(Contact.language).in_(self.locales), col(Contact.language)), else_=literal(self.house))
 
     def variant_column(self) -> ColumnElement[str]:
         return pick_variant(col(Contact.id), self.purpose, self.variants) if len(self.variants) > 1 else literal("")
 
     def hash_column(self) -> ColumnElement[str]:
-        """The hash of what a contact would read."""
+        """Return the hash of what a contact would read."""
         locale, variant = self.locale_column(), self.variant_column()
         each = [
             (and_(locale == spoken, variant == name) if name else locale == spoken, literal(read))
@@ -55,8 +56,8 @@ class StepWordings:
 
 
 def reading_hash(content: Mapping[str, Any], wording: Mapping[str, Any], medium: str) -> str:
-    """A wider audience, another title or another campaign with the same template is read as the same; the campaign's name
-    in a link's utm_campaign is nothing that anyone reads."""
+    """Compute the hash of what is read. A wider audience, another title or another campaign with the same template
+    is read as the same; the campaign's name in a link's utm_campaign is nothing that anyone reads."""
     keys = ("texts", "links", "template", "survey", "share")
     pictures = [sha256_ for _, _, sha256_ in wording.get("media", ())]
     words = orjson.dumps([medium, pictures, {key: wording.get(key) for key in keys}], option=orjson.OPT_SORT_KEYS)

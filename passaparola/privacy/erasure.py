@@ -1,7 +1,8 @@
-"""Forgetting a person: every row, every raw body, every file of ours that holds them; what stays is a keyed hash that says
-never to write there again.
+"""Forgetting a person: every row, every raw body, every file of ours that holds them; what stays is a keyed hash
+that says never to write there again.
 
-Messages and audit keep numbers, never names. Deleted pages are overwritten and the write-ahead log is emptied on SQLite.
+Messages and audit keep numbers, never names. Deleted pages are overwritten and the write-ahead log is emptied on
+SQLite.
 """
 
 import re
@@ -56,7 +57,8 @@ def erase(store: Store, settings: Settings, contact_id: int, *, actor: str, now:
 
 
 def erase_unconfirmed(store: Store, settings: Settings, contact_id: int, *, now: datetime) -> None:
-    """Someone else may have typed the address: it is forgotten, and may be asked for again."""
+    """Erase who never confirmed. Someone else may have typed the address: it is forgotten, and may be asked for
+    again."""
     with store.write() as session:
         words = _identifying_words(session, [contact_id])
         messages = _erase_rows(session, [contact_id], words, "retention", now, suppressing=False)
@@ -65,7 +67,7 @@ def erase_unconfirmed(store: Store, settings: Settings, contact_id: int, *, now:
 
 
 def _merged_rows(session: Session, contact_id: int) -> list[int]:
-    """The contact and whoever turned out to be them."""
+    """Return the contact and whoever turned out to be them."""
     person = session.get(Contact, contact_id)
     if person is None:
         raise Unknown(f"There is no contact {contact_id}.")
@@ -79,7 +81,7 @@ def _merged_rows(session: Session, contact_id: int) -> list[int]:
 
 
 def _identifying_words(session: Session, people: list[int]) -> list[str]:
-    """How a body or a file may name them: by address. Short handles are looked for with their sign."""
+    """Return how a body or a file may name them: by address. Short handles are looked for with their sign."""
     rows = session.execute(select(col(Address.medium), col(Address.value)).where(col(Address.contact_id).in_(people)))
     return [value for _, value in rows if len(value) > 3]
 
@@ -87,24 +89,31 @@ def _identifying_words(session: Session, people: list[int]) -> list[str]:
 def _erase_rows(
     session: Session, people: list[int], words: list[str], actor: str, now: datetime, *, suppressing: bool = True
 ) -> list[str]:
-    own = select(Address).where(col(Address.contact_id).in_(people if suppressing else []))
-    for address in session.execute(own).scalars():
+    addresses = select(Address).where(col(Address.contact_id).in_(people if suppressing else []))
+    for address in session.execute(addresses).scalars():
         consent.suppress(session, address.medium, address.key, FORGOTTEN, at=now, source=actor)
     enrolments = select(col(Enrolment.id)).where(col(Enrolment.contact_id).in_(people))
     conversations = select(col(Conversation.id)).where(col(Conversation.contact_id).in_(people))
-    ids = [f"{e}-{s}-{m}" for e, s, m in session.execute(
-        select(col(Message.enrolment_id), col(Message.step), col(Message.medium)).where(col(Message.enrolment_id).in_(enrolments))
-    )]  # fmt: skip
+    ids = [
+        f"{e}-{s}-{m}"
+        for e, s, m in session.execute(
+            select(col(Message.enrolment_id), col(Message.step), col(Message.medium)).where(
+                col(Message.enrolment_id).in_(enrolments)
+            )
+        )
+    ]
     _scrub_ledger(session, people, enrolments, words)
     events.delete_events(session, col(Event.contact_id).in_(people))
     for table, mine in (
-        (Turn, col(Turn.conversation_id).in_(conversations)), (Conversation, col(Conversation.contact_id).in_(people)),
+        (Turn, col(Turn.conversation_id).in_(conversations)),
+        (Conversation, col(Conversation.contact_id).in_(people)),
         (Activity, col(Activity.contact_id).in_(people)),
-        (Consent, col(Consent.contact_id).in_(people)), (SignUp, col(SignUp.contact_id).in_(people)),
+        (Consent, col(Consent.contact_id).in_(people)),
+        (SignUp, col(SignUp.contact_id).in_(people)),
         (Address, col(Address.contact_id).in_(people)),
         (Proposal, or_(col(Proposal.one_id).in_(people), col(Proposal.other_id).in_(people))),
         (Merge, or_(col(Merge.kept_id).in_(people), col(Merge.merged_id).in_(people))),
-    ):  # fmt: skip
+    ):
         session.execute(delete(table).where(mine), execution_options=NO_SESSION_SYNC)
     for word in words:
         session.execute(
@@ -123,7 +132,7 @@ def _erase_rows(
 
 
 def _scrub_ledger(session: Session, people: list[int], enrolments: Any, words: list[str]) -> None:
-    """Providers' sentences name addresses, and an order's number may be a name."""
+    """Scrub the ledger. Providers' sentences name addresses, and an order's number may be a name."""
     mine = col(Message.enrolment_id).in_(enrolments)
     reasons = update(Message).where(mine, col(Message.reason).is_not(None))
     session.execute(reasons.values(reason=FORGOTTEN), execution_options=NO_SESSION_SYNC)
@@ -138,14 +147,16 @@ def _scrub_ledger(session: Session, people: list[int], enrolments: Any, words: l
         about = update(Attempt).where(func.lower(col(Attempt.detail)).contains(word, autoescape=True))
         session.execute(about.values(detail=FORGOTTEN), execution_options=NO_SESSION_SYNC)
     # Letters of one person carry their words in their own launch.
-    own = select(col(Enrolment.launch_id)).where(col(Enrolment.contact_id).in_(people))
-    letters = select(Launch).where(col(Launch.id).in_(own), col(Launch.campaign).startswith("_", autoescape=True))
-    for launch in session.execute(letters).scalars():
+    launch_ids = select(col(Enrolment.launch_id)).where(col(Enrolment.contact_id).in_(people))
+    transactional = select(Launch).where(
+        col(Launch.id).in_(launch_ids), col(Launch.campaign).startswith("_", autoescape=True)
+    )
+    for launch in session.execute(transactional).scalars():
         launch.content = {**launch.content, "says": {}, "headers": {}}
 
 
 def _scrub_bodies(session: Session, words: Sequence[str]) -> None:
-    """Bodies as they came in that name the person; what is not applied yet was applied before this."""
+    """Scrub bodies. Bodies as they came in that name the person; what is not applied yet was applied before this."""
     if session.get_bind().dialect.name == "sqlite":
         readable: Any = func.lower(cast(col(RawBody.body), Text()))
     else:
@@ -161,7 +172,7 @@ def _scrub_bodies(session: Session, words: Sequence[str]) -> None:
 
 
 def _word_pattern(words: Sequence[str]) -> re.Pattern[bytes]:
-    """These addresses and no longer ones that hold them: anna@x.it is not susanna@x.it."""
+    """Return these addresses and no longer ones that hold them: anna@x.it is not susanna@x.it."""
     forms = {form for word in words for form in (word, quote(word).lower())} or {"\0"}
     return re.compile(
         rb"(?:(?<![\w.+-])|(?<=%[0-9a-f]{2}))(?:"
@@ -171,7 +182,7 @@ def _word_pattern(words: Sequence[str]) -> re.Pattern[bytes]:
 
 
 def _erase_files(settings: Settings, words: list[str], messages: list[str]) -> None:
-    """The local mailbox's copies of their letters, and their rows in rejects and logs."""
+    """Erase files: the local mailbox's copies of their letters, and their rows in rejects and logs."""
     box = settings.var / "mailbox"
     for id_ in messages:
         for path in box.glob(f"*/*/{id_},*") if box.is_dir() else ():

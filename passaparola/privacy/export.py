@@ -1,4 +1,5 @@
-"""Everything we know of one person, for them to read and to take elsewhere (GDPR, articles 15 and 20). Nobody else's."""
+"""Everything we know of one person, for them to read and to take elsewhere (GDPR, articles 15 and 20). Nobody
+else's."""
 
 from datetime import datetime
 from typing import Any
@@ -28,7 +29,7 @@ INTERNAL_FIELDS = {"to", "attempt", "smtp_id"}  # our keys and the provider's
 
 
 def export_contact(session: Session, contact_id: int, now: datetime) -> dict[str, Any]:
-    """Plain values. Raises Unknown."""
+    """Export a contact as plain values. Plain values. Raises Unknown."""
     person = session.get(Contact, contact_id)
     if person is None:
         raise Unknown(f"There is no contact {contact_id}.")
@@ -62,8 +63,8 @@ def _rows(session: Session, table: Any, by: dict[str, Any]) -> list[Any]:
 
 
 def _event(row: Event) -> dict[str, Any]:
-    said = row.model_dump(include={"kind", "at", "source", "amount", "currency", "medium", "machine"})
-    return _jsonable({**said, "properties": {k: v for k, v in row.properties.items() if k not in INTERNAL_FIELDS}})
+    fields = row.model_dump(include={"kind", "at", "source", "amount", "currency", "medium", "machine"})
+    return _jsonable({**fields, "properties": {k: v for k, v in row.properties.items() if k not in INTERNAL_FIELDS}})
 
 
 def _suppressed(session: Session, contact_id: int) -> list[dict[str, Any]]:
@@ -75,21 +76,27 @@ def _suppressed(session: Session, contact_id: int) -> list[dict[str, Any]]:
 def _messages(session: Session, contact_id: int) -> list[dict[str, Any]]:
     chosen = (
         select(
-            col(Launch.campaign), col(Message.medium), message_state().label("state"), col(Message.reason), col(Batch.finished_at)
+            col(Launch.campaign),
+            col(Message.medium),
+            message_state().label("state"),
+            col(Message.reason),
+            col(Batch.finished_at),
         )
         .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
         .join(Launch, col(Launch.id) == col(Enrolment.launch_id))
         .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
         .where(col(Enrolment.contact_id) == contact_id)
         .order_by(col(Message.enrolment_id), col(Message.step))
-    )  # fmt: skip
+    )
     return [_jsonable(dict(row._mapping)) for row in session.execute(chosen)]
 
 
-def _conversation(session: Session, one: Conversation) -> dict[str, Any]:
-    turns = _rows(session, Turn, {"conversation_id": one.id})
-    said = one.model_dump(include={"medium", "subject", "state", "kind", "topic", "language", "sentiment", "opened_at"})
-    return _jsonable(said) | {
+def _conversation(session: Session, conversation: Conversation) -> dict[str, Any]:
+    turns = _rows(session, Turn, {"conversation_id": conversation.id})
+    fields = conversation.model_dump(
+        include={"medium", "subject", "state", "kind", "topic", "language", "sentiment", "opened_at"}
+    )
+    return _jsonable(fields) | {
         "turns": [_jsonable({"at": turn.at, "by": turn.author or "you", "text": turn.text}) for turn in turns]
     }
 

@@ -30,8 +30,10 @@ def purge_expired(store: Store, settings: Settings, now: datetime) -> Counter[st
     gone: Counter[str] = Counter()
     with store.write() as session:
         bodies = update(RawBody).where(
-            col(RawBody.received_at) < now - timedelta(days=settings.raw_body_retention_days), col(RawBody.state).not_in(["new", "waiting"]), col(RawBody.body) != b""
-        )  # fmt: skip
+            col(RawBody.received_at) < now - timedelta(days=settings.raw_body_retention_days),
+            col(RawBody.state).not_in(["new", "waiting"]),
+            col(RawBody.body) != b"",
+        )
         gone["bodies"] = _rowcount(session, bodies.values(body=b"", headers={}))
         gone["events"] = _purge_feedback(session, settings, now)
         late = delete(SignUp).where(col(SignUp.asked_at) < now - CONFIRMATION_VALID, col(SignUp.state) == "ignored")
@@ -57,7 +59,7 @@ def _purge_feedback(session: Session, settings: Settings, now: datetime) -> int:
 
 
 def _purge_unconfirmed(store: Store, now: datetime) -> list[int]:
-    """Whom nothing but an unconfirmed sign-up ties to us."""
+    """Purge those whom nothing but an unconfirmed sign-up ties to us."""
     newer = aliased(SignUp)
     known = (
         select(1).where(newer.contact_id == col(SignUp.contact_id), newer.asked_at >= now - CONFIRMATION_VALID),  # type: ignore[arg-type]
@@ -69,9 +71,11 @@ def _purge_unconfirmed(store: Store, now: datetime) -> list[int]:
         select(1).where(col(Merge.kept_id) == col(SignUp.contact_id)),
     )
     chosen = select(col(SignUp.contact_id)).where(
-        col(SignUp.made_contact), col(SignUp.state) == "written to", col(SignUp.asked_at) < now - CONFIRMATION_VALID,
+        col(SignUp.made_contact),
+        col(SignUp.state) == "written to",
+        col(SignUp.asked_at) < now - CONFIRMATION_VALID,
         *(~one.exists() for one in known),
-    )  # fmt: skip
+    )
     reached = select(1).where(col(Address.contact_id) == col(SignUp.contact_id)).exists()
     with store.read() as session:
         return [id_ for id_ in session.execute(chosen.where(reached).distinct()).scalars() if id_ is not None]

@@ -28,9 +28,10 @@ DEFAULT_GOAL_WINDOW = timedelta(days=30)  # how long after entering a purchase c
 class FunnelCounts:
     """Of one medium, or of one variant of a message on it.
 
-    `left` are the messages that went out: recorded as sent, or something came back of them already. `reached` are those
-    that arrived: delivered, or somebody (a machine, too) did something with them. Facts may come before ours is recorded,
-    and a person's click before the provider tells of the delivery; a share is always of one of these two.
+    `left` are the messages that went out: recorded as sent, or something came back of them already. `reached` are
+    those that arrived: delivered, or somebody (a machine, too) did something with them. Facts may come before
+    ours is recorded, and a person's click before the provider tells of the delivery; a share is always of one of
+    these two.
     """
 
     planned: int = 0
@@ -55,15 +56,17 @@ class FunnelCounts:
 
     @property
     def reports_delivery(self) -> bool:
-        """Whether anybody tells of deliveries: a mailbox and plain SMTP never do, a provider not in the first seconds."""
+        """Return whether anybody tells of deliveries: a mailbox and plain SMTP never do, a provider not in the first
+        seconds."""
         return self.delivered > 0 or 0 < self.left <= self.bounced
 
     def base(self, stage: str) -> int:
-        """What a share of this stage is of: bounces of all that went out, what people did of all that arrived."""
+        """Return what a share of this stage is of: bounces of all that went out, what people did of all that
+        arrived."""
         return self.left if stage == "bounced" or not self.reports_delivery else self.reached
 
     def as_json(self) -> dict[str, Any]:
-        """`delivered` is null where nobody tells of it."""
+        """Dump plain values. `delivered` is null where nobody tells of it."""
         return asdict(self) | {"delivered": self.delivered if self.reports_delivery else None}
 
 
@@ -93,7 +96,7 @@ class CampaignReport:
 
     @property
     def lift(self) -> Interval | None:
-        """How many more of those written to reached the goal than of those held out."""
+        """Return how many more of those written to reached the goal than of those held out."""
         if not self.held_out.people:
             return None
         return difference_interval(
@@ -102,7 +105,7 @@ class CampaignReport:
 
     @property
     def incremental(self) -> Interval | None:
-        """Revenue that there would not have been, minor units."""
+        """Return revenue that there would not have been, minor units."""
         one, two = self.written_to, self.held_out
         if min(one.people, two.people) < 2:
             return None
@@ -115,14 +118,15 @@ class CampaignReport:
 
     @property
     def roi(self) -> float | None:
-        """What came back for each coin spent, beyond the coin; by increment where it is known, else by last touch."""
+        """Return what came back for each coin spent, beyond the coin; by increment where it is known, else by last
+        touch."""
         if not self.cost:
             return None
         gained = self.incremental.value if self.incremental else self.last_touch
         return (gained / 100 - self.cost) / self.cost
 
     def rates(self) -> dict[str, dict[str, Interval]]:
-        """Per medium and stage, each of a base that fits."""
+        """Return per medium and stage, each of a base that fits."""
         return {
             medium: {
                 name: share_interval(getattr(counts, name), counts.base(name)) for name in (*STAGES[1:], *AFTER_EFFECTS)
@@ -131,7 +135,7 @@ class CampaignReport:
         }
 
     def winners(self) -> dict[str, dict[str, Any]]:
-        """Each message's variants compared by clicks; the better one is named only where that is sure."""
+        """Return each message's variants compared by clicks; the better one is named only where that is sure."""
         found = {}
         for message, variants in self.variants.items():
             if len(variants) < 2:
@@ -145,19 +149,28 @@ class CampaignReport:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "campaign": self.campaign, "launches": self.launches, "currency": self.currency,
+            "campaign": self.campaign,
+            "launches": self.launches,
+            "currency": self.currency,
             "media": {name: counts.as_json() for name, counts in self.media.items()},
             "rates": {m: {name: rate.as_json() for name, rate in rates.items()} for m, rates in self.rates().items()},
             "variants": {m: {v: counts.as_json() for v, counts in found.items()} for m, found in self.variants.items()},
-            "winners": self.winners(), "held": self.held, "written_to": asdict(self.written_to), "held_out": asdict(self.held_out),
+            "winners": self.winners(),
+            "held": self.held,
+            "written_to": asdict(self.written_to),
+            "held_out": asdict(self.held_out),
             "lift": self.lift.as_json() if self.lift else None,
             "incremental": self.incremental.as_json() if self.incremental else None,
-            "last_touch": self.last_touch, "orders": self.orders, "costs": self.costs, "roi": self.roi,
-        }  # fmt: skip
+            "last_touch": self.last_touch,
+            "orders": self.orders,
+            "costs": self.costs,
+            "roi": self.roi,
+        }
 
 
 def build_report(session: Session, settings: Settings, campaign: str, launch: int | None = None) -> CampaignReport:
-    """Of one launch, or of all that ever went out. Raises Unknown."""
+    """Build the report of one launch, or of all that ever went out. Of one launch, or of all that ever went out.
+    Raises Unknown."""
     never_began = and_(col(Launch.state) == "recalled", col(Launch.started_at).is_(None))
     chosen = select(Launch).where(col(Launch.campaign) == campaign, col(Launch.state) != "prepared")
     chosen = chosen if launch else chosen.where(~never_began)
@@ -165,24 +178,24 @@ def build_report(session: Session, settings: Settings, campaign: str, launch: in
     if not launches:
         raise Unknown(f"“{campaign}” has not been launched yet.")
     ids = [one.id for one in launches if one.id is not None]
-    found = CampaignReport(campaign, ids, settings.currency)
+    report = CampaignReport(campaign, ids, settings.currency)
     steps = {(one.id, n): step.get("say", "") for one in launches for n, step in enumerate(one.content["steps"])}
     for row in session.execute(_message_facts(ids)):
         if row.state == "held":
-            found.held[row.reason or ""] = found.held.get(row.reason or "", 0) + row.messages
-        found.media.setdefault(row.medium, FunnelCounts()).add(row)
+            report.held[row.reason or ""] = report.held.get(row.reason or "", 0) + row.messages
+        report.media.setdefault(row.medium, FunnelCounts()).add(row)
         if row.variant:
             message = f"{steps.get((row.launch_id, row.step), '')} by {row.medium}"
-            found.variants.setdefault(message, {}).setdefault(row.variant, FunnelCounts()).add(row)
-    _compare_groups(session, settings, launches, found)
-    found.last_touch, found.orders = _attribute_orders(session, settings, ids)
+            report.variants.setdefault(message, {}).setdefault(row.variant, FunnelCounts()).add(row)
+    _compare_groups(session, settings, launches, report)
+    report.last_touch, report.orders = _attribute_orders(session, settings, ids)
     prices = settings.message_costs
-    found.costs = {m: round(counts.sent * prices[m], 2) for m, counts in found.media.items() if prices.get(m)}
-    return found
+    report.costs = {m: round(counts.sent * prices[m], 2) for m, counts in report.media.items() if prices.get(m)}
+    return report
 
 
 def _message_facts(ids: list[int]) -> Any:
-    """Every message once, with what came back of it, counted by how it went out."""
+    """Return every message once, with what came back of it, counted by how it went out."""
     mine = select(col(Enrolment.id)).where(col(Enrolment.launch_id).in_(ids))
 
     def any_of(*kinds: str, machine: bool | None = False) -> Any:
@@ -194,16 +207,24 @@ def _message_facts(ids: list[int]) -> Any:
     arrived = ("delivered", "opened", "clicked", *answers, "complained", "unsubscribed")
     facts = (
         select(
-            col(Event.enrolment_id).label("enrolment_id"), col(Event.step).label("step"), col(Event.medium).label("medium"),
-            any_of("delivered").label("delivered"), any_of("opened").label("opened"), any_of("clicked").label("clicked"),
-            any_of(*answers).label("answered"), any_of("bounced").label("bounced"), any_of("complained").label("complained"),
-            any_of("unsubscribed").label("unsubscribed"), any_of("opened", machine=True).label("machine_opened"),
-            any_of("clicked", machine=True).label("machine_clicked"), any_of(*arrived, machine=None).label("reached"),
+            col(Event.enrolment_id).label("enrolment_id"),
+            col(Event.step).label("step"),
+            col(Event.medium).label("medium"),
+            any_of("delivered").label("delivered"),
+            any_of("opened").label("opened"),
+            any_of("clicked").label("clicked"),
+            any_of(*answers).label("answered"),
+            any_of("bounced").label("bounced"),
+            any_of("complained").label("complained"),
+            any_of("unsubscribed").label("unsubscribed"),
+            any_of("opened", machine=True).label("machine_opened"),
+            any_of("clicked", machine=True).label("machine_clicked"),
+            any_of(*arrived, machine=None).label("reached"),
         )
         .where(col(Event.enrolment_id).in_(mine))
         .group_by(col(Event.enrolment_id), col(Event.step), col(Event.medium))
         .subquery()
-    )  # fmt: skip
+    )
     state = message_state()
     left = case((or_(state == "sent", facts.c.enrolment_id.is_not(None)), 1), else_=0).label("left")
     sums = (
@@ -213,46 +234,58 @@ def _message_facts(ids: list[int]) -> Any:
     reason = case((state == "held", col(Message.reason)), else_=None)
     return (
         select(
-            col(Enrolment.launch_id), col(Message.step), col(Message.medium), col(Batch.variant), state.label("state"),
-            reason.label("reason"), func.count().label("messages"), *sums,
+            col(Enrolment.launch_id),
+            col(Message.step),
+            col(Message.medium),
+            col(Batch.variant),
+            state.label("state"),
+            reason.label("reason"),
+            func.count().label("messages"),
+            *sums,
         )
         .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
         .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
         .outerjoin(
             facts,
             and_(
-                facts.c.enrolment_id == col(Message.enrolment_id), facts.c.step == col(Message.step),
+                facts.c.enrolment_id == col(Message.enrolment_id),
+                facts.c.step == col(Message.step),
                 facts.c.medium == col(Message.medium),
             ),
         )
         .where(col(Enrolment.launch_id).in_(ids), col(Enrolment.contact_id).is_not(None))
         .group_by(col(Enrolment.launch_id), col(Message.step), col(Message.medium), col(Batch.variant), state, reason)
-    )  # fmt: skip
+    )
 
 
-def _compare_groups(session: Session, settings: Settings, launches: list[Launch], found: CampaignReport) -> None:
-    """Everyone who entered, by whether they were held out: the difference between the two is the campaign's own doing."""
+def _compare_groups(session: Session, settings: Settings, launches: list[Launch], report: CampaignReport) -> None:
+    """Compare groups. Everyone who entered, by whether they were held out: the difference between the two is the
+    campaign's own doing."""
     for launch in launches:
         goal = launch.content.get("goal") or {}
         window = int(goal.get("within") or DEFAULT_GOAL_WINDOW.total_seconds())
         spent = (
             select(func.coalesce(func.sum(col(Event.amount)), 0))
             .where(
-                col(Event.contact_id) == col(Enrolment.contact_id), col(Event.kind) == "order_completed",
-                col(Event.currency) == settings.currency, col(Event.at) > col(Enrolment.entered_at),
+                col(Event.contact_id) == col(Enrolment.contact_id),
+                col(Event.kind) == "order_completed",
+                col(Event.currency) == settings.currency,
+                col(Event.at) > col(Enrolment.entered_at),
                 col(Event.at) <= add_seconds(col(Enrolment.entered_at), window),
                 col(Event.id) != func.coalesce(col(Enrolment.event_id), -1),
             )
             .correlate(Enrolment)
             .scalar_subquery()
-        )  # fmt: skip
+        )
         each = (
             select(
-                col(Enrolment.holdout).label("holdout"), cast(col(Enrolment.goal_at).is_not(None), Integer).label("goal"), spent.label("spent")
+                col(Enrolment.holdout).label("holdout"),
+                cast(col(Enrolment.goal_at).is_not(None), Integer).label("goal"),
+                spent.label("spent"),
             )
             .where(col(Enrolment.launch_id) == launch.id, col(Enrolment.contact_id).is_not(None))
             .subquery()
-        )  # fmt: skip
+        )
         squared = each.c.spent * literal(1.0) * each.c.spent
         rows = session.execute(
             select(
@@ -260,7 +293,7 @@ def _compare_groups(session: Session, settings: Settings, launches: list[Launch]
             ).group_by(each.c.holdout)
         )
         for holdout, people, reached, revenue, squares in rows:
-            group = found.held_out if holdout else found.written_to
+            group = report.held_out if holdout else report.written_to
             group.people += people
             group.goal += int(reached or 0)
             group.revenue += int(revenue or 0)
@@ -268,26 +301,32 @@ def _compare_groups(session: Session, settings: Settings, launches: list[Launch]
 
 
 def _attribute_orders(session: Session, settings: Settings, ids: list[int]) -> tuple[int, int]:
-    """Orders whose person's last click before, within a week, was in one of these launches."""
+    """Return orders whose person's last click before, within a week, was in one of these launches."""
     click = Event.__table__.alias("click")  # type: ignore[attr-defined]
     last = (
         select(click.c.enrolment_id)
         .where(
-            click.c.contact_id == col(Event.contact_id), click.c.kind == "clicked", ~click.c.machine, click.c.at <= col(Event.at),
-            click.c.at >= add_seconds(col(Event.at), -int(ATTRIBUTION_WINDOW.total_seconds())), click.c.enrolment_id.is_not(None),
+            click.c.contact_id == col(Event.contact_id),
+            click.c.kind == "clicked",
+            ~click.c.machine,
+            click.c.at <= col(Event.at),
+            click.c.at >= add_seconds(col(Event.at), -int(ATTRIBUTION_WINDOW.total_seconds())),
+            click.c.enrolment_id.is_not(None),
         )
         .order_by(click.c.at.desc(), click.c.id.desc())
         .limit(1)
         .correlate(Event)
         .scalar_subquery()
-    )  # fmt: skip
+    )
     mine = select(col(Enrolment.id)).where(col(Enrolment.launch_id).in_(ids))
     clickers = select(col(Event.contact_id)).where(
         col(Event.enrolment_id).in_(mine), col(Event.kind) == "clicked", ~col(Event.machine)
     )
     orders = select(func.coalesce(func.sum(col(Event.amount)), 0), func.count()).where(
-        col(Event.kind) == "order_completed", col(Event.currency) == settings.currency,
-        col(Event.contact_id).in_(clickers.scalar_subquery()), last.in_(mine),
-    )  # fmt: skip
+        col(Event.kind) == "order_completed",
+        col(Event.currency) == settings.currency,
+        col(Event.contact_id).in_(clickers.scalar_subquery()),
+        last.in_(mine),
+    )
     revenue, count = session.execute(orders).one()
     return int(revenue), int(count)

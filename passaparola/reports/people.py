@@ -60,24 +60,49 @@ def count_lifecycles(session: Session) -> LifecycleCounts:
 
 
 def compare_online_offline(session: Session, topic: str = "newsletter") -> dict[str, CounterSide]:
-    """Both, only online, only offline, neither: by till numbers and visits on one side, addresses and clicks on the other."""
+    """Return both, only online, only offline, neither: by till numbers and visits on one side, addresses and clicks
+    on the other."""
     offline = or_(
-        exists(select(1).where(col(Address.contact_id) == col(Contact.id), col(Address.medium) == "till").correlate(Contact)),
-        exists(select(1).where(col(Activity.contact_id) == col(Contact.id), col(Activity.kind) == "store_visited").correlate(Contact)),
-        exists(select(1).where(col(Event.contact_id) == col(Contact.id), col(Event.source).in_(OFFLINE_SOURCES)).correlate(Contact)),
-    )  # fmt: skip
+        exists(
+            select(1)
+            .where(col(Address.contact_id) == col(Contact.id), col(Address.medium) == "till")
+            .correlate(Contact)
+        ),
+        exists(
+            select(1)
+            .where(col(Activity.contact_id) == col(Contact.id), col(Activity.kind) == "store_visited")
+            .correlate(Contact)
+        ),
+        exists(
+            select(1)
+            .where(col(Event.contact_id) == col(Contact.id), col(Event.source).in_(OFFLINE_SOURCES))
+            .correlate(Contact)
+        ),
+    )
     online = exists(
-        select(1).where(col(Address.contact_id) == col(Contact.id), col(Address.medium).not_in(["till", "phone"])).correlate(Contact)
-    )  # fmt: skip
+        select(1)
+        .where(col(Address.contact_id) == col(Contact.id), col(Address.medium).not_in(["till", "phone"]))
+        .correlate(Contact)
+    )
     side = case(
-        (and_(offline, online), literal("both")), (online, literal("only online")), (offline, literal("only offline")), else_=literal("neither")
-    ).label("side")  # fmt: skip
+        (and_(offline, online), literal("both")),
+        (online, literal("only online")),
+        (offline, literal("only offline")),
+        else_=literal("neither"),
+    ).label("side")
     says_yes = cast(func.coalesce(latest_consent(col(Contact.id), "email", literal(topic)), False), Integer).label(
         "says_yes"
     )
     spent = (
-        select(col(Activity.total)).where(col(Activity.contact_id) == col(Contact.id), col(Activity.kind) == "order_completed")
-    ).correlate(Contact).scalar_subquery().label("spent")  # fmt: skip
+        (
+            select(col(Activity.total)).where(
+                col(Activity.contact_id) == col(Contact.id), col(Activity.kind) == "order_completed"
+            )
+        )
+        .correlate(Contact)
+        .scalar_subquery()
+        .label("spent")
+    )
     alive = (col(Contact.erased_at).is_(None), col(Contact.merged_into).is_(None))
     each = select(side, says_yes, spent).where(*alive).subquery()
     rows = select(each.c.side, func.count(), func.sum(each.c.says_yes), func.coalesce(func.sum(each.c.spent), 0))

@@ -1,4 +1,5 @@
-"""Pictures for artifacts: a letter as a phone shows it, and a funnel. Where no browser is installed, links stand alone."""
+"""Pictures for artifacts: a letter as a phone shows it, and a funnel. Where no browser is installed, links stand
+alone."""
 
 import base64
 import shutil
@@ -15,7 +16,7 @@ BROWSER_FLAGS = [
 
 
 async def screenshot_pages(pages: list[str], width: int = 420) -> list[str]:
-    """A data: URI per page, or nothing at all where there is no browser."""
+    """Return a data: URI per page, or nothing at all where there is no browser."""
     path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     try:
         from playwright.async_api import async_playwright
@@ -39,7 +40,7 @@ async def screenshot_pages(pages: list[str], width: int = 420) -> list[str]:
 
 
 def funnel_chart(steps: list[tuple[str, int]]) -> str:
-    """Bars of falling length as an SVG data: URI."""
+    """Return bars of falling length as an SVG data: URI."""
     most = max((count for _, count in steps), default=0) or 1
     rows = []
     for place, (name, count) in enumerate(steps):
@@ -53,9 +54,10 @@ def funnel_chart(steps: list[tuple[str, int]]) -> str:
 
 
 def chart_svg(drawn: str, width: int, height: int) -> str:
-    """On the house's paper, as a data: URI."""
+    """Draw a chart on the house's paper, as a data: URI."""
     whole = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" font-size="15" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" '
+        'font-size="15" '
         f'fill="#3d3a36"><rect width="{width}" height="{height}" rx="10" fill="#faf7f0"/>{drawn}</svg>'
     )
     return _data_uri("svg+xml", whole.encode())

@@ -1,4 +1,5 @@
-"""How sure a figure is: intervals that hold for small numbers, too. Shares by Wilson, differences of shares by Newcombe."""
+"""How sure a figure is: intervals that hold for small numbers, too. Shares by Wilson, differences of shares by
+Newcombe."""
 
 from dataclasses import dataclass
 from math import sqrt
@@ -17,7 +18,7 @@ class Interval:
 
     @property
     def is_certain(self) -> bool:
-        """Whether it is surely more, or surely less, than nothing."""
+        """Return whether it is surely more, or surely less, than nothing."""
         return self.low > 0 or self.high < 0
 
     def as_json(self) -> list[float]:
@@ -25,7 +26,7 @@ class Interval:
 
 
 def share_interval(hits: int, of: int) -> Interval:
-    """Wilson's score interval: https://doi.org/10.1080/01621459.1927.10502953
+    """Compute wilson's score interval: https://doi.org/10.1080/01621459.1927.10502953
 
     Raises ValueError: more hits than there are to be hit, a base that does not fit.
     """
@@ -40,20 +41,21 @@ def share_interval(hits: int, of: int) -> Interval:
 
 
 def difference_interval(hits: int, of: int, other_hits: int, other_of: int) -> Interval:
-    """Of two independent shares, Newcombe's hybrid score (method 10): https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8"""
-    one, two = share_interval(hits, of), share_interval(other_hits, other_of)
+    """Compute the difference of two independent shares, Newcombe's hybrid score (method 10):
+    https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8"""
+    interval, two = share_interval(hits, of), share_interval(other_hits, other_of)
     if of <= 0 or other_of <= 0:
         return Interval(0.0, -1.0, 1.0)
-    gap = one.value - two.value
-    low = gap - sqrt((one.value - one.low) ** 2 + (two.high - two.value) ** 2)
-    high = gap + sqrt((one.high - one.value) ** 2 + (two.value - two.low) ** 2)
+    gap = interval.value - two.value
+    low = gap - sqrt((interval.value - interval.low) ** 2 + (two.high - two.value) ** 2)
+    high = gap + sqrt((interval.high - interval.value) ** 2 + (two.value - two.low) ** 2)
     return Interval(gap, low, high)
 
 
 def mean_difference_interval(
     of: int, total: float, squares: float, other_of: int, other_total: float, other_squares: float
 ) -> Interval:
-    """Of two means, from counts, sums and sums of squares (Welch, large samples)."""
+    """Compute the difference of two means, from counts, sums and sums of squares (Welch, large samples)."""
     if of < 2 or other_of < 2:
         return Interval(0.0, float("-inf"), float("inf"))
     gap = total / of - other_total / other_of

@@ -1,4 +1,5 @@
-"""What people say: by topic and mood, with a few of their own sentences. The sentences stay in the house, the counts may travel."""
+"""What people say: by topic and mood, with a few of their own sentences. The sentences stay in the house, the counts
+may travel."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,7 +25,7 @@ class Theme:
 
 
 def find_themes(session: Session, now: datetime, days: int = 30) -> dict[str, Theme]:
-    said = (
+    query = (
         select(Conversation, col(Turn.text))
         .join(Turn, col(Turn.conversation_id) == col(Conversation.id))
         .where(
@@ -36,7 +37,7 @@ def find_themes(session: Session, now: datetime, days: int = 30) -> dict[str, Th
     )
     found: dict[str, Theme] = {}
     counted: set[int] = set()
-    for one, text in session.execute(said):
+    for one, text in session.execute(query):
         voice = found.setdefault(one.topic or "anything else", Theme())
         feeling = mood_of(one.sentiment)
         if one.id not in counted:
@@ -50,5 +51,5 @@ def find_themes(session: Session, now: datetime, days: int = 30) -> dict[str, Th
 
 
 def without_quotes(found: dict[str, Theme]) -> dict[str, Any]:
-    """Without anybody's words."""
+    """Dump themes without anybody's words. Without anybody's words."""
     return {topic: {"count": voice.count, "moods": voice.moods, "kinds": voice.kinds} for topic, voice in found.items()}

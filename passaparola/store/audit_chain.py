@@ -1,5 +1,5 @@
-"""The audit as a chain: each row's link is the hash of the row and of the link before it, so nothing can be changed or taken
-out without being missed.
+"""The audit as a chain: each row's link is the hash of the row and of the link before it, so nothing can be changed
+or taken out without being missed.
 
 Rows are written by many at once and linked a moment later by one; what is not linked yet is counted as such.
 """
@@ -77,8 +77,13 @@ def verify_chain(session: Session) -> ChainCheck:
 
 
 def _link_hash(before: str, number: int, row: Audit) -> str:
-    said: dict[str, Any] = {
-        "before": before, "number": number, "at": row.at.isoformat(), "actor": row.actor, "action": row.action,
-        "subject": row.subject, "detail": row.detail,
-    }  # fmt: skip
-    return sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    fields: dict[str, Any] = {
+        "before": before,
+        "number": number,
+        "at": row.at.isoformat(),
+        "actor": row.actor,
+        "action": row.action,
+        "subject": row.subject,
+        "detail": row.detail,
+    }
+    return sha256(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)).hexdigest()

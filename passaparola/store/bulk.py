@@ -1,5 +1,5 @@
-"""Thousands of rows at once, as each database takes them fastest: COPY and arrays on PostgreSQL, its own executemany and
-JSON on SQLite. An ORM's way of the same costs six to thirty times as much."""
+"""Thousands of rows at once, as each database takes them fastest: COPY and arrays on PostgreSQL, its own executemany
+and JSON on SQLite. An ORM's way of the same costs six to thirty times as much."""
 
 import gc
 import threading
@@ -21,7 +21,7 @@ def on_postgresql(session: Session) -> bool:
 
 
 def in_values(session: Session, column: Any, values: Collection[Any]) -> ColumnElement[bool]:
-    """`column IN values` with one parameter, however many there are."""
+    """Build `column IN values` with one parameter, however many there are."""
     if on_postgresql(session):
         found: ColumnElement[bool] = column == any_(literal(list(values), ARRAY(column.type)))
         return found
@@ -31,7 +31,7 @@ def in_values(session: Session, column: Any, values: Collection[Any]) -> ColumnE
 
 
 def insert_many(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows that all have the same columns, and every one that the table asks for."""
+    """Insert rows that all have the same columns, and every one that the table asks for."""
     if not rows:
         return
     session.flush()
@@ -56,7 +56,8 @@ def insert_many(session: Session, model: type[SQLModel], rows: Sequence[Mapping[
 
 
 def allocate_ids(session: Session, model: type[SQLModel], count: int) -> list[int]:
-    """So many new ids, before the rows that get them. SQLite has one writer at a time, so the next ones are ours."""
+    """Allocate so many new ids, before the rows that get them. SQLite has one writer at a time, so the next ones are
+    ours."""
     table = model.__tablename__
     if on_postgresql(session):
         drawn = text(f"SELECT nextval('{table}_id_seq') FROM generate_series(1, :count)")
@@ -67,7 +68,7 @@ def allocate_ids(session: Session, model: type[SQLModel], count: int) -> list[in
 
 
 def _sqlite_text(at: datetime | None) -> str | None:
-    """As SQLAlchemy writes it there, in one call."""
+    """Format an instant for SQLite. As SQLAlchemy writes it there, in one call."""
     return at.astimezone(UTC).isoformat(" ", "microseconds")[:26] if at else None
 
 
@@ -85,8 +86,9 @@ _ONE, _usual, _busy = threading.Lock(), gc.get_threshold(), 0
 
 @contextmanager
 def relaxed_gc() -> Iterator[None]:
-    """Rows by the thousand are short-lived objects and no cycles; without this the collector walks everything that was ever
-    imported again and again, a third of the time. https://docs.python.org/3/library/gc.html#gc.freeze"""
+    """Relax garbage collection. Rows by the thousand are short-lived objects and no cycles; without this the
+    collector walks everything that was ever imported again and again, a third of the time.
+    https://docs.python.org/3/library/gc.html#gc.freeze"""
     global _busy
     with _ONE:
         if not _busy:

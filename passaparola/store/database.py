@@ -123,7 +123,7 @@ class Store:
 
     @contextmanager
     def migration_transaction(self) -> Iterator[Connection]:
-        """One transaction in which SQLite lets a table be made anew though others point to it.
+        """Open one transaction in which SQLite lets a table be made anew though others point to it.
 
         https://www.sqlite.org/lang_altertable.html#otheralter: the pragma counts only outside a transaction.
         """
@@ -139,7 +139,8 @@ class Store:
                     raw.execute("PRAGMA foreign_keys=ON")
 
     def backup(self, path: Path) -> None:
-        """A whole and consistent copy while everything goes on. Raises Misconfigured: on PostgreSQL its own tools do that."""
+        """Back up a whole and consistent copy while everything goes on. Raises Misconfigured: on PostgreSQL its own
+        tools do that."""
         if not self.on_sqlite:
             raise Misconfigured(
                 "PostgreSQL is backed up by its own tools: pg_dump, or an archived log; see docs/operations.md"
@@ -152,7 +153,8 @@ class Store:
             raw.execute("VACUUM INTO ?", (str(path),))
 
     def truncate_wal(self) -> None:
-        """Of what was just deleted SQLite's write-ahead log still holds a copy; PostgreSQL's own vacuum sees to that."""
+        """Truncate the write-ahead log. Of what was just deleted SQLite's write-ahead log still holds a copy;
+        PostgreSQL's own vacuum sees to that."""
         if self.on_sqlite:
             with self.engine.connect() as connection:
                 connection.rollback()
@@ -160,8 +162,9 @@ class Store:
                 raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def analyse(self) -> None:
-        """What the planner knows of the tables, anew: after many rows came in, and once an hour. Without it SQLite takes the
-        index of kinds for a click, and reads every click that ever was; PostgreSQL waits a minute for autovacuum.
+        """Analyse tables. What the planner knows of the tables, anew: after many rows came in, and once an hour.
+        Without it SQLite takes the index of kinds for a click, and reads every click that ever was; PostgreSQL waits
+        a minute for autovacuum.
 
         A thousand rows of each index are enough: https://www.sqlite.org/lang_analyze.html#approx
         """
@@ -184,13 +187,13 @@ class Store:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the database was busy or away, so that the same transaction may succeed in a while."""
+    """Return whether the database was busy or away, so that the same transaction may succeed in a while."""
     state = str(getattr(getattr(error, "orig", None), "sqlstate", "") or "")
     return isinstance(error, OperationalError | InterfaceError) or state[:2] in ("08", "40", "53", "57")
 
 
 def retry_while_db_unavailable(work: Callable[P, T]) -> Callable[P, T]:
-    """One transaction, tried again for two minutes while the database is busy, full or away."""
+    """Retry one transaction, tried again for two minutes while the database is busy, full or away."""
     return retry(
         retry=retry_if_exception(is_transient),
         wait=wait_random_exponential(multiplier=0.1, max=5),
@@ -201,12 +204,13 @@ def retry_while_db_unavailable(work: Callable[P, T]) -> Callable[P, T]:
 
 @cache
 def latest_revision() -> str:
-    """The version of the tables that this code knows: our migrations are one line, each file begins with its number."""
+    """Return the version of the tables that this code knows: our migrations are one line, each file begins with its
+    number."""
     return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def insert_or_ignore(session: Session, table: type[SQLModel]) -> Any:
-    """An INSERT that leaves alone what is there already."""
+    """Return an INSERT that leaves alone what is there already."""
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     return insert(table).on_conflict_do_nothing()
 
@@ -221,7 +225,8 @@ def _begin_immediate(connection: Connection) -> None:
 
 
 def _configure_sqlite(engine: Engine, patience: float) -> None:
-    """WAL, durable commits, foreign keys, and BEGIN IMMEDIATE for writers, so that two of them queue and never deadlock.
+    """Configure SQLite: WAL, durable commits, foreign keys, and BEGIN IMMEDIATE for writers, so that two of them queue
+    and never deadlock.
 
     https://docs.sqlalchemy.org/en/21/dialects/sqlite.html#pysqlite-serializable
     """

@@ -1,4 +1,5 @@
-"""What keeps a channel from speaking or listening, until someone mends it: noted once, told once, and shown wherever one looks."""
+"""What keeps a channel from speaking or listening, until someone mends it: noted once, told once, and shown wherever
+one looks."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ Direction = Literal["sending", "receiving"]
 
 
 def open_incident(session: Session, channel: str, direction: Direction, reason: str, now: datetime) -> None:
-    """A channel that may not speak is paused: nothing of any campaign goes to it, and nothing else waits for it."""
+    """Open an incident. A channel that may not speak is paused: nothing of any campaign goes to it, and nothing else
+    waits for it."""
     # Two workers may meet the same refusal at once.
     new = insert_or_ignore(session, ChannelIncident).values(
         channel=channel, direction=direction, since=now, reason=reason[:300], notified_at=None
@@ -29,7 +31,7 @@ def open_incident(session: Session, channel: str, direction: Direction, reason: 
 
 
 def back_off(session: Session, channel: str, until: datetime) -> None:
-    """The provider asked for a pause; the longest one that was asked for holds."""
+    """Back off from a channel. The provider asked for a pause; the longest one that was asked for holds."""
     known = session.get(ChannelBackoff, channel, with_for_update=True)
     if known is None:
         session.execute(insert_or_ignore(session, ChannelBackoff).values(channel=channel, until=until))
@@ -38,13 +40,13 @@ def back_off(session: Session, channel: str, until: datetime) -> None:
 
 
 def active_backoffs(session: Session, now: datetime) -> dict[str, datetime]:
-    """Channels that are left alone for now, and until when."""
+    """Return channels that are left alone for now, and until when."""
     rests = select(col(ChannelBackoff.channel), col(ChannelBackoff.until)).where(col(ChannelBackoff.until) > now)
     return dict(row for row in session.execute(rests))
 
 
 def clear_incident(session: Session, channel: str, direction: Direction) -> bool:
-    """It works again. Returns whether it had not."""
+    """Clear an incident. It works again. Returns whether it had not."""
     known = session.get(ChannelIncident, (channel, direction))
     if known is not None:
         session.delete(known)
@@ -54,13 +56,13 @@ def clear_incident(session: Session, channel: str, direction: Direction) -> bool
 def resume_channel(session: Session, channel: str, *, actor: str, now: datetime) -> None:
     """Let a paused channel speak again. Raises Unknown: it is not paused."""
     if not clear_incident(session, channel, "sending"):
-        paused = sorted(one.channel for one in open_incidents(session) if one.direction == "sending")
+        paused = sorted(incident.channel for incident in open_incidents(session) if incident.direction == "sending")
         raise Unknown(f"“{channel}” is not paused; {'paused: ' + ', '.join(paused) if paused else 'no channel is'}.")
     audit(session, now, actor, "resumed", f"channel:{channel}")
 
 
 def open_incidents(session: Session) -> list[ChannelIncident]:
-    """What is wrong now, the oldest first."""
+    """Return what is wrong now, the oldest first."""
     return list(
         session.execute(
             select(ChannelIncident).order_by(col(ChannelIncident.since), col(ChannelIncident.channel))
@@ -69,22 +71,24 @@ def open_incidents(session: Session) -> list[ChannelIncident]:
 
 
 def pending_notifications(session: Session) -> list[ChannelIncident]:
-    """Of which nobody was told yet."""
-    return [one for one in open_incidents(session) if one.notified_at is None]
+    """List incidents of which nobody was told yet."""
+    return [incident for incident in open_incidents(session) if incident.notified_at is None]
 
 
 def mark_notified(session: Session, those: Iterable[ChannelIncident], now: datetime) -> None:
-    """Those, and none that came while they were told."""
-    for one in those:
-        known = session.get(ChannelIncident, (one.channel, one.direction))
-        if known and known.since == one.since:
+    """Mark incidents as notified: those, and none that came while they were told."""
+    for incident in those:
+        known = session.get(ChannelIncident, (incident.channel, incident.direction))
+        if known and known.since == incident.since:
             known.notified_at = now
 
 
-def describe_incident(trouble: ChannelIncident, zone: str) -> str:
-    """`zone` is the house's."""
-    what = "is paused" if trouble.direction == "sending" else "receives nothing"
-    return f"{trouble.channel} {what} since {clock.format_local(trouble.since, zone, '%d %B, %H:%M')}: {trouble.reason}"
+def describe_incident(incident: ChannelIncident, zone: str) -> str:
+    """Describe an incident. `zone` is the house's."""
+    what = "is paused" if incident.direction == "sending" else "receives nothing"
+    return (
+        f"{incident.channel} {what} since {clock.format_local(incident.since, zone, '%d %B, %H:%M')}: {incident.reason}"
+    )
 
 
 @dataclass(frozen=True)
@@ -99,9 +103,9 @@ class ChannelStatus:
 
 
 def channel_statuses(session: Session, zone: str) -> list[ChannelStatus]:
-    """Every file of channels/, the paused ones first."""
-    wrong = {(one.channel, one.direction): one for one in open_incidents(session)}
-    looked = {one.source: one for one in session.execute(select(PollCursor)).scalars()}
+    """Return every file of channels/, the paused ones first."""
+    wrong = {(incident.channel, incident.direction): incident for incident in open_incidents(session)}
+    cursors = {one.source: one for one in session.execute(select(PollCursor)).scalars()}
     found = []
     for name in sorted({*registry.sender_names(), *registry.receiver_names()}):
         title = (
@@ -113,7 +117,7 @@ def channel_statuses(session: Session, zone: str) -> list[ChannelStatus]:
             else ""
         )
         listens = (
-            (_incident_text(wrong.get((name, "receiving"))) or _receiving_status(name, looked.get(name), zone))
+            (_incident_text(wrong.get((name, "receiving"))) or _receiving_status(name, cursors.get(name), zone))
             if name in registry.receiver_names()
             else ""
         )
@@ -121,8 +125,8 @@ def channel_statuses(session: Session, zone: str) -> list[ChannelStatus]:
     return sorted(found, key=lambda one: not one.paused)
 
 
-def _incident_text(trouble: ChannelIncident | None) -> str:
-    return f"paused: {trouble.reason}" if trouble else ""
+def _incident_text(incident: ChannelIncident | None) -> str:
+    return f"paused: {incident.reason}" if incident else ""
 
 
 def _sending_status(name: str) -> str:
@@ -135,9 +139,9 @@ def _sending_status(name: str) -> str:
     return "yes"
 
 
-def _receiving_status(name: str, looked: PollCursor | None, zone: str) -> str:
+def _receiving_status(name: str, cursor: PollCursor | None, zone: str) -> str:
     if name not in registry.poll_names():
         return "when told"
-    if looked is None:
+    if cursor is None:
         return "never looked"
-    return f"{looked.problem or 'looked'} ({clock.format_local(looked.at, zone, '%d %B, %H:%M')})"
+    return f"{cursor.problem or 'looked'} ({clock.format_local(cursor.at, zone, '%d %B, %H:%M')})"

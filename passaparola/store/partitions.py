@@ -1,4 +1,5 @@
-"""On PostgreSQL what happened lies in a partition for each month in which it came to be known; old ones leave in one statement.
+"""On PostgreSQL what happened lies in a partition for each month in which it came to be known; old ones leave in one
+statement.
 
 https://www.postgresql.org/docs/current/ddl-partitioning.html. On SQLite there is one table, and nothing to do.
 """
@@ -71,7 +72,8 @@ def _next_month(month: YearMonth) -> YearMonth:
 
 
 def _create(session: Session, name: str, start: str, end: str) -> list[str]:
-    """Nothing, where events of that month lie in the partition of all the rest already: there they stay."""
+    """Create a partition. Nothing, where events of that month lie in the partition of all the rest already: there
+    they stay."""
     bounds = f"FROM ('{start} 00:00:00+00') TO ('{end} 00:00:00+00')"
     try:
         with session.begin_nested():

@@ -1,4 +1,5 @@
-"""Campaigns asserted as code: a pytest fixture that plays one for a small cast. Loaded by pytest where this is installed.
+"""Campaigns asserted as code: a pytest fixture that plays one for a small cast. Loaded by pytest where this is
+installed.
 
 def test_an_unhappy_buyer_is_never_asked_to_tell_a_friend(rehearse):
     seen = rehearse("post_purchase", days=30, assume=["answers survey 3"])
@@ -14,7 +15,7 @@ import pytest
 
 @pytest.fixture
 def rehearse(tmp_path: Path) -> Iterator[Callable[..., object]]:
-    """`rehearse(name, days=90, assume=[…], start=…)` gives a `rehearsal.Rehearsal`.
+    """Rehearse a campaign in a test. `rehearse(name, days=90, assume=[…], start=…)` gives a `rehearsal.Rehearsal`.
 
     The cast: Anna in Milan bought once five months ago; Ben in Cork reads and never bought; Zoë in Auckland bought last
     month; all three said yes to the newsletter and to after-sales letters. Carla was never asked anything.

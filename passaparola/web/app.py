@@ -36,7 +36,10 @@ app.router.routes[:0] = referrals.routes
 for room in (webhooks, unsubscribe, feed, preferences, privacy, signup, surveys, mailbox, console, metrics):
     app.include_router(room.router)
 
-POLICY = "default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-src 'self'; form-action 'self'; base-uri 'none'"
+POLICY = (
+    "default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-src 'self'; form-action "
+    "'self'; base-uri 'none'"
+)
 
 
 class SecurityHeaders:
@@ -76,7 +79,7 @@ async def show_error(request: Request, error: PassaparolaError) -> HTMLResponse:
 
 @app.exception_handler(DBAPIError)
 async def show_unavailable(request: Request, error: DBAPIError) -> Response:
-    """The store is busy or away: nothing was changed, and the same request may succeed in a while."""
+    """Show that the store is busy or away: nothing was changed, and the same request may succeed in a while."""
     return link_context.unavailable_page(request)
 
 
@@ -84,8 +87,8 @@ async def show_unavailable(request: Request, error: DBAPIError) -> Response:
 async def redirect_to_login(request: Request, error: NotLoggedIn) -> Response:
     if request.method != "GET":
         return Response("Log in first.", 401)
-    asked = "" if request.url.path.startswith("/console") else f"?next={quote(request.url.path)}"
-    return RedirectResponse(f"/console/login{asked}", 303)
+    query = "" if request.url.path.startswith("/console") else f"?next={quote(request.url.path)}"
+    return RedirectResponse(f"/console/login{query}", 303)
 
 
 @app.exception_handler(Forbidden)
@@ -95,7 +98,7 @@ async def show_forbidden(request: Request, error: Forbidden) -> Response:
 
 @app.get("/healthz")
 def healthz() -> dict[str, str]:
-    """Says ok only while the store answers."""
+    """Say ok says ok only while the store answers."""
     with link_context.store().engine.connect() as connection:
         connection.execute(text("SELECT 1"))
     return {"status": "ok"}
@@ -103,7 +106,8 @@ def healthz() -> dict[str, str]:
 
 @app.get("/readyz")
 def ready() -> Response:
-    """Whether to send anyone here: the tables are of this version, can be written to, and what comes in is applied."""
+    """Return whether to send anyone here: the tables are of this version, can be written to, and what comes in is
+    applied."""
     store = link_context.store()
     problems = []
     with store.write() as session:

@@ -49,11 +49,11 @@ class Entry:
 @router.head("/feed.xml", include_in_schema=False)
 @router.get("/feed.xml")
 def feed(request: Request) -> Response:
-    own = get_settings()
+    settings = get_settings()
     with store().read() as session:
-        entries = _entries(session, own.public_url, is_local(request))
+        entries = _entries(session, settings.public_url, is_local(request))
     newest = max((entry.at for entry in entries), default=datetime(2026, 1, 1, tzinfo=UTC)).replace(microsecond=0)
-    shown = {"entries": entries, "updated": newest, "own": own, "host": urlsplit(own.public_url).hostname}
+    shown = {"entries": entries, "updated": newest, "own": settings, "host": urlsplit(settings.public_url).hostname}
     body = pages.get_template("feed.xml").render(shown).encode()
     tag = f'"{sha256(body).hexdigest()[:32]}"'
     headers = {
@@ -68,8 +68,8 @@ def feed(request: Request) -> Response:
 
 @router.get("/feed/{launch}/{step}/{number}")
 def picture(request: Request, launch: int, step: int, number: int) -> Response:
-    """A picture of an entry, for everyone; nothing else of the house is."""
-    own = get_settings()
+    """Serve a picture of an entry, for everyone; nothing else of the house is."""
+    settings = get_settings()
     with store().read() as session:
         found = next(
             (one for one in _posted_batches(session, is_local(request)) if (one[0].id, one[1].step) == (launch, step)),
@@ -78,15 +78,15 @@ def picture(request: Request, launch: int, step: int, number: int) -> Response:
     media = cut_batch_wording(found[0].content, found[1]).skeleton.media if found else ()
     if not 0 <= number < len(media):
         raise HTTPException(404)
-    path = (own.home / media[number].path).resolve()
+    path = (settings.home / media[number].path).resolve()
     kind = mimetypes.guess_type(path.name)[0] or ""
-    if not path.is_relative_to((own.home / "templates").resolve()) or not path.is_file() or kind not in PICTURES:
+    if not path.is_relative_to((settings.home / "templates").resolve()) or not path.is_file() or kind not in PICTURES:
         raise HTTPException(404)
     return FileResponse(path, media_type=kind)
 
 
 def _posted_batches(session: Session, previewed: bool) -> list[tuple[Launch, Batch]]:
-    """What went out; on this machine also what only went into the local mailbox."""
+    """Return what went out; on this machine also what only went into the local mailbox."""
     carried: Any = col(Launch.content)["channels"]
     chosen = (
         select(Launch, Batch)
@@ -110,9 +110,20 @@ def _entries(session: Session, public_url: str, previewed: bool) -> list[Entry]:
         place = f"{launch.id}/{batch.step}"
         tag = f"tag:{urlsplit(public_url).hostname},{launch.created_at:%Y-%m-%d}:launch/{place}"
         found.append(
-            Entry(tag, _title(text, launch.content["title"]), text, _link(text) or public_url, at, launch.campaign, batch.locale,
-                  tuple(_picture(f"{public_url}/feed/{place}/{n}", media.path, media.alt) for n, media in enumerate(skeleton.media)))
-        )  # fmt: skip
+            Entry(
+                tag,
+                _title(text, launch.content["title"]),
+                text,
+                _link(text) or public_url,
+                at,
+                launch.campaign,
+                batch.locale,
+                tuple(
+                    _picture(f"{public_url}/feed/{place}/{n}", media.path, media.alt)
+                    for n, media in enumerate(skeleton.media)
+                ),
+            )
+        )
     return found
 
 
@@ -123,7 +134,7 @@ def _picture(url: str, path: str, alt: str) -> tuple[str, str, str, int]:
 
 
 def _title(text: str, campaign: str) -> str:
-    """The first sentence, where it is short enough for a title."""
+    """Return the first sentence, where it is short enough for a title."""
     first = text.split("\n")[0]
     for end in (". ", "! ", "? ", ": "):
         first = first.partition(end)[0] + (end.strip() if end in first and end != ": " else "")
@@ -135,7 +146,7 @@ def _link(text: str) -> str:
 
 
 def _is_not_modified(headers: Mapping[str, Any], tag: str, newest: datetime) -> bool:
-    """RFC 9110, 13.2.2: a tag, where there is one, goes before a date."""
+    """Compare validators. RFC 9110, 13.2.2: a tag, where there is one, goes before a date."""
     if "if-none-match" in headers:
         return tag in [one.strip().removeprefix("W/") for one in headers["if-none-match"].split(",")]
     try:

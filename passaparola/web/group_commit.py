@@ -1,4 +1,5 @@
-"""Write what several visitors bring in one transaction: each waits until it is on disk, and they share the one wait for it.
+"""Write what several visitors bring in one transaction: each waits until it is on disk, and they share the one wait
+for it.
 
 https://www.sqlite.org/faq.html#q19: a commit costs a disk's turn, however little is in it.
 """

@@ -1,4 +1,5 @@
-"""Who stands at the door: the contact whose letter's link was followed, in which language, and whether it is a machine."""
+"""Who stands at the door: the contact whose letter's link was followed, in which language, and whether it is a
+machine."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -43,8 +44,8 @@ def store() -> Store:
 
 
 def links() -> Links:
-    own = get_settings()
-    return _links(own.secret, own.public_url)
+    settings = get_settings()
+    return _links(settings.secret, settings.public_url)
 
 
 @cache
@@ -81,16 +82,16 @@ class LinkContext:
         return str(self.launch.content["topic"])
 
     def wording(self) -> dict[str, Any]:
-        """The frozen words of this very letter."""
-        said = self.launch.content["steps"][self.message.step]["say"]
-        key = wording_key(said, self.batch.variant if self.batch else "", self.message.medium)
+        """Return the frozen words of this very letter."""
+        message = self.launch.content["steps"][self.message.step]["say"]
+        key = wording_key(message, self.batch.variant if self.batch else "", self.message.medium)
         locale = self.batch.locale if self.batch else self.launch.content["locale"]
         found: dict[str, Any] = self.launch.content["messages"][key][locale]
         return found
 
     @property
     def ref(self) -> LinkRef:
-        """What a link of this message refers to."""
+        """Return what a link of this message refers to."""
         locale = self.batch.locale if self.batch else self.launch.content["locale"]
         return LinkRef(self.message_id, self.launch.id or 0, locale, self.batch.variant if self.batch else "")
 
@@ -111,14 +112,14 @@ class LinkContext:
         )
 
     def of_it(self) -> dict[str, Any]:
-        """What an event says of the letter that it came from."""
+        """Return what an event says of the letter that it came from."""
         key = self.launch.content["enter"].get("key")
-        own = {key: self.enrolment.key} if key else {}
-        return {"campaign": self.launch.campaign, "launch": self.launch.id, **own}
+        key_property = {key: self.enrolment.key} if key else {}
+        return {"campaign": self.launch.campaign, "launch": self.launch.id, **key_property}
 
 
 def resolve_token(session: Session, purpose: Purpose, token: str) -> LinkContext | None:
-    """Whoever a token names; whatever is wrong with a token, the answer is the same."""
+    """Resolve a signed token. Whoever a token names; whatever is wrong with a token, the answer is the same."""
     id_ = links().read(purpose, token)
     key = MessageId.parse(id_) if id_ else None
     message = session.get(Message, key) if key else None
@@ -151,7 +152,7 @@ def not_found_page(request: Request) -> Response:
 
 
 def unavailable_page(request: Request) -> Response:
-    """The store is busy or away: nothing was changed, and the same request may succeed in a while."""
+    """Show that the store is busy or away: nothing was changed, and the same request may succeed in a while."""
     sentence = "We cannot write anything down at the moment. Nothing was changed; please try again in a minute."
     page = pages.TemplateResponse(request, "sorry.html", {"sentence": sentence}, status_code=503)
     page.headers["Retry-After"] = "30"
@@ -178,9 +179,11 @@ def _agent_reason(agent: str) -> str:
 
 
 def consent_proof(request: Request, words: str, language: str) -> dict[str, Any]:
-    """Who said yes from where, to which words: what a data protection authority asks for."""
+    """Return who said yes from where, to which words: what a data protection authority asks for."""
     return {
-        "words": words[:1_000], "language": language, "page": request.url.path.split("/")[1],
+        "words": words[:1_000],
+        "language": language,
+        "page": request.url.path.split("/")[1],
         "network_address": request.client.host if request.client else "",
         "agent": request.headers.get("user-agent", "")[:200],
-    }  # fmt: skip
+    }

@@ -1,4 +1,5 @@
-"""Followed links: a click goes where the launch's frozen words say, an open is a picture. Stored at the door, judged later."""
+"""Followed links: a click goes where the launch's frozen words say, an open is a picture. Stored at the door, judged
+later."""
 
 import base64
 import time
@@ -44,7 +45,8 @@ class LinkDoor:
 
 
 async def _click(scope: Scope, receive: Receive, send: Send) -> None:
-    """Store a click, then redirect to the address that stood in the message. HEAD is told the address and counts as nothing."""
+    """Store a click, then redirect to the address that stood in the message. HEAD is told the address and counts as
+    nothing."""
     began = time.perf_counter()
     token, _, number = scope["path"][3:].partition("/")
     ref, target = await _find_target(token, number)

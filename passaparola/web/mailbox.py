@@ -30,15 +30,16 @@ LETTER = "default-src 'none'; img-src data: https:; style-src 'unsafe-inline'; s
 
 
 def is_local(request: Request) -> bool:
-    """Whether it is asked from this machine, by its own name."""
-    own = request.client and request.client.host in ("127.0.0.1", "::1", "testclient")
+    """Return whether it is asked from this machine, by its own name."""
+    from_here = request.client and request.client.host in ("127.0.0.1", "::1", "testclient")
     # The name asked for, too: another site's name may be made to lead to this machine (DNS rebinding).
     named = request.url.hostname in ("127.0.0.1", "::1", "localhost", "testserver")
-    return bool(own and named and "x-forwarded-for" not in request.headers)
+    return bool(from_here and named and "x-forwarded-for" not in request.headers)
 
 
 def _require_access(request: Request) -> None:
-    """Raises Outside, Forbidden: who asks is not on this machine, and not in the console."""
+    """Require access to the mailbox. Raises Outside, Forbidden: who asks is not on this machine, and not in the
+    console."""
     if not is_local(request):
         require_role("reader")(request)
 
@@ -57,19 +58,20 @@ def _read(path: Path) -> EmailMessage:
 
 @router.get("/")
 def home(request: Request) -> Response:
-    """Who comes to the bare address of the house is told nothing; on this machine it is where one begins."""
+    """Redirect to where one begins. Who comes to the bare address of the house is told nothing; on this machine it
+    is where one begins."""
     return RedirectResponse("/mailbox") if is_local(request) else not_found_page(request)
 
 
 @router.get("/mailbox")
 def inbox(request: Request, page: int = 0) -> Response:
-    """Letters left, posts right."""
+    """Show the local mailbox. Letters left, posts right."""
     _require_access(request)
     files = _files("email")
-    letters = []
+    emails = []
     for path in files[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]:
         message = _read(path)
-        letters.append(
+        emails.append(
             {
                 "id": path.name,
                 "subject": str(message["subject"]),
@@ -78,7 +80,7 @@ def inbox(request: Request, page: int = 0) -> Response:
             }
         )
     shown = {
-        "letters": letters,
+        "letters": emails,
         "count": len(files),
         "page": page,
         "pages": (len(files) + PAGE_SIZE - 1) // PAGE_SIZE,
@@ -89,7 +91,7 @@ def inbox(request: Request, page: int = 0) -> Response:
 
 @router.get("/timeline")
 def timeline(request: Request) -> Response:
-    """Every network side by side, each post as it would look there."""
+    """Show every network side by side, each post as it would look there."""
     _require_access(request)
     posts = _load_posts()
     media = sorted({post["medium"] for post in posts}, key=lambda medium: registry.branding_of(medium).title.lower())
@@ -111,7 +113,7 @@ def _load_posts() -> list[dict[str, Any]]:
 
 
 def _post_view(post: dict[str, Any]) -> dict[str, Any]:
-    """With what the page needs to show it as its network does."""
+    """Return with what the page needs to show it as its network does."""
     medium = str(post["medium"])
     spoken = registry.sender_class(medium) if medium in registry.sender_names() else None
     look = registry.branding_of(medium)
@@ -120,7 +122,7 @@ def _post_view(post: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fold(text: str, after: int) -> tuple[str, str]:
-    """What is seen at once, and what behind "more"; no word is cut."""
+    """Return what is seen at once, and what behind "more"; no word is cut."""
     if not after or len(text) <= after:
         return text, ""
     cut = max(text.rfind(" ", 0, after), text.rfind("\n", 0, after), 1)
@@ -128,7 +130,7 @@ def _fold(text: str, after: int) -> tuple[str, str]:
 
 
 def _email_path(name: str) -> Path:
-    """A file of the box by its name; never one beside it."""
+    """Return a file of the box by its name; never one beside it."""
     found = next((path for path in _files("email") if path.name == name), None)
     if found is None:
         raise HTTPException(404)
@@ -149,7 +151,7 @@ def letter(request: Request, name: str) -> Response:
 
 @router.get("/mailbox/{name}/html")
 def letter_html(request: Request, name: str) -> Response:
-    """The letter itself, for a sandboxed frame: no scripts, whatever a contact's name holds."""
+    """Show the letter itself, for a sandboxed frame: no scripts, whatever a contact's name holds."""
     _require_access(request)
     body = _read(_email_path(name)).get_body(("html",))
     return HTMLResponse(body.get_content() if body else "", headers={"Content-Security-Policy": LETTER})
@@ -157,7 +159,7 @@ def letter_html(request: Request, name: str) -> Response:
 
 @router.get("/media/{path:path}")
 def media(request: Request, path: str) -> Response:
-    """A picture of a template folder."""
+    """Serve a picture of a template folder."""
     _require_access(request)
     root = (get_settings().home / "templates").resolve()
     file = (get_settings().home / path).resolve()
@@ -173,13 +175,13 @@ def media(request: Request, path: str) -> Response:
 
 @router.get("/preview/{campaign}/{message:path}/{medium}/{locale}")
 def preview(request: Request, campaign: str, message: str, medium: str, locale: str) -> Response:
-    """A wording as one of the cast would see it, by the renderer that sends."""
+    """Show a wording as one of the cast would see it, by the renderer that sends."""
     _require_access(request)
-    own = get_settings()
-    wordings = freeze_wordings(own.home, message, medium, campaign, own)
+    settings = get_settings()
+    wordings = freeze_wordings(settings.home, message, medium, campaign, settings)
     if locale not in wordings:
         raise HTTPException(404)
-    fixed = house_constants(campaign, own)
+    fixed = house_constants(campaign, settings)
     cut = cut_wording(wordings[locale], locale, fixed)
     contact = next((c for c in CAST.values() if c.get("language") == locale), CAST["Anna"])
     values = cut.values({**fixed, **sample_values(contact, wordings[locale], "order_completed")})
@@ -188,8 +190,10 @@ def preview(request: Request, campaign: str, message: str, medium: str, locale: 
         return HTMLResponse(filled["html"], headers={"Content-Security-Policy": LETTER})
     post = _post_view(
         {
-            "medium": medium, "text": filled["text"], "note": sender_for(medium, own).approval_note(cut.skeleton),
+            "medium": medium,
+            "text": filled["text"],
+            "note": sender_for(medium, settings).approval_note(cut.skeleton),
             "media": [{"path": p, "alt": a} for p, a, _ in wordings[locale].media],
         }
-    )  # fmt: skip
+    )
     return pages.TemplateResponse(request, "post.html", {"post": post})

@@ -1,6 +1,8 @@
-"""Figures for Prometheus, counted when asked: how much is due and for how long, what is in doubt, who is paused. No names.
+"""Figures for Prometheus, counted when asked: how much is due and for how long, what is in doubt, who is paused. No
+names.
 
-https://prometheus.io/docs/instrumenting/writing_exporters/. Behind a token, since a campaign's size is nobody else's business.
+https://prometheus.io/docs/instrumenting/writing_exporters/. Behind a token, since a campaign's size is nobody
+else's business.
 """
 
 import hmac
@@ -22,9 +24,12 @@ router = APIRouter()
 registry = CollectorRegistry()
 BODIES = Counter("passaparola_webhook_bodies", "Bodies that came in", ["channel", "status"], registry=registry)
 SECONDS = Histogram(
-    "passaparola_request_seconds", "From request to answer", ["route"], registry=registry,
+    "passaparola_request_seconds",
+    "From request to answer",
+    ["route"],
+    registry=registry,
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
-)  # fmt: skip
+)
 
 
 class StoreCollector(Collector):
@@ -32,11 +37,14 @@ class StoreCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         now = utc_now()
-        found = health.take_snapshot(store(), now)
+        snapshot = health.take_snapshot(store(), now)
         heaps = {
-            "intake": found.inbound, "enrolments": found.enrolments, "batches": found.batches, "calls": found.calls,
-            "unknown": found.unknown,
-        }  # fmt: skip
+            "intake": snapshot.inbound,
+            "enrolments": snapshot.enrolments,
+            "batches": snapshot.batches,
+            "calls": snapshot.calls,
+            "unknown": snapshot.unknown,
+        }
         due = GaugeMetricFamily("passaparola_due", "What is due and not done, by heap", labels=["heap"])
         oldest = GaugeMetricFamily(
             "passaparola_due_oldest_seconds", "For how long the oldest has been due", labels=["heap"]
@@ -45,19 +53,19 @@ class StoreCollector(Collector):
             due.add_metric([name], heap.count)
             oldest.add_metric([name], heap.oldest)
         launches = GaugeMetricFamily("passaparola_launches", "Launches by state", labels=["state"])
-        for state, count in found.launches.items():
+        for state, count in snapshot.launches.items():
             launches.add_metric([state], count)
         paused = GaugeMetricFamily("passaparola_channel_paused", "1: it must be mended first", labels=["channel"])
-        for name in found.paused:
+        for name in snapshot.paused:
             paused.add_metric([name], 1)
         resting = GaugeMetricFamily(
             "passaparola_channel_resting", "1: its provider asked to be left alone", labels=["channel"]
         )
-        for name in found.backoffs:
+        for name in snapshot.backoffs:
             resting.add_metric([name], 1)
         yield from (due, oldest, launches, paused, resting)
-        yield GaugeMetricFamily("passaparola_messages_due", "Messages in the batches that are due", found.messages)
-        yield GaugeMetricFamily("passaparola_bodies_odd", "Bodies that were not understood", found.invalid_bodies)
+        yield GaugeMetricFamily("passaparola_messages_due", "Messages in the batches that are due", snapshot.messages)
+        yield GaugeMetricFamily("passaparola_bodies_odd", "Bodies that were not understood", snapshot.invalid_bodies)
 
 
 registry.register(StoreCollector())
@@ -65,7 +73,8 @@ registry.register(StoreCollector())
 
 @router.get("/metrics")
 def metrics(request: Request) -> Response:
-    """For whoever holds PASSAPAROLA_METRICS_TOKEN, as a bearer token; nobody else is told that there is such a page."""
+    """Serve the figures for whoever holds PASSAPAROLA_METRICS_TOKEN, as a bearer token; nobody else is told that
+    there is such a page."""
     token = get_settings().metrics_token
     given = request.headers.get("authorization", "")
     if not token or not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):

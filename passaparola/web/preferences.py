@@ -1,4 +1,5 @@
-"""The preference centre: topics by medium, how often, a pause, tracking as a question of its own, and one no to everything."""
+"""The preference centre: topics by medium, how often, a pause, tracking as a question of its own, and one no to
+everything."""
 
 from datetime import timedelta
 from typing import Any
@@ -32,32 +33,34 @@ FREQUENCIES = {"": None, "1": 1, "2": 2, "4": 4}  # messages a week
 PAUSES = {"30": 30, "90": 90}  # days
 A_DAY = timedelta(days=1)
 TRACKING = {
-    "en": "We may see which links you follow and whether you open our letters, so that we write less of what does not matter to you.",
-    "it": "Possiamo vedere quali link segui e se apri le nostre lettere, per scriverti meno di ciò che non ti interessa.",
+    "en": "We may see which links you follow and whether you open our letters, so that we write less of what does "
+    "not matter to you.",
+    "it": "Possiamo vedere quali link segui e se apri le nostre lettere, per scriverti meno di ciò che non ti "
+    "interessa.",
 }
 
 
 @router.get("/preferences/{token}")
 def preferences_page(request: Request, token: str) -> Response:
     with store().read() as session:
-        found = resolve_token(session, "preferences", token)
-        return _show_preferences(request, session, found) if found else not_found_page(request)
+        context = resolve_token(session, "preferences", token)
+        return _show_preferences(request, session, context) if context else not_found_page(request)
 
 
 @router.post("/preferences/{token}")
 async def preferences(request: Request, token: str) -> Response:
-    """What is ticked is a yes, what is not is a no; only what was on the page counts."""
+    """Save preferences. What is ticked is a yes, what is not is a no; only what was on the page counts."""
     form = await request.form(max_fields=200, max_part_size=2_000)
     with store().write() as session:
-        found = resolve_token(session, "preferences", token)
-        if not found:
+        context = resolve_token(session, "preferences", token)
+        if not context:
             return not_found_page(request)
         if form.get("do") == "nothing more":
-            _record_global_opt_out(request, session, found)
+            _record_global_opt_out(request, session, context)
         else:
-            _save(request, session, found, form)
+            _save(request, session, context, form)
         session.flush()
-        return _show_preferences(request, session, found, saved="yes")
+        return _show_preferences(request, session, context, saved="yes")
 
 
 @router.post("/preferences/{token}/data")
@@ -71,109 +74,132 @@ def forget_me(request: Request, token: str) -> Response:
 
 
 def _send_by_email(request: Request, token: str, name: str, purpose: Any) -> Response:
-    """A letter may be forwarded, so what only the person may do is confirmed from their own mailbox, within a day."""
+    """Send a confirmation by email. A letter may be forwarded, so what only the person may do is confirmed from
+    their own mailbox, within a day."""
     with store().write() as session:
-        found = resolve_token(session, "preferences", token)
-        if not found:
+        context = resolve_token(session, "preferences", token)
+        if not context:
             return not_found_page(request)
-        now, own = utc_now(), get_settings()
-        signed = links().sign(purpose, f"{found.contact}.{int((now + A_DAY).timestamp())}")
-        says = {"action_url": f"{own.public_url}/{purpose}/{signed}"}
+        now, settings = utc_now(), get_settings()
+        signed = links().sign(purpose, f"{context.contact}.{int((now + A_DAY).timestamp())}")
+        says = {"action_url": f"{settings.public_url}/{purpose}/{signed}"}
         headers = {"Auto-Submitted": "auto-generated"}
-        transactional.send_to_contact(session, own, found.contact, name, says=says, now=now, headers=headers)
-        audit(session, now, "preference page", f"asked for {name}", f"contact:{found.contact}")
-        return _show_preferences(request, session, found, saved=purpose)
+        transactional.send_to_contact(session, settings, context.contact, name, says=says, now=now, headers=headers)
+        audit(session, now, "preference page", f"asked for {name}", f"contact:{context.contact}")
+        return _show_preferences(request, session, context, saved=purpose)
 
 
-def _save(request: Request, session: Session, found: LinkContext, form: Any) -> None:
-    now, language = utc_now(), found.person.language or get_settings().locale
+def _save(request: Request, session: Session, context: LinkContext, form: Any) -> None:
+    now, language = utc_now(), context.person.language or get_settings().locale
     ticked = {str(value) for value in form.getlist("topics")}
-    for topic, medium, words, stood in _choices(session, found):
+    for topic, medium, words, stood in _choices(session, context):
         wanted = f"{topic}:{medium}" in ticked
-        said = session.execute(select(latest_consent(found.contact, medium, topic))).scalar()
+        latest = session.execute(select(latest_consent(context.contact, medium, topic))).scalar()
         # What holds without an answer is answered by saving it, ticked or not.
-        if wanted != stood or (stood and said is None):
+        if wanted != stood or (stood and latest is None):
             consent.record(
-                session, found.contact, medium, topic, wanted,
-                at=now, source=f"preference page of launch {found.launch.id}", proof={**consent_proof(request, words, language), "launch": found.launch.id},
-            )  # fmt: skip
-    before = found.person.max_per_week, found.person.paused_until
-    found.person.max_per_week = FREQUENCIES.get(str(form.get("often", "")), found.person.max_per_week)
+                session,
+                context.contact,
+                medium,
+                topic,
+                wanted,
+                at=now,
+                source=f"preference page of launch {context.launch.id}",
+                proof={**consent_proof(request, words, language), "launch": context.launch.id},
+            )
+    before = context.person.max_per_week, context.person.paused_until
+    context.person.max_per_week = FREQUENCIES.get(str(form.get("often", "")), context.person.max_per_week)
     pause = str(form.get("pause", ""))
     if pause == "none":
-        found.person.paused_until = None
+        context.person.paused_until = None
     elif pause in PAUSES:
-        found.person.paused_until = now + timedelta(days=PAUSES[pause])
-    if before != (found.person.max_per_week, found.person.paused_until):
+        context.person.paused_until = now + timedelta(days=PAUSES[pause])
+    if before != (context.person.max_per_week, context.person.paused_until):
         by = {"by": "preferences", "at": now.isoformat()}
-        found.person.sources = {**found.person.sources, "max_per_week": by, "paused_until": by}
-        audit(session, now, "preference page", "chose how often", f"contact:{found.contact}")
+        context.person.sources = {**context.person.sources, "max_per_week": by, "paused_until": by}
+        audit(session, now, "preference page", "chose how often", f"contact:{context.contact}")
 
 
-def _record_global_opt_out(request: Request, session: Session, found: LinkContext) -> None:
-    for medium in sorted({found.message.medium, *_media(session, found.contact)}):
+def _record_global_opt_out(request: Request, session: Session, context: LinkContext) -> None:
+    for medium in sorted({context.message.medium, *_media(session, context.contact)}):
         consent.record(
-            session, found.contact, medium, "*", False,
-            at=utc_now(), source=f"preference page of launch {found.launch.id}", proof=consent_proof(request, "nothing more", ""),
-        )  # fmt: skip
+            session,
+            context.contact,
+            medium,
+            "*",
+            False,
+            at=utc_now(),
+            source=f"preference page of launch {context.launch.id}",
+            proof=consent_proof(request, "nothing more", ""),
+        )
 
 
-def _show_preferences(request: Request, session: Session, found: LinkContext, saved: str = "") -> Response:
-    language = found.person.language or get_settings().locale
+def _show_preferences(request: Request, session: Session, context: LinkContext, saved: str = "") -> Response:
+    language = context.person.language or get_settings().locale
     known = load_topics(get_settings().home)
     rows: dict[str, dict[str, Any]] = {}
     tracking = False
-    for topic, medium, _, stands in _choices(session, found):
+    for topic, medium, _, stands in _choices(session, context):
         if topic == "tracking":
             tracking = stands
             continue
         words = known.get(topic, plain_topic(topic)).words(language)
         row = rows.setdefault(topic, {"title": words.title, "about": words.about, "media": []})
         row["media"].append((medium, f"{topic}:{medium}", stands))
-    until = found.person.paused_until
+    until = context.person.paused_until
     paused = (
-        clock.to_local(until, found.person.time_zone or get_settings().time_zone)
+        clock.to_local(until, context.person.time_zone or get_settings().time_zone)
         if until and until > utc_now()
         else None
     )
     return render_page(
-        request, "preferences.html", language, rows=rows, tracking=tracking, words=TRACKING["it" if language == "it" else "en"],
-        often=str(found.person.max_per_week or ""), paused=paused, saved=saved, medium=found.message.medium,
-    )  # fmt: skip
+        request,
+        "preferences.html",
+        language,
+        rows=rows,
+        tracking=tracking,
+        words=TRACKING["it" if language == "it" else "en"],
+        often=str(context.person.max_per_week or ""),
+        paused=paused,
+        saved=saved,
+        medium=context.message.medium,
+    )
 
 
-def _choices(session: Session, found: LinkContext) -> list[tuple[str, str, str, bool]]:
-    """(topic, medium, the words that are shown, what holds): what the house offers, and what they were ever asked about."""
-    language, media = found.person.language or get_settings().locale, _media(session, found.contact)
+def _choices(session: Session, context: LinkContext) -> list[tuple[str, str, str, bool]]:
+    """Return (topic, medium, the words that are shown, what holds): what the house offers, and what they were ever
+    asked about."""
+    language, media = context.person.language or get_settings().locale, _media(session, context.contact)
     known = load_topics(get_settings().home)
-    asked = select(col(Consent.topic), col(Consent.medium)).where(col(Consent.contact_id) == found.contact).distinct()
-    pairs = {(topic, medium) for topic, medium in session.execute(asked).all() if topic != "*"}
+    query = select(col(Consent.topic), col(Consent.medium)).where(col(Consent.contact_id) == context.contact).distinct()
+    pairs = {(topic, medium) for topic, medium in session.execute(query).all() if topic != "*"}
     pairs |= {
         (topic, medium)
         for topic, one in known.items()
         for medium in one.media
         if registry.address_kind(medium) in media
     }
-    pairs |= {(found.topic, found.message.medium)} if found.topic else set()
-    pairs |= {("tracking", found.message.medium)}
+    pairs |= {(context.topic, context.message.medium)} if context.topic else set()
+    pairs |= {("tracking", context.message.medium)}
     words = {topic: known.get(topic, plain_topic(topic)).words(language) for topic, _ in pairs}
-    said = {topic: f"{one.title}. {one.about}" for topic, one in words.items()}
-    said["tracking"] = TRACKING["it" if language == "it" else "en"]
+    words_by_topic = {topic: f"{one.title}. {one.about}" for topic, one in words.items()}
+    words_by_topic["tracking"] = TRACKING["it" if language == "it" else "en"]
     return [
         (
             topic,
             medium,
-            said[topic],
-            _is_wanted(session, found.contact, medium, topic, known.get(topic, plain_topic(topic)).basis),
+            words_by_topic[topic],
+            _is_wanted(session, context.contact, medium, topic, known.get(topic, plain_topic(topic)).basis),
         )
         for topic, medium in sorted(pairs)
     ]
 
 
 def _is_wanted(session: Session, contact: int, medium: str, topic: str, basis: str) -> bool:
-    """Whether they are written to about a topic: where they said yes; about their own orders, until they said no."""
-    said = session.execute(select(latest_consent(contact, medium, topic))).scalar()
-    return basis == "transactional" if said is None else bool(said)
+    """Return whether they are written to about a topic: where they said yes; about their own orders, until they said
+    no."""
+    latest = session.execute(select(latest_consent(contact, medium, topic))).scalar()
+    return basis == "transactional" if latest is None else bool(latest)
 
 
 def _media(session: Session, contact: int) -> set[str]:

@@ -16,9 +16,9 @@ router = APIRouter()
 
 
 def _contact_of_token(purpose: str, token: str) -> Contact | None:
-    """Whom a link of the last day names."""
-    said = links().read(purpose, token)  # type: ignore[arg-type]
-    contact, _, until = (said or "").partition(".")
+    """Return whom a link of the last day names."""
+    text = links().read(purpose, token)  # type: ignore[arg-type]
+    contact, _, until = (text or "").partition(".")
     if not (contact.isdigit() and until.isdigit()) or utc_now().timestamp() > int(until):
         return None
     with store().read() as session:
@@ -41,7 +41,7 @@ def data(request: Request, token: str) -> Response:
 
 @router.get("/data/{token}/file")
 def data_file(request: Request, token: str) -> Response:
-    """The same, for another program to read (GDPR, articles 15 and 20)."""
+    """Serve the same, for another program to read (GDPR, articles 15 and 20)."""
     person = _contact_of_token("data", token)
     if person is None:
         return not_found_page(request)

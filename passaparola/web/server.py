@@ -1,4 +1,5 @@
-"""The web app behind a door that waits for nobody: who is slow to say what they want, or comes with a crowd, is shown out.
+"""The web app behind a door that waits for nobody: who is slow to say what they want, or comes with a crowd, is
+shown out.
 
 python -m web.serve [--host 127.0.0.1] [--port 8000]. uvicorn itself never closes a connection whose headers do not come,
 and its limit on connections locks out everybody else. Bodies have their own deadline, in hooks.py.

@@ -28,7 +28,8 @@ def signup_page(request: Request, lang: str = "") -> Response:
 
 @router.post("/signup")
 async def sign_up(request: Request) -> Response:
-    """Kept, to be confirmed from the mailbox. Programs that fill every field fill the one that people do not see."""
+    """Store a request to sign up, kept, to be confirmed from the mailbox. Programs that fill every field fill the
+    one that people do not see."""
     form = await request.form(max_fields=30, max_part_size=2_000)
     language = _language(request, str(form.get("lang", "")))
     offered = _topics(language)
@@ -61,19 +62,19 @@ def confirm_page(request: Request, token: str) -> Response:
 def confirm(request: Request, token: str) -> Response:
     with store().write() as session:
         id_ = _signup_of_token(token)
-        said = consent_proof(request, "Yes, write to me", "")
-        row = signup.confirm_signup(session, get_settings(), id_, said, utc_now()) if id_ else None
+        confirmation = consent_proof(request, "Yes, write to me", "")
+        row = signup.confirm_signup(session, get_settings(), id_, confirmation, utc_now()) if id_ else None
         return render_page(request, "confirm.html", row.language or None, done=True) if row else not_found_page(request)
 
 
 def _signup_of_token(token: str) -> int | None:
-    said = links().read("confirm", token)
-    return int(said) if said and said.isdigit() and len(said) < 19 else None
+    text = links().read("confirm", token)
+    return int(text) if text and text.isdigit() and len(text) < 19 else None
 
 
 def _topics(language: str) -> dict[str, Any]:
     return {name: one.words(language) for name, one in load_topics(get_settings().home).items() if one.sign_up}
 
 
-def _language(request: Request, asked: str) -> str:
-    return "it" if (asked or request_language(request)) == "it" else "en"
+def _language(request: Request, wanted: str) -> str:
+    return "it" if (wanted or request_language(request)) == "it" else "en"

@@ -16,34 +16,34 @@ router = APIRouter()
 def unsubscribe_page(request: Request, token: str) -> Response:
     """Ask. Nothing changes, however many scanners follow the link."""
     with store().read() as session:
-        found = resolve_token(session, "unsubscribe", token)
-        return _show(request, found, done=False) if found else not_found_page(request)
+        context = resolve_token(session, "unsubscribe", token)
+        return _show(request, context, done=False) if context else not_found_page(request)
 
 
 @router.post("/u/{token}")
 def unsubscribe(request: Request, token: str) -> Response:
     """Opt out with one click: no cookie, no login, no redirect; twice is as good as once."""
     with store().write() as session:
-        found = resolve_token(session, "unsubscribe", token)
-        if not found:
+        context = resolve_token(session, "unsubscribe", token)
+        if not context:
             return not_found_page(request)
-        now, launch = utc_now(), found.launch.id
+        now, launch = utc_now(), context.launch.id
         consent.record(
             session,
-            found.contact,
-            found.message.medium,
-            found.topic,
+            context.contact,
+            context.message.medium,
+            context.topic,
             False,
             at=now,
             source=f"unsubscribe link of launch {launch}",
             proof={"launch": launch, "way": "one click"},
         )
-        opt_out = found.new_event("unsubscribed", now, "link", f"{found.name}/unsubscribed")
+        opt_out = context.new_event("unsubscribed", now, "link", f"{context.name}/unsubscribed")
         activity.add_events(session, get_settings().currency, events.record_events(session, [opt_out]))
-        return _show(request, found, done=True)
+        return _show(request, context, done=True)
 
 
-def _show(request: Request, found: LinkContext, *, done: bool) -> Response:
-    language = found.person.language or get_settings().locale
-    topic = load_topics(get_settings().home).get(found.topic, plain_topic(found.topic)).words(language).title
-    return render_page(request, "unsubscribe.html", language, topic=topic, done=done, mute=found.launch.transactional)
+def _show(request: Request, context: LinkContext, *, done: bool) -> Response:
+    language = context.person.language or get_settings().locale
+    topic = load_topics(get_settings().home).get(context.topic, plain_topic(context.topic)).words(language).title
+    return render_page(request, "unsubscribe.html", language, topic=topic, done=done, mute=context.launch.transactional)

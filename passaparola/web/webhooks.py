@@ -33,19 +33,19 @@ REFUSED: dict[int | str, dict[str, Any]] = {
 
 @router.post("/events", status_code=202, responses=REFUSED)
 async def events(request: Request) -> Response:
-    """One event or a batch, signed after Standard Webhooks."""
+    """Receive one event or a batch, signed after Standard Webhooks."""
     return _count_response("events", await _receive("events", request))
 
 
 @router.post("/webhooks/{channel}", status_code=202, responses=REFUSED)
 async def webhook(channel: str, request: Request) -> Response:
-    """What a shop or a provider tells, signed in its own way."""
+    """Receive what a shop or a provider tells, signed in its own way."""
     return _count_response(channel, await _receive(channel, request))
 
 
 @router.get("/webhooks/{channel}", responses={404: {"description": "Nothing here asks so."}})
 async def answer_challenge(channel: str, request: Request) -> Response:
-    """A provider asks whether we are who we say, before it sends anything."""
+    """Answer a provider's challenge. A provider asks whether we are who we say, before it sends anything."""
     try:
         answer = registry.webhook_class(channel).challenge(request.query_params)
     except (Unknown, Misconfigured):
@@ -102,7 +102,7 @@ async def _receive(channel: str, request: Request) -> Response:
 
 
 async def _read_body(request: Request, largest: int) -> bytes | None:
-    """None: too large; what was announced or has come is all that is ever held."""
+    """Read a body up to a limit. None: too large; what was announced or has come is all that is ever held."""
     announced = request.headers.get("content-length", "0")
     if not announced.isdigit() or int(announced) > largest:
         return None

@@ -36,14 +36,14 @@ def audience_names(home: Path) -> list[str]:
 
 
 def load_audience(home: Path, name: str) -> Audience:
-    """Raises Unknown, BadContent."""
+    """Load an audience by its name. Raises Unknown, BadContent."""
     if name not in (known := audience_names(home)):
         raise Unknown(f"There is no audience “{name}”{did_you_mean(name, known)}")
     return read_yaml(home / "audiences" / f"{name}.yaml", Audience, home)
 
 
 def load_catalogue(session: Session | None, settings: Settings) -> Catalogue:
-    """What may be asked: the language's own words, the audiences beside it, and what this store has seen."""
+    """Return what may be asked: the language's own words, the audiences beside it, and what this store has seen."""
     audiences, home = {}, settings.home
     for name in audience_names(home):
         with suppress(BadContent):  # one file that can't be read stops no other; `passaparola check` names it
@@ -71,7 +71,8 @@ class Question:
 
     @classmethod
     def parse(cls, name_or_text: str, catalogue: Catalogue) -> "Question":
-        """Raises BadQuestion; Unknown when a lone word is no audience."""
+        """Parse a question, or the audience of that name. Raises BadQuestion; Unknown when a lone word is no
+        audience."""
         text = catalogue.audiences.get(name_or_text)
         if text is None and name_or_text.isidentifier() and name_or_text not in ("everyone",):
             try:
@@ -86,7 +87,8 @@ class Question:
         return compile_question(self.node, self.catalogue, now)
 
     def members(self, now: datetime) -> Clause:
-        """The clause of those in the audience; the erased are in none, and who turned out to be someone else is not counted twice."""
+        """Return the clause of those in the audience; the erased are in none, and who turned out to be someone else
+        is not counted twice."""
         return self.clause(now) & col(Contact.erased_at).is_(None) & col(Contact.merged_into).is_(None)
 
 
@@ -96,7 +98,8 @@ def count_members(session: Session, question: Question, now: datetime) -> int:
 
 
 def sample_members(session: Session, question: Question, now: datetime, size: int = 10) -> list[Contact]:
-    """The same few each time: spread by a fixed shuffle of the ids, not the oldest ones."""
+    """Pick a few members, the same each time: the same few each time: spread by a fixed shuffle of the ids, not the
+    oldest ones."""
     spread = (col(Contact.id) * literal_column("7919")) % literal_column("104729")
     chosen = select(Contact).where(question.members(now)).order_by(spread, col(Contact.id)).limit(size)
     return list(session.execute(chosen).scalars())
@@ -112,7 +115,7 @@ class ConditionResult:
 
 
 def explain_contact(session: Session, question: Question, contact_id: int, now: datetime) -> list[ConditionResult]:
-    """Every part of the question, outermost first, asked of one contact."""
+    """Return every part of the question, outermost first, asked of one contact."""
     nested = list(_with_depth(question.node))
     clauses = [compile_question(node, question.catalogue, now).label(f"part_{n}") for n, (node, _) in enumerate(nested)]
     row = session.execute(select(*clauses).select_from(Contact).where(col(Contact.id) == contact_id)).one()

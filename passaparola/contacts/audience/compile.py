@@ -19,13 +19,17 @@ from passaparola.store.models import Activity, Address, Consent, Contact, Event
 
 Clause = ColumnElement[bool]
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
-    "=": operator.eq, ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt,
-}  # fmt: skip
+    "=": operator.eq,
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
 LATEST_KEPT = 5  # activity keeps this many of the latest times
 
 
 def compile_question(node: tree.Node, catalogue: Catalogue, now: datetime) -> Clause:
-    """Raises BadContent: audiences that contain each other."""
+    """Compile a question to SQL. Raises BadContent: audiences that contain each other."""
     return _Compiler(catalogue, now).clause(node)
 
 
@@ -84,7 +88,8 @@ class _Compiler:
         return enough if node.at_most is None else and_(enough, not_(self._at_least(node, node.at_most + 1)))
 
     def _at_least(self, node: tree.EventCount, times: int) -> Clause:
-        """From the activity row where it knows (no filter, no end, at most five), else by counting the events."""
+        """Compile “at least n times”: from the activity row where it knows (no filter, no end, at most five), else
+        by counting the events."""
         if times <= 0:
             return true()
         start, end = node.window.edges(self.now)
@@ -95,8 +100,8 @@ class _Compiler:
         if start is None:
             return col(Contact.id).in_(seen.where(col(Activity.count) >= times))
         # The newest one is asked for too, as the index begins with it.
-        asked = dict.fromkeys(("latest_1", f"latest_{times}"))
-        return col(Contact.id).in_(seen.where(*(col(getattr(Activity, name)) >= start for name in asked)))
+        latest_columns = dict.fromkeys(("latest_1", f"latest_{times}"))
+        return col(Contact.id).in_(seen.where(*(col(getattr(Activity, name)) >= start for name in latest_columns)))
 
     def _edge(self, node: tree.FirstOrLast) -> Clause:
         start, end = node.window.edges(self.now)
@@ -118,7 +123,8 @@ class _Compiler:
         return col(Contact.id).in_(seen.where(*([at >= start] if start else []), *([at < end] if end else [])))
 
     def _total(self, node: tree.Total) -> Clause:
-        """Those without any event spent nothing, so where nothing passes, who fails is who is excluded."""
+        """Compile a total. Those without any event spent nothing, so where nothing passes, who fails is who is
+        excluded."""
         currency = node.currency or self.catalogue.currency
         value = minor_units(node.value, currency)
         passes_at_zero = OPERATORS[node.sign](0, value)
@@ -152,7 +158,8 @@ class _Compiler:
         return events.group_by(col(Event.contact_id))
 
     def _passes(self, filter_: tree.Filter, currency: str) -> Clause:
-        """An amount is one in the house currency, or in the one that stands beside it: 50 USD are not 50 EUR."""
+        """Compile a filter. An amount is one in the house currency, or in the one that stands beside it: 50 USD are
+        not 50 EUR."""
         value: Any = filter_.value
         if filter_.name == "amount" and isinstance(value, float):
             field: Any = case((col(Event.currency) == currency, col(Event.amount)))
@@ -173,7 +180,7 @@ class _Compiler:
 
 
 def latest_consent(contact_id: Any, medium: str, topic: Any) -> ColumnElement[Any]:
-    """The latest yes or no of a contact to a topic (or to every topic) on a medium; NULL when never asked."""
+    """Return the latest yes or no of a contact to a topic (or to every topic) on a medium; NULL when never asked."""
     at, granted = col(Consent.at), col(Consent.granted)
     yes, no = func.max(case((granted, at))), func.max(case((~granted, at)))
     latest = func.coalesce(yes > no, yes.is_not(None))  # of one moment, the no

@@ -19,14 +19,23 @@ from passaparola.errors import BadQuestion, did_you_mean
 MAX_QUESTION_CHARS, MAX_DEPTH = 4_000, 20
 
 TERMINAL_NAMES = {
-    "NAME": "a name", "OP": "= != >= <= > <", "STRING": 'a text in "quotes"', "NUMBER": "a number",
-    "UNIT": "hours, days, weeks, months or years", "DATE": "a date such as 2026-03-21", "CURRENCY": "a currency",
-    "LPAR": "(", "RPAR": ")", "COMMA": ",", "EDGE": "first or last", "$END": "the end",
-}  # fmt: skip
+    "NAME": "a name",
+    "OP": "= != >= <= > <",
+    "STRING": 'a text in "quotes"',
+    "NUMBER": "a number",
+    "UNIT": "hours, days, weeks, months or years",
+    "DATE": "a date such as 2026-03-21",
+    "CURRENCY": "a currency",
+    "LPAR": "(",
+    "RPAR": ")",
+    "COMMA": ",",
+    "EDGE": "first or last",
+    "$END": "the end",
+}
 
 
 def parse_question(text: str, catalogue: Catalogue, where: str = "") -> tree.Node:
-    """Raises BadQuestion: it is not in the language, or names what is not known."""
+    """Parse a question to a tree. Raises BadQuestion: it is not in the language, or names what is not known."""
     if len(text) > MAX_QUESTION_CHARS:
         raise BadQuestion(
             f"this question has {len(text)} characters; {MAX_QUESTION_CHARS} are the most", "", 1, where=where
@@ -133,7 +142,8 @@ class QuestionReader(Transformer[Token, Anything]):
         return parts[0] if len(parts) == 1 else tree.Any(of=tuple(parts), text=self._words(meta))
 
     def _two_for_one(self, meta: Meta, parts: list[tree.Node]) -> None:
-        """“ordered since … and ordered before …” is meant as one order between the two, and asks for two of them."""
+        """Refuse an ambiguous pair. “ordered since … and ordered before …” is meant as one order between the two,
+        and asks for two of them."""
         did = [
             part for part in parts if isinstance(part, tree.EventCount) and part.at_least > 0 and part.at_most is None
         ]
@@ -142,10 +152,14 @@ class QuestionReader(Transformer[Token, Anything]):
         for one, other in product(begins, ends):
             if (one.event, one.filters) == (other.event, other.filters):
                 raise BadQuestion(
-                    f"“{one.text} and {other.text}” asks for two, one in each span, and not for one in both; a span from one day to "
+                    f"“{one.text} and {other.text}” asks for two, one in each span, and not for one in both; a span "
+                    "from one day to "
                     "another can't be asked about yet. For two of them, make one part an audience of its own",
-                    self.text, meta.column, meta.line, self.where,
-                )  # fmt: skip
+                    self.text,
+                    meta.column,
+                    meta.line,
+                    self.where,
+                )
 
     @v_args(meta=True)
     def all(self, meta: Meta, parts: list[tree.Node]) -> tree.Node:
@@ -267,14 +281,16 @@ class QuestionReader(Transformer[Token, Anything]):
         return found
 
     def _properties(self, event: str, filters: Iterable[tree.Filter]) -> None:
-        """A property that no event has is nobody's, and its “never” everybody's: what is not known is refused."""
+        """Check the properties of a filter. A property that no event has is nobody's, and its “never” everybody's:
+        what is not known is refused."""
         for filter_ in filters:
             name, given = self.places[id(filter_)], {str: "text", bool: "boolean"}.get(type(filter_.value), "number")
             if name == "amount" and given != "number":
                 self._error("an amount is a number: amount >= 50", name)
             if name == "items":
                 self._error(
-                    "“items” is a list, and what is in it can't be asked about yet; ask how often or for how much they bought",
+                    "“items” is a list, and what is in it can't be asked about yet; ask how often or for how much "
+                    "they bought",
                     name,
                 )
             if not (known := self.catalogue.known_properties(event)):

@@ -38,7 +38,8 @@ class Condition(BaseModel):
 
 
 class Window(BaseModel):
-    """A span that ends now, or one with a fixed edge. Dates are midnights on the clock that `now` is on: the house's."""
+    """A span that ends now, or one with a fixed edge. Dates are midnights on the clock that `now` is on: the
+    house's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     within: tuple[int, Unit] | None = None
@@ -47,7 +48,7 @@ class Window(BaseModel):
     before: date | None = None
 
     def edges(self, now: datetime) -> tuple[datetime | None, datetime | None]:
-        """The first instant inside, and the first instant after; None is open."""
+        """Return the first instant inside, and the first instant after; None is open."""
         start = ago(now, *self.within) if self.within else self._midnight(self.since, now)
         end = ago(now, *self.longer_ago) if self.longer_ago else self._midnight(self.before, now)
         return start, end
@@ -61,7 +62,8 @@ ALWAYS = Window()
 
 
 def ago(now: datetime, number: int, unit: Unit) -> datetime:
-    """Hours are spans; days and longer are steps on the calendar of the clock that `now` is on."""
+    """Step back on a calendar. Hours are spans; days and longer are steps on the calendar of the clock that `now` is
+    on."""
     at = Instant.from_timestamp(now.timestamp()).to_tz(getattr(now.tzinfo, "key", "UTC"))
     match unit:
         case "hour":
@@ -146,7 +148,8 @@ class Filter(BaseModel):
 
 
 class EventCount(Condition):
-    """An event of a kind took place at least `at_least` times and, where `at_most` is given, no more often than that."""
+    """An event of a kind took place at least `at_least` times and, where `at_most` is given, no more often than
+    that."""
 
     kind: Literal["happened"] = "happened"
     event: str

@@ -20,12 +20,32 @@ DERIVED_TRAITS = {"lifecycle": "text", "participation": "text"}
 
 # Past tense, after the Segment spec: https://segment.com/docs/connections/spec/ecommerce/v2/
 EVENTS = (
-    "order_completed", "order_refunded", "order_cancelled", "order_updated", "order_fulfilled",
-    "checkout_started", "product_viewed", "product_added", "product_reviewed", "cart_viewed",
-    "coupon_applied", "survey_answered", "signed_up", "store_visited",
-    "delivered", "bounced", "opened", "clicked", "replied", "mentioned", "liked", "shared", "complained", "unsubscribed",
+    "order_completed",
+    "order_refunded",
+    "order_cancelled",
+    "order_updated",
+    "order_fulfilled",
+    "checkout_started",
+    "product_viewed",
+    "product_added",
+    "product_reviewed",
+    "cart_viewed",
+    "coupon_applied",
+    "survey_answered",
+    "signed_up",
+    "store_visited",
+    "delivered",
+    "bounced",
+    "opened",
+    "clicked",
+    "replied",
+    "mentioned",
+    "liked",
+    "shared",
+    "complained",
+    "unsubscribed",
     "friend_visited",
-)  # fmt: skip
+)
 
 # What we write into events ourselves, besides what shops and programs tell.
 MESSAGE_PROPERTIES = {"campaign": "text", "launch": "number"}
@@ -51,12 +71,14 @@ EXTRA_ADDRESS_KINDS = {"phone", "instagram"}  # though nothing here speaks on it
 
 @cache
 def media() -> frozenset[str]:
-    """What people are reached or known by: the addresses of whatever a file in channels/ speaks or hears people on."""
+    """Return what people are reached or known by: the addresses of whatever a file in channels/ speaks or hears
+    people on."""
     return frozenset(EXTRA_ADDRESS_KINDS | {registry.address_kind(medium) for medium in registry.media()})
 
 
 def is_medium(name: str) -> bool:
-    """One of the above, what a message goes out on, or the name of who numbers customers: a shop, a till."""
+    """Tell whether a name is a medium: one of the above, what a message goes out on, or the name of who numbers
+    customers: a shop, a till."""
     return name in media() or name in registry.media() or name == "till" or name in registry.receiver_names()
 
 
@@ -80,9 +102,10 @@ class Catalogue:
         return {*EVENTS, *self.events}
 
     def known_properties(self, kind: str) -> dict[str, frozenset[str]]:
-        """Of a kind of event: name → types. Empty where none has come in yet, so that nothing is known of it."""
+        """List the known properties of a kind of event: name → types. Empty where none has come in yet, so that
+        nothing is known of it."""
         seen = self.properties.get(kind)
         if not seen:
             return {}
-        own = {"amount": "number", "currency": "text", **MESSAGE_PROPERTIES, **EVENT_PROPERTIES.get(kind, {})}
-        return {**{name: frozenset([type_]) for name, type_ in own.items()}, **seen}
+        built_in = {"amount": "number", "currency": "text", **MESSAGE_PROPERTIES, **EVENT_PROPERTIES.get(kind, {})}
+        return {**{name: frozenset([type_]) for name, type_ in built_in.items()}, **seen}

@@ -67,11 +67,12 @@ class ColumnMapping(BaseModel):
 
 
 def guess_columns(header: Iterable[str]) -> dict[str, str]:
-    """Every header with the field it most likely is; what is not recognised becomes a custom trait."""
+    """Guess the field of every header; every header with the field it most likely is; what is not recognised becomes
+    a custom trait."""
     taken: dict[str, str] = {}
     for name in header:
         words = normalise_header(name)
-        role = next((role for role, said in _synonyms() if words == said), None) or words.replace(" ", "_")[:60]
+        role = next((role for role, text in _synonyms() if words == text), None) or words.replace(" ", "_")[:60]
         if not re.fullmatch(r"[a-z][a-z0-9_]*", role) or role in taken.values():
             role = "ignore"
         taken[name] = role
@@ -80,13 +81,13 @@ def guess_columns(header: Iterable[str]) -> dict[str, str]:
 
 @cache
 def _synonyms() -> list[tuple[str, str]]:
-    """Each way of saying a field, its own name first."""
-    own = [(role, role.replace("_", " ")) for role in (*SYNONYMS, *sorted(media()))]
-    return own + [(role, said) for role, phrases in SYNONYMS.items() for said in phrases.split(", ")]
+    """Return each way of saying a field, its own name first."""
+    plain_names = [(role, role.replace("_", " ")) for role in (*SYNONYMS, *sorted(media()))]
+    return plain_names + [(role, text) for role, phrases in SYNONYMS.items() for text in phrases.split(", ")]
 
 
 def normalise_header(text: str) -> str:
-    """In small letters, without accents and signs, so that two ways of writing a header are one."""
+    """Normalise a header: in small letters, without accents and signs, so that two ways of writing a header are one."""
     ascii_only = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return " ".join(re.findall(r"[a-z0-9]+", ascii_only))
 
@@ -132,7 +133,7 @@ def parse_time_zone(raw: str) -> str:
 
 
 def parse_instant(raw: str, mapping: ColumnMapping, zone: str) -> datetime:
-    """An instant; a time without a zone is on the house clock."""
+    """Return an instant; a time without a zone is on the house clock."""
     value = raw.strip().replace("Z", "+00:00")
     at: datetime | None = None
     try:
@@ -151,7 +152,7 @@ def parse_instant(raw: str, mapping: ColumnMapping, zone: str) -> datetime:
 
 
 def parse_birthday(raw: str, mapping: ColumnMapping) -> str:
-    """MM-DD. A day without a year is fine."""
+    """Parse a birthday, MM-DD. A day without a year is fine."""
     value = raw.strip()
     if re.fullmatch(r"\d{2}-\d{2}", value):
         return date.fromisoformat(f"2024-{value}").strftime("%m-%d")

@@ -31,7 +31,8 @@ NAMED = (*TRAITS, "birthday")
 @dataclass
 class ImportTally:
     """What an import did. `rows` is always new + changed + unchanged + rejected; `refused` of them say that the
-    person does not want to be written to, and are no yes; `shared` name a telephone or a handle that is somebody else's."""
+    person does not want to be written to, and are no yes; `shared` name a telephone or a handle that is somebody
+    else's."""
 
     rows: int = 0
     new: int = 0
@@ -77,7 +78,8 @@ class Import:
         return tally
 
     def _reader(self, header: list[str], chunk: list[Row], now: datetime) -> RowReader:
-        """What a custom trait is was decided when it was first seen, in this file or in an earlier one."""
+        """Build the reader of this chunk. What a custom trait is was decided when it was first seen, in this file or
+        in an earlier one."""
         custom = {role for role in self.mapping.columns.values() if role not in {*NAMED, *media(), "ignore"}}
         custom = {role for role in custom if not role.startswith(("order_", "consent"))}
         if unknown := custom - self.seen.keys():
@@ -164,8 +166,8 @@ class _Chunk:
         )
 
     def _create_contacts(self, people: list[Person], owners: dict[tuple[str, str], int]) -> None:
-        """Rows of one file that share an email are one person, whichever comes first; a telephone is the first row's, and
-        decides about those that have nothing else."""
+        """Create the contacts that are new. Rows of one file that share an email are one person, whichever comes
+        first; a telephone is the first row's, and decides about those that have nothing else."""
         groups: dict[tuple[str, str], int] = {}
         fresh: list[Person] = []
         for person in people:
@@ -209,7 +211,7 @@ class _Chunk:
         )
 
     def _update_contacts(self, whose: list[PersonAndContact]) -> None:
-        """An empty cell says nothing; a filled one replaces what was there."""
+        """Update contacts. An empty cell says nothing; a filled one replaces what was there."""
         ids = {contact for _, contact in whose}
         columns = [col(Contact.id), *(col(getattr(Contact, name)) for name in NAMED), col(Contact.traits)]
         stood = {
@@ -230,7 +232,7 @@ class _Chunk:
             self.session.execute(update(Contact), rows)
 
     def _add_addresses(self, whose: list[PersonAndContact], owners: dict[tuple[str, str], int]) -> None:
-        """An address that is somebody else's already stays theirs."""
+        """Add addresses. An address that is somebody else's already stays theirs."""
         secret = self.plan.settings.secret
         wanted: dict[tuple[str, str], tuple[int, int]] = {}
         for person, contact in whose:
@@ -264,7 +266,8 @@ class _Chunk:
         insert_many(self.session, Address, rows)
 
     def _propose_shared(self, whose: list[PersonAndContact], owners: dict[tuple[str, str], int]) -> None:
-        """A telephone that is somebody else's already stays theirs; whether the two are one person, somebody decides."""
+        """Propose merges of who shares a telephone. A telephone that is somebody else's already stays theirs;
+        whether the two are one person, somebody decides."""
         for person, contact in whose:
             for pair in person.addresses.items():
                 other = owners.get(pair, self.reached.get(pair, contact))
@@ -274,7 +277,8 @@ class _Chunk:
                     merging.propose_shared_address(self.session, contact, other, pair[0], source, self.now)
 
     def _record_consents(self, whose: list[PersonAndContact]) -> None:
-        """A yes in a file is written where nothing was said before, or where it is dated later than what was."""
+        """Record consents. A yes in a file is written where nothing was said before, or where it is dated later than
+        what was."""
         wanted: dict[tuple[int, str, str], Person] = {}
         refused = {contact for person, contact in whose if person.refuses}
         self.tally.refused += sum(person.refuses for person, _ in whose)
@@ -286,26 +290,34 @@ class _Chunk:
                     wanted.setdefault((contact, topic, medium), person)
         if not wanted:
             return
-        said: dict[tuple[int, str], dict[str, datetime]] = {}
+        latest: dict[tuple[int, str], dict[str, datetime]] = {}
         chosen = select(col(Consent.contact_id), col(Consent.medium), col(Consent.topic), col(Consent.at))
         ids = {contact for contact, _, _ in wanted} - self.made_by.keys()
         for contact, medium, topic, at in self.session.execute(
             chosen.where(in_values(self.session, col(Consent.contact_id), ids))
         ):
-            spoken = said.setdefault((contact, medium), {})
+            spoken = latest.setdefault((contact, medium), {})
             spoken[topic] = max(at, spoken.get(topic, at))
         rows = []
         for (contact, topic, medium), person in wanted.items():
-            spoken = said.get((contact, medium), {})
+            spoken = latest.get((contact, medium), {})
             last = max((at for name, at in spoken.items() if name in (topic, "*")), default=None)
             at = person.consent_at or self.now
             if last is None or (person.consent_at and person.consent_at > last):
                 source = person.consent_source or self.plan.source or f"import of {self.plan.path.name}"
                 proof = {"file": self.plan.path.name, "line": person.line}
                 rows.append(
-                    {"contact_id": contact, "medium": medium, "topic": topic, "granted": True, "basis": "consent",
-                     "source": source, "proof": proof, "at": at}
-                )  # fmt: skip
+                    {
+                        "contact_id": contact,
+                        "medium": medium,
+                        "topic": topic,
+                        "granted": True,
+                        "basis": "consent",
+                        "source": source,
+                        "proof": proof,
+                        "at": at,
+                    }
+                )
                 self.touched.add(person.line)
         if rows:
             insert_many(self.session, Consent, rows)

@@ -1,7 +1,8 @@
 """Whether a row of somebody else's export says that this person does not want to be written to.
 
-Every tool has its own column for it (Mailchimp, Klaviyo, Shopify, HubSpot, an Italian shop's own list), so it is known by
-its words: a value that is a no wherever it stands, a yes-column that says no, a no-column that says anything.
+Every tool has its own column for it (Mailchimp, Klaviyo, Shopify, HubSpot, an Italian shop's own list), so it is
+known by its words: a value that is a no wherever it stands, a yes-column that says no, a no-column that says
+anything.
 """
 
 import re
@@ -14,17 +15,22 @@ NOT_BY_EMAIL = re.compile(
 )
 BY_EMAIL = re.compile(r"\b(e ?mail|mail|posta elettronica)\b")
 SAYS_NO = re.compile(
-    r"(un|never |not |non )subscribed|(not|never) opted in|denied|subscription (ended|cancelled)|(un|dis)subscribe|opted out|opt out|optout|declined|refused|revoked|withdrawn|"
-    r"cleaned|suppressed|complained|complaint|spam|do not (contact|email|mail)|no consent|non marketing( contact)?|blacklisted|blocklisted|blocked|bounced|"
-    r"(hard|soft) bounced?|disiscritt[oaie]|non iscritt[oaie]|cancellat[oaie]|revocat[oaie]|negat[oaie]|rifiutat[oaie]|non acconsent\w*|"
+    r"(un|never |not |non )subscribed|(not|never) opted in|denied|subscription "
+    r"(ended|cancelled)|(un|dis)subscribe|opted out|opt out|optout|declined|refused|revoked|withdrawn|"
+    r"cleaned|suppressed|complained|complaint|spam|do not (contact|email|mail)|no consent|non marketing( "
+    r"contact)?|blacklisted|blocklisted|blocked|bounced|"
+    r"(hard|soft) bounced?|disiscritt[oaie]|non "
+    r"iscritt[oaie]|cancellat[oaie]|revocat[oaie]|negat[oaie]|rifiutat[oaie]|non acconsent\w*|"
     r"nessun consenso|da non contattare|abgemeldet|desinscrit|dado de baja"
 )
 ASKS_FOR_A_YES = re.compile(
-    r"\b(accepts?|acconsent\w*|accetta\w*|consents?|consenso|consensi|subscribed|subscriber|opt in|opted in|optin|newsletter|marketing|permission|iscritt[oa]|"
+    r"\b(accepts?|acconsent\w*|accetta\w*|consents?|consenso|consensi|subscribed|subscriber|opt in|opted "
+    r"in|optin|newsletter|marketing|permission|iscritt[oa]|"
     r"iscrizione|mailing|can (email|contact|be contacted)|contactable|privacy)\b"
 )
 ASKS_FOR_A_NO = re.compile(
-    r"\b(unsub\w*|unsubscribed?|opt(ed)? out|optout|suppress\w*|do not|dont|disiscri\w*|disdett\w*|revoc\w*|non contattare|blacklist\w*|blocklist\w*|"
+    r"\b(unsub\w*|unsubscribed?|opt(ed)? out|optout|suppress\w*|do not|dont|disiscri\w*|disdett\w*|revoc\w*|non "
+    r"contattare|blacklist\w*|blocklist\w*|"
     r"bounced|cancellazione)\b"
 )
 ABOUT_IT = re.compile(r"\b(date|time|timestamp|data|ora|ip|source|fonte|url|method|id|title|campaign|reason|motivo)\b")
@@ -33,14 +39,15 @@ EMPTY = {"", "none", "null", "na", "n a", "no value", "nan", "never", "mai"}
 
 
 def is_opt_out_cell(header: str, role: str, cell: str) -> bool:
-    """`role` is what the column was mapped to: a name or a town that sounds like a no is none."""
+    """Tell whether a cell opts out. `role` is what the column was mapped to: a name or a town that sounds like a no
+    is none."""
     if role in TRAITS and role != "country":
         return False
-    asks, said = normalise_header(header), normalise_header(cell)
+    asks, text = normalise_header(header), normalise_header(cell)
     if NOT_BY_EMAIL.search(asks) and not BY_EMAIL.search(asks):
         return False
-    if SAYS_NO.fullmatch(said):
+    if SAYS_NO.fullmatch(text):
         return True
     if ASKS_FOR_A_NO.search(asks):
-        return said not in EMPTY | NO
-    return bool(ASKS_FOR_A_YES.search(asks)) and not ABOUT_IT.search(asks) and said in NO
+        return text not in EMPTY | NO
+    return bool(ASKS_FOR_A_YES.search(asks)) and not ABOUT_IT.search(asks) and text in NO

@@ -52,7 +52,7 @@ class RowReader:
     now: datetime
 
     def parse(self, row: Row) -> Person:
-        """Raises ValueError: the reason, for the rejects file."""
+        """Parse one row. Raises ValueError: the reason, for the rejects file."""
         if row.problem:
             raise ValueError(row.problem)
         if len(row.cells) > len(self.header):
@@ -100,10 +100,10 @@ class RowReader:
                 return " ".join(cell.split())[:200]
 
     def _consent(self, cells: dict[str, str], person: Person) -> None:
-        for said in cells.get("consent", "").replace(";", ",").replace("|", ",").split(","):
-            topic, _, medium = said.strip().lower().partition(":")
+        for text in cells.get("consent", "").replace(";", ",").replace("|", ",").split(","):
+            topic, _, medium = text.strip().lower().partition(":")
             if topic in YES | NO:
-                raise ValueError(f"consent: “{said.strip()}” names no topic; write newsletter, or use --consent TOPIC")
+                raise ValueError(f"consent: “{text.strip()}” names no topic; write newsletter, or use --consent TOPIC")
             if topic:
                 person.topics.append((topic, medium or "email"))
         if "consent_at" in cells:
@@ -146,7 +146,8 @@ def _parse_custom(name: str, cell: str, kind: str) -> Any:
 
 
 def infer_trait_kind(cells: list[str]) -> str:
-    """What a custom trait is, by the first values seen of it. Codes such as 00123 stay text."""
+    """Infer a custom trait's kind what a custom trait is, by the first values seen of it. Codes such as 00123 stay
+    text."""
     given = [cell.strip() for cell in cells if cell.strip()]
     if not given:
         return "text"

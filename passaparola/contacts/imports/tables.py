@@ -41,7 +41,7 @@ class Table:
 
 @contextmanager
 def open_table(path: Path) -> Iterator[Table]:
-    """Raises BadContent: no such file, or nothing that could be a table."""
+    """Open a table for reading. Raises BadContent: no such file, or nothing that could be a table."""
     if not path.is_file():
         raise BadContent("there is no such file", str(path))
     if path.suffix.lower() in (".xlsx", ".xlsm", ".xls", ".ods"):
@@ -57,7 +57,7 @@ def open_table(path: Path) -> Iterator[Table]:
 
 
 def _encoding(head: bytes) -> str:
-    """UTF-8 where most of what is not ASCII reads as that; a few bad rows do not make it another encoding."""
+    """Return UTF-8 where most of what is not ASCII reads as that; a few bad rows do not make it another encoding."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     text = head[: head.rfind(b"\n") + 1 or None].decode("utf-8", "replace")
@@ -75,8 +75,8 @@ def _encoding(head: bytes) -> str:
 
 
 def _implausible_words(text: str) -> int:
-    """Words with a sign in them that no language has there: a symbol between letters, a capital after a small letter, three
-    accents in a row."""
+    """Return words with a sign in them that no language has there: a symbol between letters, a capital after a small
+    letter, three accents in a row."""
     return sum(not word.isascii() and bool(IMPLAUSIBLE.search(word)) for word in WORD.findall(text))
 
 
@@ -129,5 +129,5 @@ def _cell(value: Any) -> str:
 
 
 def neutralise_cell(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula. https://owasp.org/www-community/attacks/CSV_Injection"""
+    """Return a cell that no spreadsheet takes for a formula. https://owasp.org/www-community/attacks/CSV_Injection"""
     return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell

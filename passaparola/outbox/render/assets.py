@@ -1,4 +1,5 @@
-"""Whether a reader can load and follow what a letter points to: it arrives alone, without the folder that it was written in."""
+"""Whether a reader can load and follow what a letter points to: it arrives alone, without the folder that it was
+written in."""
 
 import html
 import re
@@ -19,21 +20,27 @@ FOLLOWED = ("http", "https", "mailto", "tel", "sms", "whatsapp")
 
 
 def refuse_unloadable(page: str, wording: Wording, around: Wording) -> None:
-    """`page` is the compiled letter, its Jinja still put aside. Raises BadContent: the first address that leads nowhere."""
+    """Refuse what no reader can load. `page` is the compiled letter, its Jinja still put aside. Raises BadContent:
+    the first address that leads nowhere."""
     if wording.matter.media:
-        raise BadContent("“media” goes with posts; a letter carries no files. Put the picture on your site and write "
-                         '<mj-image src="https://…" alt="…" />', f"{wording.where}:1")  # fmt: skip
+        raise BadContent(
+            "“media” goes with posts; a letter carries no files. Put the picture on your site and write "
+            '<mj-image src="https://…" alt="…" />',
+            f"{wording.where}:1",
+        )
     for address in picture_sources(page):
         if reason := unreachable_reason(address, ("http", "https")):
             raise BadContent(
-                f"no reader can load the picture “{address[:80]}”: {reason}. Put it on your site and write its whole address, "
+                f"no reader can load the picture “{address[:80]}”: {reason}. Put it on your site and write its whole "
+                "address, "
                 "https://…",
                 _locate(address, wording, around),
             )
     for address in LINK.findall(page):
         if reason := unreachable_reason(html.unescape(address), FOLLOWED):
             raise BadContent(
-                f"no reader can follow the link “{html.unescape(address)[:80]}”: {reason}. Write its whole address, https://…",
+                f"no reader can follow the link “{html.unescape(address)[:80]}”: {reason}. Write its whole address, "
+                "https://…",
                 _locate(html.unescape(address), wording, around),
             )
 
@@ -48,7 +55,8 @@ def picture_sources(page: str) -> Iterator[str]:
 
 
 def unreachable_reason(address: str, schemes: tuple[str, ...]) -> str:
-    """Why an address leads nowhere from a mailbox; empty where it may lead somewhere. What a hole begins is not known here."""
+    """Return why an address leads nowhere from a mailbox; empty where it may lead somewhere. What a hole begins is
+    not known here."""
     if HOLE.match(address) or (address.startswith("#") and "mailto" in schemes):
         return ""
     if not address:
@@ -82,7 +90,7 @@ def _is_public_host(host: str) -> bool:
 
 
 def _locate(address: str, wording: Wording, around: Wording) -> str:
-    """The line of the file in which it stands: the wording's, else the layout's."""
+    """Return the line of the file in which it stands: the wording's, else the layout's."""
     for one in (wording, around):
         for number, line in enumerate(one.body.splitlines(), one.first_line):
             if (address or 'src=""') in line or (address and html.escape(address) in line):

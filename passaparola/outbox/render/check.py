@@ -28,7 +28,8 @@ HOUSE_MESSAGES = {
 
 
 def check_message(settings: Settings, name: str, medium: str, campaign: str, event: str | None) -> list[str]:
-    """`event` is what the campaign enters on; only then a template may speak of it."""
+    """Check a message on one medium over the cast. `event` is what the campaign enters on; only then a template may
+    speak of it."""
     try:
         wordings = freeze_wordings(settings.home, name, medium, campaign, settings)
         channel = sender_for(medium, settings)
@@ -53,20 +54,22 @@ def check_message(settings: Settings, name: str, medium: str, campaign: str, eve
 
 # An offer in a letter that nobody said yes to makes marketing of it, whatever else it says.
 OFFER_WORDS = re.compile(
-    r"\d ?%|\b(discounts?|coupons?|vouchers?|promo\w*|special offers?|(our|an|this) offer|on sale|buy now|shop now|order now|save \d+|deals?|"
+    r"\d ?%|\b(discounts?|coupons?|vouchers?|promo\w*|special offers?|(our|an|this) offer|on sale|buy now|shop "
+    r"now|order now|save \d+|deals?|"
     r"scont[oi]|offert[ae]|saldi|buon[oi] (sconto|regalo)|acquista ora|compra ora|ordina ora|in omaggio)\b",
     re.I,
 )
 
 
 def find_offers(settings: Settings, name: str, medium: str, campaign: str) -> list[str]:
-    """What sounds like an offer in a transactional message; somebody looks at it."""
+    """Return what sounds like an offer in a transactional message; somebody looks at it."""
     try:
         wordings = freeze_wordings(settings.home, name, medium, campaign, settings)
     except PassaparolaError:
         return []
     return [
-        f"{wording.where}: “{found[0]}” sounds like an offer, and this goes out without a yes; leave it out, or give the campaign a "
+        f"{wording.where}: “{found[0]}” sounds like an offer, and this goes out without a yes; leave it out, or give "
+        "the campaign a "
         "topic that people say yes to"
         for wording in wordings.values()
         if (found := OFFER_WORDS.search(" ".join((wording.texts.get("subject", ""), wording.texts["text"]))))
@@ -74,7 +77,7 @@ def find_offers(settings: Settings, name: str, medium: str, campaign: str) -> li
 
 
 def check_house_messages(settings: Settings) -> list[str]:
-    """The letters that answer someone, with the words they are given."""
+    """Check the letters that answer someone, with the words they are given."""
     given = {
         "subject": "Re: …",
         "text": "…",
@@ -106,7 +109,7 @@ def _over_the_cast(cut: CutWording, wording: FrozenWording, event: str | None) -
 
 
 def sample_values(contact: dict[str, object], wording: FrozenWording, event: str | None) -> dict[str, object]:
-    """What a template is given in a preview: links that lead nowhere, and an order like any other."""
+    """Return what a template is given in a preview: links that lead nowhere, and an order like any other."""
     followed: dict[str, object] = {"event": {**AN_ORDER, "kind": event}} if event else {}
     if wording.share:
         followed |= {"share": share_links(wording.share, "preview")}

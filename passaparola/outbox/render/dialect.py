@@ -22,14 +22,51 @@ from passaparola.errors import BadContent, did_you_mean
 
 MAX_LOOP_ITEMS, MAX_LOOP_DEPTH = 1_000, 2
 ALLOWED_NODES = (
-    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.Getattr, nodes.Getitem,
-    nodes.Filter, nodes.Test, nodes.If, nodes.For, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not,
-    nodes.CondExpr, nodes.Add, nodes.Sub, nodes.Neg, nodes.Slice, nodes.List, nodes.Tuple, nodes.Keyword,
-)  # fmt: skip
+    nodes.Template,
+    nodes.Output,
+    nodes.TemplateData,
+    nodes.Name,
+    nodes.Const,
+    nodes.Getattr,
+    nodes.Getitem,
+    nodes.Filter,
+    nodes.Test,
+    nodes.If,
+    nodes.For,
+    nodes.Compare,
+    nodes.Operand,
+    nodes.And,
+    nodes.Or,
+    nodes.Not,
+    nodes.CondExpr,
+    nodes.Add,
+    nodes.Sub,
+    nodes.Neg,
+    nodes.Slice,
+    nodes.List,
+    nodes.Tuple,
+    nodes.Keyword,
+)
 ALLOWED_FILTERS = (
-    "default", "upper", "lower", "title", "capitalize", "trim", "truncate", "length", "first", "last", "join",
-    "round", "int", "float", "abs", "urlencode", "sort", "string",
-)  # fmt: skip
+    "default",
+    "upper",
+    "lower",
+    "title",
+    "capitalize",
+    "trim",
+    "truncate",
+    "length",
+    "first",
+    "last",
+    "join",
+    "round",
+    "int",
+    "float",
+    "abs",
+    "urlencode",
+    "sort",
+    "string",
+)
 ALLOWED_TESTS = ("defined", "undefined", "none", "number", "string", "odd", "even", "sameas", "in", "true", "false")
 ALLOWED_LOOP_NAMES = ("index", "index0", "first", "last", "length", "revindex")
 
@@ -115,7 +152,7 @@ def locale_of(language: str) -> Locale:
 
 
 def _locale_filters(language: str) -> dict[str, Callable[..., str]]:
-    """Dates, numbers and money as the reader writes them."""
+    """Make the filters of a locale: dates, numbers and money as the reader writes them."""
     locale = locale_of(language)
 
     def day(value: str | date, format: str = "long") -> str:
@@ -130,7 +167,7 @@ def _locale_filters(language: str) -> dict[str, Callable[..., str]]:
         return format_time(datetime.fromisoformat(value) if isinstance(value, str) else value, format, locale=locale)
 
     def money(minor: int | float, currency: str = "EUR") -> str:
-        """From minor units, as events keep it."""
+        """Format money from minor units, as events keep it."""
         amount = Decimal(str(minor)).scaleb(-get_currency_precision(currency))
         return format_currency(amount, currency, locale=locale)
 

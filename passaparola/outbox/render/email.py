@@ -61,7 +61,10 @@ TAGS = frozenset(
 )
 INLINER = css_inline.CSSInliner(keep_style_tags=True, keep_at_rules=True, load_remote_stylesheets=False)
 # Only for who allows it; the others' letters hold nothing that asks for anything.
-PIXEL = '{% if pixel_url %}<img src="{{ pixel_url }}" alt="" width="1" height="1" style="display:block;border:0">{% endif %}'
+PIXEL = (
+    '{% if pixel_url %}<img src="{{ pixel_url }}" alt="" width="1" height="1" style="display:block;border:0">{% '
+    "endif %}"
+)
 XML_ENTITIES = {"amp", "lt", "gt", "quot", "apos"}
 
 
@@ -103,7 +106,7 @@ class JinjaPlaceholders:
         return re.sub(r"jx(\d+)j", lambda m: self.words[int(m[1])], text)
 
     def lost_block(self, text: str) -> str | None:
-        """The first block that did not come through where a block can stand."""
+        """Return the first block that did not come through where a block can stand."""
         inside = {int(n) for n in re.findall(r'="[^"]*<!-- jb(\d+)j -->', text)}
         return next(
             (jinja for n, jinja in enumerate(self.blocks) if n in inside or f"<!-- jb{n}j -->" not in text), None
@@ -120,7 +123,7 @@ class CompiledEmail:
 
 
 def compile_email(wording: Wording, around: Wording, written: Wording | None, utm: dict[str, str]) -> CompiledEmail:
-    """Raises BadContent: not MJML, an unknown tag, or a block where none can stand."""
+    """Compile an email's MJML. Raises BadContent: not MJML, an unknown tag, or a block where none can stand."""
     aside, where = JinjaPlaceholders(), f"{wording.where}:{wording.first_line}"
     for marker in ("<!-- content -->", "<!-- preheader -->"):
         if marker not in around.body:
@@ -177,7 +180,8 @@ class _Links:
 
 
 def _as_text(mjml: str, where: str) -> str:
-    """The words of an MJML source in their order: texts, buttons with their address, tables, and the blocks between."""
+    """Return the words of an MJML source in their order: texts, buttons with their address, tables, and the blocks
+    between."""
     parser = etree.XMLParser(recover=True, resolve_entities=False, no_network=True)
     named = re.sub(r"&(\w+);", lambda m: m[0] if m[1] in XML_ENTITIES else html.unescape(m[0]), mjml)
     root = etree.fromstring(named.encode(), parser)
@@ -188,18 +192,18 @@ def _as_text(mjml: str, where: str) -> str:
 
 
 def _element_text(element: "etree._Element") -> list[str]:
-    said: list[str] = []
+    tokens: list[str] = []
     for child in element:
         if isinstance(child, etree._Comment):
             if re.fullmatch(r" jb\d+j ", child.text or ""):
-                said.append((child.text or "").strip())
+                tokens.append((child.text or "").strip())
         elif child.tag == "mj-button":
-            said.append(f"{_plain_text(child)}: {child.get('href', '')}\n\n")
+            tokens.append(f"{_plain_text(child)}: {child.get('href', '')}\n\n")
         elif child.tag in ("mj-text", "mj-table"):
-            said.append(f"{_plain_text(child)}\n\n")
+            tokens.append(f"{_plain_text(child)}\n\n")
         elif isinstance(child.tag, str) and child.tag != "mj-raw":
-            said += _element_text(child)
-    return said
+            tokens += _element_text(child)
+    return tokens
 
 
 def _plain_text(element: "etree._Element") -> str:
@@ -215,7 +219,7 @@ def _plain_text(element: "etree._Element") -> str:
 
 
 def _table_rows(table: "etree._Element") -> list[str]:
-    """A table with blocks in it, row by row: aligning its columns would tear the blocks out of their order."""
+    """Return a table with blocks in it, row by row: aligning its columns would tear the blocks out of their order."""
     rows: list[str] = []
     for child in table:
         if isinstance(child, etree._Comment):

@@ -39,12 +39,12 @@ class FrozenWording(BaseModel):
 
 
 def wording_key(message: str, variant: str, medium: str) -> str:
-    """Where a launch's frozen content keeps a message's wordings on a medium."""
+    """Return where a launch's frozen content keeps a message's wordings on a medium."""
     return f"{message}/{variant}/{medium}" if variant else f"{message}/{medium}"
 
 
 def freeze_wordings(home: Path, name: str, medium: str, campaign: str, settings: Settings) -> dict[str, FrozenWording]:
-    """The wordings of a message on a medium, by locale. Raises Unknown, BadContent."""
+    """Return the wordings of a message on a medium, by locale. Raises Unknown, BadContent."""
     utm = {
         "utm_source": medium,
         "utm_medium": "email" if medium == "email" else "social" if sender_class(medium).public else "chat",
@@ -61,7 +61,7 @@ def freeze_wordings(home: Path, name: str, medium: str, campaign: str, settings:
 
 
 def _with_share(wording: message.Wording, medium: str, campaign: str, locale: str) -> message.Wording:
-    """With its share bar, where it has one. Raises BadContent: it has one half of it."""
+    """Add a share bar. With its share bar, where it has one. Raises BadContent: it has one half of it."""
     said = wording.matter.share
     if (MARK in wording.body) != (said is not None):
         lacks = (
@@ -77,24 +77,28 @@ def _with_share(wording: message.Wording, medium: str, campaign: str, locale: st
 
 
 def freeze_house_wordings(settings: Settings, name: str, medium: str) -> dict[str, Any]:
-    """The wordings of templates/_house/, by locale, as plain values: what is written to someone who asked for it. A house
-    that has no words of its own for it has ours."""
-    own = (settings.home / "templates" / "_house" / name).is_dir()
-    home = settings.home if own else STARTER
+    """Return the wordings of templates/_house/, by locale, as plain values: what is written to someone who asked for
+    it. A house that has no words of its own for it has ours."""
+    overridden = (settings.home / "templates" / "_house" / name).is_dir()
+    home = settings.home if overridden else STARTER
     found = message.load_house_wordings(home, name, medium, settings.locale)
     if medium != "email":
         return {locale: _freeze_post(home, one, {}).model_dump(mode="json") for locale, one in found.items()}
     needed = ("postal_address",)
     return {
-        locale: _freeze_email(home, locale, one, {}, settings, needed).model_dump(mode="json")
-        for locale, one in found.items()
+        locale: _freeze_email(home, locale, wording, {}, settings, needed).model_dump(mode="json")
+        for locale, wording in found.items()
     }
 
 
 def _freeze_email(
-    home: Path, locale: str, wording: message.Wording, utm: dict[str, str], settings: Settings,
+    home: Path,
+    locale: str,
+    wording: message.Wording,
+    utm: dict[str, str],
+    settings: Settings,
     needed: tuple[str, ...] = FOOTER,
-) -> FrozenWording:  # fmt: skip
+) -> FrozenWording:
     if not wording.matter.subject.strip():
         raise BadContent("“subject” is missing in the front matter", f"{wording.where}:1")
     around = message.load_layout(home, wording.matter.layout, locale, settings.locale, wording.where)
@@ -154,7 +158,8 @@ class CutWording:
         self.subject = moved["subject"].order if "subject" in moved else ()
 
     def values(self, given: Mapping[str, Any]) -> tuple[str, ...]:
-        """What fills the holes for one contact. Raises TemplateError, ValueError: a field is missing or unfit."""
+        """Return what fills the holes for one contact. Raises TemplateError, ValueError: a field is missing or
+        unfit."""
         rich, plain = self.programs
         values = rich(given) + plain(given)
         for place in self.subject:
@@ -175,7 +180,7 @@ def cut_wording(wording: FrozenWording, locale: str, constants: Mapping[str, Any
 
 
 def launch_constants(content: Mapping[str, Any]) -> dict[str, Any]:
-    """What a template may say that is the same for everyone, from a launch's frozen content."""
+    """Return what a template may say that is the same for everyone, from a launch's frozen content."""
     sender = content["sender"]
     return {
         "campaign": {"name": content["campaign"], "title": content["title"]},
@@ -185,14 +190,14 @@ def launch_constants(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def house_constants(campaign: str, settings: Settings) -> dict[str, Any]:
-    """The same before there is a launch: for checks and previews of one wording."""
+    """Return the same before there is a launch: for checks and previews of one wording."""
     names = ("organisation", "postal_address", "public_url")
     sender = {name: getattr(settings, name) for name in names}
     return launch_constants({"campaign": campaign, "title": campaign, "sender": sender})
 
 
 def freezer(settings: Settings) -> Callable[[str, str, str], dict[str, Any]]:
-    """What journeys.launch is handed to compile a message's wordings with."""
+    """Return what journeys.launch is handed to compile a message's wordings with."""
 
     def freeze(name: str, medium: str, campaign: str) -> dict[str, Any]:
         found = freeze_wordings(settings.home, name, medium, campaign, settings)

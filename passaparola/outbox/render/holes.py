@@ -117,7 +117,8 @@ class CutTexts:
 
 
 def cut_texts(texts: Mapping[str, tuple[str, str]], locale: str, constants: Values, *, escape: bool) -> CutTexts:
-    """`texts` maps a part's name to (source, where). What only reads `constants` is folded into the skeleton.
+    """Cut texts into skeleton and holes. `texts` maps a part's name to (source, where). What only reads `constants` is
+    folded into the skeleton.
 
     Raises BadContent: a text is not in the dialect; TemplateError: a constant is missing.
     """
@@ -147,7 +148,7 @@ def _pieces(template: nodes.Template) -> list[nodes.Node]:
 
 
 def _reads(piece: nodes.Node) -> set[str]:
-    """The variables a piece takes from outside; those that its own loops bind are not among them."""
+    """Return the variables a piece takes from outside; those that its own loops bind are not among them."""
     names = {node.name for node in _with_itself(piece, nodes.Name) if node.ctx == "load"}
     bound = {node.name for node in _with_itself(piece, nodes.Name) if node.ctx == "store"}
     return names - bound - ({"loop"} if isinstance(piece, nodes.For) else set())
@@ -158,7 +159,7 @@ def _with_itself(piece: nodes.Node, kind: type[nodes.Name]) -> list[nodes.Name]:
 
 
 def _statement(piece: nodes.Node) -> nodes.Node:
-    """A piece that yields exactly one string; a block is collected whole by a filter that does nothing."""
+    """Return a piece that yields exactly one string; a block is collected whole by a filter that does nothing."""
     line = piece.lineno
     if isinstance(piece, nodes.Expr):
         return nodes.Output([piece], lineno=line)
@@ -186,7 +187,7 @@ def _program(pieces: list[nodes.Node], careful: Dialect, hasty: Dialect) -> Prog
 
 
 def render_plainly(source: str, locale: str, values: Values, *, escape: bool) -> str:
-    """The reference: the same source through the same dialect, as Jinja2 renders it."""
+    """Render plainly: the reference: the same source through the same dialect, as Jinja2 renders it."""
     dialect = Dialect(locale, escape=escape)
     tree = dialect.parse_source(source, "template")
     return dialect.from_string(tree).render(values)

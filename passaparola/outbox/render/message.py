@@ -70,7 +70,7 @@ def message_names(home: Path) -> list[str]:
 
 
 def message_folder(home: Path, name: str) -> Path:
-    """Raises Unknown, also for a name that is a path."""
+    """Find a message's folder. Raises Unknown, also for a name that is a path."""
     if not MESSAGE.fullmatch(name) or name not in (known := message_names(home)):
         raise Unknown(f"There is no message “{name}” in templates/{did_you_mean(name, message_names(home))}")
     assert known
@@ -78,7 +78,8 @@ def message_folder(home: Path, name: str) -> Path:
 
 
 def load_wordings(home: Path, name: str, medium: str, house: str) -> dict[str, Wording]:
-    """By locale; the file without one is the house language's. Raises Unknown, BadContent.
+    """Load a message's wordings by locale. By locale; the file without one is the house language's. Raises Unknown,
+    BadContent.
 
     `name` may be a variant, `thank_you/brief`: what its sub-folder does not say is said as in the folder around it.
     """
@@ -95,7 +96,7 @@ def load_wordings(home: Path, name: str, medium: str, house: str) -> dict[str, W
 
 
 def load_house_wordings(home: Path, name: str, medium: str, house: str) -> dict[str, Wording]:
-    """The wordings of templates/_house/, by locale. Raises BadContent."""
+    """Return the wordings of templates/_house/, by locale. Raises BadContent."""
     place = home / "templates" / "_house" / name
     found = _wordings_in(place, home, medium, house) if place.is_dir() else {}
     if not found:
@@ -104,7 +105,7 @@ def load_house_wordings(home: Path, name: str, medium: str, house: str) -> dict[
 
 
 def _wordings_in(place: Path, home: Path, medium: str, house: str) -> dict[str, Wording]:
-    """A folder's wordings for a medium, by locale; a network that has none of its own is given those for any."""
+    """Return a folder's wordings for a medium, by locale; a network that has none of its own is given those for any."""
     found: dict[str, dict[str, Wording]] = {}
     for path in sorted(place.iterdir()):
         matched = FILE.fullmatch(path.name)
@@ -114,7 +115,7 @@ def _wordings_in(place: Path, home: Path, medium: str, house: str) -> dict[str, 
 
 
 def load_text_part(home: Path, wording: Wording, locale: str, house: str) -> Wording | None:
-    """The text written by hand beside a letter."""
+    """Return the text written by hand beside a letter."""
     suffix = "" if locale == house else f".{locale}"
     path = (home / wording.where).parent / f"email{suffix}.txt"
     return read_wording(path, home) if path.is_file() else None

@@ -1,7 +1,7 @@
 """Share and enjoy: the row of links by which a reader passes the word on, and what it says for them.
 
-In a letter it stands where `<!-- share -->` is, in a post as a line with the address. Which networks: those whose channel
-says where its share links lead, so a new one adds itself.
+In a letter it stands where `<!-- share -->` is, in a post as a line with the address. Which networks: those whose
+channel says where its share links lead, so a new one adds itself.
 """
 
 import html
@@ -29,34 +29,38 @@ class Share(BaseModel):
 
 
 def share_networks() -> dict[str, str]:
-    """Media that a word can be passed on by, with their names in their order."""
+    """Return media that a word can be passed on by, with their names in their order."""
     looks = {medium: registry.branding_of(medium) for medium in registry.sendable_media()}
     named = [(look.title, medium) for medium, look in looks.items() if look.share]
     return {medium: title for title, medium in sorted(named, key=lambda pair: pair[0].lower())}
 
 
 def landing_page(share: Share, campaign: str) -> str:
-    """Where a friend lands who was told by somebody."""
+    """Return where a friend lands who was told by somebody."""
     return add_utm(share.page, {"utm_source": "share", "utm_medium": "word_of_mouth", "utm_campaign": campaign})
 
 
 def share_url(medium: str, share: Share, url: str) -> str:
-    """A network's own page for passing `url` on; email is a letter that the reader sends."""
+    """Return A network's own page for passing `url` on; email is a letter that the reader sends."""
     text = quote(share.text, safe="")
     if medium == "email":
         return f"mailto:?subject={text}&body={text}%0A%0A{quote(url, safe='')}"
     return registry.branding_of(medium).share.format(url=quote(url, safe=""), text=text)
 
 
-def share_links(share: Share, campaign: str, own: str = "") -> dict[str, str]:
-    """By network. `own` is the sharer's own link, where they allow that we know who passed the word on."""
+def share_links(share: Share, campaign: str, referral: str = "") -> dict[str, str]:
+    """Build the share links by network. `own` is the sharer's own link, where they allow that we know who passed the
+    word on."""
     page = landing_page(share, campaign)
-    found = {medium: f"{own}/{medium}" if own else share_url(medium, share, page) for medium in share_networks()}
-    return found | {"email": share_url("email", share, own or page), "page": own or page}
+    found = {
+        medium: f"{referral}/{medium}" if referral else share_url(medium, share, page) for medium in share_networks()
+    }
+    return found | {"email": share_url("email", share, referral or page), "page": referral or page}
 
 
 def share_row(share: Share, locale: str) -> str:
-    """MJML: the names of the networks, each a link, and the page itself for whoever would rather copy it."""
+    """Build a row of MJML: the names of the networks, each a link, and the page itself for whoever would rather copy
+    it."""
     title = html.escape(share.title or TITLES.get(locale[:2], TITLES["en"]))
     names = {**share_networks(), "email": "Email"}
     drawn = " · ".join(f'<a href="{{{{ share.{medium} }}}}">{html.escape(name)}</a>' for medium, name in names.items())
@@ -64,18 +68,20 @@ def share_row(share: Share, locale: str) -> str:
     here = HERE.get(locale[:2], HERE["en"])
     return (
         f'<mj-section><mj-column><mj-text css-class="small" padding="14px 28px 0"><b>{title}</b></mj-text>'
-        f'<mj-raw><tr><td class="small" style="padding:0 28px;font-family:Georgia,serif;font-size:15px;line-height:2.2">{drawn}</td></tr></mj-raw>'
-        f'<mj-text css-class="small" font-size="13px" padding="0 28px 14px"><a href="{{{{ share.page }}}}">{here}</a></mj-text></mj-column></mj-section>'
+        '<mj-raw><tr><td class="small" style="padding:0 '
+        f'28px;font-family:Georgia,serif;font-size:15px;line-height:2.2">{drawn}</td></tr></mj-raw>'
+        '<mj-text css-class="small" font-size="13px" padding="0 28px 14px"><a '
+        f'href="{{{{ share.page }}}}">{here}</a></mj-text></mj-column></mj-section>'
     )
 
 
 def share_line(share: Share, campaign: str, locale: str) -> str:
-    """For a post."""
+    """Build a line for a post."""
     return f"{share.title or TITLES.get(locale[:2], TITLES['en'])}: {landing_page(share, campaign)}"
 
 
-def share_choices(share: Mapping[str, Any], campaign: str, own: str = "") -> list[tuple[str, str]]:
-    """For a page of ours: names and links."""
+def share_choices(share: Mapping[str, Any], campaign: str, referral: str = "") -> list[tuple[str, str]]:
+    """List the choices for a page of ours: names and links."""
     read = Share.model_validate(share)
-    found = share_links(read, campaign, own)
+    found = share_links(read, campaign, referral)
     return [(name, found[medium]) for medium, name in ({**share_networks(), "email": "Email"}).items()]

@@ -1,4 +1,5 @@
-"""The question behind `{{ survey_url }}`, written in a letter's front matter; each kind is answered with one tap or a few words."""
+"""The question behind `{{ survey_url }}`, written in a letter's front matter; each kind is answered with one tap or
+a few words."""
 
 from typing import Literal
 
@@ -24,11 +25,12 @@ class Survey(BaseModel):
         return self
 
     def answers(self) -> list[int]:
-        """What may be tapped: the numbers of a scale, or the places of the choices."""
+        """Return what may be tapped: the numbers of a scale, or the places of the choices."""
         return list(SCALE.get(self.kind, range(len(self.choices))))
 
     def score(self, answer: int) -> float | None:
-        """On the scale from 0 to 10 that policies and audiences speak of; None where an answer is no score."""
+        """Score an answer on the scale from 0 to 10 that policies and audiences speak of; None where an answer is no
+        score."""
         if self.kind == "nps":
             return float(answer)
         return (answer - 1) * 2.5 if self.kind in ("csat", "stars") else None

@@ -1,4 +1,5 @@
-"""Every table, in reading order: people and what they allow, what they did, what we send, what is talked about, who did what."""
+"""Every table, in reading order: people and what they allow, what they did, what we send, what is talked about, who
+did what."""
 
 from passaparola.store.models.contacts import Address, Consent, Contact, Merge, Proposal, SignUp, Suppression, Trait
 from passaparola.store.models.conversations import Conversation, Turn
@@ -48,4 +49,4 @@ __all__ = [
     "Turn",
     "message_state",
     "wording_hash",
-]  # fmt: skip
+]

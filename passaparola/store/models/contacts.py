@@ -43,7 +43,8 @@ class Contact(SQLModel, table=True):
 
 
 class Address(SQLModel, table=True):
-    """Where a contact is reached on a medium. `value` is normalised; `key` is its keyed hash, as suppressions have it."""
+    """Where a contact is reached on a medium. `value` is normalised; `key` is its keyed hash, as suppressions have
+    it."""
 
     medium: str = Field(primary_key=True)
     value: str = Field(primary_key=True)

@@ -37,10 +37,13 @@ class Conversation(SQLModel, table=True):
         Index("conversation_of_contact", "contact_id", "state"),
         Index("conversation_thread", "medium", "thread"),
         Index(
-            "conversation_open", "state", "due_at",
-            postgresql_where=text("state <> 'closed'"), sqlite_where=text("state <> 'closed'"),
+            "conversation_open",
+            "state",
+            "due_at",
+            postgresql_where=text("state <> 'closed'"),
+            sqlite_where=text("state <> 'closed'"),
         ),
-    )  # fmt: skip
+    )
 
 
 class Turn(SQLModel, table=True):

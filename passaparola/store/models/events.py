@@ -33,8 +33,8 @@ class RawBody(SQLModel, table=True):
 
 
 class LinkEvent(SQLModel, table=True):
-    """A followed link of ours as it came in at the door: a click, an open, a share or a tap. It becomes an event, judged
-    whether a person made it, and is deleted with that."""
+    """A followed link of ours as it came in at the door: a click, an open, a share or a tap. It becomes an event,
+    judged whether a person made it, and is deleted with that."""
 
     __tablename__ = "link_event"
 
@@ -89,7 +89,8 @@ class Event(SQLModel, table=True):
 
 
 class EventName(SQLModel, table=True):
-    """The names of all events, by which one that is told again is known; a partitioned table can't be unique by them."""
+    """The names of all events, by which one that is told again is known; a partitioned table can't be unique by
+    them."""
 
     __tablename__ = "event_name"
 

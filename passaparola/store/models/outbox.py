@@ -169,7 +169,8 @@ class Attempt(SQLModel, table=True):
 
 
 class ChannelBackoff(SQLModel, table=True):
-    """Until when a provider asked us to leave it alone: whoever calls through that channel waits, not one batch alone."""
+    """Until when a provider asked us to leave it alone: whoever calls through that channel waits, not one batch
+    alone."""
 
     __tablename__ = "channel_backoff"
 
@@ -190,11 +191,11 @@ class ChannelIncident(SQLModel, table=True):
 
 
 def wording_hash(content: dict[str, Any], due_at: datetime | None = None) -> str:
-    """The hash of a launch's content. With its schedule it is what is approved; without, what was looked at."""
+    """Return the hash of a launch's content. With its schedule it is what is approved; without, what was looked at."""
     whole = {**content, "due_at": due_at.astimezone(UTC).isoformat()} if due_at else content
     return hashlib.sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def message_state() -> ColumnElement[str]:
-    """What a message is at: its own state, or its batch's."""
+    """Return what a message is at: its own state, or its batch's."""
     return func.coalesce(col(Message.state), col(Batch.state))

@@ -1,4 +1,5 @@
-"""The console: where people who work here read, answer and understand. Behind a login; what changes anything is guarded twice."""
+"""The console: where people who work here read, answer and understand. Behind a login; what changes anything is
+guarded twice."""
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import RedirectResponse, Response

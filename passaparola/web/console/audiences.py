@@ -15,23 +15,23 @@ router = APIRouter()
 
 @router.get("/audiences")
 def audiences(request: Request, q: str = "", member: Member = Depends(require_role("reader"))) -> Response:
-    """Those in the files; or a question of the moment, put and not kept."""
-    own = get_settings()
+    """Show the audiences: those in the files; or a question of the moment, put and not kept."""
+    settings = get_settings()
     with store().read() as session:
-        words = audience.load_catalogue(session, own)
+        words = audience.load_catalogue(session, settings)
         rows: list[tuple[str, str, int | None]] = []
-        for name in audience.audience_names(own.home):
+        for name in audience.audience_names(settings.home):
             try:
-                one = audience.load_audience(own.home, name)
+                one = audience.load_audience(settings.home, name)
                 rows.append(
                     (name, one.title, audience.count_members(session, audience.Question.parse(name, words), utc_now()))
                 )
             except BadContent as error:
                 rows.append((name, error.message, None))
-        asked, problem, count, sample = q.strip()[:2_000], "", None, []
-        if asked:
+        query, problem, count, sample = q.strip()[:2_000], "", None, []
+        if query:
             try:
-                question = audience.Question.parse(asked, words)
+                question = audience.Question.parse(query, words)
                 count, sample = (
                     audience.count_members(session, question, utc_now()),
                     audience.sample_members(session, question, utc_now()),
@@ -45,10 +45,10 @@ def audiences(request: Request, q: str = "", member: Member = Depends(require_ro
 
 @router.get("/audiences/{name}")
 def one(request: Request, name: str, contact: str = "", member: Member = Depends(require_role("reader"))) -> Response:
-    own = get_settings()
+    settings = get_settings()
     with store().read() as session:
-        found = audience.load_audience(own.home, name)
-        question = audience.Question.parse(name, audience.load_catalogue(session, own))
+        found = audience.load_audience(settings.home, name)
+        question = audience.Question.parse(name, audience.load_catalogue(session, settings))
         now = utc_now()
         verdicts = (
             audience.explain_contact(session, question, int(contact), now)
@@ -56,6 +56,13 @@ def one(request: Request, name: str, contact: str = "", member: Member = Depends
             else []
         )
         return render_page(
-            request, "audience.html", member, name=name, found=found, count=audience.count_members(session, question, now),
-            sample=audience.sample_members(session, question, now, 20), verdicts=verdicts, contact=contact,
-        )  # fmt: skip
+            request,
+            "audience.html",
+            member,
+            name=name,
+            found=found,
+            count=audience.count_members(session, question, now),
+            sample=audience.sample_members(session, question, now, 20),
+            verdicts=verdicts,
+            contact=contact,
+        )

@@ -38,7 +38,8 @@ COOKIE, HOURS = "passaparola_console", 12
 limiter = MovingWindowRateLimiter(MemoryStorage())
 LOGIN_LIMIT = parse("10/5minutes")
 POLICY = (
-    "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
+    "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; style-src 'self' "
+    "'unsafe-inline'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
@@ -62,7 +63,7 @@ class Member:
 
 
 def require_role(needed: str) -> Callable[[Request], Member]:
-    """Who asks, where their role is enough. Raises Outside, Forbidden."""
+    """Require a role. Who asks, where their role is enough. Raises Outside, Forbidden."""
 
     def member(request: Request) -> Member:
         found = _member(request)
@@ -75,7 +76,7 @@ def require_role(needed: str) -> Callable[[Request], Member]:
 
 
 def require_form(needed: str) -> Callable[[Request], Any]:
-    """The same, of a form of ours that changes something."""
+    """Require a form: the same, of a form of ours that changes something."""
 
     async def member(request: Request) -> Member:
         found = _member(request)
@@ -92,15 +93,15 @@ def require_form(needed: str) -> Callable[[Request], Any]:
 
 def _member(request: Request) -> Member:
     try:
-        said = _serializer().loads(request.cookies.get(COOKIE, ""), max_age=HOURS * 3600)
-        name, entry, token = str(said["name"]), str(said["session"]), str(said["token"])
+        cookie = _serializer().loads(request.cookies.get(COOKIE, ""), max_age=HOURS * 3600)
+        name, entry, token = str(cookie["name"]), str(cookie["session"]), str(cookie["token"])
     except (BadSignature, KeyError, TypeError):
         raise NotLoggedIn from None
     with store().read() as session:
-        one = session.get(Staff, name)
-        if one is None or not one.active or not hmac.compare_digest(one.session_key, entry):
+        member = session.get(Staff, name)
+        if member is None or not member.active or not hmac.compare_digest(member.session_key, entry):
             raise NotLoggedIn
-        return Member(one.name, one.role, token)
+        return Member(member.name, member.role, token)
 
 
 def _is_same_origin(request: Request) -> bool:
@@ -116,7 +117,7 @@ def _serializer() -> URLSafeTimedSerializer:
 
 
 def safe_next(path: str) -> str:
-    """Where somebody goes after the door: the page they asked for, and never another site."""
+    """Return where somebody goes after the door: the page they asked for, and never another site."""
     known = re.fullmatch(r"/(console|preview|timeline|mailbox|media)(/[\w./~%@+,=-]*)?", path)
     return path if known and "//" not in path and ".." not in path else "/console/inbox"
 
@@ -134,10 +135,10 @@ def render_page(request: Request, template: str, member: Member | None, status: 
 
 
 def _open_incidents() -> list[str]:
-    """What needs someone, on every page until it is mended."""
+    """Return what needs someone, on every page until it is mended."""
     with store().read() as session:
         zone = get_settings().time_zone
-        return [incidents.describe_incident(one, zone) for one in incidents.open_incidents(session)]
+        return [incidents.describe_incident(incident, zone) for incident in incidents.open_incidents(session)]
 
 
 @router.get("/static/htmx.js", include_in_schema=False)
@@ -158,12 +159,12 @@ async def login(request: Request) -> Response:
     network, name = request.client.host if request.client else "", str(form.get("name", ""))
     allowed = limiter.hit(LOGIN_LIMIT, network) and limiter.hit(LOGIN_LIMIT, f"as {name[:100]}")
     with store().read() as session:
-        one = (
+        member = (
             staff.authenticate(session, name, str(form.get("password", "")))
             if allowed and _is_same_origin(request)
             else None
         )
-    if one is None:
+    if member is None:
         return render_page(
             request,
             "login.html",
@@ -174,12 +175,19 @@ async def login(request: Request) -> Response:
             next=str(form.get("next", "")),
         )
     answer = RedirectResponse(safe_next(str(form.get("next", ""))), 303)
-    said = {"name": one.name, "session": one.session_key, "token": secrets.token_urlsafe(24)}
+    cookie = {"name": member.name, "session": member.session_key, "token": secrets.token_urlsafe(24)}
     secure = get_settings().public_url.startswith("https://")
-    # Lax: an approver comes from Prefect's pages, another site to a browser. What changes anything asks for a token besides.
+    # Lax: an approver comes from Prefect's pages, another site to a browser. What changes anything asks for a token
+    # besides.
     answer.set_cookie(
-        COOKIE, _serializer().dumps(said), max_age=HOURS * 3600, path="/", httponly=True, samesite="lax", secure=secure
-    )  # fmt: skip
+        COOKIE,
+        _serializer().dumps(cookie),
+        max_age=HOURS * 3600,
+        path="/",
+        httponly=True,
+        samesite="lax",
+        secure=secure,
+    )
     return answer
 
 

@@ -42,9 +42,16 @@ def campaign(
         found = report.build_report(session, get_settings(), name, launch)
         tallies = [ledger.tally_launch(session, id_) for id_ in found.launches[-5:]]
         return render_page(
-            request, "campaign.html", member, found=found, tallies=tallies, funnels=_funnel_rows(found), runs=_prefect_runs(session, found.launches),
-            prefect=get_settings().prefect_ui_url, asked=launch,
-        )  # fmt: skip
+            request,
+            "campaign.html",
+            member,
+            found=found,
+            tallies=tallies,
+            funnels=_funnel_rows(found),
+            runs=_prefect_runs(session, found.launches),
+            prefect=get_settings().prefect_ui_url,
+            asked=launch,
+        )
 
 
 @router.get("/campaigns/{name}/json")
@@ -54,23 +61,27 @@ def as_json(name: str, launch: int | None = None, member: Member = Depends(requi
 
 
 def _funnel_rows(found: report.CampaignReport) -> dict[str, list[tuple[str, int, int, str]]]:
-    """By medium: (stage, people, machines, how sure)."""
+    """List the funnel by medium: (stage, people, machines, how sure)."""
     rates, drawn = found.rates(), {}
     for medium, counts in found.media.items():
         if medium in registry.sender_names() and registry.sender_class(medium).public:
             continue  # a post has no funnel of people; it has a row of its own
-        told, steps = asdict(counts), [("planned", counts.planned, 0, ""), ("sent", counts.sent, 0, "")]
+        values, steps = asdict(counts), [("planned", counts.planned, 0, ""), ("sent", counts.sent, 0, "")]
         for name in report.STAGES:
             rate = rates[medium].get(name)
-            sure = f"{rate.value:.1%} ({rate.low:.1%}–{rate.high:.1%})" if rate and told[name] else ""
+            sure = f"{rate.value:.1%} ({rate.low:.1%}–{rate.high:.1%})" if rate and values[name] else ""
             if name == "delivered" and counts.left and not counts.reports_delivery:
                 sure = "unknown: nobody tells of it here"
-            steps.append((name, told[name], told.get(f"machine_{name}", 0), sure))
+            steps.append((name, values[name], values.get(f"machine_{name}", 0), sure))
         drawn[medium] = steps
     return drawn
 
 
 def _prefect_runs(session: Session, launches: list[int]) -> dict[int, str]:
-    """The Prefect run that a launch was set going from, where it was."""
+    """Return the Prefect run that a launch was set going from, where it was."""
     rows = session.execute(select(col(Launch.id), col(Launch.occurrence)).where(col(Launch.id).in_(launches)))
-    return {id_: said.removeprefix("prefect:") for id_, said in rows if id_ and said and said.startswith("prefect:")}
+    return {
+        id_: occurrence.removeprefix("prefect:")
+        for id_, occurrence in rows
+        if id_ and occurrence and occurrence.startswith("prefect:")
+    }

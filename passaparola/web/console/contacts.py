@@ -1,4 +1,5 @@
-"""One person: everything on one line of time, what they allow and how we know, where they are reached, who they may also be."""
+"""One person: everything on one line of time, what they allow and how we know, where they are reached, who they may
+also be."""
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
@@ -25,7 +26,7 @@ PAGE_SIZE = 50
 
 @router.get("/people")
 def people(request: Request, q: str = "", member: Member = Depends(require_role("reader"))) -> Response:
-    """Looked for by name or address; and who everyone is together."""
+    """Search contacts looked for by name or address; and who everyone is together."""
     with store().read() as session:
         rows = []
         if words := q.strip().lower()[:100]:
@@ -40,10 +41,17 @@ def people(request: Request, q: str = "", member: Member = Depends(require_role(
             select(Proposal).where(col(Proposal.state) == "open").order_by(col(Proposal.score).desc()).limit(PAGE_SIZE)
         )
         return render_page(
-            request, "people.html", member, q=q, rows=rows, proposals=list(session.execute(proposals).scalars()),
-            lifecycles=report.count_lifecycles(session), balance=report.compare_online_offline(session), currency=get_settings().currency,
+            request,
+            "people.html",
+            member,
+            q=q,
+            rows=rows,
+            proposals=list(session.execute(proposals).scalars()),
+            lifecycles=report.count_lifecycles(session),
+            balance=report.compare_online_offline(session),
+            currency=get_settings().currency,
             themes=find_themes(session, utc_now()),
-        )  # fmt: skip
+        )
 
 
 @router.post("/people/look")
@@ -56,11 +64,11 @@ def look(member: Member = Depends(require_form("marketer"))) -> Response:
 @router.get("/people/{id_}")
 def person(request: Request, id_: int, member: Member = Depends(require_role("reader"))) -> Response:
     with store().read() as session:
-        found = session.get(Contact, merging.resolve_contact(session, id_))
-        if found is None:
+        contact = session.get(Contact, merging.resolve_contact(session, id_))
+        if contact is None:
             raise Unknown(f"There is no contact {id_}.")
-        if found.id != id_:
-            return RedirectResponse(f"/console/people/{found.id}", 303)
+        if contact.id != id_:
+            return RedirectResponse(f"/console/people/{contact.id}", 303)
         addresses = list(
             session.execute(
                 select(Address).where(col(Address.contact_id) == id_).order_by(col(Address.medium), col(Address.rank))
@@ -80,16 +88,29 @@ def person(request: Request, id_: int, member: Member = Depends(require_role("re
         )
         pairs = sorted({(one.medium, one.topic) for one in consents if one.topic != "*"})
         holds = [(m, t, bool(session.execute(select(latest_consent(id_, m, t))).scalar())) for m, t in pairs]
-        proposals = list(session.execute(select(Proposal).where(
-            col(Proposal.state) == "open", or_(col(Proposal.one_id) == id_, col(Proposal.other_id) == id_)
-        )).scalars())  # fmt: skip
+        proposals = list(
+            session.execute(
+                select(Proposal).where(
+                    col(Proposal.state) == "open", or_(col(Proposal.one_id) == id_, col(Proposal.other_id) == id_)
+                )
+            ).scalars()
+        )
         merges = list(
             session.execute(select(Merge).where(col(Merge.kept_id) == id_).order_by(col(Merge.id).desc())).scalars()
         )
         return render_page(
-            request, "person.html", member, person=found, addresses=addresses, silenced=silenced, consents=consents, holds=holds,
-            proposals=proposals, merges=merges, moments=timeline_of(session, id_),
-        )  # fmt: skip
+            request,
+            "person.html",
+            member,
+            person=contact,
+            addresses=addresses,
+            silenced=silenced,
+            consents=consents,
+            holds=holds,
+            proposals=proposals,
+            merges=merges,
+            moments=timeline_of(session, id_),
+        )
 
 
 @router.post("/people/{id_}/merge")
@@ -112,10 +133,10 @@ def unmerge(id_: int, merge: int = Form(), member: Member = Depends(require_form
 @router.post("/people/proposals/{id_}/refuse")
 def refuse(id_: int, member: Member = Depends(require_form("marketer"))) -> Response:
     with store().write() as session:
-        one = session.get(Proposal, id_)
-        if one is None:
+        proposal = session.get(Proposal, id_)
+        if proposal is None:
             raise Unknown(f"There is no proposal {id_}.")
-        one.state, one.decided_by = "refused", member.name
+        proposal.state, proposal.decided_by = "refused", member.name
     return RedirectResponse("/console/people", 303)
 
 

@@ -23,9 +23,14 @@ PAGE_SIZE = 100
 
 @router.get("/inbox")
 def inbox(
-    request: Request, state: str = "open", kind: str = "", team: str = "", who: str = "", q: str = "",
+    request: Request,
+    state: str = "open",
+    kind: str = "",
+    team: str = "",
+    who: str = "",
+    q: str = "",
     member: Member = Depends(require_role("reader")),
-) -> Response:  # fmt: skip
+) -> Response:
     now = utc_now()
     with store().read() as session:
         chosen = select(Conversation, Contact).join(Contact, col(Contact.id) == col(Conversation.contact_id))
@@ -41,9 +46,9 @@ def inbox(
             chosen = chosen.where(col(Conversation.assignee) == "")
         if q.strip():
             words = f"%{q.strip().lower()[:80]}%"
-            said = select(col(Turn.conversation_id)).where(func.lower(col(Turn.text)).like(words))
+            query = select(col(Turn.conversation_id)).where(func.lower(col(Turn.text)).like(words))
             chosen = chosen.where(
-                or_(func.lower(col(Conversation.subject)).like(words), col(Conversation.id).in_(said))
+                or_(func.lower(col(Conversation.subject)).like(words), col(Conversation.id).in_(query))
             )
         first = (
             col(Conversation.priority).desc(),
@@ -58,9 +63,16 @@ def inbox(
         counts = {state_: number for state_, number in session.execute(counted).all()}  # noqa: C416
         teams = sorted(filter(None, session.execute(select(col(Conversation.team)).distinct()).scalars()))
     return render_page(
-        request, "inbox.html", member, rows=rows, counts=counts, teams=teams, kinds=care.BY_SEVERITY, now=now,
+        request,
+        "inbox.html",
+        member,
+        rows=rows,
+        counts=counts,
+        teams=teams,
+        kinds=care.BY_SEVERITY,
+        now=now,
         asked={"state": state, "kind": kind, "team": team, "who": who, "q": q},
-    )  # fmt: skip
+    )
 
 
 @router.get("/inbox/{id_}")
@@ -100,23 +112,32 @@ def closed(id_: int, member: Member = Depends(require_form("care"))) -> Response
 
 
 def _show_conversation(request: Request, session: Session, id_: int, member: Member) -> Response:
-    one = threads.get_conversation(session, id_)
-    person = session.get(Contact, one.contact_id)
+    conversation = threads.get_conversation(session, id_)
+    person = session.get(Contact, conversation.contact_id)
     turns = select(Turn).where(col(Turn.conversation_id) == id_).order_by(col(Turn.at), col(Turn.id))
     rows = [(turn, _answer_outcome(session, turn)) for turn in session.execute(turns).scalars().all()]
     members = list(
         session.execute(select(col(Staff.name)).where(col(Staff.active)).order_by(col(Staff.name))).scalars()
     )
     policy = care.load_policy(get_settings().home)
-    topic = policy.topics[one.topic].title if one.topic in policy.topics else one.topic
+    topic = policy.topics[conversation.topic].title if conversation.topic in policy.topics else conversation.topic
     return render_page(
-        request, "conversation.html", member, one=one, name=_name(person), turns=rows, members=members, clock=_response_clock(one, utc_now()),
-        topic=topic, mood=care.mood_of(one.sentiment), before=timeline_of(session, one.contact_id, 12),
-    )  # fmt: skip
+        request,
+        "conversation.html",
+        member,
+        one=conversation,
+        name=_name(person),
+        turns=rows,
+        members=members,
+        clock=_response_clock(conversation, utc_now()),
+        topic=topic,
+        mood=care.mood_of(conversation.sentiment),
+        before=timeline_of(session, conversation.contact_id, 12),
+    )
 
 
 def _answer_outcome(session: Session, turn: Turn) -> str:
-    """What became of an answer of ours."""
+    """Return what became of an answer of ours."""
     if turn.enrolment_id is None:
         return ""
     chosen = (
@@ -131,15 +152,15 @@ def _answer_outcome(session: Session, turn: Turn) -> str:
 
 
 def _name(person: Contact | None) -> str:
-    said = " ".join(filter(None, [person.first_name, person.last_name])) if person else ""
-    return said or (f"contact {person.id}" if person else "")
+    text = " ".join(filter(None, [person.first_name, person.last_name])) if person else ""
+    return text or (f"contact {person.id}" if person else "")
 
 
-def _response_clock(one: Conversation, now: datetime) -> tuple[str, str]:
-    """(how it stands, in words): late, soon or fine."""
-    if one.state != "open" or one.due_at is None:
+def _response_clock(conversation: Conversation, now: datetime) -> tuple[str, str]:
+    """Describe the response clock: (how it stands, in words): late, soon or fine."""
+    if conversation.state != "open" or conversation.due_at is None:
         return ("", "")
-    minutes = round((one.due_at - now).total_seconds() / 60)
+    minutes = round((conversation.due_at - now).total_seconds() / 60)
     words = _span(abs(minutes))
     if minutes < 0:
         return ("late", f"{words} late")

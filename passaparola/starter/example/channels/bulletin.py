@@ -1,6 +1,7 @@
 """Bulletin: an example of a channel of your own. Its posts are lines of var/bulletin.md; nothing leaves the machine.
 
-`passaparola channel list` shows it; a campaign that says `by: [bulletin]` uses it, with the words of templates/<message>/post.txt.
+`passaparola channel list` shows it; a campaign that says `by: [bulletin]` uses it, with the words of
+templates/<message>/post.txt.
 """
 
 from pathlib import Path
