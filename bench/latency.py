@@ -19,7 +19,6 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from bench import places
-from passaparola.demo import shop
 from passaparola.journeys import launch
 from passaparola.outbox.render.frozen import freezer
 from passaparola.settings import Settings, get_settings
@@ -46,7 +45,7 @@ def main(orders: int = 60, pause: float = 0.5, database: str = "") -> tuple[floa
                 id_ = 10_000 + number
                 began[str(id_)] = datetime.now(UTC)
                 url = f"http://127.0.0.1:{port}/webhooks/shopify"
-                shop.send_order(url, SECRET, datetime.now(UTC), number=id_, email=f"buyer{number}@example.com")
+                orders.send_order(url, SECRET, datetime.now(UTC), number=id_, email=f"buyer{number}@example.com")
                 time.sleep(dice.uniform(0, 2 * pause))
             seconds = _answered(store, made.id or 0, began)
         store.close()

@@ -130,7 +130,8 @@ def _dispatch(cut: Any, given: list[dict[str, Any]]) -> Any:
 
 def _wire(port: int) -> float:
     """Recipients a second with nothing but rendering and posting: what no ledger could exceed."""
-    from passaparola.channels.sendgrid.sender import SendgridSender, build_request
+    from passaparola.channels.sendgrid.request import build_request
+    from passaparola.channels.sendgrid.sender import SendgridSender
     from passaparola.outbox.deliver import run_on_uvloop
 
     _, cut, given = wording(1_000)

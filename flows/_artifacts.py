@@ -17,6 +17,7 @@ from passaparola.outbox.preview import Preview, build_preview
 from passaparola.outbox.render.frozen import freezer
 from passaparola.rehearsal import Rehearsal
 from passaparola.reports import campaign as report
+from passaparola.reports import figures
 from passaparola.reports.pictures import COLOURS, chart_svg, funnel_chart, screenshot_pages
 from passaparola.settings import Settings
 from passaparola.store.database import Store
@@ -93,7 +94,7 @@ def _no_reason(found: dict[str, Any], settings: Settings) -> str:
     return "everyone got it" if found["sent"] and not found["waiting"] else "nothing speaks against it so far"
 
 
-def _outcome(came: report.CampaignReport) -> str:
+def _outcome(came: figures.CampaignReport) -> str:
     """Return what came back, in counts; nobody's name."""
     rows = [
         f"| {medium} | {counts.delivered if counts.reports_delivery else 'unknown'} | {counts.opened:,} | "

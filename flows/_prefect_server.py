@@ -12,7 +12,7 @@ import argparse
 import uvicorn
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from passaparola.operations.stack import LOCAL_HOSTS
+from passaparola.operations.prefect_settings import LOCAL_HOSTS
 
 
 def main() -> None:

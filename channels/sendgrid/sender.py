@@ -6,7 +6,6 @@ errors included. Limits: https://www.twilio.com/docs/sendgrid/api-reference/mail
 
 import asyncio
 import itertools
-import secrets
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -15,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from pydantic import SecretStr
 
-from passaparola.channel.mime import UNSAFE, header_value
-from passaparola.channel.sender import Branding, Dispatch, Evidence, OutboundMessage, Sender, SendResult
-from passaparola.channels.sendgrid.receiver import ATTEMPT_ARG, MESSAGE_ARG
+from passaparola.channel.sender import Branding, Dispatch, Evidence, Sender, SendResult
+from passaparola.channels.sendgrid.receiver import ATTEMPT_ARG
+from passaparola.channels.sendgrid.request import MAX_SUBSTITUTION_BYTES, build_request
 from passaparola.errors import Blocked, Misconfigured, Refused, Slower, TooLarge, Unavailable, Uncertain
 from passaparola.failpoints import failpoint
 from passaparola.settings import FromEnvironment
@@ -25,9 +24,6 @@ from passaparola.settings import FromEnvironment
 if TYPE_CHECKING:
     import aiohttp
 
-MAX_SUBSTITUTION_BYTES = (
-    10_000  # bytes per personalization; the documentation also says 50,000, so this is the safe one
-)
 MAX_REQUEST_BYTES = 28 * 1024 * 1024
 PAGE_SIZE = 500
 
@@ -147,60 +143,6 @@ class SendgridSender(Sender):
     async def close(self) -> None:
         if self.http:
             await self.http.close()
-
-
-def build_request(dispatch: Dispatch) -> dict[str, Any]:
-    """Return the body of POST /v3/mail/send. Values are inserted raw, so each hole has a tag that nobody could
-    guess."""
-    sender, parts = dispatch.sender, dispatch.skeleton.parts
-    tags = _unguessable_tags(parts, len(dispatch.messages[0].values)) if len(dispatch.messages) > 1 else None
-    fill = tags or dispatch.messages[0].values
-    body: dict[str, Any] = {
-        "personalizations": [_personalization(message, tags, dispatch.attempt) for message in dispatch.messages],
-        "from": {"email": sender.email, "name": sender.name},
-        "subject": parts["subject"].fill(fill),
-        "content": [
-            {"type": "text/plain", "value": parts["text"].fill(fill)},
-            {"type": "text/html", "value": parts["html"].fill(fill)},
-        ],
-        "categories": [dispatch.campaign[:255]],
-        "tracking_settings": {
-            "click_tracking": {"enable": False, "enable_text": False},
-            "open_tracking": {"enable": False},
-            "subscription_tracking": {"enable": False},
-        },
-    }
-    if sender.reply_to:
-        body["reply_to"] = {"email": sender.reply_to}
-    return body
-
-
-def _unguessable_tags(parts: Any, count: int) -> tuple[str, ...]:
-    statics = [static for part in parts.values() for static in part.statics]
-    while any((nonce := secrets.token_hex(6)) in static for static in statics):
-        continue
-    return tuple(f"-{nonce}.{place}-" for place in range(count))
-
-
-def _personalization(message: OutboundMessage, tags: tuple[str, ...] | None, attempt: int) -> dict[str, Any]:
-    to = {"email": message.to_address}
-    if name := _one_line(message.name):
-        to["name"] = name
-    person: dict[str, Any] = {
-        "to": [to],
-        "custom_args": {MESSAGE_ARG: message.id, ATTEMPT_ARG: str(attempt)},
-        "headers": {name: header_value(value) for name, value in message.headers.items()},
-    }
-    if tags:
-        person["substitutions"] = dict(zip(tags, message.values, strict=True))
-    return person
-
-
-def _one_line(name: str) -> str:
-    """Return without what the API refuses or takes for several addresses."""
-    if name.isprintable() and ";" not in name and "," not in name:
-        return name.strip()
-    return UNSAFE.sub(" ", name).translate(str.maketrans(";,", "  ")).strip()
 
 
 async def _split_body(body: bytes) -> AsyncIterator[bytes]:

@@ -7,28 +7,24 @@ import email
 import email.policy
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from email.errors import MessageError
-from email.message import EmailMessage, Message
-from email.utils import getaddresses, parseaddr, parsedate_to_datetime
+from email.message import EmailMessage
+from email.utils import getaddresses, parseaddr
 from hashlib import sha256
 from typing import Any
 
-from flufl.bounce import all_failures
 from inscriptis import get_text
 from mailparser_reply import EmailReplyParser
 
-from passaparola.channel.bounces import classify_bounce
+from passaparola.channel.email_headers import bound_headers, header, sent_at, text
+from passaparola.channel.inbound_bounces import parse_bounce, parse_complaint
 from passaparola.channel.message_ids import NAME, find_signed_id, read_envelope, read_signed_id
 from passaparola.channel.receiver import InboundEvent, InboundText, ParseResult
 from passaparola.channel.signed_webhook import clean_text
 
 MAX_TEXT_CHARS = 20_000  # characters of what someone says; the rest of a letter is attachments and quotes
 MAX_LINES, MAX_LINE_CHARS = 2_000, 1_000  # of what the quotes are looked for in; a longer line is folded for it
-MAX_HEADER_FIELDS, MAX_HEADER_BYTES = (
-    500,
-    8_000,
-)  # of a letter's header, in bytes; References of a long thread are the longest
 MARK = (
     "\ue000"  # for private use, so no letter has it, and no space, so nobody strips it: what was folded can be unfolded
 )
@@ -56,133 +52,34 @@ AUTOMATIC_SENDERS = re.compile(r"^(mailer-daemon|postmaster|no-?reply|do-?not-?r
 def parse_email(raw: bytes, recipients: Iterable[str], secret: str) -> ParseResult:
     """Parse a raw email. `recipients` are those of the envelope, where they are known. Raises ValueError: this is no
     letter."""
-    raw = _bound_headers(raw)
+    raw = bound_headers(raw)
     mail: Any = email.message_from_bytes(raw, policy=email.policy.default)
     if not isinstance(mail, EmailMessage) or not (mail.keys() or mail.get_payload()):
         raise ValueError("this is not a letter")
-    name = _header(mail, "message-id") or f"<{sha256(raw).hexdigest()[:40]}@nameless>"
-    at = _sent_at(mail)
+    name = header(mail, "message-id") or f"<{sha256(raw).hexdigest()[:40]}@nameless>"
+    at = sent_at(mail)
     to = [
         *recipients,
-        *(address for _, address in getaddresses([_header(mail, n) for n in ("to", "cc", "delivered-to")])),
+        *(address for _, address in getaddresses([header(mail, n) for n in ("to", "cc", "delivered-to")])),
     ]
     named = next((id_ for address in to if (id_ := read_envelope(address, secret))), "")
     if mail.get_content_type() == "multipart/report" and mail.get_param("report-type") == "feedback-report":
-        return _parse_complaint(mail, name, at, named, secret)
-    if (bounce := _parse_bounce(mail, raw, name, at, named, secret)).events:
+        return parse_complaint(mail, name, at, named, secret)
+    if (bounce := parse_bounce(mail, raw, name, at, named, secret)).events:
         return ParseResult(
             [event for event in bounce.events if event.message]
         )  # of no letter of ours, it may be anybody's joke
     return _parse_message(mail, name, at, secret)
 
 
-def _bound_headers(raw: bytes) -> bytes:
-    """Cut a header to with as many and as long header fields as a letter needs: reading one costs the square of its
-    length."""
-    ends = re.search(rb"\r?\n\r?\n", raw)
-    head, rest = (raw[: ends.start()], raw[ends.start() :]) if ends else (raw, b"")
-    fields = re.split(rb"\r?\n(?![ \t])", head, maxsplit=MAX_HEADER_FIELDS)[:MAX_HEADER_FIELDS]
-    kept = [
-        field if len(field) <= MAX_HEADER_BYTES else field[:MAX_HEADER_BYTES].rpartition(b"\n")[0] or field[:998]
-        for field in fields
-    ]
-    return b"\r\n".join(kept) + rest
-
-
-def _parse_bounce(mail: EmailMessage, raw: bytes, name: str, at: datetime, named: str, secret: str) -> ParseResult:
-    """Return who could not be reached, for good or for now, as the report says it or as flufl.bounce reads it."""
-    about = named or _find_message_id(raw, secret)
-    found: dict[str, tuple[str, str, str]] = {}
-    for part in mail.walk():
-        if part.get_content_type() != "message/delivery-status":
-            continue
-        for block in part.get_payload() if isinstance(part.get_payload(), list) else []:
-            if isinstance(block, Message) and block.get("action"):
-                _, _, address = _header(block, "final-recipient").rpartition(";")
-                action, status = _header(block, "action").lower(), _header(block, "status")
-                found[address.strip().lower()] = (action, status, _header(block, "diagnostic-code"))
-    if not found and (named or _looks_bounced(mail)):
-        passing, lasting = all_failures(email.message_from_bytes(raw))
-        words = _bounce_text(mail)
-        found = {_text(address): ("delayed", "4.0.0", "") for address in passing} | {
-            _text(address): ("failed", "5.0.0", words) for address in lasting
-        }
-    happenings = []
-    for address, (action, status, why) in found.items():
-        if action not in ("failed", "delayed"):
-            continue  # relayed, delivered, expanded: no news of ours
-        properties: dict[str, Any] = {"status": status, "reason": clean_text(why, 300)}
-        if action == "failed":
-            properties |= _severity(status, why)
-        happenings.append(
-            InboundEvent(
-                kind="bounced" if action == "failed" else "deferred",
-                id=f"{name}:{address}"[:250],
-                at=at,
-                addresses={"email": address} if "@" in address else {},
-                properties=properties,
-                message=about,
-                medium="email",
-                unverified=True,
-            )
-        )
-    return ParseResult(happenings)
-
-
-def _bounce_text(mail: EmailMessage) -> str:
-    """Return what a report of no standard form says, before it quotes the letter."""
-    try:
-        body = mail.get_body(preferencelist=("plain",))
-        return str(body.get_content())[:2_000] if body is not None else ""
-    except (LookupError, ValueError, MessageError, AttributeError):
-        return ""
-
-
-def _severity(status: str, why: str) -> dict[str, Any]:
-    """Tell how lasting a bounce is. A full mailbox may be emptied, and what is said of us says nothing of who lives
-    there."""
-    of = classify_bounce(status, why)
-    hard = of == "address" and not status.startswith("4")
-    return {
-        "bounce": "hard" if hard else "soft",
-        "counts": of in ("address", "mailbox") or (of == "nothing" and status[:1] == "4"),
-    }
-
-
-def _parse_complaint(mail: EmailMessage, name: str, at: datetime, named: str, secret: str) -> ParseResult:
-    about, address = named, ""
-    for part in mail.walk():
-        if part.get_content_type() == "message/feedback-report":
-            fields = part.get_payload()
-            report: Any = fields[0] if isinstance(fields, list) and fields else email.message_from_string(str(fields))
-            address = address or parseaddr(_header(report, "original-rcpt-to"))[1]
-        if part.get_content_type() in ("message/rfc822", "text/rfc822-headers"):
-            about = about or _find_message_id(part.as_bytes(), secret)
-    return ParseResult(
-        [
-            InboundEvent(
-                kind="complained",
-                id=name[:250],
-                at=at,
-                addresses={"email": address} if address else {},
-                message=about,
-                medium="email",
-                unverified=True,
-            )
-        ]
-        if about
-        else []
-    )
-
-
 def _parse_message(mail: EmailMessage, name: str, at: datetime, secret: str) -> ParseResult:
-    address = parseaddr(_header(mail, "from"))[1]
+    address = parseaddr(header(mail, "from"))[1]
     if "@" not in address:
         raise ValueError("it does not say who wrote it")
-    subject = clean_text(_header(mail, "subject"), 300)
+    subject = clean_text(header(mail, "subject"), 300)
     automatic = _is_automatic(mail, address, subject)
     words = _reply_text(mail)
-    threads = " ".join([_header(mail, "in-reply-to"), _header(mail, "references")])
+    threads = " ".join([header(mail, "in-reply-to"), header(mail, "references")])
     refused = _opt_out_by_subject(subject, secret)
     about = refused or find_signed_id(secret, threads)
     whole = InboundEvent(
@@ -212,10 +109,10 @@ def _parse_message(mail: EmailMessage, name: str, at: datetime, secret: str) -> 
 
 def _is_automatic(mail: EmailMessage, address: str, subject: str) -> bool:
     return (
-        _header(mail, "auto-submitted").lower().partition(";")[0].strip() not in ("", "no")
+        header(mail, "auto-submitted").lower().partition(";")[0].strip() not in ("", "no")
         or any(mail.get(name) for name in ("x-autoreply", "x-autorespond", "x-auto-response-suppress", "list-id"))
-        or _header(mail, "precedence").lower() in ("bulk", "junk", "list", "auto_reply")
-        or _header(mail, "return-path").strip() == "<>"
+        or header(mail, "precedence").lower() in ("bulk", "junk", "list", "auto_reply")
+        or header(mail, "return-path").strip() == "<>"
         or bool(AUTOMATIC_SENDERS.match(address))
         or bool(OUT_OF_OFFICE.match(subject))
     )
@@ -227,7 +124,7 @@ def _reply_text(mail: EmailMessage) -> str:
         body = mail.get_body(preferencelist=("plain", "html"))
         content = body.get_content() if body is not None else ""
     except (LookupError, ValueError, MessageError, AttributeError):  # an unknown charset, a broken structure
-        content = _text(mail.get_payload(decode=True) or b"")
+        content = text(mail.get_payload(decode=True) or b"")
         body = None
     if body is not None and body.get_content_type() == "text/html":
         try:
@@ -257,34 +154,3 @@ def _opt_out_by_subject(subject: str, secret: str) -> str:
     """Return the message of ours whose List-Unsubscribe header was followed by letter."""
     found = re.fullmatch(rf"unsubscribe\s+({NAME})", subject.strip(), re.I)
     return read_signed_id(secret, found[1]) if found else ""
-
-
-def _looks_bounced(mail: EmailMessage) -> bool:
-    sender = parseaddr(_header(mail, "from"))[1]
-    return _header(mail, "return-path").strip() == "<>" or bool(re.match(r"(mailer-daemon|postmaster)@", sender, re.I))
-
-
-def _find_message_id(raw: bytes, secret: str) -> str:
-    return find_signed_id(secret, raw.decode("ascii", "replace"))
-
-
-def _sent_at(mail: EmailMessage) -> datetime:
-    now = datetime.now(UTC)
-    try:
-        at = parsedate_to_datetime(_header(mail, "date"))
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return now
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return min(at.astimezone(UTC), now) if 1990 < at.year < 2200 else now
-
-
-def _header(mail: Message, name: str) -> str:
-    """Read a header. A broken header is no header."""
-    try:
-        return str(mail.get(name, "")).replace("\x00", "").strip()
-    except Exception:
-        return ""
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

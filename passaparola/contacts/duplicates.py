@@ -12,7 +12,7 @@ from rapidfuzz.fuzz import WRatio
 from sqlalchemy import func, or_, select
 from sqlmodel import Session, col
 
-from passaparola.contacts.merging import propose_merge
+from passaparola.contacts.matching import propose_merge
 from passaparola.store.models import Address, Contact
 
 GOOGLE = ("gmail.com", "googlemail.com")  # dots do not count there: https://support.google.com/mail/answer/7436150

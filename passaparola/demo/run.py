@@ -22,14 +22,15 @@ from passaparola.contacts.consent import suppress
 from passaparola.contacts.imports.columns import ColumnMapping, guess_columns
 from passaparola.contacts.imports.importing import Import
 from passaparola.contacts.imports.tables import open_table
-from passaparola.demo import marketer, shop
+from passaparola.demo import marketer, orders, shop
 from passaparola.demo.customers import FACEBOOK_SECRET, PUBLIC_KEY, X_SECRET, Customers
 from passaparola.demo.marketer import WAITS, Late
 from passaparola.errors import Misconfigured
 from passaparola.journeys import launch
 from passaparola.operations import polling
+from passaparola.operations.prefect_settings import prefect_files
 from passaparola.operations.project import create_project
-from passaparola.operations.stack import Stack, argument_parser, describe_urls, prefect_files, run_command, run_stack
+from passaparola.operations.stack import Stack, argument_parser, describe_urls, run_command, run_stack
 from passaparola.outbox import ledger
 from passaparola.outbox.render.frozen import freezer
 from passaparola.reports import campaign as report
@@ -168,7 +169,7 @@ def _follow_up_order(settings: Settings, stack: Stack) -> None:
     store.close()
     box = settings.var / "mailbox" / "email" / "new"
     before, began = {path.name for path in box.iterdir()}, time.monotonic()
-    shop.send_order(f"http://127.0.0.1:{stack.port}/webhooks/shopify", SHOP_SECRET, utc_now())
+    orders.send_order(f"http://127.0.0.1:{stack.port}/webhooks/shopify", SHOP_SECRET, utc_now())
     _say(f"\n{FOLLOW_UP}, launch {made.id}, stands. The shop says that Giulia has ordered …")
     while time.monotonic() - began < WAITS:
         if new := {path.name for path in box.iterdir()} - before:

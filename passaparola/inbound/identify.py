@@ -9,7 +9,7 @@ from typing import Literal
 from sqlalchemy import or_, select
 from sqlmodel import Session, col
 
-from passaparola.contacts import merging
+from passaparola.contacts import matching, merging
 from passaparola.contacts.addresses import address_key
 from passaparola.inbound.messages import MessageRef, last_sent, load_messages
 from passaparola.inbound.parse import IncomingEvent
@@ -66,7 +66,7 @@ class _Identifying:
 
     def _resolve(self, incoming: IncomingEvent) -> Resolution:
         message = self.messages.get(incoming.event.message)
-        identifying = merging.identifying_addresses(incoming.addresses)
+        identifying = matching.identifying_addresses(incoming.addresses)
         owned = {self.owners[pair] for pair in identifying if pair in self.owners}
         if not incoming.event.is_feedback:
             return self._resolve_person(incoming, owned, message)
@@ -122,7 +122,9 @@ class _Identifying:
         """Decide between two contacts in one event: the same where a shop's own number says so, else perhaps."""
         if len(owned) < 2:
             return next(iter(owned), None)
-        return merging.decide_between(self.session, self.settings, owned, incoming.addresses, incoming.source, self.now)
+        return matching.decide_between(
+            self.session, self.settings, owned, incoming.addresses, incoming.source, self.now
+        )
 
     def _without_forgotten(self, resolved: list[Resolution]) -> list[Resolution]:
         """Withhold what belongs to the forgotten. What still comes back of someone who asked to be forgotten belongs
@@ -172,11 +174,11 @@ class _Identifying:
     def _propose_shared(self, contact: int, incoming: IncomingEvent) -> None:
         """Propose merges of who shares a telephone. A telephone that is somebody else's too may be a household's:
         whether they are one person, somebody decides."""
-        identifying = merging.identifying_addresses(incoming.addresses)
+        identifying = matching.identifying_addresses(incoming.addresses)
         for pair in incoming.addresses.items():
             other = merging.resolve_contact(self.session, self.owners[pair])
             if other != contact and pair not in identifying:
-                merging.propose_shared_address(self.session, contact, other, pair[0], incoming.source, self.now)
+                matching.propose_shared_address(self.session, contact, other, pair[0], incoming.source, self.now)
 
     def _first_address_key(self, contact: int, medium: str) -> str:
         query = select(col(Address.key)).where(

@@ -280,14 +280,3 @@ class _LaunchTick:
         just = and_(col(Enrolment.since) >= earliest, col(Enrolment.step) == number)
         self.moved["heard"] += events.wake_waiting(session, self.launch, step.wait_for, just)
         self._move_to_next_step(session, number, and_(due, col(Enrolment.waiting).is_not(None)))
-
-
-def next_due(session: Session, launch: int | None = None) -> datetime | None:
-    """Return when anything is next to be moved in a running launch; events apart, nothing happens before."""
-    earliest = (
-        select(func.min(col(Enrolment.due_at)))
-        .join(Launch, col(Launch.id) == col(Enrolment.launch_id))
-        .where(col(Enrolment.outcome).is_(None), col(Launch.state) == "running")
-    )
-    found: datetime | None = session.execute(earliest.where(col(Launch.id) == launch) if launch else earliest).scalar()
-    return found

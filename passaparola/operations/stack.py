@@ -4,13 +4,11 @@ python -m passaparola.operations.stack [--port 8000] [--prefect-port 4200]
 """
 
 import argparse
-import hashlib
 import os
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -21,11 +19,11 @@ from types import FrameType
 from typing import Any
 
 from passaparola.errors import Misconfigured, PassaparolaError
+from passaparola.operations.prefect_settings import prefect_environment, prefect_files
 from passaparola.settings import STARTER, Settings, get_settings, load_or_create_secret
 from passaparola.store.database import Store
 
 POOL = "passaparola"
-LOCAL_HOSTS = ["127.0.0.1", "localhost"]
 START_TIMEOUT_SECONDS, STOP_TIMEOUT_SECONDS = (
     600,
     10,
@@ -74,7 +72,7 @@ class Stack:
     def _environment(self) -> dict[str, str]:
         """Return what was measured to matter; whatever the operator has set stands."""
         wanted = {
-            **_prefect_environment(self.own, self.prefect_port, self.password, self._prefect_database()),
+            **prefect_environment(self.own, self.prefect_port, self.password, self._prefect_database()),
             "PYTHONSAFEPATH": "1",  # what lies in the project's folder is imported by nobody for its name alone
             "PASSAPAROLA_PUBLIC_URL": f"http://127.0.0.1:{self.port}",
             "PASSAPAROLA_PREFECT_UI_URL": f"http://127.0.0.1:{self.prefect_port}",
@@ -192,34 +190,6 @@ class Stack:
         if self.guardian is not None:
             self._tell_guardian("over")
             self.guardian.communicate(timeout=STOP_TIMEOUT_SECONDS)
-
-
-def _prefect_environment(settings: Settings, port: int, password: str, database: str) -> dict[str, str]:
-    """Return the settings of the server and of whoever asks it."""
-    return {
-        "DO_NOT_TRACK": "1",
-        "PREFECT_HOME": str(settings.var / "prefect"),
-        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
-        "PREFECT_SERVER_API_AUTH_STRING": password,
-        "PREFECT_API_AUTH_STRING": password,
-        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(f"http://{host}:{port}" for host in LOCAL_HOSTS),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database,
-        "PREFECT_WORKER_QUERY_SECONDS": "2",
-        "PREFECT_DEPLOYMENTS_CLEAR_SCHEDULES_ON_EMPTY": "true",
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs,orphans",
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
-        "PREFECT_SERVER_SERVICES_TRIGGERS_READ_BATCH_SIZE": "100",
-        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "100",
-    }
-
-
-def prefect_files(settings: Settings) -> Path:
-    """Choose a folder for Prefect's database. Not under the home: as root the wheel gives the files to a user who
-    may not read there."""
-    return Path(tempfile.gettempdir()) / f"passaparola-{hashlib.sha256(str(settings.var).encode()).hexdigest()[:12]}"
 
 
 def _accept_interrupts() -> None:

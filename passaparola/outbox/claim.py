@@ -8,26 +8,25 @@ record    write what became of it, if the batch is still ours
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Row, Select, String, and_, bindparam, case, func, literal, null, select, text, update
+from sqlalchemy import Row, String, and_, bindparam, select, text, update
 from sqlmodel import Session, col
 
 from passaparola.channel.registry import sender_class, sender_names
 from passaparola.channel.sender import Dispatch, OutboundMessage
-from passaparola.contacts.audience.compile import latest_consent
 from passaparola.errors import PassaparolaError
 from passaparola.failpoints import failpoint
 from passaparola.outbox import guards, repeats
 from passaparola.outbox.batches import build_dispatch, cut_batch_wording, enrolment_of, move_messages, set_rows
 from passaparola.outbox.guards import FrequencyCap, GuardContext
-from passaparola.outbox.personal import EVENT, TRAITS, MessageBuilder
+from passaparola.outbox.personal import MessageBuilder
 from passaparola.outbox.quiet_hours import quiet_until
+from passaparola.outbox.recipients import OPEN, recipients_statement
 from passaparola.settings import Settings
 from passaparola.store import incidents
 from passaparola.store.database import Store, audit
-from passaparola.store.models import Address, Attempt, Batch, Contact, Enrolment, Event, Launch, Message
+from passaparola.store.models import Attempt, Batch, Launch, Message
 
 CLAIM_LOCK = 20260418
 
@@ -114,33 +113,7 @@ def unpaused_channels(session: Session, silent: Collection[str] = ()) -> list[An
     return [~and_(col(Batch.medium) == medium, carried[medium].as_string() == name) for name, medium in named.items()]
 
 
-_OPEN = (col(Message.batch_id) == bindparam("batch"), col(Message.state).is_(None))
-_ONCE = select(col(Message.enrolment_id), bindparam("reason", type_=String()).label("reason")).where(*_OPEN)
-
-
-@lru_cache(maxsize=256)
-def _recipients_statement(context: GuardContext, cap: FrequencyCap | None, on_an_event: bool) -> Select[Any]:
-    """Build the statement for a batch's recipients. Written once for all batches of a step: it takes longer to write
-    than a small batch takes to be asked."""
-    # A letter may wait for the morning, or for its distance from the last one; who leaves meanwhile gets it no more.
-    left = case((col(Enrolment.outcome) == "left", literal("left the campaign before it went out")), else_=null())
-    people = (
-        select(
-            col(Message.enrolment_id),
-            func.coalesce(left, guards.hold_reason(context, cap)).label("reason"),
-            col(Address.value).label("address"),
-            latest_consent(col(Contact.id), context.medium, "tracking").label("tracking"),
-            col(Contact.traits),
-            *(col(getattr(Contact, name)) for name in TRAITS),
-            *(EVENT if on_an_event else ()),
-        )
-        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
-        .join(Contact, col(Contact.id) == col(Enrolment.contact_id))
-        .outerjoin(Address, guards.address_written_to(context.medium))
-        .where(*_OPEN)
-        .order_by(col(Message.enrolment_id))
-    )
-    return people.outerjoin(Event, col(Event.id) == col(Enrolment.event_id)) if on_an_event else people
+_ONCE = select(col(Message.enrolment_id), bindparam("reason", type_=String()).label("reason")).where(*OPEN)
 
 
 class _Reservation:
@@ -212,7 +185,7 @@ class _Reservation:
             FrequencyCap.from_settings(self.settings),
         )
         put = {"batch": self.id, **guards.guard_instants(context, cap, self.now), "read": self.batch.wording}
-        return self.session.execute(_recipients_statement(context, cap, "on" in self.content["enter"]), put).all()
+        return self.session.execute(recipients_statement(context, cap, "on" in self.content["enter"]), put).all()
 
     def _defer_quiet(self, rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
         ends = {

@@ -8,13 +8,12 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlmodel import Session, col
 
-from passaparola import clock
 from passaparola.errors import NotAllowed, Unknown
 from passaparola.outbox import posts
 from passaparola.outbox.posts import Post
 from passaparola.store import recalls
 from passaparola.store.database import Store, audit
-from passaparola.store.models import Approval, Attempt, Batch, Enrolment, Launch, Message, message_state
+from passaparola.store.models import Batch, Enrolment, Launch, Message, message_state
 
 UNFINISHED_STATES = ("prepared", "approved", "running", "paused")
 FINAL_STATES = ("sent", "held", "failed", "unknown")
@@ -61,7 +60,7 @@ class LaunchTally:
 
 def tally_launch(session: Session, launch_id: int) -> LaunchTally:
     """Tally a launch. Raises Unknown."""
-    launch = _get_launch(session, launch_id)
+    launch = get_launch(session, launch_id)
     mine = col(Enrolment.launch_id) == launch_id
     addressed = col(Enrolment.contact_id).is_not(None)
     audience = session.execute(select(func.count()).where(mine, addressed)).scalar_one()
@@ -100,7 +99,7 @@ def latest_launch(session: Session, campaign: str) -> int:
     return newest
 
 
-def _get_launch(session: Session, launch_id: int) -> Launch:
+def get_launch(session: Session, launch_id: int) -> Launch:
     launch = session.get(Launch, launch_id)
     if launch is None:
         raise Unknown(f"There is no launch {launch_id}.")
@@ -148,7 +147,7 @@ def _change_state(
     store: Store, launch_id: int, allowed: Iterable[str], state: str, actor: str, now: datetime, note: str
 ) -> None:
     with store.write() as session:
-        _get_launch(session, launch_id)
+        get_launch(session, launch_id)
         change = update(Launch).where(col(Launch.id) == launch_id, col(Launch.state).in_(list(allowed)))
         changed = session.execute(
             change.values(state=state, note=note).returning(col(Launch.id)),
@@ -162,98 +161,3 @@ def _change_state(
             assert launch is not None
             recalls.recall(session, launch, note, now)
         audit(session, now, actor, state, f"launch:{launch_id}")
-
-
-WAITING_SENTENCES = {
-    "prepared": "the launch waits for its approval",
-    "paused": "the launch is paused",
-    "recalled": "the launch was recalled, nothing more of it is sent",
-}
-
-
-@dataclass(frozen=True)
-class Story:
-    """What happened to one contact's messages of one launch: a list of dated sentences."""
-
-    launch: int
-    sentences: list[tuple[datetime | None, str]]
-
-
-def tell_story(session: Session, launch_id: int, contact_id: int, zone: str) -> Story:
-    """Tell what happened to one contact in a launch. `zone` is the house's, for times inside a sentence."""
-    launch = _get_launch(session, launch_id)
-    dated: list[tuple[datetime | None, str]] = []
-    of_contact = (col(Enrolment.launch_id) == launch_id, col(Enrolment.contact_id) == contact_id)
-    enrolments = list(session.execute(select(Enrolment).where(*of_contact).order_by(col(Enrolment.id))).scalars())
-    query = launch.content["audience"]
-    if not enrolments and query:
-        return Story(launch_id, [(launch.created_at, "was not in the audience when the launch was prepared")])
-    if not enrolments:
-        on = launch.content["enter"]["on"]
-        return Story(
-            launch_id, [(launch.created_at, f"has not entered: no {on} since the launch, or not for the first time")]
-        )
-    for approval in session.execute(select(Approval).where(col(Approval.launch_id) == launch_id)).scalars():
-        dated.append((approval.at, f"the launch was approved by {approval.approver}"))
-    for enrolment in enrolments:
-        dated += _enrolment_sentences(session, launch, enrolment, zone)
-    if launch.state in WAITING_SENTENCES:
-        dated.append((None, f"{WAITING_SENTENCES[launch.state]}{': ' if launch.note else ''}{launch.note}"))
-    return Story(launch_id, dated)
-
-
-def _enrolment_sentences(
-    session: Session, launch: Launch, enrolment: Enrolment, zone: str
-) -> list[tuple[datetime | None, str]]:
-    content = launch.content
-    entered_by = (
-        f"was in the audience “{content['audience']}” and enrolled"
-        if content["audience"]
-        else f"entered on {content['enter']['on']}"
-    )
-    dated: list[tuple[datetime | None, str]] = [
-        (enrolment.entered_at, entered_by + (f" {enrolment.key}" if content["enter"].get("key") else ""))
-    ]
-    if enrolment.holdout:
-        dated.append((None, "is held out: walks along and is never written to"))
-    messages = select(Message, Batch).outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
-    for message, batch in session.execute(
-        messages.where(col(Message.enrolment_id) == enrolment.id).order_by(col(Message.step))
-    ):
-        dated += _message_sentences(session, message, batch, zone)
-    if enrolment.outcome and (enrolment.outcome != "finished" or len(content["steps"]) > 1):
-        dated.append((enrolment.ended_at, enrolment.outcome))
-    elif enrolment.outcome is None:
-        step = content["steps"][enrolment.step]
-        next_ = f"say {step['say']}" if "say" in step else f"wait {step['wait']}" if "wait" in step else ""
-        waits = f"waits for {enrolment.waiting}, until then at the latest" if enrolment.waiting else f"next: {next_}"
-        dated.append((enrolment.due_at, waits))
-    if enrolment.goal_at:
-        dated.append((enrolment.goal_at, "reached the goal"))
-    return dated
-
-
-def _message_sentences(
-    session: Session, message: Message, batch: Batch | None, zone: str
-) -> list[tuple[datetime | None, str]]:
-    state = message.state or (batch.state if batch else "queued")
-    dated: list[tuple[datetime | None, str]] = []
-    if batch and state != "held":
-        attempts = select(Attempt).where(col(Attempt.batch_id) == batch.id).order_by(col(Attempt.id))
-        for attempt in session.execute(attempts).scalars():
-            dated.append(
-                (
-                    attempt.started_at,
-                    f"{message.medium}: attempt {attempt.id} by {attempt.channel}, with {attempt.size - 1} others",
-                )
-            )
-            if attempt.outcome:
-                detail = f": {attempt.detail}" if attempt.detail else ""
-                dated.append(
-                    (attempt.finished_at, f"{message.medium}: attempt {attempt.id} was {attempt.outcome}{detail}")
-                )
-    because = f" because: {message.reason}" if message.reason else ""
-    if state == "queued" and batch and batch.delayed:
-        because = f", to go at {clock.format_local(batch.due_at, zone)} ({batch.delayed})"
-    dated.append((batch.finished_at if batch else None, f"{message.medium}: {state}{because}"))
-    return dated

@@ -24,7 +24,8 @@ from sendgrid.helpers.mail import (
 from sqlmodel import select
 
 from passaparola.channel.sender import Part, Skeleton
-from passaparola.channels.sendgrid.sender import SendgridSender, build_request
+from passaparola.channels.sendgrid.request import build_request
+from passaparola.channels.sendgrid.sender import SendgridSender
 from passaparola.errors import Blocked, Refused, TooLarge, Unavailable, Uncertain
 from passaparola.outbox.reconcile import sync_suppressions
 from passaparola.settings import Settings

@@ -114,7 +114,7 @@ def test_a_picture_too_many_is_said_before_anyone_posts(settings: Settings, tmp_
 
 
 async def test_a_page_full_of_newer_posts_proves_no_absence(x: twitter.Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("passaparola.channels.twitter.sender.PAGE_SIZE", 5)
+    monkeypatch.setattr("passaparola.channels.twitter.account.PAGE_SIZE", 5)
     for n in range(5):
         await TwitterSender().send(dispatch("twitter", skeleton=post(f"Another {n}")))
     found = await TwitterSender().look_up(dispatch("twitter", skeleton=post("The one in doubt")))

@@ -19,7 +19,7 @@ from passaparola.contacts import consent
 from passaparola.errors import NotAllowed, Unavailable, Uncertain
 from passaparola.journeys import launch
 from passaparola.journeys.freeze import freeze_now
-from passaparola.outbox import ledger, reconcile
+from passaparola.outbox import ledger, reconcile, story
 from passaparola.outbox.claim import reserve_batch
 from passaparola.outbox.deliver import Drain
 from passaparola.outbox.links import Links
@@ -521,9 +521,9 @@ def test_why_tells_the_story(store: Store, settings: Settings) -> None:
     made = released(store, settings)
     drained(store, settings)
     with store.read() as session:
-        alice = [what for _, what in ledger.tell_story(session, made, people["Alice"], "Europe/Rome").sentences]
-        bob = [what for _, what in ledger.tell_story(session, made, people["Bob"], "Europe/Rome").sentences]
-        franz = [what for _, what in ledger.tell_story(session, made, people["Franz"], "Europe/Rome").sentences]
+        alice = [what for _, what in story.tell_story(session, made, people["Alice"], "Europe/Rome").sentences]
+        bob = [what for _, what in story.tell_story(session, made, people["Bob"], "Europe/Rome").sentences]
+        franz = [what for _, what in story.tell_story(session, made, people["Franz"], "Europe/Rome").sentences]
     assert alice[-1] == "email: sent"
     assert any("attempt 1 by mailbox" in what for what in alice)
     assert bob[-1] == "email: held because: said no to newsletter by email"

@@ -13,7 +13,7 @@ from passaparola.flows._artifacts import _no_reason
 from passaparola.journeys import launch
 from passaparola.journeys.launch import lock_launch
 from passaparola.journeys.status import launch_status
-from passaparola.outbox import ledger
+from passaparola.outbox import ledger, story
 from passaparola.outbox.render.frozen import freezer
 from passaparola.reports import campaign
 from passaparola.settings import Settings
@@ -77,7 +77,7 @@ def test_nobody_in_a_recalled_launch_is_promised_anything(
     way(store, drip, made)
     with store.write() as session:
         found = launch_status(session, lock_launch(session, made))
-        told = [what for _, what in ledger.tell_story(session, made, 1, "Europe/Rome").sentences]
+        told = [what for _, what in story.tell_story(session, made, 1, "Europe/Rome").sentences]
         tally = ledger.tally_launch(session, made)
     assert (found.state, found.under_way, found.steps, found.accepting) == ("recalled", 0, [], False)
     assert found.ended == {"recalled": 3}

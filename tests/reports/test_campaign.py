@@ -17,7 +17,7 @@ from sqlmodel import col
 from passaparola.contacts import activity, lifecycle
 from passaparola.conversations.care import CarePolicy
 from passaparola.outbox import ledger
-from passaparola.reports import campaign, people, statistics
+from passaparola.reports import campaign, figures, people, statistics
 from passaparola.settings import Settings
 from passaparola.store.database import Store
 from passaparola.store.models import Address, Batch, Contact, Enrolment, Event
@@ -145,7 +145,7 @@ def test_no_order_of_facts_makes_a_report_crash(store: Store, settings: Settings
             session.execute(update(Batch).values(state=state))
             for contact, enrolment in rows:
                 for kind in dice.sample(
-                    [*campaign.STAGES, *campaign.AFTER_EFFECTS, "deferred", "replied"], dice.randint(0, 4)
+                    [*figures.STAGES, *figures.AFTER_EFFECTS, "deferred", "replied"], dice.randint(0, 4)
                 ):
                     kind = "replied" if kind == "answered" else kind
                     happened(

@@ -10,6 +10,7 @@ from sqlmodel import Session, col
 from passaparola.channel import registry
 from passaparola.outbox import ledger
 from passaparola.reports import campaign as report
+from passaparola.reports import figures
 from passaparola.settings import get_settings
 from passaparola.store.models import Enrolment, Launch
 from passaparola.web.console.auth import Member, render_page, require_role
@@ -60,14 +61,14 @@ def as_json(name: str, launch: int | None = None, member: Member = Depends(requi
         return JSONResponse(report.build_report(session, get_settings(), name, launch).as_json())
 
 
-def _funnel_rows(found: report.CampaignReport) -> dict[str, list[tuple[str, int, int, str]]]:
+def _funnel_rows(found: figures.CampaignReport) -> dict[str, list[tuple[str, int, int, str]]]:
     """List the funnel by medium: (stage, people, machines, how sure)."""
     rates, drawn = found.rates(), {}
     for medium, counts in found.media.items():
         if medium in registry.sender_names() and registry.sender_class(medium).public:
             continue  # a post has no funnel of people; it has a row of its own
         values, steps = asdict(counts), [("planned", counts.planned, 0, ""), ("sent", counts.sent, 0, "")]
-        for name in report.STAGES:
+        for name in figures.STAGES:
             rate = rates[medium].get(name)
             sure = f"{rate.value:.1%} ({rate.low:.1%}–{rate.high:.1%})" if rate and values[name] else ""
             if name == "delivered" and counts.left and not counts.reports_delivery:

@@ -4,160 +4,39 @@
 and when, who is held and why, how much in which hour, and what it costs.
 """
 
-import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Table, and_, func, insert, or_, select, true, update
-from sqlmodel import Session, SQLModel, col
+from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlmodel import Session, col
 
 from passaparola.channel.registry import sender_for
 from passaparola.channel.sender import SendResult
-from passaparola.contacts import activity, audience, events
-from passaparola.contacts.audience import Question
+from passaparola.contacts import activity, events
 from passaparola.contacts.events import NewEvent
-from passaparola.durations import UNITS
-from passaparola.errors import BadContent, NotAllowed
 from passaparola.journeys import launch as launches
 from passaparola.journeys import schedule, times
-from passaparola.journeys.advance import advance, next_due
+from passaparola.journeys.advance import advance
+from passaparola.journeys.next_due import next_due
 from passaparola.outbox.batches import cut_batch_wording
 from passaparola.outbox.claim import reserve_batch
 from passaparola.outbox.plan import plan_messages
-from passaparola.outbox.pricing import Costs
 from passaparola.outbox.record import record_outcome
 from passaparola.outbox.render.cast import AN_ORDER
 from passaparola.outbox.render.frozen import freezer
+from passaparola.rehearsal.assumption import ACTION_DELAY, ANSWER_DELAY, Assumption
+from passaparola.rehearsal.copying import COPY_BATCH_ROWS, copy_store
+from passaparola.rehearsal.result import PlannedMessage, Rehearsal, TimelineLine
 from passaparola.settings import Settings
 from passaparola.store.database import Store
 from passaparola.store.models import Batch, Contact, Enrolment, Launch, Message, message_state
 
-COPY_BATCH_ROWS = 5_000
-SKIPPED_TABLES = {"raw_body", "audit", "attempt"}
-IMPLICIT_FOREIGN_KEYS = {
-    "contact_id": "contact",
-    "enrolment_id": "enrolment",
-}  # pointed to without a foreign key, where that costs too much
 MAX_SHOWN_CONTACTS = 20  # people whose own calendar is kept
-ANSWER_DELAY = timedelta(hours=4)  # of a question, unless the assumption says otherwise
-ACTION_DELAY = timedelta(days=1)  # of entering
-
-
-@dataclass(frozen=True)
-class TimelineLine:
-    """What happened to a number of people at one time: `sent`, or `held` with the reason."""
-
-    at: datetime
-    message: str
-    medium: str
-    state: str
-    reason: str
-    people: int
-
-
-@dataclass(frozen=True)
-class PlannedMessage:
-    """One message to one person, on their own clock."""
-
-    person: str
-    at: datetime
-    message: str
-    medium: str
-    state: str
-    reason: str
-
-    def __str__(self) -> str:
-        because = f": {self.reason}" if self.reason else ""
-        return f"{self.at:%a %d %b %H:%M}  {self.message} by {self.medium} {self.state}{because}"
-
-
-@dataclass
-class Rehearsal:
-    campaign: str
-    since: datetime
-    days: int
-    assumed: list[str] = field(default_factory=list)
-    people: int = 0
-    lines: list[TimelineLine] = field(default_factory=list)
-    moments: list[PlannedMessage] = field(default_factory=list)
-    costs: Costs = field(default_factory=Costs)
-    outcomes: Counter[str] = field(default_factory=Counter)
-
-    def messages_to(self, person: str) -> list[str]:
-        """Return the messages that someone gets, in order."""
-        return [moment.message for moment in self.moments if moment.person == person and moment.state == "sent"]
-
-    def timeline(self, person: str) -> list[str]:
-        """Return the same with everything held, as sentences on their own clock."""
-        return [str(moment) for moment in self.moments if moment.person == person]
-
-    def count_sent(self, message: str = "") -> int:
-        return sum(line.people for line in self.lines if line.state == "sent" and message in ("", line.message))
-
-    def held_reasons(self) -> dict[str, int]:
-        """Return reasons, with how many messages each held."""
-        found: Counter[str] = Counter()
-        for line in self.lines:
-            if line.state != "sent":
-                found[line.reason] += line.people
-        return dict(found)
-
-    def per_hour(self) -> dict[tuple[datetime, str], int]:
-        """Return how many go out in an hour by a medium."""
-        found: Counter[tuple[datetime, str]] = Counter()
-        for line in self.lines:
-            if line.state == "sent":
-                found[line.at.replace(minute=0, second=0, microsecond=0), line.medium] += line.people
-        return dict(found)
-
-    def as_json(self) -> dict[str, Any]:
-        peak = max(self.per_hour().items(), key=lambda pair: pair[1], default=None)
-        return {
-            "campaign": self.campaign,
-            "since": self.since.isoformat(),
-            "days": self.days,
-            "assumed": self.assumed,
-            "people": self.people,
-            "sent": self.count_sent(),
-            "held": self.held_reasons(),
-            "costs": self.costs.as_json(),
-            "outcomes": dict(self.outcomes),
-            "busiest_hour": {"at": peak[0][0].isoformat(), "medium": peak[0][1], "messages": peak[1]} if peak else None,
-            "calendar": [{**vars(line), "at": line.at.isoformat()} for line in self.lines],
-        }
-
-
-@dataclass(frozen=True)
-class Assumption:
-    """That everyone does something: a while after having entered, or after the campaign began to wait for it."""
-
-    kind: str
-    properties: dict[str, Any]
-    after: timedelta | None
-    text: str
-
-    @classmethod
-    def parse(cls, text: str) -> "Assumption":
-        """Parse an assumption: `answers survey 9`, `order_completed`, `order_refunded after 2 days`,
-        `survey_answered score=3`."""
-        words = re.sub(r"^answers survey (\d+)", r"survey_answered score=\1", " ".join(text.split()))
-        matched = re.fullmatch(r"([a-z][a-z0-9_]*)((?: \w+=\S+)*)(?: after (\d+) (minute|hour|day|week)s?)?", words)
-        if not matched:
-            raise BadContent(
-                f"“{text}” can't be assumed; write answers survey 9, order_completed, or order_refunded after 2 days"
-            )
-        given = dict(pair.split("=", 1) for pair in matched[2].split())
-        properties = {
-            name: float(value) if re.fullmatch(r"-?\d+(\.\d+)?", value) else value for name, value in given.items()
-        }
-        after = int(matched[3]) * UNITS[matched[4]] if matched[3] else None
-        return cls(matched[1], properties, after, text)
 
 
 def rehearse(
@@ -177,7 +56,7 @@ def rehearse(
     with tempfile.TemporaryDirectory(prefix="passaparola-rehearsal-") as folder:
         copy = Store(f"sqlite:///{Path(folder) / 'rehearsal.db'}").open()
         try:
-            _copy_store(store, settings, copy, contacts, now)
+            copy_store(store, settings, copy, contacts, now)
             settings = settings.model_copy(
                 update={"database_url": copy.url, "var": Path(folder), "secret_key": settings.secret}
             )
@@ -419,52 +298,3 @@ def _sample_amount(kind: str) -> dict[str, Any]:
     """Make a sample amount. An order like any other."""
     bought = kind.startswith("order_")
     return {"amount": AN_ORDER["amount"] if bought else None, "currency": AN_ORDER["currency"] if bought else None}
-
-
-def _copy_store(store: Store, settings: Settings, copy: Store, contacts: str, now: datetime) -> None:
-    """Copy the store. Rows as they are; where only some people take part, theirs."""
-    with store.read() as source:
-        chosen: ColumnElement[bool] | None = None
-        if contacts:
-            words = audience.load_catalogue(source, settings)
-            chosen = Question.parse(contacts, words).members(now)
-            if audience.count_members(source, Question.parse(contacts, words), now) == 0:
-                raise NotAllowed(f"Nobody is in “{contacts}”; there is nothing to rehearse.")
-        for table in SQLModel.metadata.sorted_tables:
-            if table.name in SKIPPED_TABLES:
-                continue
-            rows = source.execute(_of(table, chosen), execution_options={"yield_per": COPY_BATCH_ROWS})
-            for part in rows.mappings().partitions(COPY_BATCH_ROWS):
-                with copy.write() as target:
-                    target.execute(insert(table), [dict(row) for row in part])
-
-
-def _of(table: Table, chosen: ColumnElement[bool] | None) -> Any:
-    return (
-        select(table)
-        if chosen is None
-        else select(table).where(_rows_of_contacts(table, select(col(Contact.id)).where(chosen)))
-    )
-
-
-def _rows_of_contacts(table: Table, people: Any) -> ColumnElement[bool]:
-    """Return the rows that are of these people alone, or of nobody: whatever a table points to is in the copy, too."""
-    if table.name == "contact":
-        return and_(table.c.id.in_(people), or_(table.c.merged_into.is_(None), table.c.merged_into.in_(people)))
-    kept: list[ColumnElement[bool]] = []
-    for column in table.c:
-        if column.name in IMPLICIT_FOREIGN_KEYS:
-            pointed: Any = (
-                people
-                if IMPLICIT_FOREIGN_KEYS[column.name] == "contact"
-                else _ids(IMPLICIT_FOREIGN_KEYS[column.name], people)
-            )
-            kept.append(or_(column.is_(None), column.in_(pointed)))
-        for key in column.foreign_keys:
-            kept.append(or_(column.is_(None), column.in_(_ids(key.column.table.name, people))))
-    return and_(true(), *kept)
-
-
-def _ids(name: str, people: Any) -> Any:
-    table = SQLModel.metadata.tables[name]
-    return select(table.c.id).where(_rows_of_contacts(table, people))

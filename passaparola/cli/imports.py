@@ -1,0 +1,86 @@
+"""Files of people, brought in from the command line."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from passaparola.cli.app import app
+from passaparola.cli.output import (
+    AsJson,
+    emit,
+    err,
+    now,
+    open_store,
+    out,
+)
+from passaparola.errors import NotAllowed
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="CSV of any common encoding and delimiter, or XLSX.")],
+    mapping: Annotated[Path | None, typer.Option(help="YAML that says what each column is.")] = None,
+    show_mapping: Annotated[
+        bool, typer.Option("--show-mapping", help="Print the guessed mapping as YAML and stop.")
+    ] = False,
+    consent: Annotated[list[str] | None, typer.Option(help="A topic that everyone in the file said yes to.")] = None,
+    source: Annotated[str, typer.Option(help="Where and how they said it; needed with --consent.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Bring people, their consents and their purchases in. The same file again changes nothing."""
+    import yaml
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from passaparola.contacts.imports.columns import ColumnMapping, guess_columns
+    from passaparola.contacts.imports.importing import Import
+    from passaparola.contacts.imports.tables import open_table as read
+    from passaparola.content import from_yaml
+
+    if consent and not source:
+        raise NotAllowed("--consent needs --source TEXT: where and how these people said yes.")
+    with read(file) as rows:
+        header = rows.header
+    if show_mapping:
+        sys.stdout.write(yaml.safe_dump({"columns": guess_columns(header)}, sort_keys=False, allow_unicode=True))
+        return
+    plan = (
+        from_yaml(mapping.read_text(encoding="utf-8"), ColumnMapping, str(mapping))
+        if mapping
+        else from_yaml(
+            yaml.safe_dump({"columns": guess_columns(header)}),
+            ColumnMapping,
+            "the guessed mapping (see --show-mapping)",
+        )
+    )
+    settings, store = open_store()
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[rows]:,} rows"),
+        TimeRemainingColumn(),
+    ]
+    with Progress(*columns, console=err.console, disable=as_json or not err.is_terminal) as bar:
+        task = bar.add_task(file.name, total=file.stat().st_size or 1, rows=0)
+        tally = Import(store, settings, file, plan, tuple(consent or ()), source).run(
+            now(), lambda rows, at: bar.update(task, completed=at, rows=rows)
+        )
+
+    def shown() -> None:
+        out.print(
+            f"{tally.rows:,} rows: {tally.new:,} new, {tally.changed:,} changed, {tally.unchanged:,} as they were, "
+            f"{tally.rejected:,} not taken; {tally.consents:,} consents, {tally.purchases:,} purchases."
+        )
+        if tally.refused:
+            out.print(
+                f"{tally.refused:,} rows say no to being written to: none of them is a yes, whatever --consent says."
+            )
+        if tally.shared:
+            out.print(f"{tally.shared:,} rows name a telephone or a handle that is somebody else's; it stays theirs.")
+        if tally.rejects:
+            out.print(f"What was not taken, and why: {tally.rejects}")
+        if not tally.consents and not tally.unchanged:
+            out.print("Nobody may be written to yet: the file has no consent column, and --consent was not given.")
+
+    emit(as_json, vars(tally), shown)

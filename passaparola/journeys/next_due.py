@@ -1,0 +1,19 @@
+"""When anything is next to be moved in a launch."""
+
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlmodel import Session, col
+
+from passaparola.store.models import Enrolment, Launch
+
+
+def next_due(session: Session, launch: int | None = None) -> datetime | None:
+    """Return when anything is next to be moved in a running launch; events apart, nothing happens before."""
+    earliest = (
+        select(func.min(col(Enrolment.due_at)))
+        .join(Launch, col(Launch.id) == col(Enrolment.launch_id))
+        .where(col(Enrolment.outcome).is_(None), col(Launch.state) == "running")
+    )
+    found: datetime | None = session.execute(earliest.where(col(Launch.id) == launch) if launch else earliest).scalar()
+    return found

@@ -1,0 +1,161 @@
+"""The figures of a campaign's report: funnels by medium and variant, groups compared, lift, money."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from passaparola.reports.statistics import Interval, difference_interval, mean_difference_interval, share_interval
+
+STAGES = ("delivered", "opened", "clicked", "answered")
+
+
+AFTER_EFFECTS = ("bounced", "complained", "unsubscribed")
+
+
+FACTS = ("left", "reached", *STAGES, *AFTER_EFFECTS, "machine_opened", "machine_clicked")
+
+
+ANSWERS = {"replied": "answered", "survey_answered": "answered"}
+
+
+@dataclass
+class FunnelCounts:
+    """Of one medium, or of one variant of a message on it.
+
+    `left` are the messages that went out: recorded as sent, or something came back of them already. `reached` are
+    those that arrived: delivered, or somebody (a machine, too) did something with them. Facts may come before
+    ours is recorded, and a person's click before the provider tells of the delivery; a share is always of one of
+    these two.
+    """
+
+    planned: int = 0
+    sent: int = 0
+    left: int = 0
+    reached: int = 0
+    delivered: int = 0
+    opened: int = 0
+    clicked: int = 0
+    answered: int = 0
+    bounced: int = 0
+    complained: int = 0
+    unsubscribed: int = 0
+    machine_opened: int = 0
+    machine_clicked: int = 0
+
+    def add(self, row: Any) -> None:
+        self.planned += row.messages
+        self.sent += row.messages if row.state == "sent" else 0
+        for name in FACTS:
+            setattr(self, name, getattr(self, name) + int(getattr(row, name) or 0))
+
+    @property
+    def reports_delivery(self) -> bool:
+        """Return whether anybody tells of deliveries: a mailbox and plain SMTP never do, a provider not in the first
+        seconds."""
+        return self.delivered > 0 or 0 < self.left <= self.bounced
+
+    def base(self, stage: str) -> int:
+        """Return what a share of this stage is of: bounces of all that went out, what people did of all that
+        arrived."""
+        return self.left if stage == "bounced" or not self.reports_delivery else self.reached
+
+    def as_json(self) -> dict[str, Any]:
+        """Dump plain values. `delivered` is null where nobody tells of it."""
+        return asdict(self) | {"delivered": self.delivered if self.reports_delivery else None}
+
+
+@dataclass
+class TestGroup:
+    """Those who were written to, or those held out: how many, who reached the goal, what they spent in minor units."""
+
+    people: int = 0
+    goal: int = 0
+    revenue: int = 0
+    squares: float = 0.0
+
+
+@dataclass
+class CampaignReport:
+    campaign: str
+    launches: list[int]
+    currency: str
+    media: dict[str, FunnelCounts] = field(default_factory=dict)
+    variants: dict[str, dict[str, FunnelCounts]] = field(default_factory=dict)  # message on a medium → variant → counts
+    held: dict[str, int] = field(default_factory=dict)
+    written_to: TestGroup = field(default_factory=TestGroup)
+    held_out: TestGroup = field(default_factory=TestGroup)
+    last_touch: int = 0  # revenue within a week of someone's last click, minor units
+    orders: int = 0
+    costs: dict[str, float] = field(default_factory=dict)  # per medium, in the house currency
+
+    @property
+    def lift(self) -> Interval | None:
+        """Return how many more of those written to reached the goal than of those held out."""
+        if not self.held_out.people:
+            return None
+        return difference_interval(
+            self.written_to.goal, self.written_to.people, self.held_out.goal, self.held_out.people
+        )
+
+    @property
+    def incremental(self) -> Interval | None:
+        """Return revenue that there would not have been, minor units."""
+        one, two = self.written_to, self.held_out
+        if min(one.people, two.people) < 2:
+            return None
+        each = mean_difference_interval(one.people, one.revenue, one.squares, two.people, two.revenue, two.squares)
+        return Interval(each.value * one.people, each.low * one.people, each.high * one.people)
+
+    @property
+    def cost(self) -> float:
+        return sum(self.costs.values())
+
+    @property
+    def roi(self) -> float | None:
+        """Return what came back for each coin spent, beyond the coin; by increment where it is known, else by last
+        touch."""
+        if not self.cost:
+            return None
+        gained = self.incremental.value if self.incremental else self.last_touch
+        return (gained / 100 - self.cost) / self.cost
+
+    def rates(self) -> dict[str, dict[str, Interval]]:
+        """Return per medium and stage, each of a base that fits."""
+        return {
+            medium: {
+                name: share_interval(getattr(counts, name), counts.base(name)) for name in (*STAGES[1:], *AFTER_EFFECTS)
+            }
+            for medium, counts in self.media.items()
+        }
+
+    def winners(self) -> dict[str, dict[str, Any]]:
+        """Return each message's variants compared by clicks; the better one is named only where that is sure."""
+        found = {}
+        for message, variants in self.variants.items():
+            if len(variants) < 2:
+                continue
+            (best, one), (next_, two), *_ = sorted(
+                variants.items(), key=lambda pair: -(pair[1].clicked / max(1, pair[1].base("clicked")))
+            )
+            gap = difference_interval(one.clicked, one.base("clicked"), two.clicked, two.base("clicked"))
+            found[message] = {"best": best, "next": next_, "difference": gap.as_json(), "certain": gap.is_certain}
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "campaign": self.campaign,
+            "launches": self.launches,
+            "currency": self.currency,
+            "media": {name: counts.as_json() for name, counts in self.media.items()},
+            "rates": {m: {name: rate.as_json() for name, rate in rates.items()} for m, rates in self.rates().items()},
+            "variants": {m: {v: counts.as_json() for v, counts in found.items()} for m, found in self.variants.items()},
+            "winners": self.winners(),
+            "held": self.held,
+            "written_to": asdict(self.written_to),
+            "held_out": asdict(self.held_out),
+            "lift": self.lift.as_json() if self.lift else None,
+            "incremental": self.incremental.as_json() if self.incremental else None,
+            "last_touch": self.last_touch,
+            "orders": self.orders,
+            "costs": self.costs,
+            "roi": self.roi,
+        }
