@@ -21,7 +21,7 @@ from passaparola.journeys import launch
 from passaparola.outbox.preview import Preview
 from passaparola.outbox.render.frozen import freezer
 from passaparola.settings import Settings, get_settings
-from passaparola.store.database import utc_now
+from passaparola.store.database import Store, utc_now
 from passaparola.store.models import Launch
 
 APPROVAL_WAITS = timedelta(days=3)
@@ -99,43 +99,11 @@ async def campaign_send(send: Sending) -> None:
     if send.dry_run:
         log.info("Dry run: nothing was sent. Turn it off to ask for approval.")
         return
-    freeze = freezer(settings)
-    prepared = await asyncio.to_thread(
-        launch.prepare,
-        store,
-        settings,
-        name,
-        freeze,
-        actor="prefect",
-        now=house_now(settings),
-        due_at=due,
-        occurrence=f"prefect:{flow_run.get_id()}",
-    )
+    prepared = await asyncio.to_thread(_prepare, store, settings, name, due)
     assert prepared.id is not None
-    if prepared.state == "prepared":
-        if prepared.wording != seen.wording:
-            launch.reject(store, prepared.id, approver="prefect", now=utc_now(), comment="changed while it was shown")
-            raise NotAllowed(f"“{name}” was changed after it was shown, so nothing was sent. Run it again.")
-        approval = await asuspend_flow_run(
-            wait_for_input=Approval.with_initial_data(description=_describe_approval(prepared, seen, send, settings)),
-            timeout=int(APPROVAL_WAITS.total_seconds()),
-            key="approval",
-        )
-        assert approval is not None
-        if approval.decision == "reject":
-            launch.reject(store, prepared.id, approver=approval.approver, now=utc_now(), comment=approval.comment)
-            log.info("Launch %s was rejected; nothing was sent.", prepared.id)
-            return
-        launch.approve(
-            store,
-            settings,
-            prepared.id,
-            prepared.hash,
-            freeze,
-            approver=approval.approver,
-            now=utc_now(),
-            comment=approval.comment,
-        )
+    if prepared.state == "prepared" and not await _ask_approval(store, settings, prepared, seen, send):
+        log.info("Launch %s was rejected; nothing was sent.", prepared.id)
+        return
     await asyncio.to_thread(engine.tick, store, settings, utc_now(), actor="prefect", only=prepared.id)
     await drain_outbox(store, settings, prepared.id)
     found = await show_report(store, prepared.id, settings)
@@ -148,6 +116,40 @@ async def campaign_send(send: Sending) -> None:
         "Launch %s: %s sent, %s held, %s failed, %s unknown",
         *(found[key] for key in ("launch", "sent", "held", "failed", "unknown")),
     )
+
+
+def _prepare(store: Store, settings: Settings, name: str, due: datetime | None) -> Launch:
+    """Freeze the launch of this very run; a run that is started again gets the same one."""
+    return launch.prepare(
+        store,
+        settings,
+        name,
+        freezer(settings),
+        actor="prefect",
+        now=house_now(settings),
+        due_at=due,
+        occurrence=f"prefect:{flow_run.get_id()}",
+    )
+
+
+async def _ask_approval(store: Store, settings: Settings, prepared: Launch, seen: Preview, send: Sending) -> bool:
+    """Suspend the run until somebody decides. Return whether it was approved. Raises NotAllowed: it was changed."""
+    id_ = prepared.id or 0
+    if prepared.wording != seen.wording:
+        launch.reject(store, id_, approver="prefect", now=utc_now(), comment="changed while it was shown")
+        raise NotAllowed(f"“{seen.campaign}” was changed after it was shown, so nothing was sent. Run it again.")
+    approval = await asuspend_flow_run(
+        wait_for_input=Approval.with_initial_data(description=_describe_approval(prepared, seen, send, settings)),
+        timeout=int(APPROVAL_WAITS.total_seconds()),
+        key="approval",
+    )
+    assert approval is not None
+    given: dict[str, Any] = {"approver": approval.approver, "now": utc_now(), "comment": approval.comment}
+    if approval.decision == "reject":
+        launch.reject(store, id_, **given)
+        return False
+    launch.approve(store, settings, id_, prepared.hash, freezer(settings), **given)
+    return True
 
 
 def _parse_due(send: Sending, now: datetime, zone: str) -> datetime | None:

@@ -155,7 +155,7 @@ class Account:
             raise tweepy.BadRequest(answer)
         return answer.json() if answer.content else {}
 
-    def _call(self, call: Callable[[], Any], began: bool = True) -> Any:
+    def _call(self, call: Callable[[], Any], began: bool = True) -> Any:  # noqa: C901  one branch per kind of answer
         """Call X and translate X's answers in our words. `began`: whether a lost answer may hide a post; reading and
         uploading hide none."""
         import requests

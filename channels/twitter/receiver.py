@@ -86,36 +86,11 @@ def _fetch(since: str) -> tuple[Sequence[RawPayload], str]:
     x = open_account(TwitterSender())
     me = x.me()
     bodies = []
-    for page in _pages(
-        lambda token: x.read(
-            lambda client: client.get_users_mentions(
-                me,
-                since_id=mark.get("mention"),
-                max_results=100,
-                expansions=["author_id"],
-                tweet_fields=FIELDS,
-                user_fields=["username"],
-                pagination_token=token,
-                user_auth=True,
-            )
-        )
-    ):
+    for page in _pages(lambda token: _read_mentions(x, me, mark.get("mention"), token)):
         newest = max(int(post["id"]) for post in page["data"])
         bodies.append(RawPayload(f"mentions:{newest}", orjson.dumps(page | {"for_user_id": me})))
     known = int(mark.get("direct") or 0)
-    for page in _pages(
-        lambda token: x.read(
-            lambda client: client.get_direct_message_events(
-                event_types="MessageCreate",
-                max_results=100,
-                expansions=["sender_id"],
-                user_fields=["username"],
-                dm_event_fields=["created_at", "dm_conversation_id", "sender_id", "text"],
-                pagination_token=token,
-                user_auth=True,
-            )
-        )
-    ):
+    for page in _pages(lambda token: _read_direct_messages(x, token)):
         fresh = [one for one in page["data"] if int(one["id"]) > known]
         if not fresh:
             break
@@ -126,6 +101,37 @@ def _fetch(since: str) -> tuple[Sequence[RawPayload], str]:
         if newest_of:
             mark[name] = str(max(newest_of))
     return bodies, orjson.dumps(mark).decode()
+
+
+def _read_mentions(x: Any, me: str, since_id: str | None, token: str | None) -> dict[str, Any]:
+    page: dict[str, Any] = x.read(
+        lambda client: client.get_users_mentions(
+            me,
+            since_id=since_id,
+            max_results=100,
+            expansions=["author_id"],
+            tweet_fields=FIELDS,
+            user_fields=["username"],
+            pagination_token=token,
+            user_auth=True,
+        )
+    )
+    return page
+
+
+def _read_direct_messages(x: Any, token: str | None) -> dict[str, Any]:
+    page: dict[str, Any] = x.read(
+        lambda client: client.get_direct_message_events(
+            event_types="MessageCreate",
+            max_results=100,
+            expansions=["sender_id"],
+            user_fields=["username"],
+            dm_event_fields=["created_at", "dm_conversation_id", "sender_id", "text"],
+            pagination_token=token,
+            user_auth=True,
+        )
+    )
+    return page
 
 
 def _pages(read: Callable[[str | None], dict[str, Any]]) -> Iterator[dict[str, Any]]:

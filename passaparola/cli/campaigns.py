@@ -1,7 +1,7 @@
 """Campaigns on the command line: look, rehearse, send, stop, move."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -73,15 +73,12 @@ def campaign_send(
     from passaparola.journeys import launch, status
     from passaparola.journeys.freeze import freeze_now
     from passaparola.outbox import ledger
-    from passaparola.outbox.preview import build_preview
     from passaparola.outbox.render.frozen import freezer
     from passaparola.store.models import wording_hash
 
     settings, store = open_store()
-    freeze = freezer(settings)
-    wording = wording_hash(
-        freeze_now(store, settings, name, freeze)
-    )  # read before anything else: a broken file is said
+    # Read before anything else: a broken file is said.
+    wording = wording_hash(freeze_now(store, settings, name, freezer(settings)))
     with store.read() as session:
         going = launch.unfinished_launch(session, name, wording)
         before = [
@@ -89,23 +86,12 @@ def campaign_send(
             for one in status.unfinished_launches(session, name)
             if one.wording != wording and one.state in ACTIVE_STATES
         ]
-    for other in before if going is None else ():
-        err.print(
-            f"Launch {other.id}, with earlier words, is still under way; those inside finish it. This is a new one."
-        )
     if going is None:
-        if not yes:
-            seen = build_preview(store, settings, freeze_now(store, settings, name, freeze), house_now(settings))
-            err.print(seen.as_text())
-            prompt = f"Send to {seen.sendable:,} people?" if seen.audience else f"Start “{seen.title}”?"
-            if not sys.stdin.isatty() or not typer.confirm(prompt, err=True):
-                raise NotAllowed("Nothing was sent. --yes approves without being asked.")
-        made = launch.prepare(store, settings, name, freeze, actor=actor(), now=house_now(settings))
-        if not yes and made.wording != seen.wording:
-            launch.reject(store, made.id or 0, approver=actor(), now=now(), comment="changed while it was looked at")
-            raise NotAllowed("The files were changed while you looked at them. Nothing was sent; look again.")
-        going = made.id or 0
-        launch.approve(store, settings, going, made.hash, freeze, approver=actor(), now=now())
+        for other in before:
+            err.print(
+                f"Launch {other.id}, with earlier words, is still under way; those inside finish it. This is a new one."
+            )
+        going = _prepare_and_approve(store, settings, name, yes)
     engine.tick(store, settings, now(), actor=actor(), only=going)
     drain_until_stopped(settings, store, going, quiet=as_json)
     with store.read() as session:
@@ -113,6 +99,29 @@ def campaign_send(
     emit(as_json, tally.as_json(), lambda: show_report(tally))
     if tally.state == "paused":
         raise PassaparolaError(f"Launch {going} is paused: {tally.note}")
+
+
+def _prepare_and_approve(store: Any, settings: Any, name: str, yes: bool) -> int:
+    """Show a campaign, ask, freeze and approve it. Return the launch's id. Raises NotAllowed."""
+    from passaparola.journeys import launch
+    from passaparola.journeys.freeze import freeze_now
+    from passaparola.outbox.preview import build_preview
+    from passaparola.outbox.render.frozen import freezer
+
+    freeze, seen = freezer(settings), None
+    if not yes:
+        seen = build_preview(store, settings, freeze_now(store, settings, name, freeze), house_now(settings))
+        err.print(seen.as_text())
+        prompt = f"Send to {seen.sendable:,} people?" if seen.audience else f"Start “{seen.title}”?"
+        if not sys.stdin.isatty() or not typer.confirm(prompt, err=True):
+            raise NotAllowed("Nothing was sent. --yes approves without being asked.")
+    made = launch.prepare(store, settings, name, freeze, actor=actor(), now=house_now(settings))
+    assert made.id is not None
+    if seen and made.wording != seen.wording:
+        launch.reject(store, made.id, approver=actor(), now=now(), comment="changed while it was looked at")
+        raise NotAllowed("The files were changed while you looked at them. Nothing was sent; look again.")
+    launch.approve(store, settings, made.id, made.hash, freeze, approver=actor(), now=now())
+    return made.id
 
 
 @campaigns.command("rehearse")

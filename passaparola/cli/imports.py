@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,11 @@ from passaparola.cli.output import (
     out,
 )
 from passaparola.errors import NotAllowed
+
+if TYPE_CHECKING:
+    from passaparola.contacts.imports.chunk import ImportTally
+    from passaparola.contacts.imports.columns import ColumnMapping
+    from passaparola.contacts.imports.importing import Import
 
 
 @app.command("import")
@@ -31,12 +36,10 @@ def import_(
 ) -> None:
     """Bring people, their consents and their purchases in. The same file again changes nothing."""
     import yaml
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from passaparola.contacts.imports.columns import ColumnMapping, guess_columns
+    from passaparola.contacts.imports.columns import guess_columns
     from passaparola.contacts.imports.importing import Import
     from passaparola.contacts.imports.tables import open_table as read
-    from passaparola.content import from_yaml
 
     if consent and not source:
         raise NotAllowed("--consent needs --source TEXT: where and how these people said yes.")
@@ -45,42 +48,45 @@ def import_(
     if show_mapping:
         sys.stdout.write(yaml.safe_dump({"columns": guess_columns(header)}, sort_keys=False, allow_unicode=True))
         return
-    plan = (
-        from_yaml(mapping.read_text(encoding="utf-8"), ColumnMapping, str(mapping))
-        if mapping
-        else from_yaml(
-            yaml.safe_dump({"columns": guess_columns(header)}),
-            ColumnMapping,
-            "the guessed mapping (see --show-mapping)",
-        )
-    )
     settings, store = open_store()
-    columns = [
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[rows]:,} rows"),
-        TimeRemainingColumn(),
-    ]
-    with Progress(*columns, console=err.console, disable=as_json or not err.is_terminal) as bar:
-        task = bar.add_task(file.name, total=file.stat().st_size or 1, rows=0)
-        tally = Import(store, settings, file, plan, tuple(consent or ()), source).run(
-            now(), lambda rows, at: bar.update(task, completed=at, rows=rows)
-        )
+    plan = Import(store, settings, file, _read_mapping(mapping, header), tuple(consent or ()), source)
+    tally = _run_with_progress(plan, quiet=as_json)
+    emit(as_json, vars(tally), lambda: _show_tally(tally))
 
-    def shown() -> None:
-        out.print(
-            f"{tally.rows:,} rows: {tally.new:,} new, {tally.changed:,} changed, {tally.unchanged:,} as they were, "
-            f"{tally.rejected:,} not taken; {tally.consents:,} consents, {tally.purchases:,} purchases."
-        )
-        if tally.refused:
-            out.print(
-                f"{tally.refused:,} rows say no to being written to: none of them is a yes, whatever --consent says."
-            )
-        if tally.shared:
-            out.print(f"{tally.shared:,} rows name a telephone or a handle that is somebody else's; it stays theirs.")
-        if tally.rejects:
-            out.print(f"What was not taken, and why: {tally.rejects}")
-        if not tally.consents and not tally.unchanged:
-            out.print("Nobody may be written to yet: the file has no consent column, and --consent was not given.")
 
-    emit(as_json, vars(tally), shown)
+def _read_mapping(mapping: Path | None, header: list[str]) -> "ColumnMapping":
+    """Read the mapping file, or guess one from the header. Raises BadContent."""
+    import yaml
+
+    from passaparola.contacts.imports.columns import ColumnMapping, guess_columns
+    from passaparola.content import from_yaml
+
+    if mapping:
+        return from_yaml(mapping.read_text(encoding="utf-8"), ColumnMapping, str(mapping))
+    guessed = yaml.safe_dump({"columns": guess_columns(header)})
+    return from_yaml(guessed, ColumnMapping, "the guessed mapping (see --show-mapping)")
+
+
+def _run_with_progress(plan: "Import", *, quiet: bool) -> "ImportTally":
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    rows = TextColumn("{task.fields[rows]:,} rows")
+    columns = [TextColumn("{task.description}"), BarColumn(), rows, TimeRemainingColumn()]
+    with Progress(*columns, console=err.console, disable=quiet or not err.is_terminal) as bar:
+        task = bar.add_task(plan.path.name, total=plan.path.stat().st_size or 1, rows=0)
+        return plan.run(now(), lambda rows, at: bar.update(task, completed=at, rows=rows))
+
+
+def _show_tally(tally: "ImportTally") -> None:
+    out.print(
+        f"{tally.rows:,} rows: {tally.new:,} new, {tally.changed:,} changed, {tally.unchanged:,} as they were, "
+        f"{tally.rejected:,} not taken; {tally.consents:,} consents, {tally.purchases:,} purchases."
+    )
+    if tally.refused:
+        out.print(f"{tally.refused:,} rows say no to being written to: none of them is a yes, whatever --consent says.")
+    if tally.shared:
+        out.print(f"{tally.shared:,} rows name a telephone or a handle that is somebody else's; it stays theirs.")
+    if tally.rejects:
+        out.print(f"What was not taken, and why: {tally.rejects}")
+    if not tally.consents and not tally.unchanged:
+        out.print("Nobody may be written to yet: the file has no consent column, and --consent was not given.")

@@ -1,4 +1,7 @@
-"""The engineer's door: `passaparola …`. Exit code 0: done; 1: it could not be done, and one sentence says why; 2: usage."""
+"""The engineer's door: `passaparola …`.
+
+Exit code 0: done; 1: it could not be done, and one sentence says why; 2: usage.
+"""
 
 import os
 import sys

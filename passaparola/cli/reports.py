@@ -1,5 +1,7 @@
 """What came of it, on the command line: reports, the story of one contact, polling."""
 
+from typing import Any
+
 from passaparola.cli.app import app
 from passaparola.cli.campaign_views import show_outcome, show_report
 from passaparola.cli.output import (
@@ -82,16 +84,21 @@ def why(contact: str, campaign: str, as_json: AsJson = False) -> None:
         "story": [{"at": at.isoformat() if at else None, "what": what} for at, what in story.sentences],
     }
 
-    def shown() -> None:
-        out.print(f"Launch {launch_id} of {campaign}, contact {person}")
-        for verdict in verdicts:
-            mark = "[green]✓[/green]" if verdict.holds else "[red]✗[/red]"
-            out.print(f"  {'  ' * verdict.depth}{mark} {without_markup(verdict.text)}")
-        for at, what in story.sentences:
-            out.print(
-                f"  {format_time(settings, at, seconds=True)}  {without_markup(what)}"
-                if at
-                else f"  {'':19}  {without_markup(what)}"
-            )
+    emit(
+        as_json,
+        data,
+        lambda: _show_story(f"Launch {launch_id} of {campaign}, contact {person}", verdicts, story, settings),
+    )
 
-    emit(as_json, data, shown)
+
+def _show_story(title: str, verdicts: Any, story: Any, settings: Any) -> None:
+    out.print(title)
+    for verdict in verdicts:
+        mark = "[green]✓[/green]" if verdict.holds else "[red]✗[/red]"
+        out.print(f"  {'  ' * verdict.depth}{mark} {without_markup(verdict.text)}")
+    for at, what in story.sentences:
+        out.print(
+            f"  {format_time(settings, at, seconds=True)}  {without_markup(what)}"
+            if at
+            else f"  {'':19}  {without_markup(what)}"
+        )

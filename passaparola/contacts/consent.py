@@ -15,7 +15,7 @@ def may_be_written_to(session: Session, contact_id: int, medium: str, topic: str
     return bool(session.execute(select(latest_consent(contact_id, medium, topic))).scalar())
 
 
-def record(
+def record(  # noqa: PLR0913  a consent is as many facts, each named by its caller
     session: Session,
     contact_id: int,
     medium: str,
@@ -65,7 +65,7 @@ def record_reported(
     return record(session, contact_id, "email", topic, granted, at=at, source=source, proof=proof)
 
 
-def record_dated(
+def record_dated(  # noqa: PLR0913  a consent is as many facts, each named by its caller
     session: Session,
     contact_id: int,
     medium: str,

@@ -97,43 +97,17 @@ def merge(
 
 
 def unmerge(session: Session, settings: Settings, merge_id: int, *, actor: str, now: datetime) -> Merge:
-    """Undo a merge. Everything that changed hands goes back; what came after the merge stays. Raises Unknown,
-    NotAllowed."""
-    row = session.get(Merge, merge_id)
-    if row is None:
-        raise Unknown(f"There is no merge {merge_id}.")
-    later = select(col(Merge.id)).where(
-        col(Merge.id) > merge_id,
-        col(Merge.undone_at).is_(None),
-        (col(Merge.kept_id).in_([row.kept_id, row.merged_id]))
-        | (col(Merge.merged_id).in_([row.kept_id, row.merged_id])),
-    )
-    if row.undone_at:
-        raise NotAllowed(f"Merge {merge_id} has been undone already.")
-    if newer := session.execute(later.limit(1)).scalar():
-        raise NotAllowed(f"Undo merge {newer} first: it came after this one.")
+    """Undo a merge: everything that changed hands goes back; what came after the merge stays.
+
+    Raises Unknown, NotAllowed.
+    """
+    row = _undoable_merge(session, merge_id)
     kept, merged = session.get(Contact, row.kept_id), session.get(Contact, row.merged_id)
     assert kept is not None
     assert merged is not None
     if kept.erased_at or merged.erased_at:
         raise NotAllowed("They asked to be forgotten; there is nothing left to part.")
-    for name, table in MOVED.items():
-        keys = row.moved.get(name, [])
-        session.execute(
-            update(table)
-            .where(col(table.id).in_(keys), col(table.contact_id) == row.kept_id)
-            .values(contact_id=row.merged_id),
-            execution_options=NO_SESSION_SYNC,
-        )
-    _merge_opt_outs(session, row)
-    for medium, value, rank in row.moved.get("address", []):
-        back = update(Address).where(col(Address.medium) == medium, col(Address.value) == value)
-        session.execute(
-            back.where(col(Address.contact_id) == row.kept_id).values(contact_id=row.merged_id, rank=rank),
-            execution_options=NO_SESSION_SYNC,
-        )
-    session.flush()
-    session.expire_all()
+    _move_back(session, row)
     for name in row.fields:
         _restore_field(kept, name, row)
     merged.merged_into, row.undone_at, kept.updated_at, merged.updated_at = None, now, now, now
@@ -141,6 +115,38 @@ def unmerge(session: Session, settings: Settings, merge_id: int, *, actor: str, 
     activity.refresh(session, settings.currency, [row.kept_id, row.merged_id])
     audit(session, now, actor, "parted", f"contact:{row.kept_id}", other=row.merged_id, merge=merge_id)
     return row
+
+
+def _undoable_merge(session: Session, merge_id: int) -> Merge:
+    """Return a merge that may be undone. Raises Unknown, NotAllowed."""
+    row = session.get(Merge, merge_id)
+    if row is None:
+        raise Unknown(f"There is no merge {merge_id}.")
+    if row.undone_at:
+        raise NotAllowed(f"Merge {merge_id} has been undone already.")
+    both = [row.kept_id, row.merged_id]
+    later = select(col(Merge.id)).where(
+        col(Merge.id) > merge_id,
+        col(Merge.undone_at).is_(None),
+        col(Merge.kept_id).in_(both) | col(Merge.merged_id).in_(both),
+    )
+    if newer := session.execute(later.limit(1)).scalar():
+        raise NotAllowed(f"Undo merge {newer} first: it came after this one.")
+    return row
+
+
+def _move_back(session: Session, row: Merge) -> None:
+    """Give back the rows and addresses that the merge moved."""
+    for name, table in MOVED.items():
+        moved = update(table).where(col(table.id).in_(row.moved.get(name, [])), col(table.contact_id) == row.kept_id)
+        session.execute(moved.values(contact_id=row.merged_id), execution_options=NO_SESSION_SYNC)
+    _merge_opt_outs(session, row)
+    for medium, value, rank in row.moved.get("address", []):
+        address = update(Address).where(col(Address.medium) == medium, col(Address.value) == value)
+        still = address.where(col(Address.contact_id) == row.kept_id)
+        session.execute(still.values(contact_id=row.merged_id, rank=rank), execution_options=NO_SESSION_SYNC)
+    session.flush()
+    session.expire_all()
 
 
 def _merge_opt_outs(session: Session, row: Merge) -> None:

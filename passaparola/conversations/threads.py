@@ -49,16 +49,7 @@ def receive(session: Session, settings: Settings, spoken: IncomingText, now: dat
     understanding = understand(spoken.text.text, care, person.language if person else None)
     kind: str = "low_score" if low and understanding.kind != "complaint" else understanding.kind
     _annotate(session, spoken.event, kind, understanding.topic, understanding.sentiment)
-    conversation = standing or Conversation(
-        contact_id=spoken.contact,
-        medium=spoken.medium,
-        source=spoken.source,
-        thread=spoken.text.thread,
-        subject=spoken.text.subject or spoken.text.text[:80],
-        kind=kind,
-        opened_at=spoken.at,
-        last_inbound_at=spoken.at,
-    )
+    conversation = standing or _new_conversation(spoken, kind)
     if not automatic:
         if standing and standing.state != "closed":
             kind = policy.most_severe([standing.kind, kind])
@@ -69,19 +60,34 @@ def receive(session: Session, settings: Settings, spoken: IncomingText, now: dat
     session.add(conversation)
     session.flush()
     assert conversation.id is not None
-    words = spoken.text.text if spoken.score is None else f"{spoken.score:g}/10 {spoken.text.text}".strip()
-    session.add(
-        Turn(
-            conversation_id=conversation.id,
-            at=spoken.at,
-            text=words,
-            name=spoken.text.external_id[:300],
-            event_id=spoken.event,
-            automatic=automatic,
-        )
-    )
+    session.add(_turn(conversation.id, spoken, automatic))
     session.flush()
     return conversation
+
+
+def _new_conversation(spoken: IncomingText, kind: str) -> Conversation:
+    return Conversation(
+        contact_id=spoken.contact,
+        medium=spoken.medium,
+        source=spoken.source,
+        thread=spoken.text.thread,
+        subject=spoken.text.subject or spoken.text.text[:80],
+        kind=kind,
+        opened_at=spoken.at,
+        last_inbound_at=spoken.at,
+    )
+
+
+def _turn(conversation: int, spoken: IncomingText, automatic: bool) -> Turn:
+    words = spoken.text.text if spoken.score is None else f"{spoken.score:g}/10 {spoken.text.text}".strip()
+    return Turn(
+        conversation_id=conversation,
+        at=spoken.at,
+        text=words,
+        name=spoken.text.external_id[:300],
+        event_id=spoken.event,
+        automatic=automatic,
+    )
 
 
 def _current_conversation(session: Session, spoken: IncomingText) -> Conversation | None:

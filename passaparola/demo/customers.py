@@ -230,26 +230,14 @@ class Customers:
         }.items():
             letter[key] = value
         letter.set_content(words)
-        edge = "edge"
-        parts = {
-            "email": letter.as_bytes(),
-            "envelope": json.dumps({"to": ["ciao@bottega.example"], "from": sender}).encode(),
-        }
-        body = b"".join(
-            b"--"
-            + edge.encode()
-            + b'\r\nContent-Disposition: form-data; name="'
-            + name.encode()
-            + b'"\r\n\r\n'
-            + value
-            + b"\r\n"
-            for name, value in parts.items()
+        body = _multipart(
+            email=letter.as_bytes(),
+            envelope=json.dumps({"to": ["ciao@bottega.example"], "from": sender}).encode(),
         )
-        body += b"--" + edge.encode() + b"--\r\n"
         self._post(
             "/webhooks/sendgrid_inbound",
             body,
-            {"Content-Type": f"multipart/form-data; boundary={edge}", **_signed(body)},
+            {"Content-Type": "multipart/form-data; boundary=edge", **_signed(body)},
         )
 
     def _sendgrid(self, provider_events: list[dict[str, Any]]) -> None:
@@ -329,3 +317,9 @@ def _signed(body: bytes) -> dict[str, str]:
     stamp = str(int(time.time()))
     signature = base64.b64encode(KEY.sign(stamp.encode() + body, ec.ECDSA(SHA256()))).decode()
     return {"X-Twilio-Email-Event-Webhook-Signature": signature, "X-Twilio-Email-Event-Webhook-Timestamp": stamp}
+
+
+def _multipart(**parts: bytes) -> bytes:
+    """Build a form of parts, with the boundary `edge`."""
+    head = b'--edge\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n'
+    return b"".join(head % (name.encode(), value) for name, value in parts.items()) + b"--edge--\r\n"

@@ -134,6 +134,23 @@ THINGS = [
 ]
 
 
+PEOPLE_COLUMNS = [
+    "email",
+    "first_name",
+    "last_name",
+    "country",
+    "city",
+    "language",
+    "time_zone",
+    "birthday",
+    "consent",
+    "consent_at",
+    "consent_source",
+    "favourite",
+]
+ORDER_COLUMNS = ["email", "order_id", "order_at", "order_amount", "order_currency", "order_items"]
+
+
 def now() -> datetime:
     return datetime.now(UTC)
 
@@ -147,23 +164,8 @@ def write_files(folder: Path, size: int, now: datetime) -> tuple[Path, Path]:
         purchases.open("w", newline="", encoding="utf-8") as of_purchases,
     ):
         rows, orders = csv.writer(of_people), csv.writer(of_purchases)
-        rows.writerow(
-            [
-                "email",
-                "first_name",
-                "last_name",
-                "country",
-                "city",
-                "language",
-                "time_zone",
-                "birthday",
-                "consent",
-                "consent_at",
-                "consent_source",
-                "favourite",
-            ]
-        )
-        orders.writerow(["email", "order_id", "order_at", "order_amount", "order_currency", "order_items"])
+        rows.writerow(PEOPLE_COLUMNS)
+        orders.writerow(ORDER_COLUMNS)
         for number in range(size):
             email, row = _person(dice, number, now)
             rows.writerow(row)

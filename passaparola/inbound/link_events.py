@@ -116,7 +116,8 @@ def _to_events(session: Session, rows: Sequence[LinkEvent], now: datetime) -> li
 
 def _to_event(row: LinkEvent, passage: _Passage, now: datetime) -> NewEvent:
     bot = {"machine": row.bot_reason} if row.bot_reason else {}
-    name = f"{MessageId(row.enrolment_id, row.step, row.medium)}/{row.which}/{row.at:%Y%m%d%H%M}{'/machine' if bot else ''}"
+    message = MessageId(row.enrolment_id, row.step, row.medium)
+    name = f"{message}/{row.which}/{row.at:%Y%m%d%H%M}{'/machine' if bot else ''}"
     return NewEvent(
         passage.contact,
         row.kind,

@@ -1,12 +1,14 @@
 """Answers to surveys. A tap in the letter is an answer as soon as it is sure that a person tapped: a scanner follows
 every number at once, a person one."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
 from sqlmodel import Session, col
 
+from passaparola.channel.message_ids import MessageId
 from passaparola.channel.receiver import InboundText
 from passaparola.contacts import activity, events
 from passaparola.conversations import care, threads
@@ -32,7 +34,9 @@ def settle(store: Store, settings: Settings, now: datetime, back: timedelta = LO
         session.expire_all()
         last = {(tap.enrolment_id, tap.step, tap.medium): tap for tap in _taps(session, now, back)}
         return sum(
-            answer(session, settings, tap.contact_id, _name(tap), tap.properties, tap.at, now, tap)
+            record_answer(
+                session, settings, SurveyAnswer(tap.contact_id, _message_of(tap), tap.properties, tap.at), now
+            )
             for tap in last.values()
         )
 
@@ -58,89 +62,88 @@ def _taps(session: Session, now: datetime, back: timedelta) -> list[Event]:
 
 
 def _name(tap: Event) -> str:
-    return f"{tap.enrolment_id}-{tap.step}-{tap.medium}"
+    return str(_message_of(tap))
 
 
-def answer(
-    session: Session,
-    settings: Settings,
-    contact: int,
-    name: str,
-    given: dict[str, Any],
-    at: datetime,
-    now: datetime,
-    of: Any,
-) -> bool:
-    """Keep an answer, once per letter; a low score opens a conversation. False: it had been answered.
+def _message_of(tap: Event) -> MessageId:
+    return MessageId(tap.enrolment_id or 0, tap.step or 0, tap.medium or "")
 
-    `of` has the enrolment_id, step and medium of the letter. A second answer corrects the first; words that come
-    with it are heard.
-    """
-    properties = {key: value for key, value in given.items() if key not in ("link", "machine")}
-    event = events.NewEvent(
-        contact,
-        "survey_answered",
-        at,
-        now,
-        "survey",
-        name,
-        properties=properties,
-        enrolment_id=of.enrolment_id,
-        step=of.step,
-        medium=of.medium,
-    )
-    new = events.record_events(session, [event])
-    id_ = new[0].id if new else None
-    comment, score = str(given.get("comment", "")), given.get("score")
-    if id_ is None:
-        id_ = _corrected(session, settings, contact, name, properties, comment, at, now, of)
-        score = score if id_ else None
-    activity.refresh(session, settings.currency, [contact])
-    if id_ is not None and (score is not None or comment):
-        words = InboundText(comment, external_id=f"survey:{name}")
-        threads.receive(
-            session,
-            settings,
-            IncomingText(contact, id_, of.medium, "survey", at, words, name, None if score is None else float(score)),
+
+@dataclass(frozen=True)
+class SurveyAnswer:
+    """One contact's answer to the survey of one message: score, answer and comment among its properties."""
+
+    contact: int
+    message: MessageId
+    properties: dict[str, Any]
+    at: datetime
+
+    @property
+    def comment(self) -> str:
+        return str(self.properties.get("comment", ""))
+
+    def new_event(self, kind: str, source_id: str, properties: dict[str, Any], now: datetime) -> events.NewEvent:
+        """Build an event of this answer."""
+        id_ = self.message
+        return events.NewEvent(
+            self.contact,
+            kind,
+            self.at,
             now,
+            "survey",
+            source_id,
+            properties=properties,
+            enrolment_id=id_.enrolment,
+            step=id_.step,
+            medium=id_.medium,
         )
+
+
+def record_answer(session: Session, settings: Settings, answer: SurveyAnswer, now: datetime) -> bool:
+    """Record an answer, once per message; a low score opens a conversation. Return False: it had been answered.
+
+    A second answer corrects the first; words that come with it are received.
+    """
+    name = str(answer.message)
+    properties = {key: value for key, value in answer.properties.items() if key not in ("link", "machine")}
+    new = events.record_events(session, [answer.new_event("survey_answered", name, properties, now)])
+    id_ = new[0].id if new else _correct(session, settings, answer, properties, now)
+    score = answer.properties.get("score") if id_ else None
+    activity.refresh(session, settings.currency, [answer.contact])
+    if id_ is not None and (score is not None or answer.comment):
+        text = InboundText(answer.comment, external_id=f"survey:{name}")
+        spoken = IncomingText(
+            answer.contact,
+            id_,
+            answer.message.medium,
+            "survey",
+            answer.at,
+            text,
+            name,
+            None if score is None else float(score),
+        )
+        threads.receive(session, settings, spoken, now)
     return id_ is not None
 
 
-def _corrected(
-    session: Session,
-    settings: Settings,
-    contact: int,
-    name: str,
-    properties: dict[str, Any],
-    comment: str,
-    at: datetime,
-    now: datetime,
-    of: Any,
+def _correct(
+    session: Session, settings: Settings, answer: SurveyAnswer, properties: dict[str, Any], now: datetime
 ) -> int | None:
-    """Return the event of what is said anew: words, or a score that has become low; None where there is nothing to
-    hear."""
+    """Correct the first answer. Return the event of what is new in it: words, or a score that has become low."""
+    name = str(answer.message)
     first = session.execute(
         select(Event).where(col(Event.source) == "survey", col(Event.source_id) == name)
     ).scalar_one()
-    if first.properties.get("comment", "") == comment and first.properties.get("answer") == properties.get("answer"):
+    before = first.properties
+    if before.get("comment", "") == answer.comment and before.get("answer") == properties.get("answer"):
         return None
     low = care.current_policy(settings.home).scores.low
-    sinks = float(properties.get("score", 10)) <= low < float(first.properties.get("score", 10))
-    first.properties = {**first.properties, **properties}
-    if not comment and not sinks:
+    sinks = float(properties.get("score", 10)) <= low < float(before.get("score", 10))
+    first.properties = {**before, **properties}
+    if not answer.comment and not sinks:
         return None
-    words = events.NewEvent(
-        contact,
-        "replied",
-        at,
-        now,
-        "survey",
-        f"{name}/words {at:%Y%m%d%H%M%S}",
-        properties={"campaign": properties.get("campaign")},
-        enrolment_id=of.enrolment_id,
-        step=of.step,
-        medium=of.medium,
+    words = {"campaign": properties.get("campaign")}
+    new = events.record_events(
+        session, [answer.new_event("replied", f"{name}/words {answer.at:%Y%m%d%H%M%S}", words, now)]
     )
-    new = events.record_events(session, [words])
     return new[0].id if new else None

@@ -55,6 +55,21 @@ def enrol_audience(session: Session, launch: Launch, known: Catalogue, now: date
     return people
 
 
+def _followed_already(campaign: str) -> Any:
+    """Build the condition that an event already started a passage through any version of the campaign."""
+    followed = (
+        select(literal(1))
+        .select_from(Enrolment)
+        .join(Launch, col(Launch.id) == col(Enrolment.launch_id))
+        .where(
+            col(Enrolment.contact_id) == col(Event.contact_id),
+            col(Enrolment.event_id) == col(Event.id),
+            col(Launch.campaign) == campaign,
+        )
+    )
+    return exists(followed.correlate(Event))
+
+
 def enrol_from_events(session: Session, launch: Launch, since: datetime, now: datetime) -> int:
     """Enrol by events: whoever did it since the launch began to listen, once per key, however often and late it is
     told."""
@@ -62,14 +77,6 @@ def enrol_from_events(session: Session, launch: Launch, since: datetime, now: da
     key = _enrolment_key(enter)
     alike = (col(Event.contact_id), key) if enter.get("key") else (col(Event.contact_id),)
     first = func.row_number().over(partition_by=alike, order_by=(col(Event.at), col(Event.id)))
-    followed = (
-        select(literal(1))
-        .select_from(Enrolment)
-        .where(col(Enrolment.contact_id) == col(Event.contact_id), col(Enrolment.event_id) == col(Event.id))
-    )
-    followed = followed.join(Launch, col(Launch.id) == col(Enrolment.launch_id)).where(
-        col(Launch.campaign) == launch.campaign
-    )
     candidates = (
         select(
             col(Event.contact_id),
@@ -84,7 +91,7 @@ def enrol_from_events(session: Session, launch: Launch, since: datetime, now: da
             ~col(Event.machine),
             col(Event.received_at) >= since,
             col(Event.at) >= (launch.events_from or launch.started_at),
-            ~exists(followed.correlate(Event)),
+            ~_followed_already(launch.campaign),
             col(Contact.erased_at).is_(None),
             _reentry_allowed(content, col(Event.contact_id), now, key if enter.get("key") else None),
         )

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import or_, select
 from sqlmodel import Session, col
@@ -20,7 +21,7 @@ from passaparola.store.recalls import recall
 APPROVAL_VALID = timedelta(days=7)
 
 
-def prepare(
+def prepare(  # noqa: PLR0913  the parts of a decision, each named by its caller
     store: Store,
     settings: Settings,
     name: str,
@@ -41,44 +42,51 @@ def prepare(
         NotAllowed: it stands already, with the very same words; or the time it is to go at has passed.
     """
     with store.read() as session:
-        made: Launch | None = (
-            session.execute(select(Launch).where(col(Launch.occurrence) == occurrence)).scalar() if occurrence else None
-        )
-        if made:
+        if made := _launch_of(session, occurrence):
             return made
         if due_at is not None and due_at < now:
             at = clock.format_in_full(due_at, settings.time_zone)
             raise NotAllowed(f"{at} has passed; choose a later time, or send it as soon as it is approved.")
         known = audience.load_catalogue(session, settings)
     frozen = freeze_content(settings, name, freeze, known)
-    due = due_at or now
     with store.write() as session:
-        stands = "on" in frozen["enter"] or "every" in frozen["enter"]
-        wording = wording_hash(frozen)
-        if stands and (same := accepting_launch(session, name)) and same.wording == wording:
+        launch = _new_launch(frozen, due_at or now, now)
+        launch.occurrence = occurrence
+        if launch.accepting and (same := accepting_launch(session, name)) and same.wording == launch.wording:
             raise NotAllowed(f"“{name}” already stands with exactly these words: launch {same.id}.")
-        launch = Launch(
-            campaign=name,
-            hash=wording_hash(frozen, due),
-            wording=wording,
-            content=frozen,
-            due_at=due,
-            created_at=now,
-            late_after=frozen["late_after"],
-            occurrence=occurrence,
-            accepting=stands,
-            priority=frozen["priority"],
-            transactional=frozen["basis"] == "transactional",
-        )
         session.add(launch)
         session.flush()
-        people = 0 if stands else enrolment.enrol_audience(session, launch, known, now)
+        people = 0 if launch.accepting else enrolment.enrol_audience(session, launch, known, now)
         audit(session, now, actor, "prepared", f"launch:{launch.id}", campaign=name, hash=launch.hash, audience=people)
         failpoint("frozen")
     return launch
 
 
-def approve(
+def _launch_of(session: Session, occurrence: str | None) -> Launch | None:
+    """Return the launch that was made for an occurrence already."""
+    if not occurrence:
+        return None
+    made: Launch | None = session.execute(select(Launch).where(col(Launch.occurrence) == occurrence)).scalar()
+    return made
+
+
+def _new_launch(frozen: dict[str, Any], due: datetime, now: datetime) -> Launch:
+    """Build the launch of frozen content; one on a schedule or an event takes people in from its release on."""
+    return Launch(
+        campaign=frozen["campaign"],
+        hash=wording_hash(frozen, due),
+        wording=wording_hash(frozen),
+        content=frozen,
+        due_at=due,
+        created_at=now,
+        late_after=frozen["late_after"],
+        priority=frozen["priority"],
+        accepting="on" in frozen["enter"] or "every" in frozen["enter"],
+        transactional=frozen["basis"] == "transactional",
+    )
+
+
+def approve(  # noqa: PLR0913  the parts of a decision, each named by its caller
     store: Store,
     settings: Settings,
     launch_id: int,
@@ -110,15 +118,9 @@ def approve(
                 "Send it again to see and approve what it says now."
             )
         launch.state = "approved"
+        expires = now + APPROVAL_VALID
         session.add(
-            Approval(
-                launch_id=launch_id,
-                hash=seen,
-                approver=approver,
-                comment=comment,
-                at=now,
-                expires_at=now + APPROVAL_VALID,
-            )
+            Approval(launch_id=launch_id, hash=seen, approver=approver, comment=comment, at=now, expires_at=expires)
         )
         audit(session, now, approver, "approved", f"launch:{launch_id}", hash=seen, comment=comment)
 

@@ -40,35 +40,11 @@ def start_occurrence(
     name = f"{plan.campaign}@{local}[{plan.content['enter']['zone']}]"
     if session.execute(select(col(Launch.id)).where(col(Launch.occurrence) == name)).scalar() is not None:
         return started
-    made = Launch(
-        campaign=plan.campaign,
-        hash=wording_hash(plan.content, at),
-        wording=plan.wording,
-        content=plan.content,
-        state="running",
-        occurrence=name,
-        priority=plan.priority,
-        due_at=at,
-        late_after=plan.late_after,
-        created_at=now,
-        started_at=at,
-        transactional=plan.transactional,
-    )
+    made = _launch_of_occurrence(plan, name, at, now)
     session.add(made)
     session.flush()
     assert made.id is not None
-    given = session.execute(select(Approval).where(col(Approval.launch_id) == plan.id)).scalar()
-    if given:
-        session.add(
-            Approval(
-                launch_id=made.id,
-                hash=made.hash,
-                approver=given.approver,
-                at=given.at,
-                expires_at=given.expires_at,
-                comment=f"as launch {plan.id}, which stands for every occurrence",
-            )
-        )
+    _copy_approval(session, plan, made)
     people = enrolment.enrol_audience(session, made, known, now)
     audit(session, now, "schedule", "launched", f"launch:{made.id}", occurrence=local, audience=people)
     started.append(made.id)
@@ -82,3 +58,37 @@ def next_occurrence(plan: Launch, now: datetime) -> datetime | None:
         return None
     coming = times.next_occurrence(times.parse_schedule(every), plan.content["enter"]["zone"], now)
     return coming[1] if coming else None
+
+
+def _launch_of_occurrence(plan: Launch, name: str, at: datetime, now: datetime) -> Launch:
+    return Launch(
+        campaign=plan.campaign,
+        hash=wording_hash(plan.content, at),
+        wording=plan.wording,
+        content=plan.content,
+        state="running",
+        occurrence=name,
+        priority=plan.priority,
+        due_at=at,
+        late_after=plan.late_after,
+        created_at=now,
+        started_at=at,
+        transactional=plan.transactional,
+    )
+
+
+def _copy_approval(session: Session, plan: Launch, made: Launch) -> None:
+    """Approve an occurrence as the plan was that stands for all of them."""
+    given = session.execute(select(Approval).where(col(Approval.launch_id) == plan.id)).scalar()
+    if given:
+        comment = f"as launch {plan.id}, which stands for every occurrence"
+        session.add(
+            Approval(
+                launch_id=made.id or 0,
+                hash=made.hash,
+                approver=given.approver,
+                at=given.at,
+                expires_at=given.expires_at,
+                comment=comment,
+            )
+        )

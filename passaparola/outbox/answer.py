@@ -50,17 +50,13 @@ def send_answer(session: Session, settings: Settings, id_: int, text: str, *, ac
         .order_by(col(Turn.at).desc(), col(Turn.id).desc())
     )
     replied_to = session.execute(last.limit(1)).scalar() or ""
-    subject = (
-        conversation.subject
-        if conversation.subject.lower().startswith("re:")
-        else f"Re: {conversation.subject or settings.organisation}"
-    )
     says = {
-        "subject": " ".join(subject.split())[:200],
+        "subject": _reply_subject(conversation, settings.organisation),
         "text": text,
         "paragraphs": split_paragraphs(text),
         "author": actor,
     }
+    way: dict[str, Any] = {"medium": conversation.medium, "headers": _thread_headers(conversation, replied_to)}
     message = transactional.send_to_contact(
         session,
         settings,
@@ -68,13 +64,19 @@ def send_answer(session: Session, settings: Settings, id_: int, text: str, *, ac
         "answer",
         says=says,
         now=now,
-        medium=conversation.medium,
-        headers=_thread_headers(conversation, replied_to),
+        **way,
         language=conversation.language or None,
     )
     name = f"<{sign_message_id(settings.secret, message)}.passaparola@{settings.sender_email.rpartition('@')[2]}>"
     threads.record_answer(session, id_, text, int(message.partition("-")[0]), name, actor=actor, now=now)
     return message
+
+
+def _reply_subject(conversation: Conversation, organisation: str) -> str:
+    subject = conversation.subject
+    if not subject.lower().startswith("re:"):
+        subject = f"Re: {subject or organisation}"
+    return " ".join(subject.split())[:200]
 
 
 def normalise_lines(text: str) -> str:
@@ -157,9 +159,9 @@ def close_and_resume(session: Session, id_: int, *, actor: str, now: datetime) -
     return _resume_held(session, conversation.contact_id, actor, now)
 
 
-def _resume_held(session: Session, contact_id: int, actor: str, now: datetime) -> int:
-    """Put held messages back into the queue, where every guard is asked once more."""
-    held: Any = (
+def _held_for_care(contact_id: int) -> Any:
+    """Build the query of what is held from a contact until their conversation is closed."""
+    return (
         select(Message, Launch, Batch, Enrolment)
         .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
         .join(Launch, col(Launch.id) == col(Enrolment.launch_id))
@@ -171,8 +173,12 @@ def _resume_held(session: Session, contact_id: int, actor: str, now: datetime) -
             col(Launch.state).in_(["running", "finished"]),
         )
     )
+
+
+def _resume_held(session: Session, contact_id: int, actor: str, now: datetime) -> int:
+    """Put held messages back into the queue, where every guard is asked once more."""
     resumed = 0
-    for message, launch, batch, passage in session.execute(held).all():
+    for message, launch, batch, passage in session.execute(_held_for_care(contact_id)).all():
         meant = batch.due_at if batch else passage.ended_at or passage.due_at
         if (now - meant).days > RESUME_DAYS:
             continue

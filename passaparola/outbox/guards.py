@@ -146,6 +146,14 @@ def hold_reason(
     # One look at consent for both of its reasons: a database asks a subquery as often as it is written.
     said_no, unasked = literal(f"said no to {topic} by {medium}"), literal(f"never said yes to {topic} by {medium}")
     unwilling = case({True: null(), False: said_no}, value=consent, else_=unasked)
+    wishes = _wishes(context, cap, read, settled)
+    return case(*checks, else_=func.coalesce(unwilling, case(*wishes, else_=null())))
+
+
+def _wishes(
+    context: GuardContext, cap: FrequencyCap | None, read: ColumnElement[str] | None, settled: bool
+) -> list[tuple[Any, Any]]:
+    """Build the conditions that ask for patience, each with its reason: pauses, care, frequency, repeats, the cap."""
     care, weekly = _open_complaint(), _recent_messages(_instant("a_week_ago"))
     wishes: list[tuple[Any, Any]] = [
         (col(Contact.paused_until) > _instant("now"), literal("asked for a pause")),
@@ -163,7 +171,7 @@ def hold_reason(
         if context.before:
             kept = literal(f"the last of {cap.most} messages in {cap.days} days is kept for a campaign that goes first")
             wishes.append((recent + _pending_messages(context.before) >= cap.most, kept))
-    return case(*checks, else_=func.coalesce(unwilling, case(*wishes, else_=null())))
+    return wishes
 
 
 def _address(medium: str) -> str:

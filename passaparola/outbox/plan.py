@@ -43,7 +43,7 @@ def plan_messages(
 class _MessagePlanner:
     """One step on one medium."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what one step says on one medium, to whom and when
         self,
         session: Session,
         settings: Settings,
@@ -58,8 +58,8 @@ class _MessagePlanner:
         self.who = and_(who, col(Enrolment.contact_id).is_not(None), ~col(Enrolment.holdout))
         self.everyone, self.not_before, self.now = who, not_before, now
         self.content = launch.content
-        self.said = self.content["steps"][step]
-        self.wordings = StepWordings.for_medium(self.content, self.said, medium)
+        self.say = self.content["steps"][step]
+        self.wordings = StepWordings.for_medium(self.content, self.say, medium)
 
     def plan(self) -> None:
         if self.medium in self.content["public"]:

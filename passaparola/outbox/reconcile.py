@@ -166,8 +166,7 @@ def _apply_evidence(
         batch = session.execute(select(Batch).where(col(Batch.id) == batch_id).with_for_update()).scalar_one()
         # Between question and answer another reconciliation, or the worker itself, may have decided.
         still = {str(MessageId(id_, batch.step, batch.medium)) for id_ in _unknown_messages(session, batch)}
-        if batch.fence != attempt.fence:
-            still = set()
+        still = still if batch.fence == attempt.fence else set()
         accepted = {id_: receipt for id_, receipt in evidence.accepted.items() if id_ in still & message_ids}
         absent = sorted((evidence.absent & message_ids & still) - accepted.keys())
         gone = evidence.gone & message_ids & still

@@ -19,7 +19,7 @@ from passaparola.store.models import Batch, Contact, Enrolment, Launch, Message,
 TRANSACTIONAL_PRIORITY = 100  # its priority: who waits for an answer goes before every campaign
 
 
-def send_to_contact(
+def send_to_contact(  # noqa: PLR0913  the parts of a message, each named by its caller
     session: Session,
     settings: Settings,
     contact_id: int,
@@ -40,8 +40,15 @@ def send_to_contact(
     spoken = language or (person.language if person else None)
     locale = next((one for one in (spoken, settings.locale) if one in wordings), sorted(wordings)[0])
     content = _build_content(settings, name, medium, wordings, dict(says), dict(headers or {}))
+    return str(_plan_message(session, content, contact_id, medium, locale, now))
+
+
+def _plan_message(
+    session: Session, content: dict[str, Any], contact_id: int, medium: str, locale: str, now: datetime
+) -> MessageId:
+    """Plan the one message of a launch of its own."""
     launch = Launch(
-        campaign=f"_{name}",
+        campaign=content["campaign"],
         hash=wording_hash(content, now),
         wording=wording_hash(content),
         content=content,
@@ -64,7 +71,7 @@ def send_to_contact(
     assert enrolment.id is not None
     session.add(Message(enrolment_id=enrolment.id, step=0, medium=medium, batch_id=batch.id))
     session.flush()
-    return str(MessageId(enrolment.id, 0, medium))
+    return MessageId(enrolment.id, 0, medium)
 
 
 def _build_content(

@@ -119,6 +119,14 @@ def _erase_rows(
         session.execute(
             delete(SignUp).where(func.lower(col(SignUp.address)) == word), execution_options=NO_SESSION_SYNC
         )
+    _blank_contacts(session, people, now)
+    _scrub_bodies(session, words)
+    audit(session, now, actor, "erased", f"contact:{people[0]}", rows=len(people))
+    return ids
+
+
+def _blank_contacts(session: Session, people: list[int], now: datetime) -> None:
+    """Leave of the contacts no more than that they asked to be forgotten."""
     blank: dict[str, Any] = {
         name: None for name in Contact.model_fields if name not in ("id", "created_at", "erased_at", "merged_into")
     }
@@ -126,9 +134,6 @@ def _erase_rows(
     session.execute(
         update(Contact).where(col(Contact.id).in_(people)).values(**blank), execution_options=NO_SESSION_SYNC
     )
-    _scrub_bodies(session, words)
-    audit(session, now, actor, "erased", f"contact:{people[0]}", rows=len(people))
-    return ids
 
 
 def _scrub_ledger(session: Session, people: list[int], enrolments: Any, words: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""A campaign before it happens: the real statements on a fake clock, in a copy of the store. Sends and changes nothing."""
+"""A campaign before it happens: the real statements on a fake clock, in a copy of the store, which changes nothing."""
 
 from passaparola.rehearsal.assumption import Assumption
 from passaparola.rehearsal.playback import play_in_place, rehearse

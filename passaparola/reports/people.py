@@ -59,10 +59,9 @@ def count_lifecycles(session: Session) -> LifecycleCounts:
     return found
 
 
-def compare_online_offline(session: Session, topic: str = "newsletter") -> dict[str, CounterSide]:
-    """Return both, only online, only offline, neither: by till numbers and visits on one side, addresses and clicks
-    on the other."""
-    offline = or_(
+def _is_known_offline() -> Any:
+    """Build the condition that a contact is known at a till or in a store."""
+    return or_(
         exists(
             select(1)
             .where(col(Address.contact_id) == col(Contact.id), col(Address.medium) == "till")
@@ -79,6 +78,12 @@ def compare_online_offline(session: Session, topic: str = "newsletter") -> dict[
             .correlate(Contact)
         ),
     )
+
+
+def compare_online_offline(session: Session, topic: str = "newsletter") -> dict[str, CounterSide]:
+    """Return both, only online, only offline, neither: by till numbers and visits on one side, addresses and clicks
+    on the other."""
+    offline = _is_known_offline()
     online = exists(
         select(1)
         .where(col(Address.contact_id) == col(Contact.id), col(Address.medium).not_in(["till", "phone"]))

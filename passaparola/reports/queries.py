@@ -17,8 +17,8 @@ ATTRIBUTION_WINDOW = timedelta(days=7)
 DEFAULT_GOAL_WINDOW = timedelta(days=30)  # how long after entering a purchase counts, where the campaign has no goal
 
 
-def message_facts(ids: list[int]) -> Any:
-    """Return every message once, with what came back of it, counted by how it went out."""
+def _facts_by_message(ids: list[int]) -> Any:
+    """Build the query of what came back of each message: 1 where a fact is there."""
     mine = select(col(Enrolment.id)).where(col(Enrolment.launch_id).in_(ids))
 
     def any_of(*kinds: str, machine: bool | None = False) -> Any:
@@ -28,7 +28,7 @@ def message_facts(ids: list[int]) -> Any:
 
     answers = [kind for kind, stage in ANSWERS.items() if stage == "answered"]
     arrived = ("delivered", "opened", "clicked", *answers, "complained", "unsubscribed")
-    facts = (
+    return (
         select(
             col(Event.enrolment_id).label("enrolment_id"),
             col(Event.step).label("step"),
@@ -48,6 +48,11 @@ def message_facts(ids: list[int]) -> Any:
         .group_by(col(Event.enrolment_id), col(Event.step), col(Event.medium))
         .subquery()
     )
+
+
+def message_facts(ids: list[int]) -> Any:
+    """Return every message once, with what came back of it, counted by how it went out."""
+    facts = _facts_by_message(ids)
     state = message_state()
     left = case((or_(state == "sent", facts.c.enrolment_id.is_not(None)), 1), else_=0).label("left")
     sums = (

@@ -1,8 +1,8 @@
-"""The web app behind a door that waits for nobody: who is slow to say what they want, or comes with a crowd, is
-shown out.
+"""ASGI server with header time-outs and connection limits: slow clients and floods are disconnected.
 
-python -m web.serve [--host 127.0.0.1] [--port 8000]. uvicorn itself never closes a connection whose headers do not come,
-and its limit on connections locks out everybody else. Bodies have their own deadline, in hooks.py.
+python -m passaparola.web.server [--host 127.0.0.1] [--port 8000]. uvicorn itself never closes a connection whose headers do
+not come, and its limit on connections locks out everybody else; so do Granian and Hypercorn (tests/web/test_kept_servers.py).
+Bodies have a deadline of their own, in webhooks.py.
 """
 
 import argparse
@@ -15,16 +15,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from passaparola.operations import logs
 
-HEADERS_WITHIN = 10.0  # seconds until a request's headers are there, and between two requests of a connection
-PER_ADDRESS = 200  # connections at once; a proxy in front has its own limits, and one address
-OUT_OF_ALL = 700  # of the 1,024 files that a process may open as a rule; then who has dawdled longest makes room
-LONGEST_HEAD = 64 * 1024  # bytes of address and headers; the parser itself knows no limit
+HEADER_TIMEOUT_SECONDS = 10.0  # seconds until a request's headers are there, and between two requests of a connection
+MAX_CONNECTIONS_PER_ADDRESS = 200  # connections at once; a proxy in front has its own limits, and one address
+MAX_CONNECTIONS = 700  # of the 1,024 files that a process may open as a rule; then who has dawdled longest makes room
+MAX_HEAD_BYTES = 64 * 1024  # bytes of address and headers; the parser itself knows no limit
 
 
-class Patient(HttpToolsProtocol):
+class PatientProtocol(HttpToolsProtocol):
     """HTTP/1.1 with a deadline for headers, a limit to them, and a fair share of the connections."""
 
-    open: ClassVar[dict["Patient", None]] = {}  # the oldest first
+    open: ClassVar[dict["PatientProtocol", None]] = {}  # the oldest first
     per_address: ClassVar[Counter[str]] = Counter()
 
     def connection_made(self, transport: Any) -> None:
@@ -34,16 +34,16 @@ class Patient(HttpToolsProtocol):
         self.per_address[self.address] += 1
         self.open[self] = None
         self.deadline: asyncio.TimerHandle | None = None
-        self.head, self.dawdling = 0, True
-        if self.per_address[self.address] > PER_ADDRESS:
+        self.head, self.is_waiting = 0, True
+        if self.per_address[self.address] > MAX_CONNECTIONS_PER_ADDRESS:
             transport.abort()
             return
-        if len(self.open) > OUT_OF_ALL:
-            self._make_room()
-        self._wait()
+        if len(self.open) > MAX_CONNECTIONS:
+            self._drop_slowest()
+        self._start_deadline()
 
-    def _make_room(self) -> None:
-        slowest = next((one for one in self.open if one is not self and one.dawdling), self)
+    def _drop_slowest(self) -> None:
+        slowest = next((one for one in self.open if one is not self and one.is_waiting), self)
         slowest.open.pop(slowest, None)
         slowest.transport.abort()
 
@@ -52,47 +52,47 @@ class Patient(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        if self._holds(len(url)):
+        if self._fits_head(len(url)):
             super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._holds(len(name) + len(value)):
+        if self._fits_head(len(name) + len(value)):
             super().on_header(name, value)
 
-    def _holds(self, more: int) -> bool:
+    def _fits_head(self, more: int) -> bool:
         self.head += more
-        if self.head > LONGEST_HEAD:
+        if self.head > MAX_HEAD_BYTES:
             self.transport.abort()
-        return self.head <= LONGEST_HEAD
+        return self.head <= MAX_HEAD_BYTES
 
     def on_headers_complete(self) -> None:
-        self._waited()
+        self._clear_deadline()
         if not self.transport.is_closing():
             super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self.dawdling = False
+        self.is_waiting = False
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        self.dawdling = True
+        self.is_waiting = True
         super().on_response_complete()
         if not self.transport.is_closing():
-            self._wait()
+            self._start_deadline()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._waited()
+        self._clear_deadline()
         self.open.pop(self, None)
         self.per_address[self.address] -= 1
         if self.per_address[self.address] <= 0:
             del self.per_address[self.address]
         super().connection_lost(error)
 
-    def _wait(self) -> None:
-        self._waited()
-        self.deadline = self.loop.call_later(HEADERS_WITHIN, self.transport.abort)
+    def _start_deadline(self) -> None:
+        self._clear_deadline()
+        self.deadline = self.loop.call_later(HEADER_TIMEOUT_SECONDS, self.transport.abort)
 
-    def _waited(self) -> None:
+    def _clear_deadline(self) -> None:
         if self.deadline is not None:
             self.deadline.cancel()
             self.deadline = None
@@ -110,7 +110,7 @@ def main() -> None:
         port=given.port,
         log_level="warning",
         log_config=None,
-        http=Patient,
+        http=PatientProtocol,
         timeout_keep_alive=5,
     )
 

@@ -69,7 +69,9 @@ def survey(
             return _show_survey(request, context, survey, None, done=False, status=422)
         now = utc_now()
         given = {**context.of_it(), **_answer_properties(survey, score, words)}
-        surveys.answer(session, get_settings(), context.contact, context.name, given, now, now, context.message)
+        surveys.record_answer(
+            session, get_settings(), surveys.SurveyAnswer(context.contact, context.message_id, given, now), now
+        )
         return _show_survey(request, context, survey, score, done=True)
 
 

@@ -38,7 +38,7 @@ class _Compiler:
         # Dates, days and months are the house's, whatever zone the caller's clock happens to be in.
         self.catalogue, self.now, self.inside = catalogue, now.astimezone(ZoneInfo(catalogue.zone)), inside
 
-    def clause(self, node: tree.Node) -> Clause:
+    def clause(self, node: tree.Node) -> Clause:  # noqa: C901  one case per kind of condition
         match node:
             case tree.All(of=parts):
                 return and_(true(), *map(self.clause, parts))

@@ -208,30 +208,14 @@ class Chunk:
     def _record_consents(self, whose: list[PersonAndContact]) -> None:
         """Record consents. A yes in a file is written where nothing was said before, or where it is dated later than
         what was."""
-        wanted: dict[tuple[int, str, str], Person] = {}
-        refused = {contact for person, contact in whose if person.refuses}
-        self.tally.refused += sum(person.refuses for person, _ in whose)
-        for person, contact in whose:
-            if contact in refused:  # also where another row of theirs says yes
-                continue
-            for topic, medium in [*person.topics, *((topic, "email") for topic in self.plan.topics)]:
-                if medium in person.addresses:
-                    wanted.setdefault((contact, topic, medium), person)
+        wanted = self._wanted_consents(whose)
         if not wanted:
             return
-        latest: dict[tuple[int, str], dict[str, datetime]] = {}
-        chosen = select(col(Consent.contact_id), col(Consent.medium), col(Consent.topic), col(Consent.at))
-        ids = {contact for contact, _, _ in wanted} - self.made_by.keys()
-        for contact, medium, topic, at in self.session.execute(
-            chosen.where(in_values(self.session, col(Consent.contact_id), ids))
-        ):
-            spoken = latest.setdefault((contact, medium), {})
-            spoken[topic] = max(at, spoken.get(topic, at))
+        latest = self._latest_answers({contact for contact, _, _ in wanted} - self.made_by.keys())
         rows = []
         for (contact, topic, medium), person in wanted.items():
-            spoken = latest.get((contact, medium), {})
-            last = max((at for name, at in spoken.items() if name in (topic, "*")), default=None)
-            at = person.consent_at or self.now
+            answers = latest.get((contact, medium), {})
+            last = max((at for name, at in answers.items() if name in (topic, "*")), default=None)
             if last is None or (person.consent_at and person.consent_at > last):
                 source = person.consent_source or self.plan.source or f"import of {self.plan.path.name}"
                 proof = {"file": self.plan.path.name, "line": person.line}
@@ -244,7 +228,7 @@ class Chunk:
                         "basis": "consent",
                         "source": source,
                         "proof": proof,
-                        "at": at,
+                        "at": person.consent_at or self.now,
                     }
                 )
                 self.touched.add(person.line)
@@ -252,6 +236,29 @@ class Chunk:
             insert_many(self.session, Consent, rows)
             self.tally.consents += len(rows)
             audit(self.session, self.now, "import", "consents recorded", f"file:{self.plan.path.name}", count=len(rows))
+
+    def _wanted_consents(self, whose: list[PersonAndContact]) -> dict[tuple[int, str, str], Person]:
+        """Return who says yes to what (contact, topic, medium); whoever says no in any row says no yes in another."""
+        wanted: dict[tuple[int, str, str], Person] = {}
+        refused = {contact for person, contact in whose if person.refuses}
+        self.tally.refused += sum(person.refuses for person, _ in whose)
+        for person, contact in whose:
+            if contact in refused:
+                continue
+            for topic, medium in [*person.topics, *((topic, "email") for topic in self.plan.topics)]:
+                if medium in person.addresses:
+                    wanted.setdefault((contact, topic, medium), person)
+        return wanted
+
+    def _latest_answers(self, contacts: set[int]) -> dict[tuple[int, str], dict[str, datetime]]:
+        """Return when each contact last answered about each topic, by contact and medium."""
+        latest: dict[tuple[int, str], dict[str, datetime]] = {}
+        chosen = select(col(Consent.contact_id), col(Consent.medium), col(Consent.topic), col(Consent.at))
+        of_contacts = chosen.where(in_values(self.session, col(Consent.contact_id), contacts))
+        for contact, medium, topic, at in self.session.execute(of_contacts):
+            answers = latest.setdefault((contact, medium), {})
+            answers[topic] = max(at, answers.get(topic, at))
+        return latest
 
     def _record_purchases(self, whose: list[PersonAndContact]) -> None:
         rows = [

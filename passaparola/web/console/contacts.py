@@ -1,10 +1,12 @@
 """One person: everything on one line of time, what they allow and how we know, where they are reached, who they may
 also be."""
 
+from typing import Any
+
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from sqlalchemy import func, or_, select
-from sqlmodel import col
+from sqlmodel import Session, col
 
 from passaparola import engine
 from passaparola.contacts import duplicates, merging
@@ -69,48 +71,49 @@ def person(request: Request, id_: int, member: Member = Depends(require_role("re
             raise Unknown(f"There is no contact {id_}.")
         if contact.id != id_:
             return RedirectResponse(f"/console/people/{contact.id}", 303)
-        addresses = list(
-            session.execute(
-                select(Address).where(col(Address.contact_id) == id_).order_by(col(Address.medium), col(Address.rank))
-            ).scalars()
-        )
-        keys = [address.key for address in addresses]
-        silenced = {
-            s.key: s.reason
-            for s in session.execute(select(Suppression).where(col(Suppression.key).in_(keys))).scalars()
-        }
-        consents = list(
-            session.execute(
-                select(Consent)
-                .where(col(Consent.contact_id) == id_)
-                .order_by(col(Consent.at).desc(), col(Consent.id).desc())
-            ).scalars()
-        )
-        pairs = sorted({(one.medium, one.topic) for one in consents if one.topic != "*"})
-        holds = [(m, t, bool(session.execute(select(latest_consent(id_, m, t))).scalar())) for m, t in pairs]
-        proposals = list(
-            session.execute(
-                select(Proposal).where(
-                    col(Proposal.state) == "open", or_(col(Proposal.one_id) == id_, col(Proposal.other_id) == id_)
-                )
-            ).scalars()
-        )
-        merges = list(
-            session.execute(select(Merge).where(col(Merge.kept_id) == id_).order_by(col(Merge.id).desc())).scalars()
-        )
         return render_page(
-            request,
-            "person.html",
-            member,
-            person=contact,
-            addresses=addresses,
-            silenced=silenced,
-            consents=consents,
-            holds=holds,
-            proposals=proposals,
-            merges=merges,
-            moments=timeline_of(session, id_),
+            request, "person.html", member, person=contact, moments=timeline_of(session, id_), **_facts(session, id_)
         )
+
+
+def _facts(session: Session, id_: int) -> dict[str, Any]:
+    """Load what the page shows of one contact: addresses, consents, proposals and merges."""
+    addresses = list(
+        session.execute(
+            select(Address).where(col(Address.contact_id) == id_).order_by(col(Address.medium), col(Address.rank))
+        ).scalars()
+    )
+    keys = [address.key for address in addresses]
+    silenced = {
+        s.key: s.reason for s in session.execute(select(Suppression).where(col(Suppression.key).in_(keys))).scalars()
+    }
+    consents = list(
+        session.execute(
+            select(Consent)
+            .where(col(Consent.contact_id) == id_)
+            .order_by(col(Consent.at).desc(), col(Consent.id).desc())
+        ).scalars()
+    )
+    pairs = sorted({(one.medium, one.topic) for one in consents if one.topic != "*"})
+    holds = [(m, t, bool(session.execute(select(latest_consent(id_, m, t))).scalar())) for m, t in pairs]
+    proposals = list(
+        session.execute(
+            select(Proposal).where(
+                col(Proposal.state) == "open", or_(col(Proposal.one_id) == id_, col(Proposal.other_id) == id_)
+            )
+        ).scalars()
+    )
+    merges = list(
+        session.execute(select(Merge).where(col(Merge.kept_id) == id_).order_by(col(Merge.id).desc())).scalars()
+    )
+    return {
+        "addresses": addresses,
+        "silenced": silenced,
+        "consents": consents,
+        "holds": holds,
+        "proposals": proposals,
+        "merges": merges,
+    }
 
 
 @router.post("/people/{id_}/merge")

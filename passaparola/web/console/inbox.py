@@ -33,23 +33,7 @@ def inbox(
 ) -> Response:
     now = utc_now()
     with store().read() as session:
-        chosen = select(Conversation, Contact).join(Contact, col(Contact.id) == col(Conversation.contact_id))
-        for column, value in (
-            (col(Conversation.state), state),
-            (col(Conversation.kind), kind),
-            (col(Conversation.team), team),
-        ):
-            chosen = chosen.where(column == value) if value else chosen
-        if who == "me":
-            chosen = chosen.where(col(Conversation.assignee) == member.name)
-        if who == "nobody":
-            chosen = chosen.where(col(Conversation.assignee) == "")
-        if q.strip():
-            words = f"%{q.strip().lower()[:80]}%"
-            query = select(col(Turn.conversation_id)).where(func.lower(col(Turn.text)).like(words))
-            chosen = chosen.where(
-                or_(func.lower(col(Conversation.subject)).like(words), col(Conversation.id).in_(query))
-            )
+        chosen = _filter_conversations({"state": state, "kind": kind, "team": team}, who, q, member)
         first = (
             col(Conversation.priority).desc(),
             func.coalesce(col(Conversation.due_at), now),
@@ -73,6 +57,22 @@ def inbox(
         now=now,
         asked={"state": state, "kind": kind, "team": team, "who": who, "q": q},
     )
+
+
+def _filter_conversations(exactly: dict[str, str], who: str, q: str, member: Member) -> Any:
+    """Build the query of conversations that fit; an empty filter fits all."""
+    chosen = select(Conversation, Contact).join(Contact, col(Contact.id) == col(Conversation.contact_id))
+    for name, value in exactly.items():
+        chosen = chosen.where(col(getattr(Conversation, name)) == value) if value else chosen
+    if who == "me":
+        chosen = chosen.where(col(Conversation.assignee) == member.name)
+    if who == "nobody":
+        chosen = chosen.where(col(Conversation.assignee) == "")
+    if q.strip():
+        words = f"%{q.strip().lower()[:80]}%"
+        query = select(col(Turn.conversation_id)).where(func.lower(col(Turn.text)).like(words))
+        chosen = chosen.where(or_(func.lower(col(Conversation.subject)).like(words), col(Conversation.id).in_(query)))
+    return chosen
 
 
 @router.get("/inbox/{id_}")
