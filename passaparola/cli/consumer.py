@@ -6,8 +6,8 @@ python -m passaparola.cli.consumer
 
 from passaparola import engine
 from passaparola.operations import logs
+from passaparola.operations.commands import run_command
 from passaparola.operations.consumer import Consumer
-from passaparola.operations.stack import run_command
 from passaparola.outbox.deliver import run_on_uvloop
 from passaparola.settings import get_settings
 from passaparola.store.database import Store

@@ -74,11 +74,11 @@ def contact_merge(keep: str, other: str, because: Annotated[str, typer.Option(he
 @contacts.command("unmerge")
 def contact_unmerge(merge: Annotated[int, typer.Argument(help="The number that merging gave it.")]) -> None:
     """Undo a merge: everything goes back to whom it came from; what came since stays."""
-    from passaparola.contacts import merging
+    from passaparola.contacts import unmerging
 
     settings, store = open_store()
     with store.write() as session:
-        row = merging.unmerge(session, settings, merge, actor=actor(), now=now())
+        row = unmerging.unmerge(session, settings, merge, actor=actor(), now=now())
         out.print(f"Contacts {row.kept_id} and {row.merged_id} are two again.")
 
 

@@ -18,9 +18,9 @@ from passaparola.cli.output import (
 from passaparola.errors import NotAllowed
 
 if TYPE_CHECKING:
-    from passaparola.contacts.imports.chunk import ImportTally
     from passaparola.contacts.imports.columns import ColumnMapping
     from passaparola.contacts.imports.importing import Import
+    from passaparola.contacts.imports.plan import ImportTally
 
 
 @app.command("import")

@@ -1,8 +1,9 @@
-"""Where a person stands with us, worked out from what they did, for everyone in one statement; audiences may ask for it.
+"""Lifecycle stages and participation, worked out from activity for everyone in one statement, for audiences.
 
-lifecycle: `lead` allows us to write, no more; `fan` answers, clicks, mentions; `customer` bought; `advocate`, whether they
-bought or not, passes the word on (a score of nine or ten, a mention in kind words, a shared post).
-participation, the ladder of 90-9-1: `reader`; `contributor` answers, rates, replies; `creator` mentions, shares, reviews.
+lifecycle: `lead` allows us to write, no more; `fan` answers, clicks, mentions; `customer` bought; `advocate`, whether
+they bought or not, passes the word on (a score of nine or ten, a mention in kind words, a shared post).
+participation, the ladder of 90-9-1: `reader`; `contributor` answers, rates, replies; `creator` mentions, shares and
+reviews.
 """
 
 from datetime import datetime, timedelta

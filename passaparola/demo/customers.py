@@ -4,12 +4,9 @@ through the real doors. Who does what is decided by their address, so the same p
 They live for the demo. A few are machines: prefetching mail programs, and scanners that follow every link.
 """
 
-import base64
 import email
 import email.policy
-import hmac
 import html
-import json
 import random
 import re
 import threading
@@ -26,20 +23,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-from passaparola.demo import orders, shop
+from passaparola.demo import browser, orders, provider, shop
 from passaparola.demo.phrases import COMMENTED, COMMENTS, EMAILS, OUT_OF_OFFICE, POSTS
+from passaparola.demo.provider import delivery_event
 
-BROWSER = (
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 19_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
-    "Version/19.1 Mobile/15E148 Safari/604.1"
-)
-X_SECRET, FACEBOOK_SECRET = "the demo's own X app", "the demo's own page"
-KEY = ec.generate_private_key(ec.SECP256R1())
-PUBLIC_KEY = base64.b64encode(KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
 THINK_SECONDS = 2.5  # seconds before anyone does anything with a letter
 
 
@@ -67,8 +54,7 @@ class Customers:
 
     def _live(self) -> None:
         with suppress(OSError):
-            self._on_x()
-            self._on_facebook()
+            self._speak_on_networks()
         while not self.stopping.wait(0.3):
             ripe = time.time() - THINK_SECONDS
             new = [
@@ -91,7 +77,7 @@ class Customers:
             except (urllib.error.URLError, OSError, KeyError, ValueError):
                 self.done["went wrong"] += 1
         if provider_events:
-            self._sendgrid(provider_events)
+            self._tell_events(provider_events)
 
     def _one(self, path: Path) -> list[dict[str, Any]]:
         """Return what one person does with one letter; returns what the provider tells of it."""
@@ -110,7 +96,7 @@ class Customers:
         if lucky < 0.02:
             hard = dice.random() < 0.6
             return [
-                _event(
+                delivery_event(
                     "bounce",
                     name,
                     to,
@@ -118,10 +104,10 @@ class Customers:
                     bounce_classification="Invalid Address" if hard else "Mailbox Unavailable",
                 )
             ]
-        provider_events = [_event("processed", name, to), _event("delivered", name, to)]
+        provider_events = [delivery_event("processed", name, to), delivery_event("delivered", name, to)]
         if lucky > 0.998:
             self.done["complained"] += 1
-            return [*provider_events, _event("spamreport", name, to)]
+            return [*provider_events, delivery_event("spamreport", name, to)]
         self._look(dice, own_links)
         self._pass_on(dice, own_links)
         self._act(dice, mail, to, own_links)
@@ -130,17 +116,17 @@ class Customers:
     def _look(self, dice: random.Random, own_links: list[str]) -> None:
         pixels, clicks = _of(own_links, "/o/"), _of(own_links, "/c/")
         if pixels and dice.random() < 0.3:
-            self._get(pixels[0], "Mozilla/5.0")
+            browser.get(pixels[0], "Mozilla/5.0")
             self.done["opened by a machine"] += 1
         if clicks and dice.random() < 0.06:
             for url in clicks:
-                self._get(url)
+                browser.get(url)
             self.done["scanned by a machine"] += 1
         elif pixels and dice.random() < 0.4:
-            self._get(pixels[0])
+            browser.get(pixels[0])
             self.done["opened"] += 1
             if clicks and dice.random() < 0.3:
-                self._get(dice.choice(clicks))
+                browser.get(dice.choice(clicks))
                 self.done["clicked"] += 1
 
     def _pass_on(self, dice: random.Random, own_links: list[str]) -> None:
@@ -149,10 +135,10 @@ class Customers:
         if not words or dice.random() > 0.06:
             return
         tapped = dice.choice(words)
-        self._get(tapped)
+        browser.get(tapped)
         self.done["passed the word on"] += 1
         for _ in range(dice.choice([0, 1, 1, 2, 4])):
-            self._get(tapped.rpartition("/")[0])
+            browser.get(tapped.rpartition("/")[0])
             self.done["came because a friend said so"] += 1
 
     def _act(self, dice: random.Random, mail: EmailMessage, to: str, own_links: list[str]) -> None:
@@ -170,17 +156,17 @@ class Customers:
         elif chance < 0.032:
             self._away(mail, to, tongue)
         elif chance < 0.036 and (out := _of(own_links, "/u/")):
-            self._post(out[0], urllib.parse.urlencode({"List-Unsubscribe": "One-Click"}).encode(), {})
+            browser.post(out[0], urllib.parse.urlencode({"List-Unsubscribe": "One-Click"}).encode(), {})
             self.done["unsubscribed"] += 1
 
     def _answer(self, dice: random.Random, surveys: list[str], tongue: str) -> None:
         score = dice.choices([10, 9, 8, 7, 5, 3, 1], [30, 25, 18, 12, 8, 5, 2])[0]
         url = next((url for url in surveys if url.endswith(f"score={score}")), surveys[0])
-        self._get(url)
+        browser.get(url)
         self.done["answered the survey"] += 1
         if (score <= 5 and dice.random() < 0.6) or (score >= 9 and dice.random() < 0.15):
             answer = {"score": score, "comment": COMMENTS[tongue]["low" if score <= 5 else "high"]}
-            self._post(url.partition("?")[0], urllib.parse.urlencode(answer).encode(), {})
+            browser.post(url.partition("?")[0], urllib.parse.urlencode(answer).encode(), {})
 
     def _order(self, to: str) -> None:
         self.orders += 1
@@ -230,96 +216,25 @@ class Customers:
         }.items():
             letter[key] = value
         letter.set_content(words)
-        body = _multipart(
-            email=letter.as_bytes(),
-            envelope=json.dumps({"to": ["ciao@bottega.example"], "from": sender}).encode(),
-        )
-        self._post(
-            "/webhooks/sendgrid_inbound",
-            body,
-            {"Content-Type": "multipart/form-data; boundary=edge", **_signed(body)},
-        )
+        self._send(provider.inbound_email(letter, sender))
 
-    def _sendgrid(self, provider_events: list[dict[str, Any]]) -> None:
+    def _tell_events(self, provider_events: list[dict[str, Any]]) -> None:
         random.Random(len(provider_events)).shuffle(provider_events)  # SendGrid promises no order
-        body = json.dumps(provider_events).encode()
         for _ in range(2):  # and often tells things twice
-            self._post("/webhooks/sendgrid", body, {"Content-Type": "application/json", **_signed(body)})
+            self._send(provider.delivery_events(provider_events))
         self.done["told by the provider"] += len(provider_events)
 
-    def _on_x(self) -> None:
+    def _speak_on_networks(self) -> None:
         for number, (handle, words) in enumerate(POSTS):
-            post = {
-                "id_str": f"19{number:04}",
-                "text": words,
-                "timestamp_ms": str(int(time.time() * 1000)),
-                "user": {"id_str": f"7{number}", "screen_name": handle},
-            }
-            body = json.dumps({"for_user_id": "42", "tweet_create_events": [post]}).encode()
-            signature = base64.b64encode(hmac.digest(X_SECRET.encode(), body, "sha256")).decode()
-            self._post("/webhooks/twitter", body, {"x-twitter-webhooks-signature": f"sha256={signature}"})
+            self._send(provider.mention_on_x(number, handle, words))
             self.done["mentioned us on X"] += 1
-
-    def _on_facebook(self) -> None:
         for number, (name, words) in enumerate(COMMENTED):
-            value = {
-                "item": "comment",
-                "verb": "add",
-                "comment_id": f"77_1_{number}",
-                "post_id": "77_1",
-                "message": words,
-                "from": {"id": f"88{number}", "name": name},
-                "created_time": int(time.time()),
-            }
-            payload = {"object": "page", "entry": [{"id": "77", "changes": [{"field": "feed", "value": value}]}]}
-            body = json.dumps(payload).encode()
-            signature = hmac.digest(FACEBOOK_SECRET.encode(), body, "sha256").hex()
-            self._post("/webhooks/facebook", body, {"X-Hub-Signature-256": f"sha256={signature}"})
+            self._send(provider.comment_on_facebook(number, name, words))
             self.done["commented on Facebook"] += 1
 
-    def _get(self, url: str, agent: str = BROWSER) -> None:
-        class Stays(urllib.request.HTTPRedirectHandler):
-            def redirect_request(self, *given: Any) -> None:  # what lies behind a link is somebody else's
-                return None
-
-        try:
-            with urllib.request.build_opener(Stays).open(
-                urllib.request.Request(url, headers={"User-Agent": agent}), timeout=10
-            ):
-                pass
-        except urllib.error.HTTPError as answer:
-            if answer.code != 302:
-                raise
-
-    def _post(self, path: str, body: bytes, headers: dict[str, str]) -> None:
-        url = path if path.startswith("http") else self.url + path
-        with urllib.request.urlopen(urllib.request.Request(url, body, {"User-Agent": BROWSER, **headers}), timeout=20):
-            pass
+    def _send(self, webhook: provider.Webhook) -> None:
+        browser.post(self.url + webhook.path, webhook.body, webhook.headers)
 
 
 def _of(urls: list[str], room: str) -> list[str]:
     return list(dict.fromkeys(url for url in urls if room in url))
-
-
-def _event(kind: str, name: str, to: str, **more: Any) -> dict[str, Any]:
-    id_ = sha256(f"{kind} {name}".encode()).hexdigest()[:22]
-    return {
-        "event": kind,
-        "email": to,
-        "timestamp": int(time.time()),
-        "sg_event_id": id_,
-        "passaparola_message": name,
-        **more,
-    }
-
-
-def _signed(body: bytes) -> dict[str, str]:
-    stamp = str(int(time.time()))
-    signature = base64.b64encode(KEY.sign(stamp.encode() + body, ec.ECDSA(SHA256()))).decode()
-    return {"X-Twilio-Email-Event-Webhook-Signature": signature, "X-Twilio-Email-Event-Webhook-Timestamp": stamp}
-
-
-def _multipart(**parts: bytes) -> bytes:
-    """Build a form of parts, with the boundary `edge`."""
-    head = b'--edge\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n'
-    return b"".join(head % (name.encode(), value) for name, value in parts.items()) + b"--edge--\r\n"

@@ -8,7 +8,6 @@ python -m passaparola.demo.run [--once] [--contacts 5000] [--port 8000] [--prefe
 import asyncio
 import os
 import shutil
-import sys
 import time
 from pathlib import Path
 
@@ -23,14 +22,16 @@ from passaparola.contacts.imports.columns import ColumnMapping, guess_columns
 from passaparola.contacts.imports.importing import Import
 from passaparola.contacts.imports.tables import open_table
 from passaparola.demo import marketer, orders, shop
-from passaparola.demo.customers import FACEBOOK_SECRET, PUBLIC_KEY, X_SECRET, Customers
+from passaparola.demo.customers import Customers
 from passaparola.demo.marketer import WAITS, Late
+from passaparola.demo.provider import FACEBOOK_SECRET, PUBLIC_KEY, X_SECRET
 from passaparola.errors import Misconfigured
 from passaparola.journeys import launch
 from passaparola.operations import polling
+from passaparola.operations.commands import argument_parser, run_command, say
 from passaparola.operations.prefect_settings import prefect_files
 from passaparola.operations.project import create_project
-from passaparola.operations.stack import Stack, argument_parser, describe_urls, run_command, run_stack
+from passaparola.operations.stack import Stack, describe_urls, run_stack
 from passaparola.outbox import ledger
 from passaparola.outbox.render.frozen import freezer
 from passaparola.reports import campaign as report
@@ -60,20 +61,20 @@ def main() -> None:
         except Late as late:
             if given.once:
                 raise
-            _say(f"{late} This machine is busy; everything stays up, so that you can look yourself.")
-        _say(
+            say(f"{late} This machine is busy; everything stays up, so that you can look yourself.")
+        say(
             describe_urls(stack)
             + f"  Console      http://127.0.0.1:{stack.port}/console   as {MEMBER}, password: {PASSWORD}\n"
         )
         if not given.once:
-            _say("Ctrl-C stops everything.")
+            say("Ctrl-C stops everything.")
             stack.watch()
         town.stop()
 
 
 def _run_show(settings: Settings, stack: Stack, town: Customers) -> None:
     """Run the show. Raises Late."""
-    asyncio.run(marketer.send(stack, CAMPAIGN, _say))
+    asyncio.run(marketer.send(stack, CAMPAIGN, say))
     _show_report(settings)
     _follow_up_order(settings, stack)
     town.start()
@@ -117,7 +118,7 @@ def _find_or_create_project() -> Path:
     project = Path.cwd() / "passaparola-demo"
     if not (project / "campaigns").is_dir():
         create_project(project)
-        _say(f"{project} is a project now, with the shop's content in it; delete it whenever you like.")
+        say(f"{project} is a project now, with the shop's content in it; delete it whenever you like.")
     return project
 
 
@@ -129,7 +130,7 @@ def _fill(settings: Settings, size: int) -> None:
         with open_table(path) as table:
             mapping = ColumnMapping(columns=guess_columns(table.header))
         tally = Import(store, settings, path, mapping).run(utc_now())
-        _say(
+        say(
             f"{path.name}: {tally.rows:,} rows, {tally.new:,} people, {tally.consents:,} consents, "
             f"{tally.purchases:,} purchases"
         )
@@ -148,13 +149,13 @@ def _show_report(settings: Settings) -> None:
     store = Store(settings.database)
     with store.read() as session:
         tally = ledger.tally_launch(session, ledger.latest_launch(session, CAMPAIGN))
-    _say(f"\n{CAMPAIGN}, launch {tally.launch}: {tally.state}\n  audience {tally.audience:,}")
+    say(f"\n{CAMPAIGN}, launch {tally.launch}: {tally.state}\n  audience {tally.audience:,}")
     for state in ("sent", "held", "failed", "unknown"):
-        _say(f"  {state:8} {tally.total(state):,}")
+        say(f"  {state:8} {tally.total(state):,}")
     for reason, count in tally.reasons.items():
-        _say(f"           {count:,} {reason}")
+        say(f"           {count:,} {reason}")
     for post in tally.posts:
-        _say(f"  post on {branding_of(post.medium).title}: {post}")
+        say(f"  post on {branding_of(post.medium).title}: {post}")
     store.close()
 
 
@@ -170,11 +171,11 @@ def _follow_up_order(settings: Settings, stack: Stack) -> None:
     box = settings.var / "mailbox" / "email" / "new"
     before, began = {path.name for path in box.iterdir()}, time.monotonic()
     orders.send_order(f"http://127.0.0.1:{stack.port}/webhooks/shopify", SHOP_SECRET, utc_now())
-    _say(f"\n{FOLLOW_UP}, launch {made.id}, stands. The shop says that Giulia has ordered …")
+    say(f"\n{FOLLOW_UP}, launch {made.id}, stands. The shop says that Giulia has ordered …")
     while time.monotonic() - began < WAITS:
         if new := {path.name for path in box.iterdir()} - before:
             url = f"http://127.0.0.1:{stack.port}/mailbox/{sorted(new)[0]}"
-            _say(f"  her thank-you was sent {time.monotonic() - began:.1f} seconds later: {url}")
+            say(f"  her thank-you was sent {time.monotonic() - began:.1f} seconds later: {url}")
             return
         time.sleep(0.1)
     raise Late(f"No thank-you came within {WAITS} seconds; the log is {stack.logs / 'consumer.log'}")
@@ -187,7 +188,7 @@ def _send_survey(settings: Settings) -> None:
     launch.approve(store, settings, made.id or 0, made.hash, freeze, approver="Marta", now=utc_now())
     engine.start_launch(store, settings, made.id or 0, actor="the demo", now=utc_now())
     store.close()
-    _say(f"\n{SURVEY}, launch {made.id}, asks those who keep coming back. The customers read their mail …")
+    say(f"\n{SURVEY}, launch {made.id}, asks those who keep coming back. The customers read their mail …")
 
 
 def _await_reactions(settings: Settings, town: Customers, port: int) -> None:
@@ -210,12 +211,12 @@ def _await_reactions(settings: Settings, town: Customers, port: int) -> None:
             break
         if time.monotonic() - began > WAITS:
             coming = ", ".join(what for what, is_late in late.items() if is_late)
-            _say(f"  This machine is busy; still to come: {coming}. The logs are in {settings.var / 'log'}")
+            say(f"  This machine is busy; still to come: {coming}. The logs are in {settings.var / 'log'}")
             break
     polling.run_maintenance(store, settings, utc_now(), everything=True)
-    _say(f"  posts as each network shows them: http://127.0.0.1:{port}/timeline")
-    _say("  " + ", ".join(f"{count:,} {what}" for what, count in town.done.most_common()))
-    _say(
+    say(f"  posts as each network shows them: http://127.0.0.1:{port}/timeline")
+    say("  " + ", ".join(f"{count:,} {what}" for what, count in town.done.most_common()))
+    say(
         f"  the report: {emails.delivered:,} delivered, {emails.opened:,} opened and {emails.clicked:,} clicked by "
         "people "
         f"({emails.machine_opened:,} and {emails.machine_clicked:,} by machines), {emails.bounced:,} bounced, "
@@ -223,11 +224,6 @@ def _await_reactions(settings: Settings, town: Customers, port: int) -> None:
         f"{waiting:,} conversations wait"
     )
     store.close()
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

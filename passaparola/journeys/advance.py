@@ -7,9 +7,9 @@ a tick may die anywhere, two of them may run at once, and a tick that is late do
 from collections import Counter
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
-from sqlalchemy import and_, func, literal, or_, select, true, update
+from sqlalchemy import and_, func, select, update
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col
 
@@ -19,7 +19,7 @@ from passaparola.contacts.audience.compile import Clause
 from passaparola.contacts.audience.words import Catalogue
 from passaparola.errors import PassaparolaError
 from passaparola.failpoints import failpoint
-from passaparola.journeys import enrolment, events, schedule
+from passaparola.journeys import enrolment, events, schedule, steps
 from passaparola.journeys.campaign import STEP, Pause, Say, WaitFor
 from passaparola.settings import Settings
 from passaparola.store.database import Store, audit
@@ -146,14 +146,16 @@ class _LaunchTick:
             ended = {"outcome": "left", "ended_at": self.now, "waiting": None}
             self.moved["left"] += events.count_changed(session, left.values(**ended))
         if step.when:
-            self._move_to_next_step(session, number, and_(due, ~self._condition_holds(step.when)))
+            steps.move_to_next_step(
+                session, self.launch, number, self.now, and_(due, ~self._condition_holds(step.when))
+            )
         match step:
             case Say():
                 self._plan_say(session, number, due)
             case Pause():
-                self._start_wait(session, number, step, due)
+                self.moved["waiting"] += steps.start_wait(session, self.settings, number, step, due, self.now)
             case WaitFor():
-                self._wait_for_event(session, number, step, due)
+                self.moved += steps.wait_for_event(session, self.launch, number, step, due, self.now)
 
     def _condition_holds(self, condition: str) -> Clause:
         question = Question.parse(condition, self.catalogue)
@@ -176,9 +178,10 @@ class _LaunchTick:
             self.plan(session, self.settings, self.launch, number, due, not_before=self.now, now=self.now)
         self.first_said = min(self.first_said or earliest, earliest)
         if pause := self._wait_after(number):
-            self.moved["said"] += self._start_wait(session, number + 1, pause, due)
+            waiting = steps.start_wait(session, self.settings, number + 1, pause, due, self.now)
+            self.moved += Counter({"said": waiting, "waiting": waiting})
         else:
-            self.moved["said"] += self._move_to_next_step(session, number, due)
+            self.moved["said"] += steps.move_to_next_step(session, self.launch, number, self.now, due)
 
     def _wait_after(self, number: int) -> Pause | None:
         """Find the wait to take together with a say. A wait for everybody that follows a say: both steps are taken
@@ -212,71 +215,3 @@ class _LaunchTick:
             col(Enrolment.id).in_(to_come),
         )
         events.count_changed(session, late.values(due_at=add_seconds(col(Enrolment.due_at), behind)))
-
-    def _move_to_next_step(self, session: Session, number: int, who: Clause) -> int:
-        """Move on to the next step at the same time, or to the end."""
-        values: dict[str, Any] = {"step": number + 1, "waiting": None, "since": None}
-        if number + 1 == len(self.content["steps"]):
-            values |= {"outcome": "finished", "ended_at": self.now}
-        return events.count_changed(session, update(Enrolment).where(who).values(**values))
-
-    def _start_wait(self, session: Session, number: int, step: Pause, due: Clause) -> int:
-        """Start waiting. The end of a wait is reckoned once for all who share a minute, a clock and a calendar."""
-        ends = step.ends()
-        if not ends.needs_clock:
-            seconds = int((ends.ends_at(self.now, "UTC") - self.now).total_seconds())
-            on = (
-                update(Enrolment).where(due).values(step=number + 1, due_at=add_seconds(col(Enrolment.due_at), seconds))
-            )
-            waiting = events.count_changed(session, on)
-            self.moved["waiting"] += waiting
-            return waiting
-        zone = func.coalesce(col(Contact.time_zone), self.settings.time_zone)
-        country = func.coalesce(col(Contact.country), "") if ends.kind == "working_day" else literal("")
-        groups = (
-            select(col(Enrolment.due_at), zone, country)
-            .select_from(Enrolment)
-            .outerjoin(Contact, col(Contact.id) == col(Enrolment.contact_id))
-            .where(due)
-            .distinct()
-        )
-        found = list(session.execute(groups))
-        waiting = 0
-        alone = len({(zone_, country_) for _, zone_, country_ in found}) == 1
-        for at, zone_, country_ in found:
-            same = select(col(Contact.id)).where(zone == zone_, country == country_)
-            same_clock: Clause = true() if alone else col(Enrolment.contact_id).in_(same)
-            if not alone and zone_ == self.settings.time_zone and not country_:
-                same_clock = or_(
-                    same_clock, col(Enrolment.contact_id).is_(None)
-                )  # the public's posts go by the house's clock
-            until = ends.ends_at(at, zone_ or self.settings.time_zone, country_)
-            on = update(Enrolment).where(due, col(Enrolment.due_at) == at, same_clock)
-            waiting += events.count_changed(session, on.values(step=number + 1, due_at=until))
-        self.moved["waiting"] += waiting
-        return waiting
-
-    def _wait_for_event(self, session: Session, number: int, step: WaitFor, due: Clause) -> None:
-        """Wait for an event. Whose patience has ended goes on; who has just arrived begins to listen, also to what
-        was told already."""
-        self.moved["timed out"] += self._move_to_next_step(
-            session, number, and_(due, col(Enrolment.waiting).is_not(None))
-        )
-        arrived = and_(due, col(Enrolment.waiting).is_(None))
-        earliest = session.execute(select(func.min(col(Enrolment.due_at))).where(arrived)).scalar()
-        assert step.up_to is not None
-        if earliest is None:
-            return
-        begin = (
-            update(Enrolment)
-            .where(arrived)
-            .values(
-                since=col(Enrolment.due_at),
-                waiting=step.wait_for,
-                due_at=add_seconds(col(Enrolment.due_at), int(step.up_to.total_seconds())),
-            )
-        )
-        self.moved["waiting"] += events.count_changed(session, begin)
-        just = and_(col(Enrolment.since) >= earliest, col(Enrolment.step) == number)
-        self.moved["heard"] += events.wake_waiting(session, self.launch, step.wait_for, just)
-        self._move_to_next_step(session, number, and_(due, col(Enrolment.waiting).is_not(None)))

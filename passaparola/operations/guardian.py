@@ -1,8 +1,8 @@
-"""Sees that nothing outlives what started it: when `up` is killed, its processes and Prefect's database end, too.
+"""End whatever outlives what started it: when `up` is killed, its processes and Prefect's database end, too.
 
-python -m passaparola.operations.guardian, started by operations/stack.py. It is told on standard input what there is,
-`process PID` or `postgres FOLDER`, and `over` when all of it was ended in order. The end of input without that means that
-nobody is left to do it.
+python -m passaparola.operations.guardian, started by operations/stack.py. It reads on standard input what there is,
+`process PID` or `postgres FOLDER`, and `over` when all of it was ended in order. The end of input without that means
+that nobody is left to do it.
 """
 
 import os

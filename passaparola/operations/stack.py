@@ -3,7 +3,6 @@
 python -m passaparola.operations.stack [--port 8000] [--prefect-port 4200]
 """
 
-import argparse
 import os
 import signal
 import socket
@@ -15,10 +14,10 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from passaparola.errors import Misconfigured, PassaparolaError
+from passaparola.operations.commands import argument_parser, run_command, say
 from passaparola.operations.prefect_settings import prefect_environment, prefect_files
 from passaparola.settings import STARTER, Settings, get_settings, load_or_create_secret
 from passaparola.store.database import Store
@@ -105,7 +104,7 @@ class Stack:
                 self._tell_guardian(f"postgres {folder / 'prefect'}")
             return str(self.database.get_uri()).replace("postgresql://", "postgresql+asyncpg://", 1)
         except Exception as error:
-            _say(f"Prefect runs on SQLite, where it is slower under load ({type(error).__name__}).")
+            say(f"Prefect runs on SQLite, where it is slower under load ({type(error).__name__}).")
             return ""
 
     def _run(self, name: str, module: str, *arguments: str) -> None:
@@ -212,19 +211,12 @@ def _refuse_taken(port: int, option: str) -> None:
 def run_stack(settings: Settings, port: int, prefect_port: int) -> Iterator[Stack]:
     """Run a stack that is up; it goes down whatever happens."""
     stack = Stack(settings, port, prefect_port)
-    _say("Starting Prefect, the web app and the worker; this takes half a minute …")
+    say("Starting Prefect, the web app and the worker; this takes half a minute …")
     try:
         stack.start()
         yield stack
     finally:
         stack.stop()
-
-
-def argument_parser(doc: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=doc)
-    parser.add_argument("--port", type=int, default=8000, help="of the web app")
-    parser.add_argument("--prefect-port", type=int, default=4200, help="of Prefect's API and UI")
-    return parser
 
 
 def describe_urls(stack: Stack) -> str:
@@ -238,30 +230,10 @@ def describe_urls(stack: Stack) -> str:
     )
 
 
-def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201  the one voice of a command
-
-
-def run_command(command: Any) -> None:
-    """Run a command; its errors are sentences, Ctrl-C and SIGTERM end it cleanly."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, end)
-    try:
-        command()
-    except KeyboardInterrupt:
-        _say("Stopped.")
-    except PassaparolaError as error:
-        sys.stderr.write(f"✗ {error}\n")
-        sys.exit(1)
-
-
 def main() -> None:
     given = argument_parser("Start everything.").parse_args()
     with run_stack(get_settings(), given.port, given.prefect_port) as stack:
-        _say(describe_urls(stack) + "\nCtrl-C stops everything.")
+        say(describe_urls(stack) + "\nCtrl-C stops everything.")
         stack.watch()
 
 

@@ -16,7 +16,7 @@ from passaparola.conversations import threads
 from passaparola.conversations.care import BLOCKS_MARKETING
 from passaparola.errors import NotAllowed
 from passaparola.outbox import transactional
-from passaparola.outbox.guards import CARE_FIRST_PREFIX
+from passaparola.outbox.reasons import HoldReason
 from passaparola.outbox.wordings import StepWordings
 from passaparola.settings import Settings
 from passaparola.store.database import audit
@@ -32,16 +32,8 @@ def send_answer(session: Session, settings: Settings, id_: int, text: str, *, ac
     """Write back in a conversation, line by line as it was typed. Returns the message's id; that of the answer that
     just went out where these are its very words again and nothing was said since. Raises Unknown, NotAllowed."""
     text = normalise_lines(text)
-    if not text or len(text) > MAX_ANSWER_CHARS:
-        raise NotAllowed(
-            "An answer needs words." if not text else f"An answer has at most {MAX_ANSWER_CHARS} characters."
-        )
     conversation = threads.get_conversation(session, id_, locked=True)
-    if conversation.medium not in registry.sendable_media():
-        raise NotAllowed(
-            f"Nobody answers on {registry.branding_of(conversation.medium).title} from here; go there: "
-            f"{conversation.thread}"
-        )
+    _refuse_unsendable(conversation, text)
     if again := _find_duplicate(session, id_, text, now):
         return str(MessageId(again, 0, conversation.medium))
     last = (
@@ -70,6 +62,16 @@ def send_answer(session: Session, settings: Settings, id_: int, text: str, *, ac
     name = f"<{sign_message_id(settings.secret, message)}.passaparola@{settings.sender_email.rpartition('@')[2]}>"
     threads.record_answer(session, id_, text, int(message.partition("-")[0]), name, actor=actor, now=now)
     return message
+
+
+def _refuse_unsendable(conversation: Conversation, text: str) -> None:
+    if not text or len(text) > MAX_ANSWER_CHARS:
+        raise NotAllowed(
+            "An answer needs words." if not text else f"An answer has at most {MAX_ANSWER_CHARS} characters."
+        )
+    if conversation.medium not in registry.sendable_media():
+        network = registry.branding_of(conversation.medium).title
+        raise NotAllowed(f"Nobody answers on {network} from here; go there: {conversation.thread}")
 
 
 def _reply_subject(conversation: Conversation, organisation: str) -> str:
@@ -169,7 +171,7 @@ def _held_for_care(contact_id: int) -> Any:
         .where(
             col(Enrolment.contact_id) == contact_id,
             col(Message.state) == "held",
-            col(Message.reason).startswith(CARE_FIRST_PREFIX),
+            col(Message.reason).startswith(HoldReason.CARE_FIRST.prefix),
             col(Launch.state).in_(["running", "finished"]),
         )
     )

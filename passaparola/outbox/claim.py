@@ -22,6 +22,7 @@ from passaparola.outbox.batches import build_dispatch, cut_batch_wording, enrolm
 from passaparola.outbox.guards import FrequencyCap, GuardContext
 from passaparola.outbox.personal import MessageBuilder
 from passaparola.outbox.quiet_hours import quiet_until
+from passaparola.outbox.reasons import HoldReason
 from passaparola.outbox.recipients import OPEN, recipients_statement
 from passaparola.settings import Settings
 from passaparola.store import incidents
@@ -178,7 +179,7 @@ class _Reservation:
         if self.public:
             again = self.content["said_once"] and repeats.post_repeat_reason(self.session, self.batch, settled=False)
             return self.session.execute(
-                _ONCE, {"batch": self.id, "reason": repeats.ALREADY_POSTED if again else None}
+                _ONCE, {"batch": self.id, "reason": HoldReason.ALREADY_POSTED.text() if again else None}
             ).all()
         context, cap = (
             GuardContext.for_step(self.session, self.launch, self.batch.medium, self.batch.step),

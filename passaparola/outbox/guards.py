@@ -10,29 +10,25 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, Select, and_, bindparam, case, func, literal, null, select
-from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from passaparola.channel import registry
 from passaparola.contacts.audience.compile import latest_consent
 from passaparola.conversations.care import BLOCKS_MARKETING
 from passaparola.outbox import repeats
+from passaparola.outbox.contact_messages import pending_messages, recent_messages
+from passaparola.outbox.reasons import HoldReason
 from passaparola.outbox.wordings import StepWordings
 from passaparola.settings import Settings
 from passaparola.store.models import (
     Address,
-    Batch,
     Contact,
     Conversation,
-    Enrolment,
     Launch,
-    Message,
     Suppression,
     Turn,
 )
 from passaparola.store.types import UtcDateTime
-
-CARE_FIRST_PREFIX = "care first: "
 
 
 @dataclass(frozen=True)
@@ -100,7 +96,7 @@ def _ids(session: Session, chosen: Select[Any]) -> tuple[int, ...]:
 
 def too_late(seconds: int) -> str:
     hours = round(seconds / 3600, 1)
-    return f"too late: more than {hours:g} hour{'' if hours == 1 else 's'}"
+    return HoldReason.TOO_LATE.text(allowed=f"{hours:g} hour{'' if hours == 1 else 's'}")
 
 
 def guard_instants(context: GuardContext, cap: FrequencyCap | None, now: datetime) -> dict[str, Any]:
@@ -128,23 +124,21 @@ def hold_reason(
     consent = latest_consent(col(Contact.id), medium, literal(topic))
     suppressed = select(col(Suppression.reason)).where(col(Suppression.key) == col(Address.key)).scalar_subquery()
     checks: list[tuple[Any, Any]] = [
-        (col(Address.value).is_(None), literal(f"no {_address(medium)}")),
-        (col(Contact.erased_at).is_not(None), literal("asked to be forgotten")),
-        (suppressed.is_not(None), literal("suppressed: ") + suppressed),
+        (col(Address.value).is_(None), literal(HoldReason.NO_ADDRESS.text(address=_address(medium)))),
+        (col(Contact.erased_at).is_not(None), literal(HoldReason.ERASED.text())),
+        (suppressed.is_not(None), literal(HoldReason.SUPPRESSED.prefix) + suppressed),
     ]
     if context.window:
-        hours = f"{context.window.total_seconds() / 3600:g} hours"
-        never = (
-            f"last wrote on {registry.branding_of(medium).title} more than {hours} ago; later only an approved "
-            "template may be sent"
-        )
-        checks.append((~_wrote_since(medium, _instant("open_since")), literal(never)))
+        network, hours = registry.branding_of(medium).title, context.window.total_seconds() / 3600
+        closed = HoldReason.WINDOW_CLOSED.text(network=network, hours=hours)
+        checks.append((~_wrote_since(medium, _instant("open_since")), literal(closed)))
     if context.answers:
         # Of what they ordered or asked for. A letter of the house has no topic; others can be muted by theirs.
-        muted = literal(f"muted {topic} by {medium}")
+        muted = literal(HoldReason.MUTED.text(topic=topic, medium=medium))
         return case(*checks, else_=case({False: muted}, value=consent, else_=null()) if topic else null())
     # One look at consent for both of its reasons: a database asks a subquery as often as it is written.
-    said_no, unasked = literal(f"said no to {topic} by {medium}"), literal(f"never said yes to {topic} by {medium}")
+    said_no = literal(HoldReason.SAID_NO.text(topic=topic, medium=medium))
+    unasked = literal(HoldReason.NEVER_SAID_YES.text(topic=topic, medium=medium))
     unwilling = case({True: null(), False: said_no}, value=consent, else_=unasked)
     wishes = _wishes(context, cap, read, settled)
     return case(*checks, else_=func.coalesce(unwilling, case(*wishes, else_=null())))
@@ -154,23 +148,23 @@ def _wishes(
     context: GuardContext, cap: FrequencyCap | None, read: ColumnElement[str] | None, settled: bool
 ) -> list[tuple[Any, Any]]:
     """Build the conditions that ask for patience, each with its reason: pauses, care, frequency, repeats, the cap."""
-    care, weekly = _open_complaint(), _recent_messages(_instant("a_week_ago"))
+    care, weekly = _open_complaint(), recent_messages(_instant("a_week_ago"))
     wishes: list[tuple[Any, Any]] = [
-        (col(Contact.paused_until) > _instant("now"), literal("asked for a pause")),
-        (care.is_not(None), literal(CARE_FIRST_PREFIX + "an open ") + care),
+        (col(Contact.paused_until) > _instant("now"), literal(HoldReason.PAUSED.text())),
+        (care.is_not(None), literal(HoldReason.CARE_FIRST.prefix) + care),
         (
             and_(col(Contact.max_per_week).is_not(None), weekly >= col(Contact.max_per_week)),
-            literal("wants fewer messages a week"),
+            literal(HoldReason.WANTS_FEWER.text()),
         ),
     ]
     if context.twin_of:
         wishes += repeats.repeat_reasons(context.medium, context.twin_of, read, settled=settled)
     if cap:
-        recent = _recent_messages(_instant("capped_since"))
-        wishes.append((recent >= cap.most, literal(f"had {cap.most} messages in {cap.days} days")))
+        recent = recent_messages(_instant("capped_since"))
+        wishes.append((recent >= cap.most, literal(HoldReason.FREQUENCY_CAP.text(most=cap.most, days=cap.days))))
         if context.before:
-            kept = literal(f"the last of {cap.most} messages in {cap.days} days is kept for a campaign that goes first")
-            wishes.append((recent + _pending_messages(context.before) >= cap.most, kept))
+            kept = literal(HoldReason.KEPT_FOR_PRIORITY.text(most=cap.most, days=cap.days))
+            wishes.append((recent + pending_messages(context.before) >= cap.most, kept))
     return wishes
 
 
@@ -204,50 +198,6 @@ def _open_complaint() -> ColumnElement[Any]:
         col(Conversation.kind).in_(BLOCKS_MARKETING),
     )
     return open_.order_by(col(Conversation.priority).desc()).limit(1).correlate(Contact).scalar_subquery()
-
-
-def _recent_messages(since: BindParameter[datetime]) -> ColumnElement[int]:
-    """Return messages that went out, are going out or may have gone out to this contact, whatever the campaign."""
-    other, message, batch = aliased(Enrolment), aliased(Message), aliased(Batch)
-    return (
-        _to_this_contact(select(func.count()), other, message, batch)
-        .where(
-            func.coalesce(message.state, batch.state).in_(["sending", "sent", "unknown"]),
-            func.coalesce(batch.finished_at, batch.claimed_at) >= since,
-            batch.launch_id.not_in(_uncapped_launches()),  # type: ignore[attr-defined]
-        )
-        .correlate(Contact)
-        .scalar_subquery()
-    )
-
-
-def _uncapped_launches() -> Select[Any]:
-    """Return launches that are no marketing and count for no cap."""
-    return select(col(Launch.id)).where(col(Launch.transactional))
-
-
-def _pending_messages(launches: tuple[int, ...]) -> ColumnElement[int]:
-    """Return what those launches have ready for this contact."""
-    other, message, batch = aliased(Enrolment), aliased(Message), aliased(Batch)
-    return (
-        _to_this_contact(select(func.count()), other, message, batch)
-        .where(
-            batch.launch_id.in_(launches),  # type: ignore[attr-defined]
-            batch.state == "queued",  # type: ignore[arg-type]
-            message.state.is_(None),  # type: ignore[union-attr]
-        )
-        .correlate(Contact)
-        .scalar_subquery()
-    )
-
-
-def _to_this_contact(chosen: Select[Any], other: Any, message: Any, batch: Any) -> Select[Any]:
-    return (
-        chosen.select_from(other)
-        .join(message, message.enrolment_id == other.id)
-        .join(batch, batch.id == message.batch_id)
-        .where(other.contact_id == col(Contact.id))
-    )
 
 
 def address_written_to(medium: str) -> ColumnElement[bool]:

@@ -11,6 +11,7 @@ from sqlmodel import Session, col
 from passaparola.errors import NotAllowed, Unknown
 from passaparola.outbox import posts
 from passaparola.outbox.posts import Post
+from passaparola.outbox.reasons import HoldReason
 from passaparola.store import recalls
 from passaparola.store.database import Store, audit
 from passaparola.store.models import Batch, Enrolment, Launch, Message, message_state
@@ -138,7 +139,7 @@ def hold_recalled_messages(store: Store) -> None:
         ids = list(session.execute(taken, execution_options=quietly).scalars())
         still_queued = (col(Message.batch_id).in_(ids), col(Message.state).is_(None))
         session.execute(
-            update(Message).where(*still_queued).values(state="held", reason="the launch was recalled"),
+            update(Message).where(*still_queued).values(state="held", reason=HoldReason.RECALLED.text()),
             execution_options=quietly,
         )
 

@@ -25,6 +25,7 @@ from passaparola.channel.registry import sender_class
 from passaparola.contacts.audience.compile import Clause
 from passaparola.outbox import guards, repeats
 from passaparola.outbox.guards import FrequencyCap, GuardContext
+from passaparola.outbox.reasons import HoldReason
 from passaparola.outbox.wordings import StepWordings
 from passaparola.settings import Settings
 from passaparola.store.models import Address, Batch, Contact, Enrolment, Launch, Message
@@ -146,7 +147,7 @@ class _MessagePlanner:
         self.session.flush()
         message = Message(enrolment_id=public_enrolment, step=self.step, medium=self.medium, batch_id=batch.id)
         if self.content["said_once"] and repeats.post_repeat_reason(self.session, batch, settled=True):
-            message.state, message.reason = "held", repeats.ALREADY_POSTED
+            message.state, message.reason = "held", HoldReason.ALREADY_POSTED.text()
         self.session.add(message)
 
     def _guarded_people(

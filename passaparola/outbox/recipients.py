@@ -10,6 +10,7 @@ from passaparola.contacts.audience.compile import latest_consent
 from passaparola.outbox import guards
 from passaparola.outbox.guards import FrequencyCap, GuardContext
 from passaparola.outbox.personal import EVENT, TRAITS
+from passaparola.outbox.reasons import HoldReason
 from passaparola.store.models import Address, Contact, Enrolment, Event, Message
 
 OPEN = (col(Message.batch_id) == bindparam("batch"), col(Message.state).is_(None))
@@ -20,7 +21,7 @@ def recipients_statement(context: GuardContext, cap: FrequencyCap | None, on_an_
     """Build the statement for a batch's recipients. Written once for all batches of a step: it takes longer to write
     than a small batch takes to be asked."""
     # A letter may wait for the morning, or for its distance from the last one; who leaves meanwhile gets it no more.
-    left = case((col(Enrolment.outcome) == "left", literal("left the campaign before it went out")), else_=null())
+    left = case((col(Enrolment.outcome) == "left", literal(HoldReason.LEFT.text())), else_=null())
     people = (
         select(
             col(Message.enrolment_id),

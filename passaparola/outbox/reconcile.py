@@ -23,7 +23,7 @@ from passaparola.outbox.batches import (
     set_receipts,
     set_states,
 )
-from passaparola.outbox.deliver import finish_launches
+from passaparola.outbox.finish import finish_launches
 from passaparola.settings import Settings
 from passaparola.store.database import Store, audit
 from passaparola.store.models import Attempt, Batch, Launch, Message

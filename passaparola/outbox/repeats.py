@@ -7,10 +7,9 @@ from sqlalchemy import ColumnElement, String, and_, bindparam, false, func, lite
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
+from passaparola.outbox.reasons import HoldReason
 from passaparola.store.models import Batch, Contact, Enrolment, Launch, Message
 
-ALREADY_SENT, ALREADY_PENDING = "already had this very message", "gets this very message from an earlier launch"
-ALREADY_POSTED = "already posted this very text"
 LAST_LAUNCH = 2**62  # the number of a launch that is not there yet: all others are earlier
 REPEATS_LOCK_ID = 20261127
 
@@ -44,9 +43,11 @@ def repeat_reasons(
     """Return the guards' two reasons, each with its condition on a contact. Without `read` it is a parameter of that
     name."""
     same = bindparam("read", type_=String()) if read is None else read
-    found = [(_to_them(medium, same, _delivered_elsewhere(launch)), literal(ALREADY_SENT))]
+    found = [(_to_them(medium, same, _delivered_elsewhere(launch)), literal(HoldReason.ALREADY_SENT.text()))]
     return (
-        found if settled else [*found, (_to_them(medium, same, _pending_elsewhere(launch)), literal(ALREADY_PENDING))]
+        found
+        if settled
+        else [*found, (_to_them(medium, same, _pending_elsewhere(launch)), literal(HoldReason.ALREADY_PENDING.text()))]
     )
 
 

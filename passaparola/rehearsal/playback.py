@@ -5,17 +5,14 @@ and when, who is held and why, how much in which hour, and what it costs.
 """
 
 import tempfile
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy import func, select, update
 from sqlmodel import Session, col
 
-from passaparola.channel.registry import sender_for
 from passaparola.channel.sender import SendResult
 from passaparola.contacts import activity, events
 from passaparola.contacts.events import NewEvent
@@ -23,7 +20,6 @@ from passaparola.journeys import launch as launches
 from passaparola.journeys import schedule, times
 from passaparola.journeys.advance import advance
 from passaparola.journeys.next_due import next_due
-from passaparola.outbox.batches import cut_batch_wording
 from passaparola.outbox.claim import reserve_batch
 from passaparola.outbox.plan import plan_messages
 from passaparola.outbox.record import record_outcome
@@ -31,10 +27,11 @@ from passaparola.outbox.render.cast import AN_ORDER
 from passaparola.outbox.render.frozen import freezer
 from passaparola.rehearsal.assumption import ACTION_DELAY, ANSWER_DELAY, Assumption
 from passaparola.rehearsal.copying import COPY_BATCH_ROWS, copy_store
-from passaparola.rehearsal.result import PlannedMessage, Rehearsal, TimelineLine
+from passaparola.rehearsal.progress import Progress
+from passaparola.rehearsal.result import Rehearsal
 from passaparola.settings import Settings
 from passaparola.store.database import Store
-from passaparola.store.models import Batch, Contact, Enrolment, Launch, Message, message_state
+from passaparola.store.models import Batch, Contact, Enrolment, Launch
 
 MAX_SHOWN_CONTACTS = 20  # people whose own calendar is kept
 
@@ -68,7 +65,7 @@ def rehearse(
 def play_in_place(
     store: Store, settings: Settings, name: str, *, days: int, now: datetime, assume: Iterable[str] = ()
 ) -> Rehearsal:
-    """Play a campaign in this very store, in this very store, which is then spent."""
+    """Play a campaign in this very store, which is then spent."""
     return _Playback(
         store, settings, name, days, times.truncate_to_minute(now), [Assumption.parse(text) for text in assume]
     ).play()
@@ -81,11 +78,8 @@ class _Playback:
         self.store, self.settings, self.now, self.assumed = store, settings, now, assumed
         self.end = now + timedelta(days=days)
         self.seen = Rehearsal(name, now, days, [one.text for one in assumed])
-        self.counted: Counter[tuple[int, str, str, str, str]] = Counter()
         self.done: set[tuple[int, str]] = set()
         self.script: list[tuple[datetime, int, Assumption, int]] = []
-        self.shown: dict[int, tuple[str, str]] = {}
-        self.told: set[tuple[int, int, str]] = set()
 
     def play(self) -> Rehearsal:
         self._start()
@@ -93,13 +87,15 @@ class _Playback:
             advance(self.store, self.settings, self.now, plan_messages)
             self._deliver()
             self._script_assumptions()
-            self._record_progress()
+            with self.store.read() as session:
+                self.progress.record(session, self.now)
             following = self._next_instant()
             if following is None or following > self.end:
                 break
             self.now = following
             self._act_script()
-        self._sum_up()
+        with self.store.read() as session:
+            self.progress.sum_up(session, self.settings)
         return self.seen
 
     def _start(self) -> None:
@@ -112,10 +108,12 @@ class _Playback:
         launches.approve(self.store, self.settings, made.id, made.hash, freeze, approver="rehearsal", now=self.now)
         launches.release(self.store, made.id, actor="rehearsal", now=self.now)
         self.first, self.content = made.id, made.content
+        shown: dict[int, tuple[str, str]] = {}
         with self.store.write() as session:
             people = select(col(Contact.id), col(Contact.first_name), col(Contact.time_zone)).order_by(col(Contact.id))
             for id_, first, zone in session.execute(people.limit(MAX_SHOWN_CONTACTS)):
-                self.shown[id_] = (first or f"contact {id_}", zone or self.settings.time_zone)
+                shown[id_] = (first or f"contact {id_}", zone or self.settings.time_zone)
+            self.progress = Progress(self.seen, made, shown)
             if kind := self.content["enter"].get("on"):
                 self.seen.assumed.insert(0, f"everyone does {kind} at the start")
                 self._record_for_everyone(session, kind)
@@ -213,85 +211,6 @@ class _Playback:
         for launch in session.execute(standing).scalars():
             if (coming := schedule.next_occurrence(launch, self.now)) is not None:
                 yield coming
-
-    def _record_progress(self) -> None:
-        """Record progress. What is new since the last time, in numbers; and for those shown, one by one."""
-        with self.store.read() as session:
-            counted = (
-                select(
-                    col(Launch.id),
-                    col(Message.step),
-                    col(Message.medium),
-                    message_state(),
-                    func.coalesce(col(Message.reason), ""),
-                    func.count(),
-                )
-                .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
-                .join(Launch, col(Launch.id) == col(Enrolment.launch_id))
-                .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
-                .where(*self._own_launches())
-                .group_by(col(Launch.id), col(Message.step), col(Message.medium), message_state(), col(Message.reason))
-            )
-            for launch, step, medium, state, reason, count in session.execute(counted):
-                key = (launch, step, medium, state, reason)
-                if state != "queued" and count > self.counted[key]:
-                    message = self.content["steps"][step]["say"]
-                    self.seen.lines.append(
-                        TimelineLine(self.now, message, medium, state, reason, count - self.counted[key])
-                    )
-                    self.counted[key] = count
-            self._record_shown(session)
-
-    def _record_shown(self, session: Session) -> None:
-        query = (
-            select(
-                col(Message.enrolment_id),
-                col(Message.step),
-                col(Message.medium),
-                col(Enrolment.contact_id),
-                message_state(),
-                func.coalesce(col(Message.reason), ""),
-            )
-            .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
-            .join(Launch, col(Launch.id) == col(Enrolment.launch_id))
-            .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
-            .where(*self._own_launches(), col(Enrolment.contact_id).in_(self.shown))
-            .order_by(col(Message.enrolment_id), col(Message.step))
-        )
-        for enrolment, step, medium, contact, state, reason in session.execute(query):
-            if state != "queued" and (enrolment, step, medium) not in self.told:
-                self.told.add((enrolment, step, medium))
-                name, zone = self.shown[contact]
-                message = self.content["steps"][step]["say"]
-                local = self.now.astimezone(ZoneInfo(zone))
-                self.seen.moments.append(PlannedMessage(name, local, message, medium, state, reason))
-
-    def _own_launches(self) -> tuple[ColumnElement[bool], ...]:
-        return (col(Launch.id) >= self.first, col(Launch.campaign) == self.seen.campaign)
-
-    def _sum_up(self) -> None:
-        with self.store.read() as session:
-            mine = select(col(Enrolment.outcome), col(Enrolment.holdout), func.count()).join(
-                Launch, col(Launch.id) == col(Enrolment.launch_id)
-            )
-            of_people = mine.where(*self._own_launches(), col(Enrolment.contact_id).is_not(None))
-            for outcome, holdout, count in session.execute(
-                of_people.group_by(col(Enrolment.outcome), col(Enrolment.holdout))
-            ):
-                self.seen.people += count
-                self.seen.outcomes["held out" if holdout else outcome or "under way"] += count
-            sent = (
-                select(Batch, func.count())
-                .join(Launch, col(Launch.id) == col(Batch.launch_id))
-                .join(Message, and_(col(Message.batch_id) == col(Batch.id), col(Message.state).is_(None)))
-                .where(*self._own_launches(), col(Batch.state) == "sent")
-                .group_by(col(Batch.id))
-            )
-            for batch, count in session.execute(sent):
-                skeleton = cut_batch_wording(self.content, batch).skeleton
-                self.seen.costs.add(
-                    self.settings, batch.medium, sender_for(batch.medium, self.settings), skeleton, count
-                )
 
 
 def _sample_amount(kind: str) -> dict[str, Any]:

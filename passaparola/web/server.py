@@ -1,8 +1,8 @@
 """ASGI server with header time-outs and connection limits: slow clients and floods are disconnected.
 
-python -m passaparola.web.server [--host 127.0.0.1] [--port 8000]. uvicorn itself never closes a connection whose headers do
-not come, and its limit on connections locks out everybody else; so do Granian and Hypercorn (tests/web/test_kept_servers.py).
-Bodies have a deadline of their own, in webhooks.py.
+python -m passaparola.web.server [--host 127.0.0.1] [--port 8000]. uvicorn itself never closes a connection whose
+headers do not come, and its limit on connections locks out everybody else; so do Granian's and Hypercorn's
+(tests/web/test_kept_servers.py). Bodies have a deadline of their own, in webhooks.py.
 """
 
 import argparse

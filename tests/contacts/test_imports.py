@@ -12,7 +12,8 @@ from passaparola.contacts import audience, consent
 from passaparola.contacts.addresses import normalise_address
 from passaparola.contacts.audience import Question
 from passaparola.contacts.imports.columns import ColumnMapping, guess_columns
-from passaparola.contacts.imports.importing import Import, ImportTally
+from passaparola.contacts.imports.importing import Import
+from passaparola.contacts.imports.plan import ImportTally
 from passaparola.contacts.imports.tables import neutralise_cell, open_table
 from passaparola.errors import BadContent
 from passaparola.settings import Settings

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlmodel import col
 
-from passaparola.contacts import consent, duplicates, merging
+from passaparola.contacts import consent, duplicates, merging, unmerging
 from passaparola.contacts.addresses import address_key
 from passaparola.errors import NotAllowed, Unknown
 from passaparola.inbound import pipeline
@@ -105,7 +105,7 @@ def test_a_merge_can_be_undone_with_nothing_lost(store: Store, settings: Setting
         assert merging.resolve_contact(session, other) == one
         assert session.get_one(Merge, row).fields["last_name"]["why"] == "the other did not say"
     with store.write() as session:
-        merging.unmerge(session, settings, row, actor="t", now=NOW)
+        unmerging.unmerge(session, settings, row, actor="t", now=NOW)
     assert snapshot(store) == before
 
 
@@ -131,7 +131,7 @@ def test_what_was_learned_after_the_merge_stays_when_it_is_undone(store: Store, 
             Event(contact_id=one, kind="order_completed", at=NOW, received_at=NOW, source="shop", source_id="later")
         )
     with store.write() as session:
-        merging.unmerge(session, settings, row, actor="t", now=NOW)
+        unmerging.unmerge(session, settings, row, actor="t", now=NOW)
     with store.read() as session:
         assert session.get_one(Contact, one).last_name == "Bianchi"
         assert session.execute(select(col(Event.contact_id)).where(col(Event.source_id) == "later")).scalar_one() == one
@@ -145,7 +145,7 @@ def test_merges_are_undone_in_the_order_of_a_pile(store: Store, settings: Settin
     with store.write() as session:
         assert merging.resolve_contact(session, other) == third
         with pytest.raises(NotAllowed, match=f"Undo merge {second} first"):
-            merging.unmerge(session, settings, first, actor="t", now=NOW)
+            unmerging.unmerge(session, settings, first, actor="t", now=NOW)
         with pytest.raises(NotAllowed, match="one person already"):
             merging.merge(session, settings, one, third, actor="t", now=NOW, reasons=[])
         with pytest.raises(Unknown):
@@ -166,7 +166,7 @@ def test_a_no_said_after_the_merge_is_a_no_of_both_when_they_are_parted(store: S
     row = merged(store, settings, one, other)
     with store.write() as session:
         consent.record(session, one, "email", "newsletter", False, at=NOW + timedelta(days=1), source="t")
-        merging.unmerge(session, settings, row, actor="t", now=NOW + timedelta(days=2))
+        unmerging.unmerge(session, settings, row, actor="t", now=NOW + timedelta(days=2))
     with store.read() as session:
         assert not any(consent.may_be_written_to(session, contact, "email", "newsletter") for contact in (one, other))
 
@@ -313,7 +313,7 @@ def test_any_pile_of_merges_undone_is_as_if_it_never_was(
             continue
     for row in reversed(done):
         with store.write() as session:
-            merging.unmerge(session, settings, row, actor="t", now=NOW)
+            unmerging.unmerge(session, settings, row, actor="t", now=NOW)
     assert snapshot(store) == before
 
 

@@ -28,7 +28,7 @@ from passaparola.errors import NotAllowed, PassaparolaError, Slower, Unavailable
 from passaparola.journeys import launch
 from passaparola.outbox import ledger
 from passaparola.outbox.claim import ReservedBatch, reserve_batch
-from passaparola.outbox.deliver import finish_launches
+from passaparola.outbox.finish import finish_launches
 from passaparola.outbox.reconcile import quarantine_of, reconcile
 from passaparola.outbox.record import record_outcome
 from passaparola.outbox.render.frozen import freezer

@@ -1,58 +1,21 @@
 """A few thousand rows of a file into the store, with a handful of statements in one transaction."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlmodel import Session, col
 
-from passaparola.contacts import activity, events, matching
+from passaparola.contacts import matching
 from passaparola.contacts.addresses import address_key
 from passaparola.contacts.audience.words import TRAITS
-from passaparola.contacts.events import NewEvent
-from passaparola.contacts.imports.columns import ColumnMapping
+from passaparola.contacts.imports.facts import PersonAndContact, record_consents, record_purchases
+from passaparola.contacts.imports.plan import ImportPlan, ImportTally
 from passaparola.contacts.imports.rows import Person
-from passaparola.settings import Settings
 from passaparola.store.bulk import allocate_ids, in_values, insert_many
-from passaparola.store.database import Store, audit
-from passaparola.store.models import Address, Consent, Contact
+from passaparola.store.models import Address, Contact
 
 NAMED = (*TRAITS, "birthday")
-
-
-PersonAndContact = tuple[Person, int]  # a row, and the contact that it is about
-
-
-@dataclass
-class ImportTally:
-    """What an import did. `rows` is always new + changed + unchanged + rejected; `refused` of them say that the
-    person does not want to be written to, and are no yes; `shared` name a telephone or a handle that is somebody
-    else's."""
-
-    rows: int = 0
-    new: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    rejected: int = 0
-    consents: int = 0
-    purchases: int = 0
-    refused: int = 0
-    shared: int = 0
-    rejects: str = ""
-
-
-@dataclass(frozen=True)
-class ImportPlan:
-    """What is imported, and where to. `topics` are those that every row consents to, by `source`."""
-
-    store: Store
-    settings: Settings
-    path: Path
-    mapping: ColumnMapping
-    topics: tuple[str, ...] = ()
-    source: str = ""
 
 
 class Chunk:
@@ -71,8 +34,7 @@ class Chunk:
         )
         self._add_addresses(whose, owners)
         self._propose_shared(whose, owners)
-        self._record_consents(whose)
-        self._record_purchases(whose)
+        self._record_facts(whose)
         self.tally.unchanged += len(people) - len(self.touched)
         self.tally.changed += len(self.touched) - self._new_rows
 
@@ -205,81 +167,10 @@ class Chunk:
                     self.tally.shared += 1
                     matching.propose_shared_address(self.session, contact, other, pair[0], source, self.now)
 
-    def _record_consents(self, whose: list[PersonAndContact]) -> None:
-        """Record consents. A yes in a file is written where nothing was said before, or where it is dated later than
-        what was."""
-        wanted = self._wanted_consents(whose)
-        if not wanted:
-            return
-        latest = self._latest_answers({contact for contact, _, _ in wanted} - self.made_by.keys())
-        rows = []
-        for (contact, topic, medium), person in wanted.items():
-            answers = latest.get((contact, medium), {})
-            last = max((at for name, at in answers.items() if name in (topic, "*")), default=None)
-            if last is None or (person.consent_at and person.consent_at > last):
-                source = person.consent_source or self.plan.source or f"import of {self.plan.path.name}"
-                proof = {"file": self.plan.path.name, "line": person.line}
-                rows.append(
-                    {
-                        "contact_id": contact,
-                        "medium": medium,
-                        "topic": topic,
-                        "granted": True,
-                        "basis": "consent",
-                        "source": source,
-                        "proof": proof,
-                        "at": person.consent_at or self.now,
-                    }
-                )
-                self.touched.add(person.line)
-        if rows:
-            insert_many(self.session, Consent, rows)
-            self.tally.consents += len(rows)
-            audit(self.session, self.now, "import", "consents recorded", f"file:{self.plan.path.name}", count=len(rows))
-
-    def _wanted_consents(self, whose: list[PersonAndContact]) -> dict[tuple[int, str, str], Person]:
-        """Return who says yes to what (contact, topic, medium); whoever says no in any row says no yes in another."""
-        wanted: dict[tuple[int, str, str], Person] = {}
-        refused = {contact for person, contact in whose if person.refuses}
+    def _record_facts(self, whose: list[PersonAndContact]) -> None:
+        consented = record_consents(self.session, self.plan, whose, self.made_by.keys(), self.now)
+        purchases, bought = record_purchases(self.session, self.plan, whose, self.now)
+        self.touched |= {*consented, *bought}
         self.tally.refused += sum(person.refuses for person, _ in whose)
-        for person, contact in whose:
-            if contact in refused:
-                continue
-            for topic, medium in [*person.topics, *((topic, "email") for topic in self.plan.topics)]:
-                if medium in person.addresses:
-                    wanted.setdefault((contact, topic, medium), person)
-        return wanted
-
-    def _latest_answers(self, contacts: set[int]) -> dict[tuple[int, str], dict[str, datetime]]:
-        """Return when each contact last answered about each topic, by contact and medium."""
-        latest: dict[tuple[int, str], dict[str, datetime]] = {}
-        chosen = select(col(Consent.contact_id), col(Consent.medium), col(Consent.topic), col(Consent.at))
-        of_contacts = chosen.where(in_values(self.session, col(Consent.contact_id), contacts))
-        for contact, medium, topic, at in self.session.execute(of_contacts):
-            answers = latest.setdefault((contact, medium), {})
-            answers[topic] = max(at, answers.get(topic, at))
-        return latest
-
-    def _record_purchases(self, whose: list[PersonAndContact]) -> None:
-        rows = [
-            NewEvent(
-                contact,
-                "order_completed",
-                bought.at,
-                self.now,
-                "import",
-                bought.id,
-                bought.amount,
-                bought.currency,
-                {"order_id": bought.id} | ({"items": bought.items} if bought.items else {}),
-            )
-            for person, contact in whose
-            if (bought := person.purchase)
-        ]
-        if not rows:
-            return
-        fresh = events.record_events(self.session, rows)
-        activity.add_events(self.session, self.plan.settings.currency, fresh)
-        self.tally.purchases += len(fresh)
-        bought_now = {event.source_id for event in fresh}
-        self.touched |= {one.line for one, _ in whose if one.purchase and one.purchase.id in bought_now}
+        self.tally.consents += len(consented)
+        self.tally.purchases += purchases

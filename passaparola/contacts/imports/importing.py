@@ -9,7 +9,8 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from passaparola.contacts.audience.words import media
-from passaparola.contacts.imports.chunk import NAMED, Chunk, ImportPlan, ImportTally
+from passaparola.contacts.imports.chunk import NAMED, Chunk
+from passaparola.contacts.imports.plan import ImportPlan, ImportTally
 from passaparola.contacts.imports.rejects import Rejects
 from passaparola.contacts.imports.rows import Person, RowReader, infer_trait_kind
 from passaparola.contacts.imports.tables import Row, open_table

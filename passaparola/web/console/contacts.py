@@ -9,7 +9,7 @@ from sqlalchemy import func, or_, select
 from sqlmodel import Session, col
 
 from passaparola import engine
-from passaparola.contacts import duplicates, merging
+from passaparola.contacts import duplicates, merging, unmerging
 from passaparola.contacts.audience.compile import latest_consent
 from passaparola.contacts.timeline import contact_timeline as timeline_of
 from passaparola.errors import Unknown
@@ -129,7 +129,7 @@ def merge(id_: int, other: int = Form(), member: Member = Depends(require_form("
 @router.post("/people/{id_}/unmerge")
 def unmerge(id_: int, merge: int = Form(), member: Member = Depends(require_form("marketer"))) -> Response:
     with store().write() as session:
-        merging.unmerge(session, get_settings(), merge, actor=member.name, now=utc_now())
+        unmerging.unmerge(session, get_settings(), merge, actor=member.name, now=utc_now())
     return RedirectResponse(f"/console/people/{id_}", 303)
 
 

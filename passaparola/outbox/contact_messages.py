@@ -1,0 +1,60 @@
+"""Count the messages of the contact that an outer query is about."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BindParameter, ColumnElement, Select, func, select
+from sqlalchemy.orm import aliased
+from sqlmodel import col
+
+from passaparola.store.models import (
+    Batch,
+    Contact,
+    Enrolment,
+    Launch,
+    Message,
+)
+
+
+def recent_messages(since: BindParameter[datetime]) -> ColumnElement[int]:
+    """Return messages that went out, are going out or may have gone out to this contact, whatever the campaign."""
+    other, message, batch = aliased(Enrolment), aliased(Message), aliased(Batch)
+    return (
+        _to_this_contact(select(func.count()), other, message, batch)
+        .where(
+            func.coalesce(message.state, batch.state).in_(["sending", "sent", "unknown"]),
+            func.coalesce(batch.finished_at, batch.claimed_at) >= since,
+            batch.launch_id.not_in(_uncapped_launches()),  # type: ignore[attr-defined]
+        )
+        .correlate(Contact)
+        .scalar_subquery()
+    )
+
+
+def _uncapped_launches() -> Select[Any]:
+    """Return launches that are no marketing and count for no cap."""
+    return select(col(Launch.id)).where(col(Launch.transactional))
+
+
+def pending_messages(launches: tuple[int, ...]) -> ColumnElement[int]:
+    """Return what those launches have ready for this contact."""
+    other, message, batch = aliased(Enrolment), aliased(Message), aliased(Batch)
+    return (
+        _to_this_contact(select(func.count()), other, message, batch)
+        .where(
+            batch.launch_id.in_(launches),  # type: ignore[attr-defined]
+            batch.state == "queued",  # type: ignore[arg-type]
+            message.state.is_(None),  # type: ignore[union-attr]
+        )
+        .correlate(Contact)
+        .scalar_subquery()
+    )
+
+
+def _to_this_contact(chosen: Select[Any], other: Any, message: Any, batch: Any) -> Select[Any]:
+    return (
+        chosen.select_from(other)
+        .join(message, message.enrolment_id == other.id)
+        .join(batch, batch.id == message.batch_id)
+        .where(other.contact_id == col(Contact.id))
+    )
