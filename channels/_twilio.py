@@ -120,7 +120,7 @@ class TwilioSender(Sender):
 
 
 class _Api(HttpApi):
-    def interpret(self, reply: HttpReply, lost: type[ChannelError]) -> ChannelError | None:
+    def interpret(self, reply: HttpReply, failure: type[ChannelError]) -> ChannelError | None:
         code, reason = reply.body.get("code"), self.reason(reply)
         if code in TEMPORARY_ERRORS:
             return Slower(f"Twilio asks us to slow down: {reason}", after=30.0)

@@ -66,11 +66,11 @@ class FeedsReceiver(Poll):
 
     def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
         words = [word.strip() for word in FeedsSettings().brand_words.split(",") if word.strip()]
-        found = _parser()(io.BytesIO(body))  # bytes would be taken for the name of a file first
-        if found.bozo and not found.entries:
+        feed = _parser()(io.BytesIO(body))  # bytes would be taken for the name of a file first
+        if feed.bozo and not feed.entries:
             raise ValueError("this is not a feed")
-        site = str(found.feed.get("link") or headers.get(":url", ""))
-        happenings = [_parse_entry(entry, site) for entry in found.entries if _mentions_brand(entry, words)]
+        site = str(feed.feed.get("link") or headers.get(":url", ""))
+        happenings = [_parse_entry(entry, site) for entry in feed.entries if _mentions_brand(entry, words)]
         return ParseResult([event for event in happenings if event])
 
 
@@ -87,21 +87,24 @@ async def _fetch(http: "aiohttp.ClientSession", url: str, mark: Mapping[str, str
     params = {"If-None-Match": mark.get("etag", ""), "If-Modified-Since": mark.get("modified", "")}
     where = url
     for _ in range(MAX_REDIRECTS + 1):
-        async with http.get(where, headers={k: v for k, v in params.items() if v}, allow_redirects=False) as answer:
-            if answer.status == 304:
+        async with http.get(where, headers={k: v for k, v in params.items() if v}, allow_redirects=False) as response:
+            if response.status == 304:
                 return b"", dict(mark)
-            if answer.status in (301, 302, 303, 307, 308):
-                where = _same_site(where, answer.headers.get("Location", ""))
+            if response.status in (301, 302, 303, 307, 308):
+                where = _same_site(where, response.headers.get("Location", ""))
                 continue
-            if answer.status != 200:
-                raise ValueError(f"it answered {answer.status}")
-            body = await answer.content.read(MAX_FEED_BYTES + 1)
-            while len(body) <= MAX_FEED_BYTES and (more := await answer.content.read(MAX_FEED_BYTES + 1 - len(body))):
+            if response.status != 200:
+                raise ValueError(f"it answered {response.status}")
+            body = await response.content.read(MAX_FEED_BYTES + 1)
+            while len(body) <= MAX_FEED_BYTES and (more := await response.content.read(MAX_FEED_BYTES + 1 - len(body))):
                 body += more
             if len(body) > MAX_FEED_BYTES:
                 raise ValueError("it is too large")
-            kept = {"etag": answer.headers.get("ETag", ""), "modified": answer.headers.get("Last-Modified", "")}
-            return body, {name: value for name, value in kept.items() if value}
+            validators = {
+                "etag": response.headers.get("ETag", ""),
+                "modified": response.headers.get("Last-Modified", ""),
+            }
+            return body, {name: value for name, value in validators.items() if value}
     raise ValueError("it sends us in circles")
 
 

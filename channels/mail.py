@@ -91,12 +91,12 @@ def _poll_imap(given: str, since: str) -> tuple[Sequence[RawPayload], str]:
         epoch = (box.response("UIDVALIDITY")[1] or [b"0"])[0].decode()
         known, _, last = since.partition(":")
         after = int(last or 0) if known == epoch else 0
-        found = box.uid("SEARCH", f"UID {after + 1}:*")[1][0] or b""
-        uids = sorted(int(uid) for uid in found.split() if int(uid) > after)[:MAX_EMAILS_PER_POLL]
+        listed = box.uid("SEARCH", f"UID {after + 1}:*")[1][0] or b""
+        uids = sorted(int(uid) for uid in listed.split() if int(uid) > after)[:MAX_EMAILS_PER_POLL]
         bodies = []
         for uid in uids:
-            answer = box.uid("FETCH", str(uid), "(BODY.PEEK[])")[1]
-            content = next((bytes(part[1]) for part in answer if isinstance(part, tuple)), b"")
+            response = box.uid("FETCH", str(uid), "(BODY.PEEK[])")[1]
+            content = next((bytes(part[1]) for part in response if isinstance(part, tuple)), b"")
             if content:
                 bodies.append(RawPayload(f"{epoch}:{uid}", content[:MAX_EMAIL_BYTES]))
         return bodies, f"{epoch}:{uids[-1] if uids else after}"

@@ -32,13 +32,13 @@ class MailboxSender(Sender):
         """Keep each message as a file. The name of a file is the message's id and the attempt's, so a second copy
         would be seen."""
         room = _maildir_of(self.root, dispatch.medium)
-        letter = MimeBuilder(dispatch) if dispatch.medium == "email" else None
+        mime = MimeBuilder(dispatch) if dispatch.medium == "email" else None
         refused: dict[str, str] = {}
         for place, message in enumerate(dispatch.messages):
             if place == len(dispatch.messages) // 2:
                 failpoint("half_written")
             try:
-                body = letter.build(message) if letter else _post_record(dispatch, message)
+                body = mime.build(message) if mime else _post_record(dispatch, message)
             except ValueError as error:
                 refused[message.id] = str(error)
                 continue

@@ -58,13 +58,13 @@ def _parse_form(headers: Mapping[str, str], body: bytes) -> dict[str, bytes]:
     """Return the form's texts; attachments are not read. Raises ValueError."""
     kind, options = parse_options_header(headers.get("content-type", ""))
     boundary = options.get(b"boundary") or _find_boundary(body)
-    found: dict[str, bytes] = {}
+    parts: dict[str, bytes] = {}
 
     def keep(field: Any) -> None:
-        if len(found) >= MAX_PARTS:
+        if len(parts) >= MAX_PARTS:
             raise ValueError(f"more than {MAX_PARTS} parts in one form")
         if getattr(field, "file_name", None) is None:
-            found[(field.field_name or b"").decode("utf-8", "replace")] = field.value or b""
+            parts[(field.field_name or b"").decode("utf-8", "replace")] = field.value or b""
 
     try:
         parser = FormParser(kind.decode() or "multipart/form-data", keep, lambda file: None, boundary=boundary)
@@ -73,7 +73,7 @@ def _parse_form(headers: Mapping[str, str], body: bytes) -> dict[str, bytes]:
         parser.finalize()
     except FormParserError:
         raise ValueError("this is not a form") from None
-    return found
+    return parts
 
 
 def _find_boundary(body: bytes) -> bytes:
@@ -93,7 +93,7 @@ def _rebuild_email(fields: Mapping[str, bytes]) -> bytes:
     except orjson.JSONDecodeError:
         charsets = {}
 
-    def said(name: str) -> str:
+    def decode_field(name: str) -> str:
         charset = str(charsets.get(name, "utf-8")) if isinstance(charsets, dict) else "utf-8"
         try:
             return fields.get(name, b"").decode(charset, "replace")
@@ -101,12 +101,12 @@ def _rebuild_email(fields: Mapping[str, bytes]) -> bytes:
             return fields.get(name, b"").decode("utf-8", "replace")
 
     mail = EmailMessage()
-    mail.set_content(said("text") or "")
-    if not said("text") and said("html"):
-        mail.set_content(said("html"), subtype="html")
-    kept = re.sub(
+    mail.set_content(decode_field("text") or "")
+    if not decode_field("text") and decode_field("html"):
+        mail.set_content(decode_field("html"), subtype="html")
+    headers_ = re.sub(
         r"(?im)^(content-[a-z-]+|mime-version):[^\n]*\n([ \t][^\n]*\n)*",
         "",
-        said("headers").replace("\r\n", "\n") + "\n",
+        decode_field("headers").replace("\r\n", "\n") + "\n",
     )
-    return kept.strip().encode("utf-8", "replace") + b"\n" + bytes(BytesIO(mail.as_bytes()).getbuffer())
+    return headers_.strip().encode("utf-8", "replace") + b"\n" + bytes(BytesIO(mail.as_bytes()).getbuffer())

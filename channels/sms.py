@@ -29,16 +29,16 @@ class SmsSender(TwilioSender):
 
     @classmethod
     def problems(cls, skeleton: Skeleton) -> list[str]:
-        text, found = _sample_text(skeleton), []
+        text, problems = _sample_text(skeleton), []
         if not text.strip():
-            found.append("there is nothing to say")
+            problems.append("there is nothing to say")
         if len(text) > MAX_TEXT_CHARS:
-            found.append(f"{len(text)} signs; an SMS has {MAX_TEXT_CHARS} at most")
+            problems.append(f"{len(text)} signs; an SMS has {MAX_TEXT_CHARS} at most")
         if "STOP" not in text.upper():
-            found.append("it says no way out; end with “Reply STOP to opt out”")
+            problems.append("it says no way out; end with “Reply STOP to opt out”")
         if skeleton.media:
-            found.append("an SMS carries no pictures")
-        return found
+            problems.append("an SMS carries no pictures")
+        return problems
 
     @classmethod
     def price(cls, skeleton: Skeleton) -> Decimal:

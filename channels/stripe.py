@@ -77,7 +77,7 @@ def _parse_session(session: dict[str, Any], when: datetime) -> InboundEvent:
     who = as_mapping(session.get("customer_details"))
     first, _, last = clean_text(parse_mime_part(who, "name")).partition(" ")
     amount, currency = _to_minor_units(session.get("amount_total"), session.get("currency"))
-    answer = parse_mime_part(session, "consent", "promotions")
+    consent = parse_mime_part(session, "consent", "promotions")
     return InboundEvent(
         kind="order_completed",
         id=f"order_completed:{order}",
@@ -100,7 +100,7 @@ def _parse_session(session: dict[str, Any], when: datetime) -> InboundEvent:
         amount=amount,
         currency=currency,
         properties={"order_id": order, "order": clean_text(session.get("client_reference_id"))},
-        accepts_marketing={"opt_in": True, "opt_out": False}.get(answer) if isinstance(answer, str) else None,
+        accepts_marketing={"opt_in": True, "opt_out": False}.get(consent) if isinstance(consent, str) else None,
     )
 
 

@@ -22,12 +22,12 @@ class WhatsappSender(TwilioSender):
     @classmethod
     def problems(cls, skeleton: Skeleton) -> list[str]:
         length = sum(map(len, skeleton.parts["text"].statics))
-        found = [] if length else ["there is nothing to say"]
+        problems = [] if length else ["there is nothing to say"]
         if length > MAX_TEXT_CHARS:
-            found.append(f"{length} signs; {MAX_TEXT_CHARS} are the most")
+            problems.append(f"{length} signs; {MAX_TEXT_CHARS} are the most")
         if skeleton.media:
-            found.append("pictures go into the approved template")
-        return found
+            problems.append("pictures go into the approved template")
+        return problems
 
     @classmethod
     def approval_note(cls, skeleton: Skeleton) -> str:

@@ -61,17 +61,17 @@ class WoocommerceReceiver(Webhook):
 def _event_kinds(payload: dict[str, Any]) -> list[tuple[str, datetime]]:
     """List the events that an order's state tells of. There is no webhook for “paid”: an order that carries the time
     of its payment was."""
-    status, found = payload.get("status"), []
+    status, kinds = payload.get("status"), []
     changed = payload.get("date_modified_gmt") or payload.get("date_created_gmt")
     if payload.get("date_paid_gmt") and status in ("processing", "completed", "refunded"):
-        found.append(("order_completed", parse_instant(payload["date_paid_gmt"])))
+        kinds.append(("order_completed", parse_instant(payload["date_paid_gmt"])))
     if status == "completed" and payload.get("date_completed_gmt"):
-        found.append(("order_fulfilled", parse_instant(payload["date_completed_gmt"])))
+        kinds.append(("order_fulfilled", parse_instant(payload["date_completed_gmt"])))
     if status == "refunded":
-        found.append(("order_refunded", parse_instant(changed)))
+        kinds.append(("order_refunded", parse_instant(changed)))
     if status == "cancelled":
-        found.append(("order_cancelled", parse_instant(changed)))
-    return found
+        kinds.append(("order_cancelled", parse_instant(changed)))
+    return kinds
 
 
 def _parse_order(payload: dict[str, Any], kind: str, when: datetime) -> InboundEvent:

@@ -61,37 +61,37 @@ def preview_table(seen: Preview) -> str:
 async def show_report(store: Store, launch: int, settings: Settings) -> dict[str, Any]:
     """Show a launch's ledger as an artifact; returns its counts."""
     with store.read() as session:
-        found = ledger.tally_launch(session, launch).as_json()
-        came = report.build_report(session, settings, found["campaign"], launch)
-    steps = [(name, found[name]) for name in ("audience", "sent", "held", "failed", "unknown")]
+        tally = ledger.tally_launch(session, launch).as_json()
+        came = report.build_report(session, settings, tally["campaign"], launch)
+    steps = [(name, tally[name]) for name in ("audience", "sent", "held", "failed", "unknown")]
     reasons = "\n".join(
-        f"| {reason} | {count:,} |" for reason, count in sorted(found["reasons"].items(), key=lambda pair: -pair[1])
+        f"| {reason} | {count:,} |" for reason, count in sorted(tally["reasons"].items(), key=lambda pair: -pair[1])
     )
     posts = "\n".join(
         f"| post on {branding_of(post['medium']).title} | {post['state']} {post['reason']} {post['url']} |"
-        for post in found["posts"]
+        for post in tally["posts"]
     )
-    key = f"report-{found['campaign'].replace('_', '-')}"
+    key = f"report-{tally['campaign'].replace('_', '-')}"
     await acreate_markdown_artifact(
-        f"## {found['campaign']}, launch {launch}: {found['state']}\n\n![funnel]({funnel_chart(steps)})\n\n"
+        f"## {tally['campaign']}, launch {launch}: {tally['state']}\n\n![funnel]({funnel_chart(steps)})\n\n"
         f"| | |\n|---|---:|\n" + "\n".join(f"| {name} | {count:,} |" for name, count in steps) + f"\n{posts}\n\n"
-        f"### Why not\n\n| reason | people |\n|---|---:|\n{reasons or f'| {_no_reason(found, settings)} | |'}\n"
+        f"### Why not\n\n| reason | people |\n|---|---:|\n{reasons or f'| {_no_reason(tally, settings)} | |'}\n"
         f"{_outcome(came)}\n[Everything about it in the "
-        f"console]({settings.public_url}/console/campaigns/{found['campaign']})\n",
+        f"console]({settings.public_url}/console/campaigns/{tally['campaign']})\n",
         key=key,
-        description=f"Report of {found['campaign']}",
+        description=f"Report of {tally['campaign']}",
     )
-    return found
+    return tally
 
 
-def _no_reason(found: dict[str, Any], settings: Settings) -> str:
+def _no_reason(tally: dict[str, Any], settings: Settings) -> str:
     """Return why no reason stands there: all of it went out, or nothing has begun."""
-    if found["begins"]:
+    if tally["begins"]:
         return (
             "nothing has gone out yet: it is due on "
-            f"{clock.format_in_full(datetime.fromisoformat(found['begins']), settings.time_zone)}"
+            f"{clock.format_in_full(datetime.fromisoformat(tally['begins']), settings.time_zone)}"
         )
-    return "everyone got it" if found["sent"] and not found["waiting"] else "nothing speaks against it so far"
+    return "everyone got it" if tally["sent"] and not tally["waiting"] else "nothing speaks against it so far"
 
 
 def _outcome(came: figures.CampaignReport) -> str:
@@ -130,7 +130,7 @@ def rehearsal_page(seen: Rehearsal, drawing: str, zone: str) -> str:
     reasons = (
         "\n".join(f"| {reason} | {count:,} |" for reason, count in seen.held_reasons().items()) or "| nobody | 0 |"
     )
-    assumed = "".join(f"\n- supposing that {one}" for one in seen.assumed)
+    assumed = "".join(f"\n- supposing that {assumption}" for assumption in seen.assumed)
     return (
         f"## {seen.campaign}, the next {seen.days} days\n\n{seen.people:,} enter, **{seen.count_sent():,} messages** "
         "would go out, "

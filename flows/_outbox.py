@@ -23,10 +23,12 @@ async def deliver_batch(drain: Drain) -> int:
     return await drain.send_up_to(TASK_MESSAGES)
 
 
-async def drain_outbox(store: Store, settings: Settings, launch_id: int | None = None, patience: float = 120.0) -> None:
+async def drain_outbox(
+    store: Store, settings: Settings, launch_id: int | None = None, retry_seconds: float = 120.0
+) -> None:
     """Send what is due. `patience` is for how many seconds a batch that is due a little later is waited for."""
     with hide_details():
-        drain = Drain(store, settings, launch_id, wait_seconds=patience, each=deliver_batch)
+        drain = Drain(store, settings, launch_id, wait_seconds=retry_seconds, each=deliver_batch)
         if threading.current_thread() is threading.main_thread():  # a worker's own process: let what is in hand land
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, drain.stop)
         outcomes = await drain.run()

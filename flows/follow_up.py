@@ -18,4 +18,4 @@ async def system_follow_up() -> None:
     with hide_details():
         decided = await asyncio.to_thread(engine.tick, store, settings, utc_now(), actor="prefect")
     get_run_logger().info("%s", decided)
-    await drain_outbox(store, settings, patience=5.0)
+    await drain_outbox(store, settings, retry_seconds=5.0)

@@ -20,4 +20,4 @@ async def system_poll() -> None:
         decided = await asyncio.to_thread(engine.tick, store, settings, utc_now(), actor="prefect")
         result.done = await asyncio.to_thread(polling.run_maintenance, store, settings, utc_now())
     get_run_logger().info("%s; %s", result, decided)
-    await drain_outbox(store, settings, patience=5.0)
+    await drain_outbox(store, settings, retry_seconds=5.0)

@@ -18,5 +18,5 @@ async def campaign_report(campaign: CampaignName) -> None:  # type: ignore[valid
     settings, store = open_store()
     with store.read() as session:
         newest = ledger.latest_launch(session, campaign.value)  # type: ignore[attr-defined]
-    found = await show_report(store, newest, settings)
-    get_run_logger().info("Launch %s is %s", found["launch"], found["state"])
+    report = await show_report(store, newest, settings)
+    get_run_logger().info("Launch %s is %s", report["launch"], report["state"])

@@ -106,7 +106,7 @@ async def campaign_send(send: Sending) -> None:
         return
     await asyncio.to_thread(engine.tick, store, settings, utc_now(), actor="prefect", only=prepared.id)
     await drain_outbox(store, settings, prepared.id)
-    found = await show_report(store, prepared.id, settings)
+    report = await show_report(store, prepared.id, settings)
     if prepared.accepting:
         log.info(
             "Launch %s stands: it takes people in from now on. Stop it with `passaparola campaign stop`.", prepared.id
@@ -114,7 +114,7 @@ async def campaign_send(send: Sending) -> None:
         return
     log.info(
         "Launch %s: %s sent, %s held, %s failed, %s unknown",
-        *(found[key] for key in ("launch", "sent", "held", "failed", "unknown")),
+        *(report[key] for key in ("launch", "sent", "held", "failed", "unknown")),
     )
 
 

@@ -56,9 +56,9 @@ def _parse_day(words: str, today: datetime) -> Date | None:
         then = today.date() + timedelta(days=ahead)
         return Date(then.year, then.month, then.day)
     for form in DAYS:
-        if found := re.fullmatch(form, words):
+        if match := re.fullmatch(form, words):
             try:
-                return Date(int(found["year"]), int(found["month"]), int(found["day"]))
+                return Date(int(match["year"]), int(match["month"]), int(match["day"]))
             except ValueError:
                 return None
     return None

@@ -48,7 +48,7 @@ def from_yaml(text: str, model: type[Model], where: str, first_line: int = 1) ->
         return model.model_validate(data)
     except ValidationError as error:
         # A field with a typo is also a field that is missing: the typo is the thing to say.
-        problem = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+        problem = min(error.errors(), key=lambda details: details["type"] != "extra_forbidden")
         path = tuple(part for part in problem["loc"] if not (isinstance(part, str) and part.startswith("function-")))
         line = _line_of(node, path) + first_line
         raise BadContent(_describe_problem(problem, path, model), f"{where}:{line}") from None
@@ -58,10 +58,10 @@ def _line_of(node: yaml.Node | None, path: tuple[int | str, ...]) -> int:
     line = node.start_mark.line if node else 0
     for part in path:
         if isinstance(node, yaml.MappingNode):
-            found = [(key, value) for key, value in node.value if key.value == str(part)]
-            if not found:
+            matching = [(key, value) for key, value in node.value if key.value == str(part)]
+            if not matching:
                 return line
-            line, node = found[0][0].start_mark.line, found[0][1]
+            line, node = matching[0][0].start_mark.line, matching[0][1]
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
             node = node.value[part]
             line = node.start_mark.line
@@ -102,4 +102,4 @@ def _aliases(model: type[BaseModel]) -> list[str]:
 def _models_in(annotation: object) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [found for inner in getattr(annotation, "__args__", ()) for found in _models_in(inner)]
+    return [model for inner in getattr(annotation, "__args__", ()) for model in _models_in(inner)]

@@ -13,7 +13,7 @@ UNITS = {
 
 def parse_duration(words: str) -> timedelta:
     """Parse a span of time. Raises ValueError, in words."""
-    found = re.fullmatch(r"\s*(\d{1,5})\s+(minute|hour|day|week)s?\s*", words)
-    if not found or found[1].strip("0") == "":
+    match = re.fullmatch(r"\s*(\d{1,5})\s+(minute|hour|day|week)s?\s*", words)
+    if not match or match[1].strip("0") == "":
         raise ValueError(f"“{words}” is not a span of time; write it like 30 minutes, 2 hours, 7 days or 3 weeks")
-    return int(found[1]) * UNITS[found[2]]
+    return int(match[1]) * UNITS[match[2]]

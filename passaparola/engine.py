@@ -51,10 +51,10 @@ def _send_confirmation(
 ) -> None:
     """Send the letter that asks for the second yes; nothing that was typed into the form is in it."""
     link = Links(settings.secret, settings.public_url)
-    says = {"action_url": f"{settings.public_url}/confirm/{link.sign('confirm', str(id_))}"}
+    texts = {"action_url": f"{settings.public_url}/confirm/{link.sign('confirm', str(id_))}"}
     headers = {"Auto-Submitted": "auto-generated"}
     transactional.send_to_contact(
-        session, settings, contact, "confirm", says=says, now=now, headers=headers, language=language or None
+        session, settings, contact, "confirm", texts=texts, now=now, headers=headers, language=language or None
     )
 
 

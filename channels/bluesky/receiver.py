@@ -40,7 +40,7 @@ class BlueskyReceiver(Poll):
                 params = {"limit": str(PAGE_SIZE), **({"cursor": cursor} if cursor else {})}
                 page = await pds.read("/xrpc/app.bsky.notification.listNotifications", params=params)
                 shown = as_list(page.get("notifications"))
-                new = [one for one in shown if str(one.get("indexedAt", "")) > known]
+                new = [notification for notification in shown if str(notification.get("indexedAt", "")) > known]
                 fresh += new
                 cursor = str(page.get("cursor") or "")
                 if len(new) < len(shown) or not cursor or not known:
@@ -50,31 +50,32 @@ class BlueskyReceiver(Poll):
         now = int(time.time())
         if not fresh:
             return [], f"{known} {now}"
-        newest = max(str(one["indexedAt"]) for one in fresh)
+        newest = max(str(notification["indexedAt"]) for notification in fresh)
         return [RawPayload(f"notifications:{newest}", orjson.dumps({"notifications": fresh[::-1]}))], f"{newest} {now}"
 
     def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
         return parse_each(
-            as_list(parse_json(body).get("notifications")), lambda one: _parse_notification(as_mapping(one))
+            as_list(parse_json(body).get("notifications")),
+            lambda notification: _parse_notification(as_mapping(notification)),
         )
 
 
-def _parse_notification(one: dict[str, Any]) -> InboundEvent | None:
-    kind, uri = KINDS.get(clean_text(one.get("reason"))), clean_text(one.get("uri"))
-    handle = clean_text(parse_mime_part(one, "author", "handle"))
+def _parse_notification(notification: dict[str, Any]) -> InboundEvent | None:
+    kind, uri = KINDS.get(clean_text(notification.get("reason"))), clean_text(notification.get("uri"))
+    handle = clean_text(parse_mime_part(notification, "author", "handle"))
     if kind is None:
         return None
     if not handle or not uri:
         raise ValueError("a notification without author or address")
-    words = str(parse_mime_part(one, "record", "text") or "").replace("\x00", "")[:8_000]
-    root = clean_text(parse_mime_part(one, "record", "reply", "root", "uri")) or uri
+    words = str(parse_mime_part(notification, "record", "text") or "").replace("\x00", "")[:8_000]
+    root = clean_text(parse_mime_part(notification, "record", "reply", "root", "uri")) or uri
     text = InboundText(words, external_id=uri, thread=root) if kind in ("mentioned", "replied") else None
     return InboundEvent(
         kind=kind,
         id=uri[:250],
-        at=parse_instant(one.get("indexedAt")),
+        at=parse_instant(notification.get("indexedAt")),
         addresses={"bluesky": handle},
         medium="bluesky",
         text=text,
-        properties={"post": clean_text(one.get("reasonSubject"))} if text is None else {},
+        properties={"post": clean_text(notification.get("reasonSubject"))} if text is None else {},
     )

@@ -49,10 +49,10 @@ class BlueskySender(Sender):
 
     @classmethod
     def problems(cls, skeleton: Skeleton) -> list[str]:
-        found = posts.find_problems(skeleton, "Bluesky", LIMITS)
+        problems = posts.find_problems(skeleton, "Bluesky", LIMITS)
         if (size := len(posts.skeleton_text(skeleton).encode())) > MAX_TEXT_BYTES:
-            found.append(f"{size} bytes; Bluesky takes {MAX_TEXT_BYTES}")
-        return found
+            problems.append(f"{size} bytes; Bluesky takes {MAX_TEXT_BYTES}")
+        return problems
 
     @classmethod
     def approval_note(cls, skeleton: Skeleton) -> str:
@@ -74,25 +74,25 @@ class BlueskySender(Sender):
             images = [await self._upload_picture(media) for media in dispatch.skeleton.media]
             record["embed"] = {"$type": "app.bsky.embed.images", "images": images}
         failpoint("half_written")
-        put = {"repo": self.pds.did, "collection": COLLECTION, "rkey": record_key(dispatch), "record": record}
-        made = await self.pds.call("POST", "/xrpc/com.atproto.repo.putRecord", personal=bool(answered), json=put)
+        body = {"repo": self.pds.did, "collection": COLLECTION, "rkey": record_key(dispatch), "record": record}
+        made = await self.pds.call("POST", "/xrpc/com.atproto.repo.putRecord", personal=bool(answered), json=body)
         failpoint("accepted")
         receipt = str(made.body.get("uri", ""))
         return SendResult(receipt=receipt, receipts={message.id: receipt})
 
     async def _upload_picture(self, media: Media) -> dict[str, Any]:
         _, body, kind = posts.load_picture(media)
-        put = "/xrpc/com.atproto.repo.uploadBlob"
-        made = await self.pds.call("POST", put, changes=False, data=body, headers={"Content-Type": kind})
+        path = "/xrpc/com.atproto.repo.uploadBlob"
+        made = await self.pds.call("POST", path, changes=False, data=body, headers={"Content-Type": kind})
         return {"alt": media.alt, "image": made.body["blob"]}
 
     async def _reply_refs(self, uri: str) -> dict[str, Any]:
         """Return what is answered and what began it, each by address and hash."""
-        found = (await self.pds.read("/xrpc/app.bsky.feed.getPosts", params={"uris": uri})).get("posts") or []
-        if not found:
+        posts_ = (await self.pds.read("/xrpc/app.bsky.feed.getPosts", params={"uris": uri})).get("posts") or []
+        if not posts_:
             raise Refused("Bluesky: the post that is answered is not there any more")
-        parent = {"uri": found[0]["uri"], "cid": found[0]["cid"]}
-        return {"parent": parent, "root": (found[0].get("record") or {}).get("reply", {}).get("root", parent)}
+        parent = {"uri": posts_[0]["uri"], "cid": posts_[0]["cid"]}
+        return {"parent": parent, "root": (posts_[0].get("record") or {}).get("reply", {}).get("root", parent)}
 
     async def look_up(self, dispatch: Dispatch) -> Evidence:
         message = dispatch.messages[0]
@@ -105,10 +105,10 @@ class BlueskySender(Sender):
         repo, collection, key = receipt.removeprefix("at://").split("/")
         params = {"repo": repo, "collection": collection, "rkey": key}
         try:
-            found = await self.pds.read("/xrpc/com.atproto.repo.getRecord", params=params)
+            record = await self.pds.read("/xrpc/com.atproto.repo.getRecord", params=params)
         except NotFound:
             return False
-        return found.get("uri") == receipt
+        return record.get("uri") == receipt
 
     @classmethod
     def post_url(cls, receipt: str) -> str:
@@ -143,7 +143,7 @@ class PdsApi(HttpApi):
         self._session().headers["Authorization"] = f"Bearer {made.get('accessJwt')}"
         self.did = str(made.get("did"))
 
-    def interpret(self, reply: HttpReply, lost: type[ChannelError]) -> ChannelError | None:
+    def interpret(self, reply: HttpReply, failure: type[ChannelError]) -> ChannelError | None:
         error = reply.body.get("error")
         if error == "RecordNotFound":
             return NotFound(f"Bluesky: {self.reason(reply)}")
@@ -168,15 +168,15 @@ def find_facets(text: str) -> list[dict[str, Any]]:
     """Return what is a link and what a tag, by its place in bytes.
     https://docs.bsky.app/docs/advanced-guides/post-richtext"""
     kinds = [
-        *((found, {"$type": "app.bsky.richtext.facet#link", "uri": found[0]}) for found in posts.URL.finditer(text)),
-        *((found, {"$type": "app.bsky.richtext.facet#tag", "tag": found[1]}) for found in posts.TAG.finditer(text)),
+        *((match, {"$type": "app.bsky.richtext.facet#link", "uri": match[0]}) for match in posts.URL.finditer(text)),
+        *((match, {"$type": "app.bsky.richtext.facet#tag", "tag": match[1]}) for match in posts.TAG.finditer(text)),
     ]
     return [
         {
-            "index": {"byteStart": _bytes(text, found.start()), "byteEnd": _bytes(text, found.end())},
+            "index": {"byteStart": _bytes(text, match.start()), "byteEnd": _bytes(text, match.end())},
             "features": [feature],
         }
-        for found, feature in kinds
+        for match, feature in kinds
     ]
 
 

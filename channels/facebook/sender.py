@@ -146,14 +146,14 @@ class _Duplicate(ChannelError):
 class _GraphApi(HttpApi):
     """Everything is a 400 here; the code within says what is meant."""
 
-    def interpret(self, reply: HttpReply, lost: type[ChannelError]) -> ChannelError | None:
+    def interpret(self, reply: HttpReply, failure: type[ChannelError]) -> ChannelError | None:
         error = reply.body.get("error")
         code, part = (error.get("code"), error.get("error_subcode")) if isinstance(error, dict) else (None, None)
         reason = self.reason(reply)
         if part in RECIPIENT_ERRORS:
             return Refused(f"Facebook: {reason}")
         if code in TEMPORARY_ERRORS:
-            return lost(f"Facebook: {reason}")
+            return failure(f"Facebook: {reason}")
         if code in RATE_LIMIT_ERRORS:
             return Slower("Facebook asks us to slow down", after=_regain_seconds(reply))
         if code == 100 and part == 33:
@@ -176,7 +176,9 @@ def _regain_seconds(reply: HttpReply) -> float:
     https://developers.facebook.com/docs/graph-api/overview/rate-limiting"""
     try:
         usage = orjson.loads(reply.headers.get("x-business-use-case-usage", "{}"))
-        minutes = [int(one.get("estimated_time_to_regain_access", 0)) for kinds in usage.values() for one in kinds]
+        minutes = [
+            int(usage_.get("estimated_time_to_regain_access", 0)) for kinds in usage.values() for usage_ in kinds
+        ]
     except (orjson.JSONDecodeError, AttributeError, TypeError, ValueError):
         minutes = []
     return max(minutes, default=0) * 60.0 or retry_after(reply.headers)

@@ -43,15 +43,19 @@ class LinkedinReceiver(Poll):
             for post in as_list((await api.read(f"/rest/posts?{own_posts_path(page, MAX_POSTS)}")).get("elements")):
                 urn = str(as_mapping(post).get("id", ""))
                 try:
-                    found = await api.read(f"/rest/socialActions/{quote(urn, safe='')}/comments?count={MAX_COMMENTS}")
+                    response = await api.read(
+                        f"/rest/socialActions/{quote(urn, safe='')}/comments?count={MAX_COMMENTS}"
+                    )
                 except Refused:
                     continue  # one post that can't be asked stops no other
                 # What came while another post was read is older than the newest; told twice it is the same.
                 fresh = [
-                    one for one in as_list(found.get("elements")) if _created_at(as_mapping(one)) > known - OVERLAP_MS
+                    comment
+                    for comment in as_list(response.get("elements"))
+                    if _created_at(as_mapping(comment)) > known - OVERLAP_MS
                 ]
                 if fresh:
-                    latest = max(_created_at(one) for one in fresh)
+                    latest = max(_created_at(comment) for comment in fresh)
                     newest = max(newest, latest)
                     bodies.append(
                         RawPayload(
@@ -65,29 +69,31 @@ class LinkedinReceiver(Poll):
     def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
         payload = parse_json(body)
         post, page = clean_text(payload.get("post")), clean_text(payload.get("page"))
-        return parse_each(as_list(payload.get("comments")), lambda one: _parse_comment(as_mapping(one), post, page))
+        return parse_each(
+            as_list(payload.get("comments")), lambda comment: _parse_comment(as_mapping(comment), post, page)
+        )
 
 
 def _created_at(comment: dict[str, Any]) -> int:
-    found = parse_mime_part(comment, "created", "time")
-    return found if isinstance(found, int) else 0
+    created = parse_mime_part(comment, "created", "time")
+    return created if isinstance(created, int) else 0
 
 
-def _parse_comment(one: dict[str, Any], post: str, page: str) -> InboundEvent | None:
-    author = clean_text(one.get("actor"))
+def _parse_comment(comment: dict[str, Any], post: str, page: str) -> InboundEvent | None:
+    author = clean_text(comment.get("actor"))
     if author == page:
         return None
     urn = (
-        clean_text(one.get("commentUrn") or one.get("$URN"))
-        or f"urn:li:comment:({clean_text(one.get('object'))},{clean_text(one.get('id'))})"
+        clean_text(comment.get("commentUrn") or comment.get("$URN"))
+        or f"urn:li:comment:({clean_text(comment.get('object'))},{clean_text(comment.get('id'))})"
     )
-    words = str(parse_mime_part(one, "message", "text") or "").replace("\x00", "")[:8_000]
+    words = str(parse_mime_part(comment, "message", "text") or "").replace("\x00", "")[:8_000]
     if not author or not words:
         raise ValueError("a comment without author or words")
     return InboundEvent(
         kind="replied",
         id=f"comment:{urn}"[:250],
-        at=parse_instant(_created_at(one) / 1000),
+        at=parse_instant(_created_at(comment) / 1000),
         addresses={"linkedin": author.removeprefix("urn:li:")},
         medium="linkedin",
         text=InboundText(words, external_id=urn, thread=post),

@@ -69,7 +69,8 @@ class LinkedinSender(Sender):
             "isReshareDisabledByAuthor": False,
         }
         pictures = [
-            {"id": await self._upload_picture(one), "altText": one.alt[:4086]} for one in dispatch.skeleton.media
+            {"id": await self._upload_picture(picture), "altText": picture.alt[:4086]}
+            for picture in dispatch.skeleton.media
         ]
         if pictures:
             post["content"] = {"multiImage": {"images": pictures}} if len(pictures) > 1 else {"media": pictures[0]}
@@ -97,7 +98,7 @@ class LinkedinSender(Sender):
 
     async def _reply(self, id_: str, comment: str, text: str) -> SendResult:
         """Answer a comment. `comment` is urn:li:comment:(urn:li:activity:1,2); a comment on a comment names both."""
-        thing = found[1] if (found := re.match(r"urn:li:comment:\((urn:li:\w+:\d+),\d+\)", comment)) else comment
+        thing = match[1] if (match := re.match(r"urn:li:comment:\((urn:li:\w+:\d+),\d+\)", comment)) else comment
         payload = {
             "actor": self.page,
             "object": thing,
@@ -165,7 +166,7 @@ class _Duplicate(ChannelError):
 
 
 class LinkedinApi(HttpApi):
-    def interpret(self, reply: HttpReply, lost: type[ChannelError]) -> ChannelError | None:
+    def interpret(self, reply: HttpReply, failure: type[ChannelError]) -> ChannelError | None:
         reason = self.reason(reply)
         if reply.status == 426 or reply.body.get("code") == "NONEXISTENT_VERSION":
             return Blocked(

@@ -31,7 +31,10 @@ class MastodonReceiver(Poll):
     def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
         payload = parse_json(body)
         host = clean_text(payload.get("host"))
-        return parse_each(as_list(payload.get("notifications")), lambda one: _parse_notification(as_mapping(one), host))
+        return parse_each(
+            as_list(payload.get("notifications")),
+            lambda notification: _parse_notification(as_mapping(notification), host),
+        )
 
 
 def _poll(since: str) -> tuple[Sequence[RawPayload], str]:
@@ -45,7 +48,7 @@ def _poll(since: str) -> tuple[Sequence[RawPayload], str]:
             page = api.notifications(types=list(KINDS), limit=PAGE_SIZE, **params)
         if not page:
             break
-        mark = str(max(int(one.id) for one in page))
+        mark = str(max(int(notification.id) for notification in page))
         bodies.append(
             RawPayload(f"notifications:{mark}", orjson.dumps({"host": host, "notifications": list(page)}, default=str))
         )
@@ -54,11 +57,11 @@ def _poll(since: str) -> tuple[Sequence[RawPayload], str]:
     return bodies, mark
 
 
-def _parse_notification(one: dict[str, Any], host: str) -> InboundEvent | None:
+def _parse_notification(notification: dict[str, Any], host: str) -> InboundEvent | None:
     from inscriptis import get_text
 
-    kind, status = KINDS.get(clean_text(one.get("type"))), as_mapping(one.get("status"))
-    handle = clean_text(parse_mime_part(one, "account", "acct"))
+    kind, status = KINDS.get(clean_text(notification.get("type"))), as_mapping(notification.get("status"))
+    handle = clean_text(parse_mime_part(notification, "account", "acct"))
     if kind is None or not status or not handle:
         return None
     whole = handle if "@" in handle else f"{handle}@{host}"
@@ -73,8 +76,8 @@ def _parse_notification(one: dict[str, Any], host: str) -> InboundEvent | None:
         about = {"post": clean_text(status.get("id"))}
     return InboundEvent(
         kind=kind,
-        id=f"notification:{clean_text(one.get('id'))}",
-        at=parse_instant(one.get("created_at")),
+        id=f"notification:{clean_text(notification.get('id'))}",
+        at=parse_instant(notification.get("created_at")),
         addresses={"mastodon": whole},
         medium="mastodon",
         properties=about,

@@ -64,7 +64,7 @@ class MastodonSender(Sender):
 
     def _send(self, dispatch: Dispatch) -> SendResult:
         message, text = dispatch.messages[0], posts.dispatch_text(dispatch)
-        media = [self._upload_picture(*posts.load_picture(one), one.alt) for one in dispatch.skeleton.media]
+        media = [self._upload_picture(*posts.load_picture(picture), picture.alt) for picture in dispatch.skeleton.media]
         how = self._reply_fields(message.headers.get("In-Reply-To", ""))
         key = sign_message_id(get_settings().secret, message.id)
         failpoint("half_written")
@@ -151,7 +151,7 @@ def call_api(api: Any, changes: bool = False, personal: bool = False) -> Iterato
     theirs alone."""
     import mastodon
 
-    lost: type[ChannelError] = Uncertain if changes else Unavailable
+    failure: type[ChannelError] = Uncertain if changes else Unavailable
     try:
         yield
     except mastodon.MastodonRatelimitError:
@@ -160,15 +160,17 @@ def call_api(api: Any, changes: bool = False, personal: bool = False) -> Iterato
     except mastodon.MastodonUnauthorizedError:
         raise Blocked(f"Mastodon refused the access token; {resume_hint('mastodon')}") from None
     except mastodon.MastodonServerError as error:
-        raise lost(f"Mastodon answered {error.args[1]}") from None
+        raise failure(f"Mastodon answered {error.args[1]}") from None
     except mastodon.MastodonNetworkError as error:
         raise (
-            Unavailable("Mastodon cannot be reached") if _was_never_sent(error) else lost("Mastodon's answer was lost")
+            Unavailable("Mastodon cannot be reached")
+            if _was_never_sent(error)
+            else failure("Mastodon's answer was lost")
         ) from None
     except mastodon.MastodonAPIError as error:
         status, reason = (*error.args, 0, "", "")[1], str(error.args[-1])[:300]
         if not isinstance(status, int) or status < 400:
-            raise lost("Mastodon answered with something that can't be read") from None
+            raise failure("Mastodon answered with something that can't be read") from None
         if status == 403 and not personal:
             raise Blocked(f"Mastodon does not let us do this: {reason}; {resume_hint('mastodon')}") from None
         raise Refused(f"Mastodon: {reason}") from None

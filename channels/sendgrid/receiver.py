@@ -79,8 +79,8 @@ class SendgridReceiver(Webhook):
         happenings, problems = [], []
         for place, event in enumerate(events, 1):
             try:
-                if happening := _parse_event(event):
-                    happenings.append(happening)
+                if inbound := _parse_event(event):
+                    happenings.append(inbound)
             except ValueError as problem:
                 problems.append(f"event {place}: {problem}")
         return ParseResult(happenings, problems[:20])
@@ -146,10 +146,10 @@ def _parse_event(event: Any) -> InboundEvent | None:
 
 def _properties(kind: str, event: Mapping[str, Any]) -> dict[str, Any]:
     attempt = clean_text(event.get(ATTEMPT_ARG), 20)
-    found: dict[str, Any] = {"attempt": int(attempt) if attempt.isdigit() else None}
+    properties: dict[str, Any] = {"attempt": int(attempt) if attempt.isdigit() else None}
     match kind:
         case "accepted":
-            found["smtp_id"] = clean_text(event.get("smtp-id"))
+            properties["smtp_id"] = clean_text(event.get("smtp-id"))
         case "bounced":
             class_ = clean_text(event.get("bounce_classification"), 60)
             reason, status = clean_text(event.get("reason"), 300), clean_text(event.get("status"), 20)
@@ -159,7 +159,7 @@ def _properties(kind: str, event: Mapping[str, Any]) -> dict[str, Any]:
             is_about_us = class_ in NOT_THE_ADDRESS or of == "us"
             evidence = of == "address" or (class_ == "Invalid Address" and of == "nothing")
             hard = event.get("type", "bounce") == "bounce" and evidence and not is_about_us
-            found |= {
+            properties |= {
                 "bounce": "hard" if hard else "soft",
                 "class": class_,
                 "reason": reason,
@@ -168,11 +168,14 @@ def _properties(kind: str, event: Mapping[str, Any]) -> dict[str, Any]:
             }
         case "rejected":
             reason = clean_text(event.get("reason"), 300)
-            found |= {"reason": reason, "because": DROPPED.get(reason.lower(), "")}
+            properties |= {"reason": reason, "because": DROPPED.get(reason.lower(), "")}
         case "deferred":
-            found |= {"reason": clean_text(event.get("response"), 300), "tries": clean_text(event.get("attempt"), 10)}
+            properties |= {
+                "reason": clean_text(event.get("response"), 300),
+                "tries": clean_text(event.get("attempt"), 10),
+            }
         case "clicked":
-            found["url"] = clean_text(event.get("url"), 500)
+            properties["url"] = clean_text(event.get("url"), 500)
         case "unsubscribed" | "resubscribed":
-            found["group"] = clean_text(event.get("asm_group_id"), 20)
-    return found
+            properties["group"] = clean_text(event.get("asm_group_id"), 20)
+    return properties

@@ -60,9 +60,9 @@ class SendgridSender(Sender):
                 data=_split_body(body),
                 headers={"Content-Length": str(len(body))},
                 allow_redirects=False,
-            ) as answer:
+            ) as response:
                 failpoint("accepted")
-                return _interpret(answer.status, answer.headers, await _read_body(answer), dispatch)
+                return _interpret(response.status, response.headers, await _read_body(response), dispatch)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise Unavailable(f"SendGrid cannot be reached: {type(error).__name__}") from None
         except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
@@ -79,13 +79,13 @@ class SendgridSender(Sender):
 
         query = {"limit": "1", "query": f"(unique_args['{ATTEMPT_ARG}']=\"{dispatch.attempt}\")"}
         try:
-            async with self._session().get(f"{self.url}/v3/messages", params=query) as answer:
-                found = orjson.loads(await answer.read()).get("messages") if answer.status == 200 else None
+            async with self._session().get(f"{self.url}/v3/messages", params=query) as response:
+                messages = orjson.loads(await response.read()).get("messages") if response.status == 200 else None
         except (TimeoutError, aiohttp.ClientError, orjson.JSONDecodeError, AttributeError):
             return Evidence()
-        receipt = str(found[0].get("msg_id", "")).partition(".")[0] if found else ""
+        receipt = str(messages[0].get("msg_id", "")).partition(".")[0] if messages else ""
         ids = (message.id for message in dispatch.messages)
-        return Evidence(accepted=dict.fromkeys(ids, receipt)) if found else Evidence()
+        return Evidence(accepted=dict.fromkeys(ids, receipt)) if messages else Evidence()
 
     @classmethod
     def unbatchable(cls, dispatch: Dispatch) -> set[str]:
@@ -110,7 +110,7 @@ class SendgridSender(Sender):
 
         account = SendGridAPIClient(self.key, host=self.url)
         account.client.timeout = self.timeout
-        found: list[tuple[str, str]] = []
+        suppressions: list[tuple[str, str]] = []
         for kind, reason in (
             ("bounces", "hard bounce"),
             ("spam_reports", "complaint"),
@@ -123,10 +123,10 @@ class SendgridSender(Sender):
                         break
                     query = {"start_time": int(since.timestamp()), "limit": PAGE_SIZE, "offset": offset}
                     page = orjson.loads(getattr(account.client.suppression, kind).get(query_params=query).body)
-                    found += [(entry["email"], reason) for entry in page]
+                    suppressions += [(entry["email"], reason) for entry in page]
             except (HTTPError, OSError, orjson.JSONDecodeError) as error:
                 raise Unavailable(f"SendGrid's {kind} cannot be read: {type(error).__name__}") from None
-        return found
+        return suppressions
 
     def _session(self) -> "aiohttp.ClientSession":
         import aiohttp
@@ -151,12 +151,12 @@ async def _split_body(body: bytes) -> AsyncIterator[bytes]:
     yield body[len(body) // 2 :]
 
 
-async def _read_body(answer: "aiohttp.ClientResponse") -> bytes:
+async def _read_body(response: "aiohttp.ClientResponse") -> bytes:
     """Return an error's explanation; if it is lost on the way, its status still says what it says."""
     import aiohttp
 
     try:
-        return await answer.content.read(100_000)
+        return await response.content.read(100_000)
     except (TimeoutError, aiohttp.ClientError):
         return b""
 

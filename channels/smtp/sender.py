@@ -127,9 +127,9 @@ class _DispatchRun:
     """One dispatch along several wires, each taking the next message until none is left."""
 
     def __init__(
-        self, letter: MimeBuilder, envelope: Callable[[OutboundMessage], str], waiting: deque[OutboundMessage]
+        self, mime: MimeBuilder, envelope: Callable[[OutboundMessage], str], waiting: deque[OutboundMessage]
     ) -> None:
-        self.letter, self.envelope, self.waiting = letter, envelope, waiting
+        self.letter, self.envelope, self.waiting = mime, envelope, waiting
         self.blocked = ""
         self.refused: dict[str, str] = {}
         self.deferred: dict[str, str] = {}

@@ -31,8 +31,8 @@ class ConnectionBroken(Exception):
 class Wire(asyncio.Protocol):
     """`write` sends, `reply` waits for the next answer; answers come in the order of what was said."""
 
-    def __init__(self, transport: asyncio.Transport, pipelining: bool, patience: float) -> None:
-        self.transport, self.pipelining, self.patience = transport, pipelining, patience
+    def __init__(self, transport: asyncio.Transport, pipelining: bool, timeout: float) -> None:
+        self.transport, self.pipelining, self.timeout = transport, pipelining, timeout
         self.unread, self.words = bytearray(), ""
         self.replies: deque[SmtpReply] = deque()
         self.waiting: asyncio.Future[None] | None = None
@@ -41,11 +41,11 @@ class Wire(asyncio.Protocol):
         transport.set_protocol(self)
 
     @classmethod
-    def over(cls, client: aiosmtplib.SMTP, patience: float) -> "Wire":
+    def over(cls, client: aiosmtplib.SMTP, timeout: float) -> "Wire":
         """Take over an open connection. Raises Broken: it closed meanwhile."""
         if client.transport is None:
             raise ConnectionBroken("the connection closed")
-        return cls(client.transport, client.supports_extension("pipelining"), patience)  # type: ignore[arg-type]
+        return cls(client.transport, client.supports_extension("pipelining"), timeout)  # type: ignore[arg-type]
 
     async def write(self, *pieces: bytes) -> None:
         if self.broken:
@@ -67,19 +67,19 @@ class Wire(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self.waiting, self.since = loop.create_future(), loop.time()
         if self.clock is None:
-            self.clock = loop.call_later(self.patience, self._tick)
+            self.clock = loop.call_later(self.timeout, self._tick)
         await self.waiting
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
-        left = self.since + self.patience - loop.time()
+        left = self.since + self.timeout - loop.time()
         self.clock = None
         if self.waiting is None or self.waiting.done():
             return
         if left > 0:
             self.clock = loop.call_later(left, self._tick)
         else:
-            self._break(f"no answer within {self.patience:.0f} seconds")
+            self._break(f"no answer within {self.timeout:.0f} seconds")
 
     def close(self) -> None:
         self.broken = self.broken or "the connection closed"

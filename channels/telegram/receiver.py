@@ -51,11 +51,11 @@ class TelegramReceiver(Webhook, Poll):
         api = open_bot(15.0)
         try:
             params = {"offset": since or "0", "timeout": "0", "allowed_updates": orjson.dumps(UPDATES).decode()}
-            found = (await api.read("/getUpdates", params=params)).get("result", [])
+            updates = (await api.read("/getUpdates", params=params)).get("result", [])
         finally:
             await api.close()
-        bodies = [RawPayload(f"update:{int(one['update_id'])}", orjson.dumps(one)) for one in found]
-        return bodies, str(max((int(one["update_id"]) for one in found), default=int(since or 1) - 1) + 1)
+        bodies = [RawPayload(f"update:{int(update['update_id'])}", orjson.dumps(update)) for update in updates]
+        return bodies, str(max((int(update["update_id"]) for update in updates), default=int(since or 1) - 1) + 1)
 
     def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
         try:

@@ -41,11 +41,11 @@ class TelegramSender(Sender):
 
     @classmethod
     def problems(cls, skeleton: Skeleton) -> list[str]:
-        found = posts.find_problems(skeleton, "Telegram", LIMITS)
+        problems = posts.find_problems(skeleton, "Telegram", LIMITS)
         length = len(posts.skeleton_text(skeleton))
         if skeleton.media and MAX_CAPTION_CHARS < length <= LIMITS.text:
-            found.append(f"{length} characters beside a picture; Telegram takes {MAX_CAPTION_CHARS} there")
-        return found
+            problems.append(f"{length} characters beside a picture; Telegram takes {MAX_CAPTION_CHARS} there")
+        return problems
 
     @classmethod
     def approval_note(cls, skeleton: Skeleton) -> str:
@@ -102,7 +102,7 @@ def open_bot(timeout: float) -> "TelegramApi":
 
 
 class TelegramApi(HttpApi):
-    def interpret(self, reply: HttpReply, lost: type[ChannelError]) -> ChannelError | None:
+    def interpret(self, reply: HttpReply, failure: type[ChannelError]) -> ChannelError | None:
         reason = self.reason(reply)
         after = (reply.body.get("parameters") or {}).get("retry_after")
         if reply.status == 429 and isinstance(after, int):

@@ -34,10 +34,10 @@ class Account:
         """Ask whether a post is there. An owned read; of a post that is not there X says so in a 200, so a refusal
         says nothing of it."""
         try:
-            found = self._call(lambda: self.client.get_tweet(id_, user_auth=True), began=False)
+            post = self._call(lambda: self.client.get_tweet(id_, user_auth=True), began=False)
         except Refused:
             return None
-        return found.data is not None and str(found.data.id) == id_
+        return post.data is not None and str(post.data.id) == id_
 
     def read(self, query: Callable[[Any], Any]) -> dict[str, Any]:
         """Return a page as X answers it. Raises Unavailable, Blocked, Refused."""
@@ -54,7 +54,7 @@ class Account:
             return self._direct_message(message.id, answered.removeprefix("direct:"), dispatch)
         began = time.monotonic()
         parts = thread(dispatch.skeleton.parts["text"].fill(message.values))
-        media = [self._call(partial(self._upload, one), began=False) for one in dispatch.skeleton.media]
+        media = [self._call(partial(self._upload, picture), began=False) for picture in dispatch.skeleton.media]
         posted: list[str] = []
         for part in parts:
             failpoint("half_written")
@@ -105,13 +105,13 @@ class Account:
         """Return our own timeline since the launch: all parts there, or none; a part of a thread proves neither."""
         me = self.me()
         fields = ["created_at", "entities"]
-        read = self._call(
+        fetch = self._call(
             lambda: self.client.get_users_tweets(me, max_results=PAGE_SIZE, tweet_fields=fields, user_auth=True),
             began=False,
         )
         mine = {
             _original_text(t): str(t.id)
-            for t in read.data or []
+            for t in fetch.data or []
             if t.created_at >= dispatch.since - timedelta(minutes=1)
         }
         accepted, absent = {}, set()
@@ -143,17 +143,17 @@ class Account:
         import tweepy
         from requests_oauthlib import OAuth1
 
-        answer: requests.Response = self.client.session.post(
+        response: requests.Response = self.client.session.post(
             f"{self.api_url}{route}{step}", auth=OAuth1(*self.keys), **body
         )
         for status, error in ((401, tweepy.Unauthorized), (403, tweepy.Forbidden), (429, tweepy.TooManyRequests)):
-            if answer.status_code == status:
-                raise error(answer)
-        if answer.status_code >= 500:
-            raise tweepy.TwitterServerError(answer)
-        if answer.status_code >= 400:
-            raise tweepy.BadRequest(answer)
-        return answer.json() if answer.content else {}
+            if response.status_code == status:
+                raise error(response)
+        if response.status_code >= 500:
+            raise tweepy.TwitterServerError(response)
+        if response.status_code >= 400:
+            raise tweepy.BadRequest(response)
+        return response.json() if response.content else {}
 
     def _call(self, call: Callable[[], Any], began: bool = True) -> Any:  # noqa: C901  one branch per kind of answer
         """Call X and translate X's answers in our words. `began`: whether a lost answer may hide a post; reading and
@@ -161,7 +161,7 @@ class Account:
         import requests
         import tweepy
 
-        lost: type[Unavailable] | type[Uncertain] = Uncertain if began else Unavailable
+        failure: type[Unavailable] | type[Uncertain] = Uncertain if began else Unavailable
         try:
             return call()
         except tweepy.TooManyRequests as error:
@@ -181,15 +181,15 @@ class Account:
         except requests.exceptions.ConnectionError as error:
             if "NewConnectionError" in repr(error):
                 raise Unavailable("X cannot be reached") from None
-            raise lost("the connection to X broke before it answered") from None
+            raise failure("the connection to X broke before it answered") from None
         except requests.exceptions.RequestException as error:
-            raise lost(f"X did not answer: {type(error).__name__}") from None
+            raise failure(f"X did not answer: {type(error).__name__}") from None
         except tweepy.HTTPException as error:
             if error.response.status_code == 402:
                 raise Blocked(
                     "the X account has no credits left; top it up, then: passaparola channel resume twitter"
                 ) from None
-            raise lost(f"X answered {error.response.status_code}") from None
+            raise failure(f"X answered {error.response.status_code}") from None
 
 
 class _Duplicate(Exception):

@@ -22,15 +22,15 @@ def weighted_length(text: str) -> int:
 
 
 def _weight(text: str) -> int:
-    emoji = [found for found in EMOJI.findall(text) if not _is_plain_sign(found)]
-    rest = EMOJI.sub(lambda found: found[0] if _is_plain_sign(found[0]) else "", text)
+    emoji = [match for match in EMOJI.findall(text) if not _is_plain_sign(match)]
+    rest = EMOJI.sub(lambda match: match[0] if _is_plain_sign(match[0]) else "", text)
     return 2 * len(emoji) + sum(_sign_weight(sign) for sign in rest)
 
 
-def _is_plain_sign(found: str) -> bool:
+def _is_plain_sign(sign: str) -> bool:
     """Tell whether a sign counts as a letter. © and ® are pictographs to Unicode and letters to X, unless an emoji
     selector follows."""
-    return ord(found[0]) < 0x2000 and "\ufe0f" not in found and "\u20e3" not in found
+    return ord(sign[0]) < 0x2000 and "\ufe0f" not in sign and "\u20e3" not in sign
 
 
 @cache
@@ -58,5 +58,5 @@ def _append(parts: list[str], piece: str, joint: str) -> None:
         smaller = piece.split()
     if len(smaller) == 1:
         smaller = [piece[:140], piece[140:]]
-    for number, one in enumerate(smaller):
-        _append(parts, one, " " if number else joint)
+    for number, smaller_piece in enumerate(smaller):
+        _append(parts, smaller_piece, " " if number else joint)

@@ -74,7 +74,7 @@ class TwitterReceiver(Webhook, Poll):
             "tweet_create_events": _parse_webhook_post,
             "direct_message_events": _parse_direct_message,
         }
-        items = [(read, as_mapping(item)) for name, read in ways.items() for item in as_list(payload.get(name))]
+        items = [(parse, as_mapping(item)) for name, parse in ways.items() for item in as_list(payload.get(name))]
         return parse_each(items, lambda item: item[0](item[1], payload))
 
 
@@ -91,11 +91,11 @@ def _fetch(since: str) -> tuple[Sequence[RawPayload], str]:
         bodies.append(RawPayload(f"mentions:{newest}", orjson.dumps(page | {"for_user_id": me})))
     known = int(mark.get("direct") or 0)
     for page in _pages(lambda token: _read_direct_messages(x, token)):
-        fresh = [one for one in page["data"] if int(one["id"]) > known]
+        fresh = [message for message in page["data"] if int(message["id"]) > known]
         if not fresh:
             break
         payload = {"for_user_id": me, "direct_message_events": fresh, "includes": page.get("includes", {})}
-        bodies.append(RawPayload(f"direct:{max(int(one['id']) for one in fresh)}", orjson.dumps(payload)))
+        bodies.append(RawPayload(f"direct:{max(int(message['id']) for message in fresh)}", orjson.dumps(payload)))
     for name, kind in (("mention", "mentions"), ("direct", "direct")):
         newest_of = [int(body.key.partition(":")[2]) for body in bodies if body.key.startswith(f"{kind}:")]
         if newest_of:
@@ -134,12 +134,12 @@ def _read_direct_messages(x: Any, token: str | None) -> dict[str, Any]:
     return page
 
 
-def _pages(read: Callable[[str | None], dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _pages(fetch: Callable[[str | None], dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Read pages, newest first, until there are no more; newest first, until there are no more; what is older than
     the most pages was missed for too long."""
     token = None
     for _ in range(MAX_PAGES):
-        page = read(token)
+        page = fetch(token)
         if page.get("data"):
             yield page
         token = (page.get("meta") or {}).get("next_token")

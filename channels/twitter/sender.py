@@ -54,10 +54,10 @@ class TwitterSender(Sender):
 
     @classmethod
     def problems(cls, skeleton: Skeleton) -> list[str]:
-        found = posts.find_problems(skeleton, "X", LIMITS)
+        problems = posts.find_problems(skeleton, "X", LIMITS)
         if (parts := len(cls.split_posts(posts.skeleton_text(skeleton)))) > MAX_THREAD_POSTS:
-            found.append(f"{parts} posts of {MAX_WEIGHT} are a long thread; {MAX_THREAD_POSTS} are the most")
-        return found
+            problems.append(f"{parts} posts of {MAX_WEIGHT} are a long thread; {MAX_THREAD_POSTS} are the most")
+        return problems
 
     @classmethod
     def split_posts(cls, text: str) -> list[str]:

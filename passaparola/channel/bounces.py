@@ -42,8 +42,8 @@ DEAD = re.compile(
 def classify_bounce(status: str, words: str) -> Verdict:
     """Classify a bounce by its code and its words. `status` is the enhanced code where there is one; of several in
     the words the first counts. `mailbox`: it is full."""
-    found = CODE.search(status) or CODE.search(words)
-    code = found[0] if found else ""
+    match = CODE.search(status) or CODE.search(words)
+    code = match[0] if match else ""
     plain = re.sub(r"https?://\S+|<?\S+@\S+", " ", words)  # what an address is called says nothing of it
     if code in DEAD_CODES and DEAD.search(plain) and not re.search("sender|quota|full", plain, re.I):
         return "address"

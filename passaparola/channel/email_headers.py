@@ -20,11 +20,11 @@ def bound_headers(raw: bytes) -> bytes:
     ends = re.search(rb"\r?\n\r?\n", raw)
     head, rest = (raw[: ends.start()], raw[ends.start() :]) if ends else (raw, b"")
     fields = re.split(rb"\r?\n(?![ \t])", head, maxsplit=MAX_HEADER_FIELDS)[:MAX_HEADER_FIELDS]
-    kept = [
+    bounded = [
         field if len(field) <= MAX_HEADER_BYTES else field[:MAX_HEADER_BYTES].rpartition(b"\n")[0] or field[:998]
         for field in fields
     ]
-    return b"\r\n".join(kept) + rest
+    return b"\r\n".join(bounded) + rest
 
 
 def find_message_id(raw: bytes, secret: str) -> str:

@@ -72,29 +72,29 @@ class HttpApi:
 
         if (wait := self.free_at - time.time()) > 0:
             raise Slower(f"{self.title} has no calls left for us until then", after=wait)
-        lost: type[ChannelError] = Uncertain if changes else Unavailable
+        failure: type[ChannelError] = Uncertain if changes else Unavailable
         try:
             where = path if path.startswith("http") else self.url + path
             url = URL(where, encoded=True)
-            async with self._session().request(method, url, allow_redirects=False, **given) as answer:
-                raw = await _read_bounded(answer)
-                reply = HttpReply(answer.status, answer.headers, _parse_json(raw) or {})
+            async with self._session().request(method, url, allow_redirects=False, **given) as response:
+                raw = await _read_bounded(response)
+                reply = HttpReply(response.status, response.headers, _parse_json(raw) or {})
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise Unavailable(f"{self.title} cannot be reached: {type(error).__name__}") from None
         except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
-            raise lost(f"{self.title}'s answer was lost: {type(error).__name__}") from None
+            raise failure(f"{self.title}'s answer was lost: {type(error).__name__}") from None
         if "0" in (reply.headers.get("x-ratelimit-remaining"), reply.headers.get("ratelimit-remaining")):
             self.free_at = time.time() + retry_after(reply.headers)
         if reply.status < 300:
             if raw.strip() and _parse_json(raw) is None:
-                raise lost(f"{self.title} answered {reply.status} with something that is not JSON")
+                raise failure(f"{self.title} answered {reply.status} with something that is not JSON")
             return reply
-        refusal = self.interpret(reply, lost) or self._interpret_status(reply, lost)
+        refusal = self.interpret(reply, failure) or self._interpret_status(reply, failure)
         if personal and isinstance(refusal, Blocked) and not isinstance(refusal, CredentialsRefused):
             refusal = Refused(str(refusal).partition("; mend it")[0])
         raise refusal
 
-    def interpret(self, reply: HttpReply, lost: type[ChannelError]) -> ChannelError | None:
+    def interpret(self, reply: HttpReply, failure: type[ChannelError]) -> ChannelError | None:
         """Return what this network means by it, where it is not what everybody means. `lost`: what to raise in
         doubt."""
         return None
@@ -104,7 +104,7 @@ class HttpApi:
         reason = reply.body.get("message") or reply.body.get("error") or reply.body.get("detail") or ""
         return str(reason)[:300] or f"it answered {reply.status}"
 
-    def _interpret_status(self, reply: HttpReply, lost: type[ChannelError]) -> ChannelError:
+    def _interpret_status(self, reply: HttpReply, failure: type[ChannelError]) -> ChannelError:
         if reply.status == 429:
             return Slower(f"{self.title} asks us to slow down", after=retry_after(reply.headers))
         if reply.status in (401, 403):
@@ -114,7 +114,7 @@ class HttpApi:
         if reply.status == 404:
             return NotFound(f"{self.title}: {self.reason(reply)}")
         if reply.status >= 500 or reply.status < 400:
-            return lost(f"{self.title} answered {reply.status}")
+            return failure(f"{self.title} answered {reply.status}")
         return Refused(f"{self.title}: {self.reason(reply)}")
 
     def _session(self) -> "aiohttp.ClientSession":
@@ -143,10 +143,10 @@ def retry_after(headers: Mapping[str, str]) -> float:
     return DEFAULT_RETRY_SECONDS
 
 
-async def _read_bounded(answer: "aiohttp.ClientResponse") -> bytes:
+async def _read_bounded(response: "aiohttp.ClientResponse") -> bytes:
     """Read a body up to a limit. `read(n)` gives what has come so far; this waits for the rest."""
     held = bytearray()
-    while len(held) < MAX_REPLY_BYTES and (piece := await answer.content.read(MAX_REPLY_BYTES - len(held))):
+    while len(held) < MAX_REPLY_BYTES and (piece := await response.content.read(MAX_REPLY_BYTES - len(held))):
         held += piece
     return bytes(held)
 
@@ -154,7 +154,7 @@ async def _read_bounded(answer: "aiohttp.ClientResponse") -> bytes:
 def _parse_json(raw: bytes) -> dict[str, Any] | None:
     """Parse JSON. None: it is not."""
     try:
-        found = orjson.loads(raw)
+        payload = orjson.loads(raw)
     except orjson.JSONDecodeError:
         return None
-    return found if isinstance(found, dict) else {"list": found}
+    return payload if isinstance(payload, dict) else {"list": payload}

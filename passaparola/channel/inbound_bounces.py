@@ -20,7 +20,7 @@ from passaparola.channel.signed_webhook import clean_text
 def parse_bounce(mail: EmailMessage, raw: bytes, name: str, at: datetime, named: str, secret: str) -> ParseResult:
     """Return who could not be reached, for good or for now, as the report says it or as flufl.bounce reads it."""
     about = named or find_message_id(raw, secret)
-    found: dict[str, tuple[str, str, str]] = {}
+    outcomes: dict[str, tuple[str, str, str]] = {}
     for part in mail.walk():
         if part.get_content_type() != "message/delivery-status":
             continue
@@ -28,15 +28,15 @@ def parse_bounce(mail: EmailMessage, raw: bytes, name: str, at: datetime, named:
             if isinstance(block, Message) and block.get("action"):
                 _, _, address = header(block, "final-recipient").rpartition(";")
                 action, status = header(block, "action").lower(), header(block, "status")
-                found[address.strip().lower()] = (action, status, header(block, "diagnostic-code"))
-    if not found and (named or _looks_bounced(mail)):
+                outcomes[address.strip().lower()] = (action, status, header(block, "diagnostic-code"))
+    if not outcomes and (named or _looks_bounced(mail)):
         passing, lasting = all_failures(email.message_from_bytes(raw))
         words = _bounce_text(mail)
-        found = {text(address): ("delayed", "4.0.0", "") for address in passing} | {
+        outcomes = {text(address): ("delayed", "4.0.0", "") for address in passing} | {
             text(address): ("failed", "5.0.0", words) for address in lasting
         }
     happenings = []
-    for address, (action, status, why) in found.items():
+    for address, (action, status, why) in outcomes.items():
         if action not in ("failed", "delayed"):
             continue  # relayed, delivered, expanded: no news of ours
         properties: dict[str, Any] = {"status": status, "reason": clean_text(why, 300)}

@@ -152,5 +152,5 @@ def _is_opt_out(words: str, subject: str) -> bool:
 
 def _opt_out_by_subject(subject: str, secret: str) -> str:
     """Return the message of ours whose List-Unsubscribe header was followed by letter."""
-    found = re.fullmatch(rf"unsubscribe\s+({NAME})", subject.strip(), re.I)
-    return read_signed_id(secret, found[1]) if found else ""
+    match = re.fullmatch(rf"unsubscribe\s+({NAME})", subject.strip(), re.I)
+    return read_signed_id(secret, match[1]) if match else ""

@@ -36,9 +36,9 @@ def dispatch_text(dispatch: Dispatch) -> str:
     return dispatch.skeleton.parts["text"].fill(dispatch.messages[0].values).strip()
 
 
-def same_text(one: str, other: str) -> bool:
+def same_text(text: str, other: str) -> bool:
     """Compare two texts as networks do. Networks trim, join and compose what they are given."""
-    return _normalised(one) == _normalised(other)
+    return _normalised(text) == _normalised(other)
 
 
 def _normalised(text: str) -> str:
@@ -54,13 +54,13 @@ def require_length(text: str, most: int, title: str) -> str:
 
 def find_problems(skeleton: Skeleton, title: str, limits: PostLimits) -> list[str]:
     """List what is wrong with a post, in a marketer's words."""
-    text, found = skeleton_text(skeleton), []
+    text, problems = skeleton_text(skeleton), []
     if not text and not skeleton.media:
-        found.append("there is nothing to post")
+        problems.append("there is nothing to post")
     if (length := limits.count(text)) > limits.text:
-        found.append(f"{length} characters as {title} counts them; {limits.text} are the most")
+        problems.append(f"{length} characters as {title} counts them; {limits.text} are the most")
     if len(skeleton.media) > limits.pictures:
-        found.append(
+        problems.append(
             f"{title} takes {limits.pictures} pictures in a post at most"
             if limits.pictures
             else f"{title} takes no pictures"
@@ -68,10 +68,10 @@ def find_problems(skeleton: Skeleton, title: str, limits: PostLimits) -> list[st
     for media in skeleton.media:
         path = get_settings().home / media.path
         if path.suffix.lower() not in limits.kinds:
-            found.append(f"{path.name}: {title} takes {', '.join(kind[1:].upper() for kind in limits.kinds)}")
+            problems.append(f"{path.name}: {title} takes {', '.join(kind[1:].upper() for kind in limits.kinds)}")
         elif path.is_file() and path.stat().st_size > limits.bytes:
-            found.append(f"{path.name} is larger than {limits.bytes / 1024 / 1024:g} MB")
-    return found
+            problems.append(f"{path.name} is larger than {limits.bytes / 1024 / 1024:g} MB")
+    return problems
 
 
 def length_note(skeleton: Skeleton, limits: PostLimits) -> str:

@@ -104,13 +104,13 @@ class ParseResult:
     problems: Sequence[str] = ()
 
 
-def parse_each(items: Iterable[T], read: Callable[[T], InboundEvent | None]) -> ParseResult:
+def parse_each(items: Iterable[T], parse: Callable[[T], InboundEvent | None]) -> ParseResult:
     """Parse every item read by itself; None: nothing for us in it. Whatever is odd in one is a sentence, and stops
     no other."""
     happenings, problems = [], []
     for place, item in enumerate(items, 1):
         try:
-            if event := read(item):
+            if event := parse(item):
                 happenings.append(event)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             problems.append(f"item {place}: {error}"[:200])

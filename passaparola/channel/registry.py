@@ -23,19 +23,19 @@ BUILT_IN = Path(__file__).parents[1] / "channels"
 @cache
 def _modules() -> dict[str, str | Path]:
     """Map each channel's name to its module: built in, or the file of a project's own."""
-    found: dict[str, str | Path] = {name: f"passaparola.channels.{name}" for name in _names_in(BUILT_IN)}
+    modules: dict[str, str | Path] = {name: f"passaparola.channels.{name}" for name in _names_in(BUILT_IN)}
     try:
         folder = find_home() / "channels"
     except Misconfigured:
-        return found
+        return modules
     if (
         folder.is_dir() and not (folder / "__init__.py").exists()
     ):  # with one it is the built-in folder itself, in a checkout
         for name, path in _names_in(folder).items():
-            if name in found:
+            if name in modules:
                 raise Misconfigured(f"{path}: there is a built-in channel “{name}” already; give yours another name.")
-            found[name] = path
-    return found
+            modules[name] = path
+    return modules
 
 
 def _names_in(folder: Path) -> dict[str, Path]:
@@ -77,24 +77,24 @@ def receiver_names() -> list[str]:
 @cache
 def sender_class(name: str) -> type[Sender]:
     """Return the channel class of a file. Raises Unknown."""
-    found: type[Sender] | None = _find_class(name, Sender) if name in _modules() else None
-    if found is None:
+    sender: type[Sender] | None = _find_class(name, Sender) if name in _modules() else None
+    if sender is None:
         raise Unknown(f"There is no channel “{name}”{did_you_mean(name, sender_names())}")
-    return found
+    return sender
 
 
 @cache
 def receiver_class(name: str) -> type[Receiver]:
     """Return the ear of a file. Raises Unknown."""
-    found: type[Receiver] = _find_receiver(name, Receiver)
-    return found
+    receiver: type[Receiver] = _find_receiver(name, Receiver)
+    return receiver
 
 
 @cache
 def webhook_class(name: str) -> type[Webhook]:
     """Return the ear of a file that others speak into. Raises Unknown."""
-    found: type[Webhook] = _find_receiver(name, Webhook)
-    return found
+    webhook: type[Webhook] = _find_receiver(name, Webhook)
+    return webhook
 
 
 @cache
@@ -104,16 +104,16 @@ def poll_names() -> list[str]:
 
 
 def _find_receiver(name: str, kind: type) -> Any:
-    found = _find_class(name, kind) if name in _modules() else None
-    if found is None:
+    receiver = _find_class(name, kind) if name in _modules() else None
+    if receiver is None:
         raise Unknown(f"Nothing here listens to “{name}”{did_you_mean(name, receiver_names())}")
-    return found
+    return receiver
 
 
 def _find_class(name: str, kind: type) -> Any:
     module = _module(name)
-    found = (value for value in vars(module).values() if isinstance(value, type) and issubclass(value, kind))
-    return next((candidate for candidate in found if getattr(candidate, "name", None) == name), None)
+    classes = (value for value in vars(module).values() if isinstance(value, type) and issubclass(value, kind))
+    return next((candidate for candidate in classes if getattr(candidate, "name", None) == name), None)
 
 
 @cache
@@ -131,7 +131,7 @@ def media() -> frozenset[str]:
 def branding_of(medium: str) -> Branding:
     """Return how people know a medium, also one that nobody here speaks."""
     return next(
-        (one.branding for one in map(sender_class, sender_names()) if one.medium == medium),
+        (sender.branding for sender in map(sender_class, sender_names()) if sender.medium == medium),
         Branding(medium.capitalize()),
     )
 
@@ -139,7 +139,11 @@ def branding_of(medium: str) -> Branding:
 def address_kind(medium: str) -> str:
     """Return the kind of address that a medium's messages go to."""
     return next(
-        (one.address_kind for one in map(sender_class, sender_names()) if one.medium == medium and one.address_kind),
+        (
+            sender.address_kind
+            for sender in map(sender_class, sender_names())
+            if sender.medium == medium and sender.address_kind
+        ),
         medium,
     )
 
@@ -147,7 +151,11 @@ def address_kind(medium: str) -> str:
 def reply_window_of(medium: str) -> timedelta | None:
     """Return for how long after someone's word a medium may write freely; None: always."""
     return next(
-        (one.reply_window for one in map(sender_class, sender_names()) if one.medium == medium and one.reply_window),
+        (
+            sender.reply_window
+            for sender in map(sender_class, sender_names())
+            if sender.medium == medium and sender.reply_window
+        ),
         None,
     )
 

@@ -61,12 +61,12 @@ def body_digest(body: bytes) -> str:
 def parse_json(body: bytes) -> dict[str, Any]:
     """Parse a JSON object. Raises ValueError, in words."""
     try:
-        found = orjson.loads(body)
+        payload = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise ValueError("this is not JSON") from None
-    if not isinstance(found, dict):
+    if not isinstance(payload, dict):
         raise ValueError("this is not a JSON object")
-    return found
+    return payload
 
 
 def parse_instant(value: Any) -> datetime:
@@ -78,13 +78,13 @@ def parse_instant(value: Any) -> datetime:
     if not isinstance(value, str):
         raise ValueError("there is no time in it")
     try:
-        found = datetime.fromisoformat(value)
+        instant = datetime.fromisoformat(value)
     except ValueError:
         raise ValueError(f"“{value[:40]}” is not a time") from None
-    found = found if found.tzinfo else found.replace(tzinfo=UTC)
-    if not 1990 < found.year < 2200:
+    instant = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    if not 1990 < instant.year < 2200:
         raise ValueError(f"“{value[:40]}” is not a time of ours")
-    return found.astimezone(UTC)
+    return instant.astimezone(UTC)
 
 
 def parse_currency(value: Any) -> str:
@@ -111,11 +111,11 @@ def parse_count(value: Any) -> int:
     return value if isinstance(value, int) and 0 <= value < 1_000_000_000 else 1
 
 
-def clean_text(value: Any, longest: int = 200) -> str:
+def clean_text(value: Any, max_chars: int = 200) -> str:
     """Return one line of it, without what no database keeps."""
-    if type(value) is str and value.isprintable() and "  " not in value and len(value) <= longest:
+    if type(value) is str and value.isprintable() and "  " not in value and len(value) <= max_chars:
         return value.strip()
-    return " ".join(str(value).replace("\x00", "").split())[:longest] if isinstance(value, str | int) else ""
+    return " ".join(str(value).replace("\x00", "").split())[:max_chars] if isinstance(value, str | int) else ""
 
 
 def without_empty(pairs: Mapping[str, Any]) -> dict[str, str]:
@@ -124,10 +124,10 @@ def without_empty(pairs: Mapping[str, Any]) -> dict[str, str]:
 
 
 def parse_mime_part(body: Mapping[str, Any], *path: str) -> Any:
-    found: Any = body
+    value: Any = body
     for name in path:
-        found = found.get(name) if isinstance(found, dict) else None
-    return found
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def as_list(value: Any) -> list[Any]:

@@ -29,8 +29,8 @@ def audience_count(
     settings, store = open_store()
     with store.read() as session:
         question_ = audience.Question.parse(question, audience.load_catalogue(session, settings))
-        found = audience.count_members(session, question_, house_now(settings))
-    emit(as_json, {"audience": question, "count": found}, lambda: out.print(f"{found:,}"))
+        count = audience.count_members(session, question_, house_now(settings))
+    emit(as_json, {"audience": question, "count": count}, lambda: out.print(f"{count:,}"))
 
 
 @audiences.command("sample")

@@ -35,23 +35,25 @@ def show_rehearsal(seen: Any, zone: str) -> None:
     out.print(f"  cost: {seen.costs}. Nothing was sent.")
 
 
-def show_report(found: Any) -> None:
-    out.print(f"Launch {found.launch} of [bold]{found.campaign}[/bold]: {found.state}. {without_markup(found.note)}")
-    out.print(f"  audience {found.audience:,}")
-    if found.begins:
+def show_report(report: Any) -> None:
+    out.print(
+        f"Launch {report.launch} of [bold]{report.campaign}[/bold]: {report.state}. {without_markup(report.note)}"
+    )
+    out.print(f"  audience {report.audience:,}")
+    if report.begins:
         from passaparola.clock import format_in_full
         from passaparola.settings import get_settings
 
-        out.print(f"  nothing has gone out yet: it is due on {format_in_full(found.begins, get_settings().time_zone)}")
-    for medium, counts in found.media.items():
+        out.print(f"  nothing has gone out yet: it is due on {format_in_full(report.begins, get_settings().time_zone)}")
+    for medium, counts in report.media.items():
         out.print(f"  {medium}: " + ", ".join(f"{counts[state]:,} {state}" for state in counts))
-    for post in found.posts:
+    for post in report.posts:
         out.print(f"  {post.medium} post: {without_markup(str(post))}")
-    for medium, why in found.paused.items():
+    for medium, why in report.paused.items():
         out.print(f"  {medium} waits: {without_markup(why)}")
-    for reason, count in sorted(found.delayed.items(), key=lambda pair: -pair[1]):
+    for reason, count in sorted(report.delayed.items(), key=lambda pair: -pair[1]):
         out.print(f"    {count:,} delayed: {without_markup(reason)}")
-    for reason, count in sorted(found.reasons.items(), key=lambda pair: -pair[1]):
+    for reason, count in sorted(report.reasons.items(), key=lambda pair: -pair[1]):
         out.print(f"    {count:,} {without_markup(reason)}")
 
 

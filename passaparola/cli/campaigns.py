@@ -82,9 +82,9 @@ def campaign_send(
     with store.read() as session:
         going = launch.unfinished_launch(session, name, wording)
         before = [
-            one
-            for one in status.unfinished_launches(session, name)
-            if one.wording != wording and one.state in ACTIVE_STATES
+            unfinished
+            for unfinished in status.unfinished_launches(session, name)
+            if unfinished.wording != wording and unfinished.state in ACTIVE_STATES
         ]
     if going is None:
         for other in before:
@@ -154,19 +154,22 @@ def campaign_status(name: str, as_json: AsJson = False) -> None:
         raise Unknown(f"“{name}” has not been launched yet.")
 
     def shown() -> None:
-        for one in statuss:
-            door = ", taking people in" if one.accepting else ""
+        for status_ in statuss:
+            door = ", taking people in" if status_.accepting else ""
             out.print(
-                f"Launch {one.launch} of [bold]{one.campaign}[/bold]: {one.state}{door}. {without_markup(one.note)}"
+                f"Launch {status_.launch} of [bold]{status_.campaign}[/bold]: {status_.state}{door}. "
+                f"{without_markup(status_.note)}"
             )
-            ended = "".join(f", {count:,} {how}" for how, count in one.ended.items())
-            out.print(f"  {one.entered:,} entered: {one.under_way:,} under way{ended}; {one.held_out:,} held out")
-            out.print(f"  goal: {one.goal:,} of those written to, {one.goal_of_held_out:,} of those held out")
-            for step in one.steps:
+            ended = "".join(f", {count:,} {how}" for how, count in status_.ended.items())
+            out.print(
+                f"  {status_.entered:,} entered: {status_.under_way:,} under way{ended}; {status_.held_out:,} held out"
+            )
+            out.print(f"  goal: {status_.goal:,} of those written to, {status_.goal_of_held_out:,} of those held out")
+            for step in status_.steps:
                 due = format_time(settings, step["earliest"]) if step["earliest"] else ""
                 out.print(f"  {step['people']:,} at step {step['step']}, {step['next']}; the next at {due}")
 
-    emit(as_json, [vars(one) for one in statuss], shown)
+    emit(as_json, [vars(status_) for status_ in statuss], shown)
 
 
 @campaigns.command("stop")

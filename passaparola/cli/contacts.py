@@ -64,9 +64,9 @@ def contact_merge(keep: str, other: str, because: Annotated[str, typer.Option(he
 
     settings, store = open_store()
     with store.write() as session:
-        one, two = contact_id(session, keep), contact_id(session, other)
+        first, second = contact_id(session, keep), contact_id(session, other)
         row = merging.merge(
-            session, settings, one, two, actor=actor(), now=now(), reasons=[because or "said by an operator"]
+            session, settings, first, second, actor=actor(), now=now(), reasons=[because or "said by an operator"]
         )
         out.print(f"Contact {row.merged_id} is one with contact {row.kept_id}. Undo it with: contact unmerge {row.id}")
 
@@ -119,7 +119,7 @@ def contact_balance(topic: str = "newsletter", as_json: AsJson = False) -> None:
 
     settings, store = open_store()
     with store.read() as session:
-        found = people.compare_online_offline(session, topic)
+        sides = people.compare_online_offline(session, topic)
     rows = [
         {
             "known": name,
@@ -127,9 +127,9 @@ def contact_balance(topic: str = "newsletter", as_json: AsJson = False) -> None:
             "may be written to": side.consenting,
             f"{settings.currency} each": f"{side.spent / 100 / max(1, side.people):,.2f}",
         }
-        for name, side in found.items()
+        for name, side in sides.items()
     ]
-    emit(as_json, {name: side.as_json() for name, side in found.items()}, lambda: table(rows))
+    emit(as_json, {name: side.as_json() for name, side in sides.items()}, lambda: table(rows))
 
 
 @contacts.command("lifecycle")
@@ -139,13 +139,13 @@ def contact_lifecycle(as_json: AsJson = False) -> None:
 
     _, store = open_store()
     with store.read() as session:
-        found = people.count_lifecycles(session)
+        totals = people.count_lifecycles(session)
 
     def shown() -> None:
-        for name, counts in (("lifecycle", found.lifecycle), ("participation", found.participation)):
+        for name, counts in (("lifecycle", totals.lifecycle), ("participation", totals.participation)):
             out.print(f"{name}: " + ", ".join(f"{count:,} {what}" for what, count in counts.items()))
 
-    emit(as_json, found.as_json(), shown)
+    emit(as_json, totals.as_json(), shown)
 
 
 @contacts.command("export")

@@ -44,7 +44,7 @@ def check(as_json: AsJson = False) -> None:
     )
 
     warnings = [
-        found for wording in transactional_wordings(get_settings()) for found in find_offers(get_settings(), *wording)
+        offer for wording in transactional_wordings(get_settings()) for offer in find_offers(get_settings(), *wording)
     ]
 
     def shown() -> None:

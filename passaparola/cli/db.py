@@ -75,6 +75,6 @@ def doctor(as_json: AsJson = False) -> None:
         for check in checks:
             out.print(f"{marks[check.state]} {check.what:16} {without_markup(check.summary)}")
 
-    emit(as_json, [vars(one) for one in checks], shown)
-    if any(one.state == "error" for one in checks):
+    emit(as_json, [vars(result) for result in checks], shown)
+    if any(result.state == "error" for result in checks):
         sys.exit(1)

@@ -25,10 +25,10 @@ def deliver(
     """Apply what came in, move on who is due, send what is due, resolve what is unknown. Any number may run at once."""
     settings, store = open_store()
     with stop_signal() as stopping:
-        total, found = _run_once(settings, store, stopping, as_json, watch)
+        total, tally = _run_once(settings, store, stopping, as_json, watch)
         while watch and not stopping.wait(WATCH_EVERY_SECONDS):
             total += _run_once(settings, store, stopping, as_json, watch)[0]
-    data = {**total, "reconciled": vars(found) if found else {}}
+    data = {**total, "reconciled": vars(tally) if tally else {}}
     emit(
         as_json, data, lambda: out.print(", ".join(f"{n:,} {what}" for what, n in total.items()) or "Nothing was due.")
     )
@@ -77,14 +77,14 @@ def drain_until_stopped(
     store: Any,
     launch: int | None,
     quiet: bool,
-    patience: float = 300.0,
+    retry_seconds: float = 300.0,
     stopping: threading.Event | None = None,
 ) -> Counter[str]:
     """Send until the outbox is empty. SIGTERM and Ctrl-C let what is in hand land and take nothing new."""
     from passaparola.outbox.deliver import Drain, run_on_uvloop
 
     async def run(event: threading.Event) -> Counter[str]:
-        drain = Drain(store, settings, launch, wait_seconds=patience)
+        drain = Drain(store, settings, launch, wait_seconds=retry_seconds)
         watching = asyncio.create_task(_stop_when(event, drain))
         try:
             return await drain.run(lambda outcome, size: None if quiet else err.print(f"{size:,} {outcome}"))

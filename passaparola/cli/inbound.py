@@ -20,17 +20,17 @@ def intake_status(as_json: AsJson = False) -> None:
 
     settings, store = open_store()
     with store.read() as session:
-        found = count_bodies(session)
+        counts = count_bodies(session)
 
     def shown() -> None:
-        table([{"source": source, **states} for source, states in _table_rows(found.sources).items()])
-        for odd in found.invalid:
+        table([{"source": source, **states} for source, states in _table_rows(counts.sources).items()])
+        for odd in counts.invalid:
             out.print(
                 f"  {odd['id']}  {format_time(settings, odd['received_at'])}  {odd['source']}: "
                 f"{without_markup(odd['problem'])}"
             )
 
-    emit(as_json, vars(found), shown)
+    emit(as_json, vars(counts), shown)
 
 
 def _table_rows(sources: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:

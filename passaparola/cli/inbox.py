@@ -27,7 +27,7 @@ def inbox_list(
         col(Conversation.priority).desc(), col(Conversation.due_at), col(Conversation.id)
     )
     with store.read() as session:
-        found = session.exec(chosen if everything else chosen.where(col(Conversation.state) != "closed")).all()
+        conversations = session.exec(chosen if everything else chosen.where(col(Conversation.state) != "closed")).all()
         rows = [
             {
                 "id": c.id,
@@ -41,7 +41,7 @@ def inbox_list(
                 "answer until": format_time(settings, c.due_at) if c.due_at else None,
                 "subject": c.subject[:50],
             }
-            for c in found[:200]
+            for c in conversations[:200]
         ]
     emit(as_json, rows, lambda: table(rows))
 
@@ -56,17 +56,20 @@ def inbox_show(conversation: int, as_json: AsJson = False) -> None:
 
     settings, store = open_store()
     with store.read() as session:
-        one = threads.get_conversation(session, conversation)
+        thread = threads.get_conversation(session, conversation)
         turns = session.exec(
             select(Turn).where(col(Turn.conversation_id) == conversation).order_by(col(Turn.at), col(Turn.id))
         ).all()
         data = {
-            **one.model_dump(),
+            **thread.model_dump(),
             "turns": [t.model_dump(include={"at", "author", "text", "automatic"}) for t in turns],
         }
 
     def shown() -> None:
-        out.print(f"{without_markup(one.subject)} ({one.kind}, {one.state}), contact {one.contact_id} by {one.medium}")
+        out.print(
+            f"{without_markup(thread.subject)} ({thread.kind}, {thread.state}), contact {thread.contact_id} by "
+            f"{thread.medium}"
+        )
         for turn in turns:
             out.print(
                 f"[bold]{without_markup(turn.author) or 'they'}[/bold] "
@@ -105,10 +108,10 @@ def inbox_themes(days: int = 30, as_json: AsJson = False) -> None:
 
     _, store = open_store()
     with store.read() as session:
-        found = themes.find_themes(session, now(), days)
+        by_name = themes.find_themes(session, now(), days)
 
     def shown() -> None:
-        for topic, voice in found.items():
+        for topic, voice in by_name.items():
             out.print(
                 f"[bold]{without_markup(topic)}[/bold] {voice.count}: "
                 + ", ".join(f"{n} {feeling}" for feeling, n in voice.moods.items() if n)
@@ -116,7 +119,7 @@ def inbox_themes(days: int = 30, as_json: AsJson = False) -> None:
             for feeling, sentence in voice.examples:
                 out.print(f"   {feeling}: “{without_markup(sentence)}”")
 
-    emit(as_json, {topic: vars(voice) for topic, voice in found.items()}, shown)
+    emit(as_json, {topic: vars(voice) for topic, voice in by_name.items()}, shown)
 
 
 @staff.command("add")
@@ -185,15 +188,15 @@ def audit_check(as_json: AsJson = False) -> None:
     _, store = open_store()
     audit_chain.link_new_rows(store, now())
     with store.read() as session:
-        found = audit_chain.verify_chain(session)
+        fault = audit_chain.verify_chain(session)
     emit(
         as_json,
-        vars(found),
+        vars(fault),
         lambda: out.print(
-            f"[red]✗[/red] {found.broken}"
-            if found.broken
-            else f"[green]✓[/green] {found.linked:,} rows, none changed, none missing."
+            f"[red]✗[/red] {fault.broken}"
+            if fault.broken
+            else f"[green]✓[/green] {fault.linked:,} rows, none changed, none missing."
         ),
     )
-    if found.broken:
+    if fault.broken:
         raise typer.Exit(1)

@@ -82,18 +82,18 @@ def contact_id(session: Any, text: str) -> int:
     from passaparola.store.models import Address, Contact
 
     if text.isdigit():
-        found = session.exec(select(col(Contact.id)).where(col(Contact.id) == int(text))).first()
+        id_ = session.exec(select(col(Contact.id)).where(col(Contact.id) == int(text))).first()
     else:
         wanted = text.strip().lower().removeprefix("@")
         ids = set(session.exec(select(col(Address.contact_id)).where(col(Address.value) == wanted)).all())
         if len(ids) > 1:
             raise Unknown(f"“{text}” is an address of several contacts; use one of the numbers {sorted(ids)}.")
-        found = next(iter(ids), None)
-    if found is None:
+        id_ = next(iter(ids), None)
+    if id_ is None:
         raise Unknown(f"There is no contact “{text}”.")
     from passaparola.contacts.merging import resolve_contact
 
-    return resolve_contact(session, int(found))
+    return resolve_contact(session, int(id_))
 
 
 def table(rows: list[dict[str, Any]]) -> None:

@@ -49,7 +49,7 @@ def poll(as_json: AsJson = False) -> None:
     result.done = polling.run_maintenance(store, settings, now())
     emit(
         as_json,
-        {"found": result.found, "problems": result.problems, "done": result.done},
+        {"found": result.received, "problems": result.problems, "done": result.done},
         lambda: out.print(without_markup(str(result))),
     )
 

@@ -32,8 +32,8 @@ def add_events(session: Session, currency: str, new: Iterable[NewEvent], anew: C
     lock_contacts(session, contacts)
     columns = [col(getattr(Activity, name)) for name in COLUMNS]
     stood = select(*columns).where(in_values(session, col(Activity.contact_id), contacts))
-    standing = {(row[0], row[1]): row for row in session.execute(stood)}
-    rows = [_with_event(row, standing.get(row), happened, currency) for row, happened in by_row.items()]
+    existing = {(row[0], row[1]): row for row in session.execute(stood)}
+    rows = [_with_event(row, existing.get(row), new_events, currency) for row, new_events in by_row.items()]
     for kind in {kind for _, kind in by_row}:
         changed_contacts = [contact for contact, of in by_row if of == kind]
         changed = delete(Activity).where(
@@ -43,16 +43,16 @@ def add_events(session: Session, currency: str, new: Iterable[NewEvent], anew: C
     insert_many(session, Activity, rows)
 
 
-def _with_event(row: tuple[int, str], standing: Any, happened: list[NewEvent], currency: str) -> Mapping[str, Any]:
-    count, first, total, *latest = standing[2:] if standing else (0, happened[0].at, 0)
-    times: list[datetime] = [at for at in latest if at] + [event.at for event in happened]
+def _with_event(row: tuple[int, str], existing: Any, new_events: list[NewEvent], currency: str) -> Mapping[str, Any]:
+    count, first, total, *latest = existing[2:] if existing else (0, new_events[0].at, 0)
+    times: list[datetime] = [at for at in latest if at] + [event.at for event in new_events]
     times.sort(reverse=True)
-    spent = sum(event.amount or 0 for event in happened if event.currency == currency)
+    spent = sum(event.amount or 0 for event in new_events if event.currency == currency)
     newest = [*times[:LATEST_KEPT], *[None] * (LATEST_KEPT - len(times))]
     return dict(
         zip(
             COLUMNS,
-            (*row, count + len(happened), min(first, times[-1]), total + spent, *newest),
+            (*row, count + len(new_events), min(first, times[-1]), total + spent, *newest),
             strict=True,
         )
     )

@@ -138,9 +138,9 @@ SEVERITY = ("complaint", "hard bounce", "invalid address")
 
 def suppress(session: Session, medium: str, key: str, reason: str, *, at: datetime, source: str) -> bool:
     """Suppress an address: never write to this address again; False when it already is suppressed."""
-    if standing := session.get(Suppression, key):
-        if _outweighs(reason, at, standing):
-            standing.reason, standing.at, standing.source = reason, at, source
+    if existing := session.get(Suppression, key):
+        if _outweighs(reason, at, existing):
+            existing.reason, existing.at, existing.source = reason, at, source
         return False
     session.add(Suppression(key=key, medium=medium, reason=reason, source=source, at=at))
     contact = session.execute(select(col(Address.contact_id)).where(col(Address.key) == key)).scalar()
@@ -150,10 +150,10 @@ def suppress(session: Session, medium: str, key: str, reason: str, *, at: dateti
     return True
 
 
-def _outweighs(reason: str, at: datetime, standing: Suppression) -> bool:
+def _outweighs(reason: str, at: datetime, existing: Suppression) -> bool:
     if reason not in SEVERITY:
-        return reason == standing.reason and at < standing.at
-    known = SEVERITY.index(standing.reason) if standing.reason in SEVERITY else None
+        return reason == existing.reason and at < existing.at
+    known = SEVERITY.index(existing.reason) if existing.reason in SEVERITY else None
     if known is None:
-        return standing.source == DERIVED
-    return (SEVERITY.index(reason), at) < (known, standing.at)
+        return existing.source == DERIVED
+    return (SEVERITY.index(reason), at) < (known, existing.at)

@@ -34,29 +34,29 @@ def propose_duplicates(session: Session, now: datetime) -> int:
     proposed = 0
     for first, second, reason in _same_mailbox(session):
         proposed += propose_merge(session, first, second, 0.95, [reason], now)
-    for one, other in _similar_pairs(session):
-        score, reasons = similarity(one, other)
+    for candidate, other_candidate in _similar_pairs(session):
+        score, reasons = similarity(candidate, other_candidate)
         if score >= MIN_SCORE:
-            proposed += propose_merge(session, one.id, other.id, score, reasons, now)
+            proposed += propose_merge(session, candidate.id, other_candidate.id, score, reasons, now)
     return proposed
 
 
-def similarity(one: DuplicateCandidate, other: DuplicateCandidate) -> tuple[float, list[str]]:
+def similarity(first: DuplicateCandidate, second: DuplicateCandidate) -> tuple[float, list[str]]:
     """Return how likely two rows are one person; 0 where something speaks against it."""
-    if one.birthday and other.birthday and one.birthday != other.birthday:
+    if first.birthday and second.birthday and first.birthday != second.birthday:
         return 0.0, []
-    names = WRatio(one.name.lower(), other.name.lower()) / 100
+    names = WRatio(first.name.lower(), second.name.lower()) / 100
     if names < 0.88:
         return 0.0, []
-    reasons = ["the same name" if names > 0.995 else f"names that are alike ({one.name} – {other.name})"]
+    reasons = ["the same name" if names > 0.995 else f"names that are alike ({first.name} – {second.name})"]
     score = 0.5 * names
-    if one.birthday and one.birthday == other.birthday:
+    if first.birthday and first.birthday == second.birthday:
         score += 0.35
         reasons.append("the same birthday")
-    if one.city and other.city and one.city.lower() == other.city.lower():
+    if first.city and second.city and first.city.lower() == second.city.lower():
         score += 0.15
-        reasons.append(f"both in {one.city}")
-    if not one.media & other.media:
+        reasons.append(f"both in {first.city}")
+    if not first.media & second.media:
         score += 0.1
         reasons.append("never on the same medium")
     return min(score, 0.94), reasons
@@ -82,8 +82,8 @@ def _same_mailbox(session: Session) -> Iterator[tuple[int, int, str]]:
         boxes[email].add(contact)
     for box, people in boxes.items():
         if 1 < len(people) <= MAX_SIMILAR:
-            for one, other in combinations(sorted(people), 2):
-                yield one, other, f"their addresses lead to one mailbox ({box.partition('@')[2]})"
+            for first, second in combinations(sorted(people), 2):
+                yield first, second, f"their addresses lead to one mailbox ({box.partition('@')[2]})"
 
 
 def _similar_pairs(session: Session) -> Iterator[tuple[DuplicateCandidate, DuplicateCandidate]]:
@@ -99,11 +99,11 @@ def _similar_pairs(session: Session) -> Iterator[tuple[DuplicateCandidate, Dupli
     for rows in blocks.values():
         if len(rows) > MAX_SIMILAR:
             continue
-        for one, other in combinations(rows, 2):
-            pair = (min(one.id, other.id), max(one.id, other.id))
+        for former, second in combinations(rows, 2):
+            pair = (min(former.id, second.id), max(former.id, second.id))
             if pair not in seen:
                 seen.add(pair)
-                yield one, other
+                yield former, second
 
 
 def _load_candidates(session: Session) -> Iterable[DuplicateCandidate]:

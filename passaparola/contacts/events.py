@@ -48,7 +48,7 @@ class NewEvent:
     id: int = 0  # given when it is recorded
 
 
-COLUMNS = tuple(one.name for one in fields(NewEvent))
+COLUMNS = tuple(column.name for column in fields(NewEvent))
 _values = attrgetter(*COLUMNS)
 
 
@@ -94,15 +94,15 @@ def _record_properties(session: Session, events: Iterable[NewEvent]) -> None:
         for name, value in event.properties.items()
         if value is not None and name.isidentifier()
     }
-    if not (fresh := {one for one in seen if (store, *one) not in _known_properties}):
+    if not (fresh := {property_ for property_ in seen if (store, *property_) not in _known_properties}):
         return
     kept = select(col(KnownProperty.kind), col(KnownProperty.name), col(KnownProperty.type)).where(
         col(KnownProperty.kind).in_({k for k, _, _ in fresh})
     )
     there = {tuple(row) for row in session.execute(kept)}
-    _known_properties.update((store, *one) for one in fresh & there)  # of what is committed alone
+    _known_properties.update((store, *property_) for property_ in fresh & there)  # of what is committed alone
     for kind, name, type_ in sorted(fresh - there):
-        if sum(one[0] == kind for one in there) < MAX_KNOWN_PROPERTIES:
+        if sum(property_[0] == kind for property_ in there) < MAX_KNOWN_PROPERTIES:
             session.execute(insert_or_ignore(session, KnownProperty).values(kind=kind, name=name, type=type_))
             there.add((kind, name, type_))
 

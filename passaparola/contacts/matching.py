@@ -55,20 +55,20 @@ def decide_between(
     by_email = select(col(Address.contact_id)).where(
         col(Address.medium) == "email", col(Address.value) == addresses.get("email", "")
     )
-    found: int | None = session.execute(by_email).scalar()
-    return found if found is not None and found in owners else kept
+    owner: int | None = session.execute(by_email).scalar()
+    return owner if owner is not None and owner in owners else kept
 
 
-def propose_merge(session: Session, one: int, other: int, score: float, reasons: list[str], now: datetime) -> bool:
+def propose_merge(session: Session, contact: int, other: int, score: float, reasons: list[str], now: datetime) -> bool:
     """Propose a merge. False: it has been proposed before, whatever became of it."""
-    first, second = sorted((one, other))
+    first, second = sorted((contact, other))
     row = insert_or_ignore(session, Proposal).values(
         one_id=first, other_id=second, score=round(score, 2), reasons=reasons, at=now, state="open", decided_by=""
     )
     return session.execute(row.returning(col(Proposal.id))).scalar() is not None
 
 
-def propose_shared_address(session: Session, one: int, other: int, medium: str, source: str, now: datetime) -> bool:
+def propose_shared_address(session: Session, contact: int, other: int, medium: str, source: str, now: datetime) -> bool:
     """Propose a merge of two people with one telephone or handle. False: it has been proposed, or so many share it
     that it is a switchboard's."""
     mine = or_(col(Proposal.one_id) == other, col(Proposal.other_id) == other)
@@ -76,4 +76,4 @@ def propose_shared_address(session: Session, one: int, other: int, medium: str, 
     so_far = session.execute(select(col(Proposal.reasons)).where(mine)).scalars()
     if sum(reason in reasons for reasons in so_far) >= MAX_SHARERS:
         return False
-    return propose_merge(session, one, other, 0.8, [reason], now)
+    return propose_merge(session, contact, other, 0.8, [reason], now)

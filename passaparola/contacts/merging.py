@@ -38,35 +38,33 @@ def resolve_contact(session: Session, contact_id: int) -> int:
     """Resolve who an id stands for now: old ones keep leading to the person. Raises Unknown."""
     seen = contact_id
     for _ in range(100):
-        found = session.execute(
-            select(col(Contact.id), col(Contact.merged_into)).where(col(Contact.id) == seen)
-        ).first()
-        if found is None:
+        kept = session.execute(select(col(Contact.id), col(Contact.merged_into)).where(col(Contact.id) == seen)).first()
+        if kept is None:
             raise Unknown(f"There is no contact {contact_id}.")
-        if found.merged_into is None:
+        if kept.merged_into is None:
             return seen
-        seen = found.merged_into
+        seen = kept.merged_into
     raise Unknown(f"Contact {contact_id} leads round in a circle.")
 
 
 def resolve_contacts(session: Session, contacts: Collection[int]) -> dict[int, int]:
     """Resolve many contacts at once. The same for many at once."""
-    found = {contact: contact for contact in contacts}
+    resolved = {contact: contact for contact in contacts}
     moved = select(col(Contact.id), col(Contact.merged_into)).where(
         in_values(session, col(Contact.id), contacts), col(Contact.merged_into).is_not(None)
     )
     for contact, _ in session.execute(moved).all() if contacts else ():
-        found[contact] = resolve_contact(session, contact)
-    return found
+        resolved[contact] = resolve_contact(session, contact)
+    return resolved
 
 
 def merge(
-    session: Session, settings: Settings, one: int, other: int, *, actor: str, now: datetime, reasons: list[str]
+    session: Session, settings: Settings, contact: int, other: int, *, actor: str, now: datetime, reasons: list[str]
 ) -> Merge:
     """Merge two contacts: the second becomes the first. Raises NotAllowed, Unknown."""
-    kept_id, merged_id = resolve_contact(session, one), resolve_contact(session, other)
+    kept_id, merged_id = resolve_contact(session, contact), resolve_contact(session, other)
     if kept_id == merged_id:
-        raise NotAllowed(f"Contacts {one} and {other} are one person already.")
+        raise NotAllowed(f"Contacts {contact} and {other} are one person already.")
     locked = select(Contact).where(col(Contact.id).in_([kept_id, merged_id])).order_by(col(Contact.id))
     people = {person.id: person for person in session.execute(locked.with_for_update()).scalars()}
     kept, merged = people[kept_id], people[merged_id]
@@ -88,7 +86,9 @@ def merge(
         fields=fields,
     )
     session.add(row)
-    decided = update(Proposal).where(col(Proposal.one_id) == min(one, other), col(Proposal.other_id) == max(one, other))
+    decided = update(Proposal).where(
+        col(Proposal.one_id) == min(contact, other), col(Proposal.other_id) == max(contact, other)
+    )
     session.execute(decided.values(state="accepted", decided_by=actor), execution_options=NO_SESSION_SYNC)
     session.flush()
     activity.refresh(session, settings.currency, [kept_id, merged_id])

@@ -36,19 +36,19 @@ class TimelineEntry:
 
 def contact_timeline(session: Session, contact_id: int, most: int = 150) -> list[TimelineEntry]:
     """Build a contact's timeline, newest first. Newest first."""
-    found = [
+    entries = [
         *_events(session, contact_id, most),
         *_consents(session, contact_id),
         *_messages(session, contact_id, most),
         *_turns(session, contact_id, most),
         *_merges(session, contact_id),
     ]
-    return sorted(found, key=lambda moment: moment.at, reverse=True)[:most]
+    return sorted(entries, key=lambda moment: moment.at, reverse=True)[:most]
 
 
 def _events(session: Session, contact_id: int, most: int) -> list[TimelineEntry]:
     chosen = select(Event).where(col(Event.contact_id) == contact_id).order_by(col(Event.at).desc()).limit(most)
-    found = []
+    entries = []
     for row in session.execute(chosen).scalars():
         if row.kind in ("replied", "mentioned") and row.medium:
             continue  # their words are shown with the conversation
@@ -62,10 +62,10 @@ def _events(session: Session, contact_id: int, most: int) -> list[TimelineEntry]
         by = ["a machine, not counted"] if row.machine else []
         campaign = [str(row.properties["campaign"])] if row.properties.get("campaign") else []
         what = row.kind.replace("_", " ")
-        found.append(
+        entries.append(
             TimelineEntry(row.at, "theirs", what, ", ".join(by + campaign + money + score + named)[:MAX_TEXT_CHARS])
         )
-    return found
+    return entries
 
 
 def _consents(session: Session, contact_id: int) -> list[TimelineEntry]:
@@ -98,13 +98,13 @@ def _messages(session: Session, contact_id: int, most: int) -> list[TimelineEntr
         .order_by(col(Message.enrolment_id).desc())
         .limit(most)
     )
-    found = []
+    entries = []
     for row in session.execute(chosen):
         is_transactional = row.campaign.startswith("_")
         name = row.campaign.removeprefix("_").replace("_", " ")
         to = "" if is_transactional else f"/console/campaigns/{row.campaign}"
-        found.append(TimelineEntry(row.at, "ours", f"{name} by {row.medium}: {row.state}", row.reason or "", to))
-    return found
+        entries.append(TimelineEntry(row.at, "ours", f"{name} by {row.medium}: {row.state}", row.reason or "", to))
+    return entries
 
 
 def _turns(session: Session, contact_id: int, most: int) -> list[TimelineEntry]:
@@ -120,11 +120,11 @@ def _turns(session: Session, contact_id: int, most: int) -> list[TimelineEntry]:
         TimelineEntry(
             turn.at,
             "ours" if turn.author else "theirs",
-            f"{turn.author or 'wrote'} by {one.medium}",
+            f"{turn.author or 'wrote'} by {conversation.medium}",
             turn.text[:MAX_TEXT_CHARS],
-            f"/console/inbox/{one.id}",
+            f"/console/inbox/{conversation.id}",
         )
-        for turn, one in rows
+        for turn, conversation in rows
     ]
 
 

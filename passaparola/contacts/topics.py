@@ -53,8 +53,8 @@ def plain_topic(name: str) -> Topic:
 def _read_topics(path: Path, changed: int) -> dict[str, Topic]:
     where = "policies/topics.yaml"
     try:
-        found: Any = yaml.safe_load(path.read_text("utf-8")) or {}
-        return {str(name): Topic.model_validate(fields) for name, fields in found.items()}
+        document: Any = yaml.safe_load(path.read_text("utf-8")) or {}
+        return {str(name): Topic.model_validate(fields) for name, fields in document.items()}
     except (yaml.YAMLError, AttributeError, UnicodeDecodeError):
         raise BadContent("this is not YAML of topics", where) from None
     except ValidationError as error:

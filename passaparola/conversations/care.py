@@ -144,40 +144,40 @@ def mood_of(sentiment: float) -> str:
 @cache
 def parse_open_hours(words: str) -> tuple[frozenset[int], time, time]:
     """Parse open hours: `mon-fri 09:00-18:00`, `mon,wed,sat 10:00-13:00`. Raises ValueError."""
-    found = re.fullmatch(r"([a-z]{3}(?:[-,][a-z]{3})*) (\d\d:\d\d)-(\d\d:\d\d)", words.strip())
+    match = re.fullmatch(r"([a-z]{3}(?:[-,][a-z]{3})*) (\d\d:\d\d)-(\d\d:\d\d)", words.strip())
     try:
         days: set[int] = set()
-        for piece in found[1].split(",") if found else []:
+        for piece in match[1].split(",") if match else []:
             first, _, last = piece.partition("-")
             start, end = DAYS.index(first), DAYS.index(last or first)
             days |= {(start + n) % 7 for n in range((end - start) % 7 + 1)}
-        opens, closes = (time.fromisoformat(edge) for edge in (found[2], found[3])) if found else (time(), time())
+        opens, closes = (time.fromisoformat(edge) for edge in (match[2], match[3])) if match else (time(), time())
     except ValueError:
-        found = None
-    if not found or not opens < closes:
+        match = None
+    if not match or not opens < closes:
         raise ValueError(f"“{words}” are not hours; write them like mon-fri 09:00-18:00")
     return frozenset(days), opens, closes
 
 
-def response_due_at(care: CarePolicy, within: timedelta, heard_at: datetime, zone: str) -> datetime:
+def response_due_at(care: CarePolicy, within: timedelta, received_at: datetime, zone: str) -> datetime:
     """Return when the time for an answer is up, counted in open hours only, on the house's clock; a day is a working
     day."""
     days, opens, closes = parse_open_hours(care.hours)
-    local = heard_at.astimezone(ZoneInfo(zone))
+    local = received_at.astimezone(ZoneInfo(zone))
     left = within.days * _hours_between(opens, closes) + timedelta(seconds=within.seconds)
     off: Any = country_holidays(care.country, years=[local.year, local.year + 1]) if care.country else {}
     day = Date(local.year, local.month, local.day)
     for _ in range(MAX_DAYS_AHEAD):
         date = day.to_stdlib()
         if date.weekday() in days and date not in off:
-            start = max(_at(day, opens, zone), heard_at)
+            start = max(_at(day, opens, zone), received_at)
             end = _at(day, closes, zone)
             if end > start:
                 if left <= end - start:
                     return start + left
                 left -= end - start
         day = day.add(days=1)
-    return heard_at + within
+    return received_at + within
 
 
 def _hours_between(opens: time, closes: time) -> timedelta:

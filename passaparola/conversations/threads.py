@@ -41,18 +41,18 @@ def receive(session: Session, settings: Settings, spoken: IncomingText, now: dat
     low = spoken.score is not None and spoken.score <= care.scores.low
     if spoken.score is not None and not low and not spoken.text.text:
         return None
-    standing = _current_conversation(session, spoken)
+    current = _current_conversation(session, spoken)
     automatic = spoken.text.automatic or _is_flood(session, spoken)
-    if automatic and standing is None:
+    if automatic and current is None:
         return None
     person = session.get(Contact, spoken.contact)
     understanding = understand(spoken.text.text, care, person.language if person else None)
     kind: str = "low_score" if low and understanding.kind != "complaint" else understanding.kind
     _annotate(session, spoken.event, kind, understanding.topic, understanding.sentiment)
-    conversation = standing or _new_conversation(spoken, kind)
+    conversation = current or _new_conversation(spoken, kind)
     if not automatic:
-        if standing and standing.state != "closed":
-            kind = policy.most_severe([standing.kind, kind])
+        if current and current.state != "closed":
+            kind = policy.most_severe([current.kind, kind])
         conversation.kind, conversation.topic = kind, understanding.topic or conversation.topic
         conversation.language, conversation.sentiment = understanding.language, understanding.sentiment
         conversation.about = spoken.about or conversation.about
@@ -158,13 +158,21 @@ def escalate_overdue(session: Session, settings: Settings, now: datetime) -> int
     late = select(Conversation).where(
         col(Conversation.state) == "open", col(Conversation.due_at) <= now, col(Conversation.escalated_at).is_(None)
     )
-    found = list(session.execute(late.with_for_update(skip_locked=True)).scalars())
-    for one in found:
-        rule = care.rule_for(ConversationFacts(one.kind, one.topic, one.medium, one.language, one.sentiment))
-        one.escalated_at, one.priority = now, min(one.priority + 1, 9)
-        one.team = rule.escalate or one.team
-        audit(session, now, "care policy", "escalated", f"conversation:{one.id}", to=one.team)
-    return len(found)
+    overdue = list(session.execute(late.with_for_update(skip_locked=True)).scalars())
+    for conversation in overdue:
+        rule = care.rule_for(
+            ConversationFacts(
+                conversation.kind,
+                conversation.topic,
+                conversation.medium,
+                conversation.language,
+                conversation.sentiment,
+            )
+        )
+        conversation.escalated_at, conversation.priority = now, min(conversation.priority + 1, 9)
+        conversation.team = rule.escalate or conversation.team
+        audit(session, now, "care policy", "escalated", f"conversation:{conversation.id}", to=conversation.team)
+    return len(overdue)
 
 
 def get_conversation(session: Session, id_: int, *, locked: bool = False) -> Conversation:

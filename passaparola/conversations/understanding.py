@@ -69,12 +69,12 @@ def _identifier(spoken: str) -> Any:
     """Load the language identifier. Between our languages and their own, where that is one it knows."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    found = LanguageIdentifier.from_model_file(MODEL_FILE)
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
     try:
-        found.set_languages(sorted({*LANGUAGES, spoken} - {""}))
+        identifier.set_languages(sorted({*LANGUAGES, spoken} - {""}))
     except ValueError:
-        found.set_languages(list(LANGUAGES))
-    return found
+        identifier.set_languages(list(LANGUAGES))
+    return identifier
 
 
 def measure_sentiment(text: str) -> float:
@@ -88,7 +88,7 @@ def measure_sentiment(text: str) -> float:
         before = tokens[max(0, place - NEGATION_REACH) : place]
         if _is_negated(tokens, place):
             weight *= -0.7
-        if any(_matches(one, "very") for one in before[-1:]):
+        if any(_matches(nearest, "very") for nearest in before[-1:]):
             weight *= 1.5
         score += weight
         counted += abs(weight)
@@ -140,8 +140,8 @@ def find_topic(text: str, care: CarePolicy) -> str:
     """Return the one that most of its words are of; empty where none is."""
     tokens = [word.lower() for word in re.findall(r"[^\W\d_]+", text)]
     counts = {
-        name: sum(word.startswith(tuple(start.lower().rstrip("*") for start in one.words)) for word in tokens)
-        for name, one in care.topics.items()
+        name: sum(word.startswith(tuple(start.lower().rstrip("*") for start in topic.words)) for word in tokens)
+        for name, topic in care.topics.items()
     }
     best = max(counts, key=lambda name: counts[name], default="")
     return best if best and counts[best] else ""

@@ -204,7 +204,7 @@ class Customers:
         dice: random.Random,
         more: dict[str, str] | None = None,
     ) -> None:
-        letter = EmailMessage()
+        reply = EmailMessage()
         for key, value in {
             "From": sender,
             "To": "ciao@bottega.example",
@@ -214,9 +214,9 @@ class Customers:
             "Message-ID": f"<{dice.getrandbits(60)}@their.example>",
             **(more or {}),
         }.items():
-            letter[key] = value
-        letter.set_content(words)
-        self._send(provider.inbound_email(letter, sender))
+            reply[key] = value
+        reply.set_content(words)
+        self._send(provider.inbound_email(reply, sender))
 
     def _tell_events(self, provider_events: list[dict[str, Any]]) -> None:
         random.Random(len(provider_events)).shuffle(provider_events)  # SendGrid promises no order

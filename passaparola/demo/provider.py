@@ -45,11 +45,11 @@ def delivery_events(events: list[dict[str, Any]]) -> Webhook:
     return Webhook("/webhooks/sendgrid", body, {"Content-Type": "application/json", **_signed(body)})
 
 
-def inbound_email(letter: EmailMessage, sender: str) -> Webhook:
+def inbound_email(mail: EmailMessage, sender: str) -> Webhook:
     """Make what SendGrid's Inbound Parse sends: the raw letter and its envelope, as a form of parts."""
     envelope = json.dumps({"to": ["ciao@bottega.example"], "from": sender}).encode()
     part = b'--edge\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n'
-    body = part % (b"email", letter.as_bytes()) + part % (b"envelope", envelope) + b"--edge--\r\n"
+    body = part % (b"email", mail.as_bytes()) + part % (b"envelope", envelope) + b"--edge--\r\n"
     headers = {"Content-Type": "multipart/form-data; boundary=edge", **_signed(body)}
     return Webhook("/webhooks/sendgrid_inbound", body, headers)
 

@@ -55,9 +55,9 @@ def main() -> None:
     settings = _own_settings()
     _fill(settings, given.contacts)
     with run_stack(settings, given.port, given.prefect_port) as stack:
-        town = Customers(f"http://127.0.0.1:{stack.port}", settings.var / "mailbox" / "email", SHOP_SECRET)
+        customers = Customers(f"http://127.0.0.1:{stack.port}", settings.var / "mailbox" / "email", SHOP_SECRET)
         try:
-            _run_show(settings, stack, town)
+            _run_show(settings, stack, customers)
         except Late as late:
             if given.once:
                 raise
@@ -69,17 +69,17 @@ def main() -> None:
         if not given.once:
             say("Ctrl-C stops everything.")
             stack.watch()
-        town.stop()
+        customers.stop()
 
 
-def _run_show(settings: Settings, stack: Stack, town: Customers) -> None:
+def _run_show(settings: Settings, stack: Stack, customers: Customers) -> None:
     """Run the show. Raises Late."""
     asyncio.run(marketer.send(stack, CAMPAIGN, say))
     _show_report(settings)
     _follow_up_order(settings, stack)
-    town.start()
+    customers.start()
     _send_survey(settings)
-    _await_reactions(settings, town, stack.port)
+    _await_reactions(settings, customers, stack.port)
 
 
 def _own_settings() -> Settings:
@@ -191,7 +191,7 @@ def _send_survey(settings: Settings) -> None:
     say(f"\n{SURVEY}, launch {made.id}, asks those who keep coming back. The customers read their mail …")
 
 
-def _await_reactions(settings: Settings, town: Customers, port: int) -> None:
+def _await_reactions(settings: Settings, customers: Customers, port: int) -> None:
     """Wait until what the customers do has come home; what is late is named, and the demo goes on."""
     store, began = Store(settings.database), time.monotonic()
     while True:
@@ -215,7 +215,7 @@ def _await_reactions(settings: Settings, town: Customers, port: int) -> None:
             break
     polling.run_maintenance(store, settings, utc_now(), everything=True)
     say(f"  posts as each network shows them: http://127.0.0.1:{port}/timeline")
-    say("  " + ", ".join(f"{count:,} {what}" for what, count in town.done.most_common()))
+    say("  " + ", ".join(f"{count:,} {what}" for what, count in customers.done.most_common()))
     say(
         f"  the report: {emails.delivered:,} delivered, {emails.opened:,} opened and {emails.clicked:,} clicked by "
         "people "

@@ -54,7 +54,7 @@ class _Identifying:
     def __init__(self, session: Session, settings: Settings, events: Sequence[IncomingEvent], now: datetime) -> None:
         self.session, self.settings, self.events, self.now = session, settings, events, now
         self.owners = self._load_owners({pair for incoming in events for pair in incoming.addresses.items()})
-        self.messages = load_messages(session, {one.event.message for one in events if one.event.message})
+        self.messages = load_messages(session, {wanted.event.message for wanted in events if wanted.event.message})
 
     def resolve_all(self) -> list[Resolution]:
         resolved = [self._resolve(incoming) for incoming in self.events]
@@ -129,14 +129,17 @@ class _Identifying:
     def _without_forgotten(self, resolved: list[Resolution]) -> list[Resolution]:
         """Withhold what belongs to the forgotten. What still comes back of someone who asked to be forgotten belongs
         to nobody."""
-        contacts = {one.contact for one in resolved if one.contact is not None}
+        contacts = {resolution.contact for resolution in resolved if resolution.contact is not None}
         if not contacts:
             return resolved
         erased = select(col(Contact.id)).where(
             in_values(self.session, col(Contact.id), contacts), col(Contact.erased_at).is_not(None)
         )
         gone = set(self.session.execute(erased).scalars())
-        return [Resolution(None, status="forgotten") if one.contact in gone else one for one in resolved]
+        return [
+            Resolution(None, status="forgotten") if resolution.contact in gone else resolution
+            for resolution in resolved
+        ]
 
     def _resolve_by_order(self, incoming: IncomingEvent, resolved: Sequence[Resolution]) -> Resolution:
         """Resolve by the related order. An event without an address is of whoever the related event of its source is

@@ -46,7 +46,7 @@ class NewLinkEvent:
     properties: dict[str, Any] = field(default_factory=dict)
 
 
-COLUMNS = tuple(one.name for one in fields(NewLinkEvent))
+COLUMNS = tuple(column.name for column in fields(NewLinkEvent))
 _values = attrgetter(*COLUMNS)
 
 

@@ -37,12 +37,12 @@ def load_messages(session: Session, names: Collection[str]) -> dict[str, Message
     enrolments = {row.id: row for row in session.execute(chosen)}
     launches = _load_launches(session, {row.launch_id for row in enrolments.values()})
     contacts = merging.resolve_contacts(session, {row.contact_id for row in enrolments.values() if row.contact_id})
-    found = {}
+    messages = {}
     for name, id_ in ids.items():
         if row := enrolments.get(id_.enrolment):
             contact = contacts[row.contact_id] if row.contact_id else None
-            found[name] = MessageRef(id_, contact, row.launch_id, *launches[row.launch_id])
-    return found
+            messages[name] = MessageRef(id_, contact, row.launch_id, *launches[row.launch_id])
+    return messages
 
 
 def _load_launches(session: Session, launches: Collection[int]) -> dict[int, tuple[str, str]]:

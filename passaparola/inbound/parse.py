@@ -140,9 +140,9 @@ def _warm_up() -> None:
 def _parse_there(environment: Mapping[str, str], source: str, headers: Mapping[str, str], body: bytes) -> ParseResult:
     from passaparola.settings import get_settings
 
-    standing = {name: value for name, value in os.environ.items() if name.startswith(ENVIRONMENT_PREFIX)}
-    if standing != environment:
-        for name in standing:
+    set_before = {name: value for name, value in os.environ.items() if name.startswith(ENVIRONMENT_PREFIX)}
+    if set_before != environment:
+        for name in set_before:
             del os.environ[name]
         os.environ.update(environment)
         get_settings.cache_clear()

@@ -61,8 +61,7 @@ def _apply_bodies(store: Store, settings: Settings, clock: Clock) -> Counter[str
 
 
 def _apply_urgent(store: Store, settings: Settings, clock: Clock) -> Counter[str]:
-    """Apply, of every body that may hold one, only opt-outs, complaints and hard bounces. Of every body that may
-    hold one, apply opt-outs, complaints and hard bounces, and nothing else. The rest waits its turn."""
+    """Apply the opt-outs, complaints and hard bounces of every body that may hold one; the rest waits its turn."""
     kinds: Counter[str] = Counter()
     while (new := _apply_some(store, settings, clock, None, urgent=True)) is not None:
         kinds += new
@@ -150,20 +149,24 @@ def _apply_parsed(
     now: datetime,
 ) -> tuple[Counter[str], bool]:
     """Identify, record and react. Return the new events' kinds, and whether anything came of someone forgotten."""
-    events = [one for body in parsed for one in body.events if one.event.is_urgent or not urgent]
+    events = [incoming for body in parsed for incoming in body.events if incoming.event.is_urgent or not urgent]
     resolutions = identify_events(session, settings, events, now)
     pairs = list(zip(events, resolutions, strict=True))
-    identified = [IdentifiedEvent(one, found) for one, found in pairs if found.contact is not None]
+    identified = [
+        IdentifiedEvent(incoming, resolution) for incoming, resolution in pairs if resolution.contact is not None
+    ]
     recorded = record(session, identified, now)
     react(session, settings, recorded, identified, now)
     react_to_strangers(session, [pair for pair in pairs if pair[1].status == "stranger"], now)
     for body in parsed:
         _finish(rows[body.id], body, urgent, now)
-    for incoming, found in pairs:
-        _finish_unresolved(rows[incoming.body_id], incoming, found, now)
+    for incoming, resolution in pairs:
+        _finish_unresolved(rows[incoming.body_id], incoming, resolution, now)
     if recorded:
-        _wake_waiting(session, {one.source for one in events})
-    return Counter(one.row.kind for one in recorded), any(found.status == "forgotten" for found in resolutions)
+        _wake_waiting(session, {incoming.source for incoming in events})
+    return Counter(fact.row.kind for fact in recorded), any(
+        resolution.status == "forgotten" for resolution in resolutions
+    )
 
 
 def _finish(row: RawBody, body: ParsedBody, urgent: bool, now: datetime) -> None:

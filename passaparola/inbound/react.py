@@ -26,17 +26,17 @@ def react(
 
     `identified` are also those that were recorded before: a consent at a checkout is asked of each.
     """
-    feedback = [one for one in recorded if one.identified.incoming.event.is_feedback]
+    feedback = [fact for fact in recorded if fact.identified.incoming.event.is_feedback]
     suppression.apply_feedback(session, feedback, now)
     touched = {
-        one.row.enrolment_id for one in feedback if one.row.enrolment_id and one.row.kind in machines.JUDGED_KINDS
+        fact.row.enrolment_id for fact in feedback if fact.row.enrolment_id and fact.row.kind in machines.JUDGED_KINDS
     }
     recount = machines.judge_touches(session, touched) if touched else set()
-    for one in recorded:
-        _receive_text(session, settings, one, now)
+    for fact in recorded:
+        _receive_text(session, settings, fact, now)
     for event in identified:
         _record_checkout_consent(session, settings, event, now)
-    activity.add_events(session, settings.currency, [one.row for one in recorded], recount)
+    activity.add_events(session, settings.currency, [fact.row for fact in recorded], recount)
 
 
 def react_to_strangers(session: Session, strangers: Sequence[tuple[IncomingEvent, Resolution]], now: datetime) -> None:
@@ -70,10 +70,10 @@ def _receive_text(session: Session, settings: Settings, recorded: RecordedEvent,
     )
 
 
-def _record_checkout_consent(session: Session, settings: Settings, one: IdentifiedEvent, now: datetime) -> None:
+def _record_checkout_consent(session: Session, settings: Settings, identified: IdentifiedEvent, now: datetime) -> None:
     """Record the answer given at a checkout; a paid order is a basis only where the operator says that buyers are
     told so."""
-    incoming, event = one.incoming, one.incoming.event
+    incoming, event = identified.incoming, identified.incoming.event
     if event.kind != "order_completed" or "email" not in incoming.addresses:
         return
     # Only at a checkout is it an answer; later deliveries of the same order merely repeat it.
@@ -81,12 +81,12 @@ def _record_checkout_consent(session: Session, settings: Settings, one: Identifi
         proof = {"source": incoming.source, "delivery": incoming.delivery, "asked": "at the checkout"}
         at = min(event.accepts_marketing_at or event.at, now)
         source = f"{incoming.source} checkout"
-        consent.record_reported(session, one.contact, "newsletter", True, at=at, source=source, proof=proof)
+        consent.record_reported(session, identified.contact, "newsletter", True, at=at, source=source, proof=proof)
     order = str(event.properties.get("order_id", event.id))
     for topic in settings.soft_opt_in_topics:
         consent.record_soft_opt_in(
             session,
-            one.contact,
+            identified.contact,
             topic,
             agrees=event.accepts_marketing,
             at=min(event.at, now),

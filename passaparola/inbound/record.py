@@ -45,16 +45,16 @@ class RecordedEvent:
 def record(session: Session, events: Iterable[IdentifiedEvent], now: datetime) -> list[RecordedEvent]:
     """Record events and fill in what we did not know of their contacts. Return those that are new."""
     by_name: dict[tuple[str, str], RecordedEvent] = {}
-    for one in events:
-        _fill_traits(session, one, now)
-        row = _new_event(one, now)
-        by_name.setdefault((row.source, row.source_id), RecordedEvent(one, row))
+    for identified in events:
+        _fill_traits(session, identified, now)
+        row = _new_event(identified, now)
+        by_name.setdefault((row.source, row.source_id), RecordedEvent(identified, row))
     new = record_events(session, (recorded.row for recorded in by_name.values()))
     return [by_name[row.source, row.source_id] for row in new]
 
 
-def _new_event(one: IdentifiedEvent, now: datetime) -> NewEvent:
-    event, resolution = one.incoming.event, one.resolution
+def _new_event(identified: IdentifiedEvent, now: datetime) -> NewEvent:
+    event, resolution = identified.incoming.event, identified.resolution
     properties = dict(event.properties)
     if event.bot_reason:
         properties["machine"] = event.bot_reason
@@ -64,12 +64,12 @@ def _new_event(one: IdentifiedEvent, now: datetime) -> NewEvent:
     if message:
         properties |= {"campaign": message.campaign, "launch": message.launch}
     return NewEvent(
-        one.contact,
+        identified.contact,
         event.kind,
         # A sender's clock may run ahead; nothing has happened yet that is still to come.
         at=min(event.at, now),
         received_at=now,
-        source=one.incoming.source,
+        source=identified.incoming.source,
         source_id=event.id[:MAX_SOURCE_ID_CHARS],
         amount=event.amount,
         currency=event.currency,
@@ -81,12 +81,12 @@ def _new_event(one: IdentifiedEvent, now: datetime) -> NewEvent:
     )
 
 
-def _fill_traits(session: Session, one: IdentifiedEvent, now: datetime) -> None:
+def _fill_traits(session: Session, identified: IdentifiedEvent, now: datetime) -> None:
     """Fill in traits that we do not know; a shop does not overwrite what a contact told us."""
-    traits = one.incoming.event.traits
-    if not (traits and one.resolution.introduced):
+    traits = identified.incoming.event.traits
+    if not (traits and identified.resolution.introduced):
         return
-    contact = session.get(Contact, one.contact)
+    contact = session.get(Contact, identified.contact)
     assert contact is not None
     for name, value in traits.items():
         if name in TRAITS and getattr(contact, name) is None and contact.erased_at is None:
@@ -94,5 +94,5 @@ def _fill_traits(session: Session, one: IdentifiedEvent, now: datetime) -> None:
                 setattr(contact, name, TRAIT_PARSERS[name](value) if name in TRAIT_PARSERS else value)
             except ValueError:
                 continue  # a country nobody knows is no reason to lose an order
-            by = {"by": one.incoming.source, "at": one.incoming.event.at.isoformat()}
+            by = {"by": identified.incoming.source, "at": identified.incoming.event.at.isoformat()}
             contact.updated_at, contact.sources = now, {**contact.sources, name: by}

@@ -62,8 +62,8 @@ def store_body(session: Session, new: NewBody) -> bool:
         "problem": "",
         "urgent": new.urgent,
     }
-    kept = insert_or_ignore(session, RawBody).values(row).returning(col(RawBody.id))
-    return session.execute(kept).scalar() is not None
+    stored = insert_or_ignore(session, RawBody).values(row).returning(col(RawBody.id))
+    return session.execute(stored).scalar() is not None
 
 
 @dataclass
@@ -75,15 +75,15 @@ class RawBodyCounts:
 
 
 def count_bodies(session: Session, shown: int = 20) -> RawBodyCounts:
-    found = RawBodyCounts()
+    counts = RawBodyCounts()
     counted = select(col(RawBody.source), col(RawBody.state), func.count()).group_by(
         col(RawBody.source), col(RawBody.state)
     )
     for source, state, count in session.execute(counted):
-        found.sources.setdefault(source, {})[state] = count
+        counts.sources.setdefault(source, {})[state] = count
     odd = select(RawBody).where(col(RawBody.problem) != "").order_by(col(RawBody.id).desc()).limit(shown)
     for row in session.execute(odd).scalars():
-        found.invalid.append(
+        counts.invalid.append(
             {
                 "id": row.id,
                 "source": row.source,
@@ -92,7 +92,7 @@ def count_bodies(session: Session, shown: int = 20) -> RawBodyCounts:
                 "problem": row.problem,
             }
         )
-    return found
+    return counts
 
 
 def replay(store: Store, *, since: datetime, until: datetime, source: str | None, actor: str, now: datetime) -> int:

@@ -27,8 +27,8 @@ BEFORE_US = "said stop before we knew them"
 
 def apply_feedback(session: Session, feedback: Sequence[RecordedEvent], now: datetime) -> None:
     """Suppress and opt out by new feedback, in the transaction that records it."""
-    for one in feedback:
-        _apply(session, one)
+    for recorded in feedback:
+        _apply(session, recorded)
     session.flush()
     if contacts := _soft_bounce_candidates(session, feedback):
         _suppress_soft_bouncing(session, contacts, now)
@@ -43,8 +43,8 @@ def suppression_reason(event: InboundEvent) -> str:
     return str(event.properties.get("because") or "")
 
 
-def _apply(session: Session, one: RecordedEvent) -> None:
-    event, row, resolution = one.identified.incoming.event, one.row, one.identified.resolution
+def _apply(session: Session, recorded: RecordedEvent) -> None:
+    event, row, resolution = recorded.identified.incoming.event, recorded.row, recorded.identified.resolution
     medium, reason = event.medium or "email", suppression_reason(event)
     if event.kind == "unsubscribed" or reason in ("complaint", "unsubscribed"):
         # A complaint is an opt-out of everything; an opt-out is of what the message was about.
@@ -59,11 +59,11 @@ def _apply(session: Session, one: RecordedEvent) -> None:
 
 def _soft_bounce_candidates(session: Session, feedback: Sequence[RecordedEvent]) -> set[int]:
     """Return whom another bounce may silence, or something that arrived let be written to again."""
-    bounced = {one.row.contact_id for one in feedback if one.row.kind == "bounced"}
+    bounced = {recorded.row.contact_id for recorded in feedback if recorded.row.kind == "bounced"}
     arrived = {
-        key: one.row.contact_id
-        for one in feedback
-        if one.row.kind == "delivered" and (key := one.identified.resolution.address_key)
+        key: recorded.row.contact_id
+        for recorded in feedback
+        if recorded.row.kind == "delivered" and (key := recorded.identified.resolution.address_key)
     }
     if not arrived:
         return bounced
@@ -94,15 +94,15 @@ def _suppress_soft_bouncing(session: Session, contacts: Iterable[int], now: date
             by_address.setdefault((row.contact_id, key, row.medium or "email"), []).append(row)
     for (contact, key, medium), rows in by_address.items():
         bounces = _soft_bounces_since_delivery(rows)
-        standing = session.get(Suppression, key)
+        existing = session.get(Suppression, key)
         if len(bounces) >= SOFT_IN_A_ROW:
             at = sorted(bounces)[SOFT_IN_A_ROW - 1]
             consent.suppress(session, medium, key, SOFT, at=at, source=consent.DERIVED)
-            if standing is not None and standing.reason == SOFT:
-                standing.at = at
-        elif standing is not None and standing.reason == SOFT and standing.medium == medium:
+            if existing is not None and existing.reason == SOFT:
+                existing.at = at
+        elif existing is not None and existing.reason == SOFT and existing.medium == medium:
             session.execute(delete(Suppression).where(col(Suppression.key) == key), execution_options=NO_SESSION_SYNC)
-            session.expunge(standing)
+            session.expunge(existing)
             audit(session, now, consent.DERIVED, "no longer suppressed", f"contact:{contact}", medium=medium)
 
 

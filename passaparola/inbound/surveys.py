@@ -54,11 +54,11 @@ def _taps(session: Session, now: datetime, back: timedelta) -> list[Event]:
         )
         .order_by(col(Event.at), col(Event.id))
     )
-    found = list(session.execute(taps).scalars())
-    if not found:
+    events = list(session.execute(taps).scalars())
+    if not events:
         return []
-    known = set(session.execute(answered.where(col(Event.source_id).in_([_name(tap) for tap in found]))).scalars())
-    return [tap for tap in found if _name(tap) not in known]
+    known = set(session.execute(answered.where(col(Event.source_id).in_([_name(tap) for tap in events]))).scalars())
+    return [tap for tap in events if _name(tap) not in known]
 
 
 def _name(tap: Event) -> str:

@@ -68,7 +68,7 @@ def end_passages(session: Session, launch: Launch, who: Clause, now: datetime) -
     kind = (launch.content["leave"] or {}).get("on")
     if not kind:
         return 0
-    happened = _after(launch.content, kind, col(Event.at) >= col(Enrolment.entered_at))
+    ending = _after(launch.content, kind, col(Event.at) >= col(Enrolment.entered_at))
     still_to_come = exists(
         select(literal(1))
         .select_from(Message)
@@ -79,7 +79,7 @@ def end_passages(session: Session, launch: Launch, who: Clause, now: datetime) -
         .correlate(Enrolment)
     )
     inside = or_(col(Enrolment.outcome).is_(None), and_(col(Enrolment.outcome) == "finished", still_to_come))
-    left = update(Enrolment).where(col(Enrolment.launch_id) == launch.id, inside, who, happened)
+    left = update(Enrolment).where(col(Enrolment.launch_id) == launch.id, inside, who, ending)
     return count_changed(session, left.values(outcome="left", ended_at=now, waiting=None))
 
 

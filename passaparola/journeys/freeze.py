@@ -68,7 +68,7 @@ def _goal(campaign: Campaign) -> dict[str, Any] | None:
 
 def _nested_audiences(words: Catalogue, campaign: Campaign) -> dict[str, str]:
     """Return the audiences that its questions are made of, as they read now."""
-    found: dict[str, str] = {}
+    nested: dict[str, str] = {}
     waiting = [step.when for step in campaign.steps if step.when]
     if campaign.leave and campaign.leave.when:
         waiting.append(campaign.leave.when)
@@ -76,7 +76,7 @@ def _nested_audiences(words: Catalogue, campaign: Campaign) -> dict[str, str]:
         waiting.append(f"in audience {campaign.enter.audience}")
     while waiting:
         for inner in re.findall(r"in\s+audience\s+(\w+)", waiting.pop()):
-            if inner in words.audiences and inner not in found:
-                found[inner] = words.audiences[inner]
-                waiting.append(found[inner])
-    return found
+            if inner in words.audiences and inner not in nested:
+                nested[inner] = words.audiences[inner]
+                waiting.append(nested[inner])
+    return nested

@@ -184,11 +184,11 @@ def stop_accepting(store: Store, name: str, *, actor: str, now: datetime) -> int
 
 def accepting_launch(session: Session, name: str) -> Launch | None:
     """Return the launch that takes people into a campaign now."""
-    found = select(Launch).where(
+    accepting = select(Launch).where(
         col(Launch.campaign) == name, col(Launch.accepting), col(Launch.state).in_(["running", "paused"])
     )
-    standing_: Launch | None = session.execute(found.order_by(col(Launch.id).desc()).limit(1)).scalar()
-    return standing_
+    launch: Launch | None = session.execute(accepting.order_by(col(Launch.id).desc()).limit(1)).scalar()
+    return launch
 
 
 def unfinished_launch(session: Session, name: str, wording: str) -> int | None:

@@ -15,5 +15,5 @@ def next_due(session: Session, launch: int | None = None) -> datetime | None:
         .join(Launch, col(Launch.id) == col(Enrolment.launch_id))
         .where(col(Enrolment.outcome).is_(None), col(Launch.state) == "running")
     )
-    found: datetime | None = session.execute(earliest.where(col(Launch.id) == launch) if launch else earliest).scalar()
-    return found
+    due_at: datetime | None = session.execute(earliest.where(col(Launch.id) == launch) if launch else earliest).scalar()
+    return due_at

@@ -42,10 +42,10 @@ def start_wait(session: Session, settings: Settings, number: int, step: Pause, d
         .where(due)
         .distinct()
     )
-    found = list(session.execute(groups))
+    clocks = list(session.execute(groups))
     waiting = 0
-    alone = len({(zone_, country_) for _, zone_, country_ in found}) == 1
-    for at, zone_, country_ in found:
+    alone = len({(zone_, country_) for _, zone_, country_ in clocks}) == 1
+    for at, zone_, country_ in clocks:
         same = select(col(Contact.id)).where(zone == zone_, country == country_)
         same_clock: Clause = true() if alone else col(Enrolment.contact_id).in_(same)
         if not alone and zone_ == settings.time_zone and not country_:

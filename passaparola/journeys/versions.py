@@ -76,7 +76,7 @@ def _same_step(old: Mapping[str, Any], step: int, new: Mapping[str, Any]) -> int
     if next_say is None:
         return None
     message = old["steps"][next_say]["say"]
-    there = next((place for place, one in enumerate(new["steps"]) if one.get("say") == message), None)
+    there = next((place for place, candidate in enumerate(new["steps"]) if candidate.get("say") == message), None)
     if there is None:
         return None
     back = next_say - step
@@ -101,11 +101,11 @@ def move_enrolments(store: Store, name: str, *, actor: str, now: datetime) -> Mo
                 continue
             launch = lock_launch(session, part["launch"])
             at = (*_under_way(launch), col(Enrolment.step) == part["step"])
-            kept = [column for column in COLUMNS if column not in ("launch_id", "step")] + ["waiting", "since"]
-            new = select(literal(newest.id), *(col(getattr(Enrolment, name)) for name in kept)).where(*at)
+            columns = [column for column in COLUMNS if column not in ("launch_id", "step")] + ["waiting", "since"]
+            new = select(literal(newest.id), *(col(getattr(Enrolment, name)) for name in columns)).where(*at)
             listens = newest.content["steps"][part["to_step"]].get("wait for")
             step = literal(part["to_step"])
-            session.execute(insert(Enrolment).from_select(["launch_id", *kept, "step"], new.add_columns(step)))
+            session.execute(insert(Enrolment).from_select(["launch_id", *columns, "step"], new.add_columns(step)))
             if not listens:  # whoever waited for something that is no longer waited for goes on when patience ends
                 quit_ = update(Enrolment).where(*_under_way(newest), col(Enrolment.step) == part["to_step"])
                 count_changed(session, quit_.values(waiting=None, since=None))

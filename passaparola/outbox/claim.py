@@ -71,7 +71,7 @@ def reserve_batch(
 def _next_batch(session: Session, now: datetime, launch: int | None, busy: Collection[str]) -> Batch | None:
     """Return the next in order, of those whose channel may speak. Launch by launch of one priority, so that an index
     has the order: sorting all that waits, for each that goes, would make a campaign's cost grow with its square."""
-    speaking = unpaused_channels(session, {*busy, *incidents.active_backoffs(session, now)})
+    sendable = unpaused_channels(session, {*busy, *incidents.active_backoffs(session, now)})
     for launches in _launches_by_priority(session, launch):
         due = (
             select(Batch)
@@ -81,7 +81,7 @@ def _next_batch(session: Session, now: datetime, launch: int | None, busy: Colle
                 col(Batch.due_at) <= now,
                 col(Batch.launch_id).in_(launches),
                 col(Launch.state) == "running",
-                *speaking,
+                *sendable,
             )
             .order_by(col(Batch.due_at), col(Batch.id))
             .limit(1)
@@ -185,8 +185,8 @@ class _Reservation:
             GuardContext.for_step(self.session, self.launch, self.batch.medium, self.batch.step),
             FrequencyCap.from_settings(self.settings),
         )
-        put = {"batch": self.id, **guards.guard_instants(context, cap, self.now), "read": self.batch.wording}
-        return self.session.execute(recipients_statement(context, cap, "on" in self.content["enter"]), put).all()
+        params = {"batch": self.id, **guards.guard_instants(context, cap, self.now), "read": self.batch.wording}
+        return self.session.execute(recipients_statement(context, cap, "on" in self.content["enter"]), params).all()
 
     def _defer_quiet(self, rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
         ends = {

@@ -143,8 +143,8 @@ class Drain:
     def _skip_channels(self) -> list[str]:
         return [name for name, calls in self.calls.items() if calls >= max(self.concurrency - 1, 1)]
 
-    def _track_call(self, channel: str, one: int) -> None:
-        self.calls[channel] += one
+    def _track_call(self, channel: str, change: int) -> None:
+        self.calls[channel] += change
         (self.idle.clear if self.calls.total() else self.idle.set)()
 
     async def _call_provider(self, reserved: ReservedBatch, started: float) -> SendResult | ChannelError:
@@ -155,11 +155,11 @@ class Drain:
         except Exception as error:  # nothing was called yet; one channel that can't be made stops no other
             return Blocked(f"{reserved.channel} can't be made ready: {type(error).__name__}")
         self.channels[reserved.channel] = channel
-        answer = await self._send_and_confirm(channel, reserved, started)
+        result = await self._send_and_confirm(channel, reserved, started)
         to_everybody = channel.public and not reserved.dispatch.messages[0].to_address
-        if isinstance(answer, SendResult) and to_everybody:
-            return await confirm_visible(channel, answer)
-        return answer
+        if isinstance(result, SendResult) and to_everybody:
+            return await confirm_visible(channel, result)
+        return result
 
     async def _send_and_confirm(
         self, channel: Sender, reserved: ReservedBatch, started: float

@@ -29,10 +29,10 @@ def next_due(store: Store, launch: int | None, now: datetime, busy: Collection[s
             )
             return session.execute(chosen.where(col(Batch.launch_id) == launch) if launch else chosen).scalar()
 
-        found = [due({*rests, *busy})]
+        instants = [due({*rests, *busy})]
         if rests and (at := due(busy)):  # what waits for one that is left alone is due when it may be called again
-            found.append(max(at, min(rests.values())))
-        return min((at for at in found if at), default=None)
+            instants.append(max(at, min(rests.values())))
+        return min((at for at in instants if at), default=None)
 
 
 def finish_launches(store: Store, now: datetime) -> None:

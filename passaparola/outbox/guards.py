@@ -70,8 +70,8 @@ class GuardContext:
     ) -> "GuardContext":
         """Build the context also of a launch that is not there yet: `content` is what would be frozen, `itself` then
         is twins.LAST."""
-        found = select(col(Launch.id)).where(col(Launch.id) != itself)
-        before = found.where(col(Launch.priority) > content["priority"], col(Launch.state) == "running")
+        others = select(col(Launch.id)).where(col(Launch.id) != itself)
+        before = others.where(col(Launch.priority) > content["priority"], col(Launch.state) == "running")
         answers = content.get("basis") == "transactional"
         reads = StepWordings.for_medium(content, step, medium).reads.values() if content["said_once"] else ()
         window = _window(content, medium, step["say"])
@@ -115,7 +115,7 @@ def _instant(name: str) -> BindParameter[datetime]:
 
 
 def hold_reason(
-    context: GuardContext, cap: FrequencyCap | None, read: ColumnElement[str] | None = None, *, settled: bool = False
+    context: GuardContext, cap: FrequencyCap | None, wording: ColumnElement[str] | None = None, *, settled: bool = False
 ) -> ColumnElement[Any]:
     """Build the expression of the first reason to hold. NULL for whoever may be written to. It is put with its
     `moments`, and with the hash of what is `read` where that is one for all of them. `settled`: what other
@@ -140,12 +140,12 @@ def hold_reason(
     said_no = literal(HoldReason.SAID_NO.text(topic=topic, medium=medium))
     unasked = literal(HoldReason.NEVER_SAID_YES.text(topic=topic, medium=medium))
     unwilling = case({True: null(), False: said_no}, value=consent, else_=unasked)
-    wishes = _wishes(context, cap, read, settled)
+    wishes = _wishes(context, cap, wording, settled)
     return case(*checks, else_=func.coalesce(unwilling, case(*wishes, else_=null())))
 
 
 def _wishes(
-    context: GuardContext, cap: FrequencyCap | None, read: ColumnElement[str] | None, settled: bool
+    context: GuardContext, cap: FrequencyCap | None, wording: ColumnElement[str] | None, settled: bool
 ) -> list[tuple[Any, Any]]:
     """Build the conditions that ask for patience, each with its reason: pauses, care, frequency, repeats, the cap."""
     care, weekly = _open_complaint(), recent_messages(_instant("a_week_ago"))
@@ -158,7 +158,7 @@ def _wishes(
         ),
     ]
     if context.twin_of:
-        wishes += repeats.repeat_reasons(context.medium, context.twin_of, read, settled=settled)
+        wishes += repeats.repeat_reasons(context.medium, context.twin_of, wording, settled=settled)
     if cap:
         recent = recent_messages(_instant("capped_since"))
         wishes.append((recent >= cap.most, literal(HoldReason.FREQUENCY_CAP.text(most=cap.most, days=cap.days))))

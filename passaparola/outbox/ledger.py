@@ -133,14 +133,14 @@ def hold_recalled_messages(store: Store) -> None:
     with store.read() as session:
         if session.execute(select(col(Batch.id)).where(*queued).limit(1)).scalar() is None:
             return
-    quietly = {"synchronize_session": False}
+    options = {"synchronize_session": False}
     with store.write() as session:
         taken = update(Batch).where(*queued).values(state="recalled").returning(col(Batch.id))
-        ids = list(session.execute(taken, execution_options=quietly).scalars())
+        ids = list(session.execute(taken, execution_options=options).scalars())
         still_queued = (col(Message.batch_id).in_(ids), col(Message.state).is_(None))
         session.execute(
             update(Message).where(*still_queued).values(state="held", reason=HoldReason.RECALLED.text()),
-            execution_options=quietly,
+            execution_options=options,
         )
 
 

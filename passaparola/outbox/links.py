@@ -50,7 +50,7 @@ class Links:
     @cached_property
     def _keys(self) -> dict[str, bytes]:
         secret = self.secret.encode()
-        return {one: hmac.digest(secret, f"passaparola {one}".encode(), "sha256") for one in PURPOSES}
+        return {purpose: hmac.digest(secret, f"passaparola {purpose}".encode(), "sha256") for purpose in PURPOSES}
 
     def sign(self, purpose: Purpose, message: str) -> str:
         """Sign a text for one purpose, with BLAKE2b under a key of that purpose (RFC 7693, 2.9), 128 bits of it.

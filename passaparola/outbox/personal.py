@@ -54,8 +54,8 @@ class MessageBuilder:
         given = {**self.constants, "contact": contact, "unsubscribe_url": unsubscribe}
         for name, make in self.made:
             given[name] = make(id_, tracking)
-        if happened := row[5 + len(TRAITS) :]:
-            given |= _event_values(*happened)
+        if event_columns := row[5 + len(TRAITS) :]:
+            given |= _event_values(*event_columns)
         name = " ".join(part for part in typed[:2] if part)
         headers = self.headers if self.answers else self._unsubscribe_headers(id_, unsubscribe)
         return OutboundMessage(id_, address, name, self.ready.values(given), headers)

@@ -93,8 +93,8 @@ class _MessagePlanner:
             ranked.c.reason,
         ).order_by(ranked.c.enrolment_id)
         columns = ["enrolment_id", "step", "medium", "batch_id", "state", "reason"]
-        put = planned.params(guards.guard_instants(context, cap, self.now))
-        self.session.execute(insert(Message).from_select(columns, put))
+        params = planned.params(guards.guard_instants(context, cap, self.now))
+        self.session.execute(insert(Message).from_select(columns, params))
         self._record_sizes()
 
     def _batch_of(self, ranked: Any) -> Any:
@@ -110,14 +110,14 @@ class _MessagePlanner:
                 runs[-1] = (locale, variant, runs[-1][2], slot + 1, id_ - slot)
             else:
                 runs.append((locale, variant, slot, slot + 1, id_ - slot))
-        found = [
+        matching = [
             (
                 and_(ranked.locale == locale, ranked.variant == variant, ranked.slot >= start, ranked.slot < end),
                 ranked.slot + literal(shift, BigInteger()),
             )
             for locale, variant, start, end, shift in runs
         ]
-        return case(*found, else_=null())
+        return case(*matching, else_=null())
 
     def _own_messages(self) -> tuple[Clause, ...]:
         return (

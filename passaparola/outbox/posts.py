@@ -34,7 +34,7 @@ def paused_media(session: Session, launch: Launch) -> dict[str, str]:
     """List its media whose channel must be mended first, and how."""
     carried = {channel: medium for medium, channel in launch.content["channels"].items()}
     stopped = (incident for incident in incidents.open_incidents(session) if incident.direction == "sending")
-    return {carried[one.channel]: one.reason for one in stopped if one.channel in carried}
+    return {carried[stop.channel]: stop.reason for stop in stopped if stop.channel in carried}
 
 
 def launch_posts(session: Session, launch: Launch, paused: Mapping[str, str]) -> list[Post]:
@@ -45,15 +45,15 @@ def launch_posts(session: Session, launch: Launch, paused: Mapping[str, str]) ->
         .where(col(Enrolment.launch_id) == launch.id, col(Enrolment.contact_id).is_(None))
         .order_by(col(Message.step), col(Message.medium))
     )
-    found = []
+    posts = []
     for medium, step, state, reason, receipt in session.execute(public):
         why = reason or (paused.get(medium, "") if state == "queued" else "")
         carried = registry.sender_class(launch.content["channels"][medium])
         url = carried.post_url(receipt) if receipt and state == "sent" else ""
-        found.append(
+        posts.append(
             Post(medium, step, state, why, url, **_post_reactions(session, medium, receipt) if receipt else {})
         )
-    return found
+    return posts
 
 
 def _post_reactions(session: Session, medium: str, receipt: str) -> dict[str, int]:

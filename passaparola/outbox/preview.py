@@ -108,13 +108,13 @@ def build_preview(store: Store, settings: Settings, content: dict[str, Any], now
         question = Question.parse(content["audience"] or "everyone", words)
         seen.enrolled = audience.count_members(session, question, now)
         for medium in sorted({m for step in content["steps"] for m in step.get("by", ())} - set(content["public"])):
-            said = next(step for step in content["steps"] if medium in step.get("by", ()))
+            first = next(step for step in content["steps"] if medium in step.get("by", ()))
             context, cap = (
-                GuardContext.with_repeats(session, content, medium, said, repeats.LAST_LAUNCH),
+                GuardContext.with_repeats(session, content, medium, first, repeats.LAST_LAUNCH),
                 FrequencyCap.from_settings(settings),
             )
             reason = guards.hold_reason(
-                context, cap, StepWordings.for_medium(content, said, medium).hash_column()
+                context, cap, StepWordings.for_medium(content, first, medium).hash_column()
             ).label("reason")
             counts = (
                 select(reason, func.count())

@@ -9,24 +9,24 @@ READ_TIMEOUT_SECONDS = 10.0  # seconds for one look, so that all of them fit int
 READ_BACK_DELAYS_SECONDS = (0.0, 1.0, 3.0)  # seconds before each look for a post that is not there yet
 
 
-async def confirm_visible(channel: Sender, answer: SendResult) -> SendResult:
+async def confirm_visible(channel: Sender, result: SendResult) -> SendResult:
     """Confirm that a post is visible. A network's yes is not yet a post: it counts as sent when it is there."""
-    uncertain = dict(answer.uncertain)
-    for id_, receipt in answer.receipts.items():
+    uncertain = dict(result.uncertain)
+    for id_, receipt in result.receipts.items():
         if receipt and await _is_visible(channel, receipt) is False:
             uncertain[id_] = f"{channel.branding.title} took it, but it is not to be seen there"
-    return replace(answer, uncertain=uncertain)
+    return replace(result, uncertain=uncertain)
 
 
 async def _is_visible(channel: Sender, receipt: str) -> bool | None:
     """Ask whether a post is visible. None: nobody can tell, or not now; then the network's yes has to do."""
-    found: bool | None = None
+    visible: bool | None = None
     for pause in READ_BACK_DELAYS_SECONDS:
         await asyncio.sleep(pause)
         try:
-            found = await asyncio.wait_for(channel.read_back(receipt), READ_TIMEOUT_SECONDS)
+            visible = await asyncio.wait_for(channel.read_back(receipt), READ_TIMEOUT_SECONDS)
         except Exception:  # it was posted; whatever keeps us from seeing it proves nothing
             return None
-        if found is not False:
-            return found
-    return found
+        if visible is not False:
+            return visible
+    return visible

@@ -71,8 +71,8 @@ async def _look_up(name: str, dispatch: Dispatch, receipts: Mapping[str, str]) -
             return await channel.look_up(dispatch)
         there = {id_: await channel.read_back(receipt) for id_, receipt in receipts.items()}
         return Evidence(
-            {id_: receipts[id_] for id_, found in there.items() if found is not False},
-            gone=frozenset(id_ for id_, found in there.items() if found is False),
+            {id_: receipts[id_] for id_, visible in there.items() if visible is not False},
+            gone=frozenset(id_ for id_, visible in there.items() if visible is False),
         )
     except Exception:
         return Evidence()
@@ -207,19 +207,19 @@ async def sync_suppressions(store: Store, settings: Settings, now: datetime) -> 
     except Misconfigured:
         return 0
     try:
-        found = await channel.suppressions(now - timedelta(days=7))
+        suppressions = await channel.suppressions(now - timedelta(days=7))
     except ChannelError:
         return 0
     finally:
         await channel.close()
-    return await asyncio.to_thread(_suppress, store, settings, channel.name, found, now)
+    return await asyncio.to_thread(_suppress, store, settings, channel.name, suppressions, now)
 
 
-def _suppress(store: Store, settings: Settings, source: str, found: list[tuple[str, str]], now: datetime) -> int:
+def _suppress(store: Store, settings: Settings, source: str, suppressions: list[tuple[str, str]], now: datetime) -> int:
     with store.write() as session:
         return sum(
             suppress(
                 session, "email", address_key(settings.secret, "email", address.lower()), reason, at=now, source=source
             )
-            for address, reason in found
+            for address, reason in suppressions
         )

@@ -78,19 +78,19 @@ class _Recording:
                 self.batch.state, self.batch.finished_at = "unknown", self.now
         return _outcome_detail(outcome)
 
-    def _record_result(self, answer: SendResult) -> None:
+    def _record_result(self, result: SendResult) -> None:
         attempt = self.session.get(Attempt, self.reserved.attempt)
         assert attempt is not None
-        attempt.receipt = answer.receipt or None
-        set_states(self.session, self.batch, "failed", answer.refused)
-        set_states(self.session, self.batch, "unknown", answer.uncertain)
-        set_receipts(self.session, self.batch, answer.receipts)
+        attempt.receipt = result.receipt or None
+        set_states(self.session, self.batch, "failed", result.refused)
+        set_states(self.session, self.batch, "unknown", result.uncertain)
+        set_receipts(self.session, self.batch, result.receipts)
         if self.batch.tries >= MAX_TRIES:
-            put_off = {id_: f"put off {MAX_TRIES} times: {why}" for id_, why in answer.deferred.items()}
+            put_off = {id_: f"put off {MAX_TRIES} times: {why}" for id_, why in result.deferred.items()}
             set_states(self.session, self.batch, "failed", put_off)
-        elif answer.deferred:
+        elif result.deferred:
             due = self.now + timedelta(seconds=min(60.0 * 2**self.batch.tries, 4 * 3600))
-            waiting = [enrolment_of(id_) for id_ in answer.deferred]
+            waiting = [enrolment_of(id_) for id_ in result.deferred]
             move_messages(self.session, self.batch, waiting, due_at=due, tries=self.batch.tries + 1)
         self.batch.state, self.batch.finished_at = "sent", self.now
 

@@ -38,24 +38,21 @@ def take_turns(session: Session, batch: Batch) -> None:
 
 
 def repeat_reasons(
-    medium: str, launch: int, read: ColumnElement[str] | None, *, settled: bool
+    medium: str, launch: int, wording: ColumnElement[str] | None, *, settled: bool
 ) -> list[tuple[Any, Any]]:
     """Return the guards' two reasons, each with its condition on a contact. Without `read` it is a parameter of that
     name."""
-    same = bindparam("read", type_=String()) if read is None else read
-    found = [(_to_them(medium, same, _delivered_elsewhere(launch)), literal(HoldReason.ALREADY_SENT.text()))]
-    return (
-        found
-        if settled
-        else [*found, (_to_them(medium, same, _pending_elsewhere(launch)), literal(HoldReason.ALREADY_PENDING.text()))]
-    )
+    same = bindparam("read", type_=String()) if wording is None else wording
+    sent = (_to_them(medium, same, _delivered_elsewhere(launch)), literal(HoldReason.ALREADY_SENT.text()))
+    pending = (_to_them(medium, same, _pending_elsewhere(launch)), literal(HoldReason.ALREADY_PENDING.text()))
+    return [sent] if settled else [sent, pending]
 
 
 def post_repeat_reason(session: Session, batch: Batch, *, settled: bool) -> bool:
     """Return whether the public has these very words from another launch, or gets them from an earlier one."""
     launch = batch.launch_id
     ready = false() if settled else _pending_elsewhere(launch)(Message, Batch)
-    found = (
+    repeats = (
         select(col(Message.enrolment_id))
         .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
         .join(Batch, col(Batch.id) == col(Message.batch_id))
@@ -66,7 +63,7 @@ def post_repeat_reason(session: Session, batch: Batch, *, settled: bool) -> bool
             or_(_delivered_elsewhere(launch)(Message, Batch), ready),
         )
     )
-    return bool(batch.wording) and session.execute(found.limit(1)).scalar() is not None
+    return bool(batch.wording) and session.execute(repeats.limit(1)).scalar() is not None
 
 
 def _delivered_elsewhere(launch: int) -> Which:
@@ -90,7 +87,7 @@ def _pending_elsewhere(launch: int) -> Which:
     return which
 
 
-def _to_them(medium: str, read: ColumnElement[str], which: Which) -> ColumnElement[bool]:
+def _to_them(medium: str, wording: ColumnElement[str], which: Which) -> ColumnElement[bool]:
     """Match messages to the contact. Whoever runs the same send twice, or the same words for a wider audience,
     writes to nobody twice."""
     other: Any = aliased(Enrolment)
@@ -104,7 +101,7 @@ def _to_them(medium: str, read: ColumnElement[str], which: Which) -> ColumnEleme
         .where(
             other.contact_id == col(Contact.id),
             message.medium == medium,
-            batch.wording == read,
+            batch.wording == wording,
             batch.wording != "",
             which(message, batch),
         )

@@ -25,7 +25,7 @@ def send_to_contact(  # noqa: PLR0913  the parts of a message, each named by its
     contact_id: int,
     name: str,
     *,
-    says: Mapping[str, Any],
+    texts: Mapping[str, Any],
     now: datetime,
     medium: str = "email",
     headers: Mapping[str, str] | None = None,
@@ -38,8 +38,8 @@ def send_to_contact(  # noqa: PLR0913  the parts of a message, each named by its
     wordings = freeze_house_wordings(settings, name, medium)
     person = session.get(Contact, contact_id)
     spoken = language or (person.language if person else None)
-    locale = next((one for one in (spoken, settings.locale) if one in wordings), sorted(wordings)[0])
-    content = _build_content(settings, name, medium, wordings, dict(says), dict(headers or {}))
+    locale = next((language_ for language_ in (spoken, settings.locale) if language_ in wordings), sorted(wordings)[0])
+    content = _build_content(settings, name, medium, wordings, dict(texts), dict(headers or {}))
     return str(_plan_message(session, content, contact_id, medium, locale, now))
 
 
@@ -79,7 +79,7 @@ def _build_content(
     name: str,
     medium: str,
     wordings: Mapping[str, Any],
-    says: dict[str, Any],
+    texts: dict[str, Any],
     headers: dict[str, str],
 ) -> dict[str, Any]:
     return {
@@ -102,7 +102,7 @@ def _build_content(
         "messages": {f"{name}/{medium}": dict(wordings)},
         "public": [],
         "channels": {medium: carrier_for(medium, settings).name},
-        "says": says,
+        "says": texts,
         "headers": headers,
         "sender": {
             "name": settings.sender_name,

@@ -49,8 +49,8 @@ class StepWordings:
         """Return the hash of what a contact would read."""
         locale, variant = self.locale_column(), self.variant_column()
         each = [
-            (and_(locale == spoken, variant == name) if name else locale == spoken, literal(read))
-            for (spoken, name), read in self.reads.items()
+            (and_(locale == spoken, variant == name) if name else locale == spoken, literal(wording_hash))
+            for (spoken, name), wording_hash in self.reads.items()
         ]
         return case(*each, else_=literal(""))
 

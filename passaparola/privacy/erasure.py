@@ -73,11 +73,11 @@ def _merged_rows(session: Session, contact_id: int) -> list[int]:
         raise Unknown(f"There is no contact {contact_id}.")
     if person.merged_into:
         raise NotAllowed(f"Contact {contact_id} is one with contact {person.merged_into}; erase that one.")
-    found, fresh = [contact_id], [contact_id]
+    rows, fresh = [contact_id], [contact_id]
     while fresh:
         fresh = list(session.execute(select(col(Contact.id)).where(col(Contact.merged_into).in_(fresh))).scalars())
-        found += fresh
-    return found
+        rows += fresh
+    return rows
 
 
 def _identifying_words(session: Session, people: list[int]) -> list[str]:
@@ -167,7 +167,7 @@ def _scrub_bodies(session: Session, words: Sequence[str]) -> None:
     else:
         readable = func.lower(func.encode(col(RawBody.body), "escape"))
     named = _word_pattern(words)
-    for word in sorted({*words, *(quote(one).lower() for one in words)}):
+    for word in sorted({*words, *(quote(word_).lower() for word_ in words)}):
         holds = or_(
             readable.contains(word, autoescape=True), func.lower(col(RawBody.problem)).contains(word, autoescape=True)
         )

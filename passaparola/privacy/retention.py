@@ -74,7 +74,7 @@ def _purge_unconfirmed(store: Store, now: datetime) -> list[int]:
         col(SignUp.made_contact),
         col(SignUp.state) == "written to",
         col(SignUp.asked_at) < now - CONFIRMATION_VALID,
-        *(~one.exists() for one in known),
+        *(~known_.exists() for known_ in known),
     )
     reached = select(1).where(col(Address.contact_id) == col(SignUp.contact_id)).exists()
     with store.read() as session:

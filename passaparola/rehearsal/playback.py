@@ -77,7 +77,7 @@ class _Playback:
     ) -> None:
         self.store, self.settings, self.now, self.assumed = store, settings, now, assumed
         self.end = now + timedelta(days=days)
-        self.seen = Rehearsal(name, now, days, [one.text for one in assumed])
+        self.seen = Rehearsal(name, now, days, [assumption.text for assumption in assumed])
         self.done: set[tuple[int, str]] = set()
         self.script: list[tuple[datetime, int, Assumption, int]] = []
 
@@ -101,8 +101,8 @@ class _Playback:
     def _start(self) -> None:
         freeze = freezer(self.settings)
         with self.store.write() as session:
-            standing = update(Launch).where(col(Launch.campaign) == self.seen.campaign, col(Launch.accepting))
-            session.execute(standing.values(accepting=False), execution_options={"synchronize_session": False})
+            others = update(Launch).where(col(Launch.campaign) == self.seen.campaign, col(Launch.accepting))
+            session.execute(others.values(accepting=False), execution_options={"synchronize_session": False})
         made = launches.prepare(self.store, self.settings, self.seen.campaign, freeze, actor="rehearsal", now=self.now)
         assert made.id is not None
         launches.approve(self.store, self.settings, made.id, made.hash, freeze, approver="rehearsal", now=self.now)
@@ -156,7 +156,7 @@ class _Playback:
             return
         listens = {step.get("wait for") for step in self.content["steps"]}
         with self.store.read() as session:
-            for place, one in enumerate(self.assumed):
+            for place, assumption in enumerate(self.assumed):
                 mine = select(
                     col(Enrolment.id), col(Enrolment.contact_id), col(Enrolment.since), col(Enrolment.entered_at)
                 )
@@ -165,14 +165,14 @@ class _Playback:
                     ~col(Enrolment.holdout),
                     col(Enrolment.contact_id).is_not(None),
                 )
-                waits = one.kind in listens
+                waits = assumption.kind in listens
                 if waits:
-                    mine = mine.where(col(Enrolment.waiting) == one.kind)
+                    mine = mine.where(col(Enrolment.waiting) == assumption.kind)
                 for id_, contact, since, entered in session.execute(mine):
                     if (id_, f"{place}") not in self.done:
                         self.done.add((id_, f"{place}"))
-                        after = one.after or (ANSWER_DELAY if waits else ACTION_DELAY)
-                        self.script.append(((since if waits else entered) + after, contact, one, id_))
+                        after = assumption.after or (ANSWER_DELAY if waits else ACTION_DELAY)
+                        self.script.append(((since if waits else entered) + after, contact, assumption, id_))
 
     def _act_script(self) -> None:
         due = [entry for entry in self.script if entry[0] <= self.now]
@@ -189,8 +189,8 @@ class _Playback:
             self._record_events(
                 session,
                 [
-                    (contact, one.kind, {**one.properties, **({key: keys[id_]} if key else {})})
-                    for _, contact, one, id_ in due
+                    (contact, assumption.kind, {**assumption.properties, **({key: keys[id_]} if key else {})})
+                    for _, contact, assumption, id_ in due
                 ],
             )
 
@@ -201,14 +201,18 @@ class _Playback:
                 .join(Launch, col(Launch.id) == col(Batch.launch_id))
                 .where(col(Batch.state) == "queued", col(Launch.state) == "running")
             )
-            found = [next_due(session), session.execute(batch).scalar(), min((e[0] for e in self.script), default=None)]
-            found += list(self._occurrences(session))
-        later = [at for at in found if at is not None and at > self.now]
+            instants = [
+                next_due(session),
+                session.execute(batch).scalar(),
+                min((e[0] for e in self.script), default=None),
+            ]
+            instants += list(self._occurrences(session))
+        later = [at for at in instants if at is not None and at > self.now]
         return min(later, default=None)
 
     def _occurrences(self, session: Session) -> Iterator[datetime]:
-        standing = select(Launch).where(col(Launch.accepting), col(Launch.state) == "running")
-        for launch in session.execute(standing).scalars():
+        accepting = select(Launch).where(col(Launch.accepting), col(Launch.state) == "running")
+        for launch in session.execute(accepting).scalars():
             if (coming := schedule.next_occurrence(launch, self.now)) is not None:
                 yield coming
 

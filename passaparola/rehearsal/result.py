@@ -61,19 +61,19 @@ class Rehearsal:
 
     def held_reasons(self) -> dict[str, int]:
         """Return reasons, with how many messages each held."""
-        found: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         for line in self.lines:
             if line.state != "sent":
-                found[line.reason] += line.people
-        return dict(found)
+                counts[line.reason] += line.people
+        return dict(counts)
 
     def per_hour(self) -> dict[tuple[datetime, str], int]:
         """Return how many go out in an hour by a medium."""
-        found: Counter[tuple[datetime, str]] = Counter()
+        counts: Counter[tuple[datetime, str]] = Counter()
         for line in self.lines:
             if line.state == "sent":
-                found[line.at.replace(minute=0, second=0, microsecond=0), line.medium] += line.people
-        return dict(found)
+                counts[line.at.replace(minute=0, second=0, microsecond=0), line.medium] += line.people
+        return dict(counts)
 
     def as_json(self) -> dict[str, Any]:
         peak = max(self.per_hour().items(), key=lambda pair: pair[1], default=None)

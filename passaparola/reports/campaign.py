@@ -22,9 +22,11 @@ def build_report(session: Session, settings: Settings, campaign: str, launch: in
     launches = list(session.execute(chosen.where(col(Launch.id) == launch) if launch else chosen).scalars())
     if not launches:
         raise Unknown(f"“{campaign}” has not been launched yet.")
-    ids = [one.id for one in launches if one.id is not None]
+    ids = [launch_.id for launch_ in launches if launch_.id is not None]
     report = CampaignReport(campaign, ids, settings.currency)
-    steps = {(one.id, n): step.get("say", "") for one in launches for n, step in enumerate(one.content["steps"])}
+    steps = {
+        (launch_.id, n): step.get("say", "") for launch_ in launches for n, step in enumerate(launch_.content["steps"])
+    }
     for row in session.execute(message_facts(ids)):
         if row.state == "held":
             report.held[row.reason or ""] = report.held.get(row.reason or "", 0) + row.messages

@@ -99,11 +99,13 @@ class CampaignReport:
     @property
     def incremental(self) -> Interval | None:
         """Return revenue that there would not have been, minor units."""
-        one, two = self.written_to, self.held_out
-        if min(one.people, two.people) < 2:
+        written, held = self.written_to, self.held_out
+        if min(written.people, held.people) < 2:
             return None
-        each = mean_difference_interval(one.people, one.revenue, one.squares, two.people, two.revenue, two.squares)
-        return Interval(each.value * one.people, each.low * one.people, each.high * one.people)
+        each = mean_difference_interval(
+            written.people, written.revenue, written.squares, held.people, held.revenue, held.squares
+        )
+        return Interval(each.value * written.people, each.low * written.people, each.high * written.people)
 
     @property
     def cost(self) -> float:
@@ -129,16 +131,16 @@ class CampaignReport:
 
     def winners(self) -> dict[str, dict[str, Any]]:
         """Return each message's variants compared by clicks; the better one is named only where that is sure."""
-        found = {}
+        winners = {}
         for message, variants in self.variants.items():
             if len(variants) < 2:
                 continue
-            (best, one), (next_, two), *_ = sorted(
+            (best, first), (next_, second), *_ = sorted(
                 variants.items(), key=lambda pair: -(pair[1].clicked / max(1, pair[1].base("clicked")))
             )
-            gap = difference_interval(one.clicked, one.base("clicked"), two.clicked, two.base("clicked"))
-            found[message] = {"best": best, "next": next_, "difference": gap.as_json(), "certain": gap.is_certain}
-        return found
+            gap = difference_interval(first.clicked, first.base("clicked"), second.clicked, second.base("clicked"))
+            winners[message] = {"best": best, "next": next_, "difference": gap.as_json(), "certain": gap.is_certain}
+        return winners
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -147,7 +149,9 @@ class CampaignReport:
             "currency": self.currency,
             "media": {name: counts.as_json() for name, counts in self.media.items()},
             "rates": {m: {name: rate.as_json() for name, rate in rates.items()} for m, rates in self.rates().items()},
-            "variants": {m: {v: counts.as_json() for v, counts in found.items()} for m, found in self.variants.items()},
+            "variants": {
+                m: {v: counts.as_json() for v, counts in variants.items()} for m, variants in self.variants.items()
+            },
             "winners": self.winners(),
             "held": self.held,
             "written_to": asdict(self.written_to),

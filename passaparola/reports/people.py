@@ -49,14 +49,14 @@ def count_lifecycles(session: Session) -> LifecycleCounts:
         func.coalesce(col(Contact.lifecycle), "lead"),
         func.coalesce(col(Contact.participation), "reader"),
     )
-    found = LifecycleCounts()
+    counts = LifecycleCounts()
     for stands, takes_part, count in session.execute(
         select(lifecycle, participation, func.count()).where(*alive).group_by(lifecycle, participation)
     ):
-        found.people += count
-        found.lifecycle[stands] = found.lifecycle.get(stands, 0) + count
-        found.participation[takes_part] = found.participation.get(takes_part, 0) + count
-    return found
+        counts.people += count
+        counts.lifecycle[stands] = counts.lifecycle.get(stands, 0) + count
+        counts.participation[takes_part] = counts.participation.get(takes_part, 0) + count
+    return counts
 
 
 def _is_known_offline() -> Any:
@@ -111,7 +111,7 @@ def compare_online_offline(session: Session, topic: str = "newsletter") -> dict[
     alive = (col(Contact.erased_at).is_(None), col(Contact.merged_into).is_(None))
     each = select(side, says_yes, spent).where(*alive).subquery()
     rows = select(each.c.side, func.count(), func.sum(each.c.says_yes), func.coalesce(func.sum(each.c.spent), 0))
-    found = {name: CounterSide() for name in ("both", "only online", "only offline", "neither")}
+    sides = {name: CounterSide() for name in ("both", "only online", "only offline", "neither")}
     for name, people, consenting, total in session.execute(rows.group_by(each.c.side)):
-        found[name] = CounterSide(people, int(consenting or 0), int(total))
-    return found
+        sides[name] = CounterSide(people, int(consenting or 0), int(total))
+    return sides

@@ -17,7 +17,7 @@ BROWSER_FLAGS = [
 
 async def screenshot_pages(pages: list[str], width: int = 420) -> list[str]:
     """Return a data: URI per page, or nothing at all where there is no browser."""
-    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    path = next((executable for name in BROWSERS if (executable := shutil.which(name))), None)
     try:
         from playwright.async_api import async_playwright
     except ImportError:

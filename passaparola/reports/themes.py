@@ -35,21 +35,23 @@ def find_themes(session: Session, now: datetime, days: int = 30) -> dict[str, Th
         )
         .order_by(col(Turn.at).desc(), col(Turn.id).desc())
     )
-    found: dict[str, Theme] = {}
+    by_name: dict[str, Theme] = {}
     counted: set[int] = set()
-    for one, text in session.execute(query):
-        voice = found.setdefault(one.topic or "anything else", Theme())
-        feeling = mood_of(one.sentiment)
-        if one.id not in counted:
-            counted.add(one.id)
+    for conversation, text in session.execute(query):
+        voice = by_name.setdefault(conversation.topic or "anything else", Theme())
+        feeling = mood_of(conversation.sentiment)
+        if conversation.id not in counted:
+            counted.add(conversation.id)
             voice.count += 1
             voice.moods[feeling] += 1
-            voice.kinds[one.kind] = voice.kinds.get(one.kind, 0) + 1
+            voice.kinds[conversation.kind] = voice.kinds.get(conversation.kind, 0) + 1
         if len(voice.examples) < MAX_QUOTES and text.strip():
             voice.examples.append((feeling, " ".join(text.split())[:MAX_QUOTE_CHARS]))
-    return dict(sorted(found.items(), key=lambda pair: -pair[1].count))
+    return dict(sorted(by_name.items(), key=lambda pair: -pair[1].count))
 
 
-def without_quotes(found: dict[str, Theme]) -> dict[str, Any]:
+def without_quotes(by_name: dict[str, Theme]) -> dict[str, Any]:
     """Dump themes without anybody's words. Without anybody's words."""
-    return {topic: {"count": voice.count, "moods": voice.moods, "kinds": voice.kinds} for topic, voice in found.items()}
+    return {
+        topic: {"count": voice.count, "moods": voice.moods, "kinds": voice.kinds} for topic, voice in by_name.items()
+    }

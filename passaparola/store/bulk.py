@@ -23,8 +23,8 @@ def on_postgresql(session: Session) -> bool:
 def in_values(session: Session, column: Any, values: Collection[Any]) -> ColumnElement[bool]:
     """Build `column IN values` with one parameter, however many there are."""
     if on_postgresql(session):
-        found: ColumnElement[bool] = column == any_(literal(list(values), ARRAY(column.type)))
-        return found
+        clause: ColumnElement[bool] = column == any_(literal(list(values), ARRAY(column.type)))
+        return clause
     listed = func.json_each(orjson.dumps(list(values)).decode()).table_valued("value")
     inside: ColumnElement[bool] = column.in_(select(listed.c.value))
     return inside
@@ -77,8 +77,8 @@ def _bind_processor(kind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
         return lambda value: orjson.dumps(value).decode()
     if isinstance(kind, UtcDateTime):
         return _sqlite_text if dialect.name == "sqlite" else None
-    found: Callable[[Any], Any] | None = kind.dialect_impl(dialect).bind_processor(dialect)
-    return found
+    processor: Callable[[Any], Any] | None = kind.dialect_impl(dialect).bind_processor(dialect)
+    return processor
 
 
 _ONE, _usual, _busy = threading.Lock(), gc.get_threshold(), 0

@@ -32,8 +32,8 @@ def utc_now() -> datetime:
 class Store:
     """`with store.write() as session:` is one transaction: committed at the end, undone by any error."""
 
-    def __init__(self, url: str, patience: float = BUSY_TIMEOUT_SECONDS) -> None:
-        self.url, self.busy_timeout = url, patience
+    def __init__(self, url: str, busy_timeout: float = BUSY_TIMEOUT_SECONDS) -> None:
+        self.url, self.busy_timeout = url, busy_timeout
 
     @cached_property
     def engine(self) -> Engine:
@@ -224,7 +224,7 @@ def _begin_immediate(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(20260417)"))
 
 
-def _configure_sqlite(engine: Engine, patience: float) -> None:
+def _configure_sqlite(engine: Engine, busy_timeout: float) -> None:
     """Configure SQLite: WAL, durable commits, foreign keys, and BEGIN IMMEDIATE for writers, so that two of them queue
     and never deadlock.
 
@@ -235,7 +235,7 @@ def _configure_sqlite(engine: Engine, patience: float) -> None:
     def on_connect(dbapi: Any, record: Any) -> None:
         dbapi.isolation_level = None
         for pragma in (
-            f"busy_timeout={patience * 1000:.0f}",
+            f"busy_timeout={busy_timeout * 1000:.0f}",
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",

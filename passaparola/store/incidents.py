@@ -105,13 +105,13 @@ class ChannelStatus:
 def channel_statuses(session: Session, zone: str) -> list[ChannelStatus]:
     """Return every file of channels/, the paused ones first."""
     wrong = {(incident.channel, incident.direction): incident for incident in open_incidents(session)}
-    cursors = {one.source: one for one in session.execute(select(PollCursor)).scalars()}
-    found = []
+    cursors = {row.source: row for row in session.execute(select(PollCursor)).scalars()}
+    statuses = []
     for name in sorted({*registry.sender_names(), *registry.receiver_names()}):
         title = (
             registry.sender_class(name).branding.title if name in registry.sender_names() else name.replace("_", " ")
         )
-        speaks = (
+        sends = (
             (_incident_text(wrong.get((name, "sending"))) or _sending_status(name))
             if name in registry.sender_names()
             else ""
@@ -121,8 +121,8 @@ def channel_statuses(session: Session, zone: str) -> list[ChannelStatus]:
             if name in registry.receiver_names()
             else ""
         )
-        found.append(ChannelStatus(name, title, speaks, listens, (name, "sending") in wrong))
-    return sorted(found, key=lambda one: not one.paused)
+        statuses.append(ChannelStatus(name, title, sends, listens, (name, "sending") in wrong))
+    return sorted(statuses, key=lambda row: not row.paused)
 
 
 def _incident_text(incident: ChannelIncident | None) -> str:

@@ -40,8 +40,8 @@ def _on_sqlite(kinds: str, value: str) -> Any:
     def write(element: FunctionElement[Any], compiler: SQLCompiler, **kw: Any) -> str:
         column, name = (compiler.process(part, **kw) for part in element.clauses)
         path = f"('$.\"' || {name} || '\"')"
-        found = value.format(f"json_extract({column}, {path})")
-        return f"CASE WHEN json_type({column}, {path}) IN ({kinds}) THEN {found} END"
+        sql = value.format(f"json_extract({column}, {path})")
+        return f"CASE WHEN json_type({column}, {path}) IN ({kinds}) THEN {sql} END"
 
     return write
 

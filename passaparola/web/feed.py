@@ -71,11 +71,15 @@ def picture(request: Request, launch: int, step: int, number: int) -> Response:
     """Serve a picture of an entry, for everyone; nothing else of the house is."""
     settings = get_settings()
     with store().read() as session:
-        found = next(
-            (one for one in _posted_batches(session, is_local(request)) if (one[0].id, one[1].step) == (launch, step)),
+        match = next(
+            (
+                posted
+                for posted in _posted_batches(session, is_local(request))
+                if (posted[0].id, posted[1].step) == (launch, step)
+            ),
             None,
         )
-    media = cut_batch_wording(found[0].content, found[1]).skeleton.media if found else ()
+    media = cut_batch_wording(match[0].content, match[1]).skeleton.media if match else ()
     if not 0 <= number < len(media):
         raise HTTPException(404)
     path = (settings.home / media[number].path).resolve()
@@ -102,14 +106,14 @@ def _posted_batches(session: Session, previewed: bool) -> list[tuple[Launch, Bat
 
 
 def _entries(session: Session, public_url: str, previewed: bool) -> list[Entry]:
-    found = []
+    entries = []
     for launch, batch in _posted_batches(session, previewed):
         skeleton = cut_batch_wording(launch.content, batch).skeleton
         text = skeleton.parts["text"].fill(()).strip()
         at = (batch.finished_at or launch.created_at).replace(microsecond=0)
         place = f"{launch.id}/{batch.step}"
         tag = f"tag:{urlsplit(public_url).hostname},{launch.created_at:%Y-%m-%d}:launch/{place}"
-        found.append(
+        entries.append(
             Entry(
                 tag,
                 _title(text, launch.content["title"]),
@@ -124,7 +128,7 @@ def _entries(session: Session, public_url: str, previewed: bool) -> list[Entry]:
                 ),
             )
         )
-    return found
+    return entries
 
 
 def _picture(url: str, path: str, alt: str) -> tuple[str, str, str, int]:
@@ -148,7 +152,7 @@ def _link(text: str) -> str:
 def _is_not_modified(headers: Mapping[str, Any], tag: str, newest: datetime) -> bool:
     """Compare validators. RFC 9110, 13.2.2: a tag, where there is one, goes before a date."""
     if "if-none-match" in headers:
-        return tag in [one.strip().removeprefix("W/") for one in headers["if-none-match"].split(",")]
+        return tag in [given.strip().removeprefix("W/") for given in headers["if-none-match"].split(",")]
     try:
         return parsedate_to_datetime(headers["if-modified-since"]) >= newest
     except (KeyError, TypeError, ValueError):

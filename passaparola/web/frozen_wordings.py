@@ -16,7 +16,7 @@ from passaparola.store.models import Launch
 from passaparola.web import link_context
 
 MAX_LAUNCHES = 200
-KEPT = ("links", "share")
+KEPT_FIELDS = ("links", "share")
 
 Wordings = Mapping[tuple[int, str, str, str], Mapping[str, Any]]  # by step, medium, variant and locale
 
@@ -42,23 +42,23 @@ class FrozenWordings:
             content = session.execute(select(col(Launch.content)).where(col(Launch.id) == launch)).scalar()
         if content is None:
             return None
-        found = content["campaign"], _wordings(content)
-        self.launches[launch] = found
+        loaded = content["campaign"], _wordings(content)
+        self.launches[launch] = loaded
         while len(self.launches) > MAX_LAUNCHES:
             self.launches.popitem(last=False)
-        return found
+        return loaded
 
 
 def _wordings(content: Mapping[str, Any]) -> Wordings:
     """Return what is followed in each wording of a launch."""
-    found: dict[tuple[int, str, str, str], Mapping[str, Any]] = {}
+    wordings: dict[tuple[int, str, str, str], Mapping[str, Any]] = {}
     for number, step in enumerate(content["steps"]):
         for medium in step.get("by", ()):
             for variant in ("", *step.get("variants", ())):
                 locales = content["messages"].get(wording_key(step["say"], variant, medium), {})
                 for locale, wording in locales.items():
-                    found[number, medium, variant, locale] = {name: wording.get(name) for name in KEPT}
-    return found
+                    wordings[number, medium, variant, locale] = {name: wording.get(name) for name in KEPT_FIELDS}
+    return wordings
 
 
 async def find_wording(ref: LinkRef) -> tuple[str, Mapping[str, Any]] | None:

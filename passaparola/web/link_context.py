@@ -40,7 +40,7 @@ BOT_AGENTS = re.compile(
 
 @cache
 def store() -> Store:
-    return Store(get_settings().database, patience=4).open()  # nobody waits longer for a page
+    return Store(get_settings().database, busy_timeout=4).open()  # nobody waits longer for a page
 
 
 def links() -> Links:
@@ -86,8 +86,8 @@ class LinkContext:
         message = self.launch.content["steps"][self.message.step]["say"]
         key = wording_key(message, self.batch.variant if self.batch else "", self.message.medium)
         locale = self.batch.locale if self.batch else self.launch.content["locale"]
-        found: dict[str, Any] = self.launch.content["messages"][key][locale]
-        return found
+        wording: dict[str, Any] = self.launch.content["messages"][key][locale]
+        return wording
 
     @property
     def ref(self) -> LinkRef:
@@ -174,8 +174,8 @@ def bot_reason(headers: Mapping[str, str]) -> str:
 def _agent_reason(agent: str) -> str:
     if not agent.strip() or agent.strip() == "Mozilla/5.0":
         return "no browser said who it is"
-    found = BOT_AGENTS.search(agent)
-    return f"a program: {found[0].lower()}" if found else ""
+    match = BOT_AGENTS.search(agent)
+    return f"a program: {match[0].lower()}" if match else ""
 
 
 def consent_proof(request: Request, words: str, language: str) -> dict[str, Any]:

@@ -77,8 +77,8 @@ async def _open(scope: Scope, send: Send) -> None:
 async def _find_target(token: str, number: str) -> tuple[LinkRef | None, str]:
     """Return the reference of a click's token and where its link leads; None: there is no such link."""
     ref = links().read_ref("click", token)
-    found = await find_wording(ref) if ref else None
-    targets: Sequence[str] = found[1]["links"] if found else ()
+    wording = await find_wording(ref) if ref else None
+    targets: Sequence[str] = wording[1]["links"] if wording else ()
     if ref is None or not (number.isdigit() and number.isascii() and len(number) < 5 and int(number) < len(targets)):
         return None, ""
     return ref, targets[int(number)]

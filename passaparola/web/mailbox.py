@@ -26,7 +26,7 @@ from passaparola.web.link_context import not_found_page, pages
 
 router = APIRouter()
 PAGE_SIZE, LATEST_POSTS = 50, 8
-LETTER = "default-src 'none'; img-src data: https:; style-src 'unsafe-inline'; sandbox"
+EMAIL_CSP = "default-src 'none'; img-src data: https:; style-src 'unsafe-inline'; sandbox"
 
 
 def is_local(request: Request) -> bool:
@@ -116,9 +116,9 @@ def _post_view(post: dict[str, Any]) -> dict[str, Any]:
     """Return with what the page needs to show it as its network does."""
     medium = str(post["medium"])
     spoken = registry.sender_class(medium) if medium in registry.sender_names() else None
-    look = registry.branding_of(medium)
-    pieces = [_fold(piece, look.fold) for piece in (spoken.split_posts(post["text"]) if spoken else [post["text"]])]
-    return post | {"branding": look, "pieces": pieces, "organisation": get_settings().organisation}
+    branding = registry.branding_of(medium)
+    pieces = [_fold(piece, branding.fold) for piece in (spoken.split_posts(post["text"]) if spoken else [post["text"]])]
+    return post | {"branding": branding, "pieces": pieces, "organisation": get_settings().organisation}
 
 
 def _fold(text: str, after: int) -> tuple[str, str]:
@@ -131,10 +131,10 @@ def _fold(text: str, after: int) -> tuple[str, str]:
 
 def _email_path(name: str) -> Path:
     """Return a file of the box by its name; never one beside it."""
-    found = next((path for path in _files("email") if path.name == name), None)
-    if found is None:
+    file = next((path for path in _files("email") if path.name == name), None)
+    if file is None:
         raise HTTPException(404)
-    return found
+    return file
 
 
 @router.get("/mailbox/{name}")
@@ -154,7 +154,7 @@ def letter_html(request: Request, name: str) -> Response:
     """Show the letter itself, for a sandboxed frame: no scripts, whatever a contact's name holds."""
     _require_access(request)
     body = _read(_email_path(name)).get_body(("html",))
-    return HTMLResponse(body.get_content() if body else "", headers={"Content-Security-Policy": LETTER})
+    return HTMLResponse(body.get_content() if body else "", headers={"Content-Security-Policy": EMAIL_CSP})
 
 
 @router.get("/media/{path:path}")
@@ -187,7 +187,7 @@ def preview(request: Request, campaign: str, message: str, medium: str, locale: 
     values = cut.values({**fixed, **sample_values(contact, wordings[locale], "order_completed")})
     filled = {name: part.fill(values) for name, part in cut.skeleton.parts.items()}
     if "html" in filled:
-        return HTMLResponse(filled["html"], headers={"Content-Security-Policy": LETTER})
+        return HTMLResponse(filled["html"], headers={"Content-Security-Policy": EMAIL_CSP})
     post = _post_view(
         {
             "medium": medium,

@@ -82,9 +82,9 @@ def _send_by_email(request: Request, token: str, name: str, purpose: Any) -> Res
             return not_found_page(request)
         now, settings = utc_now(), get_settings()
         signed = links().sign(purpose, f"{context.contact}.{int((now + A_DAY).timestamp())}")
-        says = {"action_url": f"{settings.public_url}/{purpose}/{signed}"}
+        texts = {"action_url": f"{settings.public_url}/{purpose}/{signed}"}
         headers = {"Auto-Submitted": "auto-generated"}
-        transactional.send_to_contact(session, settings, context.contact, name, says=says, now=now, headers=headers)
+        transactional.send_to_contact(session, settings, context.contact, name, texts=texts, now=now, headers=headers)
         audit(session, now, "preference page", f"asked for {name}", f"contact:{context.contact}")
         return _show_preferences(request, session, context, saved=purpose)
 
@@ -175,14 +175,14 @@ def _choices(session: Session, context: LinkContext) -> list[tuple[str, str, str
     pairs = {(topic, medium) for topic, medium in session.execute(query).all() if topic != "*"}
     pairs |= {
         (topic, medium)
-        for topic, one in known.items()
-        for medium in one.media
+        for topic, topic_ in known.items()
+        for medium in topic_.media
         if registry.address_kind(medium) in media
     }
     pairs |= {(context.topic, context.message.medium)} if context.topic else set()
     pairs |= {("tracking", context.message.medium)}
     words = {topic: known.get(topic, plain_topic(topic)).words(language) for topic, _ in pairs}
-    words_by_topic = {topic: f"{one.title}. {one.about}" for topic, one in words.items()}
+    words_by_topic = {topic: f"{topic_.title}. {topic_.about}" for topic, topic_ in words.items()}
     words_by_topic["tracking"] = TRACKING["it" if language == "it" else "en"]
     return [
         (

@@ -35,8 +35,8 @@ def data(request: Request, token: str) -> Response:
     if person is None:
         return not_found_page(request)
     with store().read() as session:
-        found = export.export_contact(session, person.id or 0, utc_now())
-    return render_page(request, "data.html", person.language, found=found, download=f"/data/{token}/file")
+        data_ = export.export_contact(session, person.id or 0, utc_now())
+    return render_page(request, "data.html", person.language, found=data_, download=f"/data/{token}/file")
 
 
 @router.get("/data/{token}/file")

@@ -45,11 +45,11 @@ async def share_on(request: Request) -> Response:
 async def _find_share(token: str) -> tuple[LinkRef | None, str, share.Share | None]:
     """Return a referral token's reference, its campaign and what its message lets pass on."""
     ref = links().read_ref("referral", token)
-    found = await find_wording(ref) if ref else None
-    given: Mapping[str, Any] | None = found[1]["share"] if found else None
-    if ref is None or found is None or not given:
+    wording = await find_wording(ref) if ref else None
+    given: Mapping[str, Any] | None = wording[1]["share"] if wording else None
+    if ref is None or wording is None or not given:
         return None, "", None
-    return ref, found[0], share.Share.model_validate(given)
+    return ref, wording[0], share.Share.model_validate(given)
 
 
 routes = [

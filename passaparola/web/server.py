@@ -43,7 +43,9 @@ class PatientProtocol(HttpToolsProtocol):
         self._start_deadline()
 
     def _drop_slowest(self) -> None:
-        slowest = next((one for one in self.open if one is not self and one.is_waiting), self)
+        slowest = next(
+            (connection for connection in self.open if connection is not self and connection.is_waiting), self
+        )
         slowest.open.pop(slowest, None)
         slowest.transport.abort()
 

@@ -73,7 +73,7 @@ def _signup_of_token(token: str) -> int | None:
 
 
 def _topics(language: str) -> dict[str, Any]:
-    return {name: one.words(language) for name, one in load_topics(get_settings().home).items() if one.sign_up}
+    return {name: topic.words(language) for name, topic in load_topics(get_settings().home).items() if topic.sign_up}
 
 
 def _language(request: Request, wanted: str) -> str:

@@ -79,11 +79,11 @@ def _survey_of(context: LinkContext) -> Survey:
     return Survey.model_validate(context.wording().get("survey") or {})
 
 
-def _answer_properties(survey: Survey, answer: int | None, comment: str) -> dict[str, Any]:
+def _answer_properties(survey: Survey, choice: int | None, comment: str) -> dict[str, Any]:
     properties: dict[str, Any] = {"survey": survey.kind}
-    if answer is not None:
-        properties |= {"answer": survey.choices[answer] if survey.choices else answer}
-        if (score := survey.score(answer)) is not None:
+    if choice is not None:
+        properties |= {"answer": survey.choices[choice] if survey.choices else choice}
+        if (score := survey.score(choice)) is not None:
             properties["score"] = score
     return properties | ({"comment": comment} if comment else {})
 

@@ -47,19 +47,19 @@ async def webhook(channel: str, request: Request) -> Response:
 async def answer_challenge(channel: str, request: Request) -> Response:
     """Answer a provider's challenge. A provider asks whether we are who we say, before it sends anything."""
     try:
-        answer = registry.webhook_class(channel).challenge(request.query_params)
+        response = registry.webhook_class(channel).challenge(request.query_params)
     except (Unknown, Misconfigured):
-        answer = None
-    kind = "application/json" if answer and answer.startswith("{") else "text/plain"
-    return Response(answer, media_type=kind) if answer else _respond(404, "Nothing here asks so.")
+        response = None
+    kind = "application/json" if response and response.startswith("{") else "text/plain"
+    return Response(response, media_type=kind) if response else _respond(404, "Nothing here asks so.")
 
 
-def _count_response(channel: str, answer: Response) -> Response:
+def _count_response(channel: str, response: Response) -> Response:
     known = (
-        channel if answer.status_code != 404 else "unknown"
+        channel if response.status_code != 404 else "unknown"
     )  # whatever a stranger writes into the address is no label
-    BODIES.labels(known, answer.status_code).inc()
-    return answer
+    BODIES.labels(known, response.status_code).inc()
+    return response
 
 
 async def _receive(channel: str, request: Request) -> Response:  # noqa: C901  one answer per way to fail

@@ -149,7 +149,7 @@ def test_only_prefect_s_own_pages_may_read_its_answers(stack: Stack) -> None:
 
     assert asked(f"http://localhost:{stack.prefect_port}") == f"http://localhost:{stack.prefect_port}"
     assert asked("https://evil.example") is None
-    assert (stack.own.var / "prefect_password").stat().st_mode & 0o077 == 0
+    assert (stack.settings.var / "prefect_password").stat().st_mode & 0o077 == 0
 
 
 def test_a_dry_run_shows_everything_and_sends_nothing(stack: Stack, house: Settings) -> None:

@@ -131,7 +131,7 @@ def test_a_revoked_key_stops_only_its_own_ear(
     monkeypatch.setenv("PASSAPAROLA_MAIL_MAILDIR", str(tmp_path / "box"))
     box.add(providers.letter("Dov'è il pacco?"))
     looked = listened(store, settings)
-    assert looked.found == {"mail": 1}
+    assert looked.received == {"mail": 1}
     assert "renew them" in looked.problems["twitter"]
     with store.read() as session:
         assert "renew them" in session.get_one(PollCursor, "twitter").problem

@@ -93,8 +93,8 @@ class Question:
 
 
 def count_members(session: Session, question: Question, now: datetime) -> int:
-    found: int = session.execute(select(func.count()).select_from(Contact).where(question.members(now))).scalar_one()
-    return found
+    count: int = session.execute(select(func.count()).select_from(Contact).where(question.members(now))).scalar_one()
+    return count
 
 
 def sample_members(session: Session, question: Question, now: datetime, size: int = 10) -> list[Contact]:
@@ -124,6 +124,6 @@ def explain_contact(session: Session, question: Question, contact_id: int, now: 
 
 def _with_depth(node: tree.Node, depth: int = 0) -> list[tuple[tree.Node, int]]:
     inner = [
-        found for part in node.parts if part.text and part.text != node.text for found in _with_depth(part, depth + 1)
+        nested for part in node.parts if part.text and part.text != node.text for nested in _with_depth(part, depth + 1)
     ]
     return [(node, depth), *inner]

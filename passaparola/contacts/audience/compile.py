@@ -67,8 +67,10 @@ class _Compiler:
             case tree.HasConsent(topic=topic, medium=medium):
                 return _never_null(latest_consent(col(Contact.id), medium, literal(topic)))
             case tree.HasAddress(medium=medium, verified=verified):
-                found = select(col(Address.contact_id)).where(col(Address.medium) == medium)
-                return col(Contact.id).in_(found.where(col(Address.verified_at).is_not(None)) if verified else found)
+                holders = select(col(Address.contact_id)).where(col(Address.medium) == medium)
+                return col(Contact.id).in_(
+                    holders.where(col(Address.verified_at).is_not(None)) if verified else holders
+                )
             case tree.InAudience(audience=name):
                 return self._audience(name)
             case tree.Birthday(days=days):
@@ -136,20 +138,24 @@ class _Compiler:
         if node.filters or node.window != tree.ALWAYS or currency != self.catalogue.currency:
             start, end = node.window.edges(self.now)
             events = self._events(node.event, node.filters, start, end).where(col(Event.currency) == currency)
-            found = events.having(wanted(func.coalesce(func.sum(col(Event.amount)), 0)))
+            matching = events.having(wanted(func.coalesce(func.sum(col(Event.amount)), 0)))
         else:
-            found = select(col(Activity.contact_id)).where(
+            matching = select(col(Activity.contact_id)).where(
                 col(Activity.kind) == node.event, wanted(col(Activity.total))
             )
-        inside = col(Contact.id).in_(found)
+        inside = col(Contact.id).in_(matching)
         return not_(inside) if passes_at_zero else inside
 
     def _events(
         self, kind: str, filters: tuple[tree.Filter, ...], start: datetime | None, end: datetime | None
     ) -> Select[Any]:
-        named = (str(one.value) for one in filters if one.name == "currency" and one.sign == "=" and not one.negated)
+        named = (
+            str(filter_.value)
+            for filter_ in filters
+            if filter_.name == "currency" and filter_.sign == "=" and not filter_.negated
+        )
         currency = next(named, self.catalogue.currency)
-        passes = (self._passes(one, currency) for one in filters)
+        passes = (self._passes(filter_, currency) for filter_ in filters)
         events = select(col(Event.contact_id)).where(col(Event.kind) == kind, ~col(Event.machine), *passes)
         if start:
             events = events.where(col(Event.at) >= start)

@@ -111,10 +111,10 @@ class QuestionReader(EventReader):
         ]
         begins = [part for part in did if part.window.since or part.window.within]
         ends = [part for part in did if part.window.before or part.window.longer_ago]
-        for one, other in product(begins, ends):
-            if (one.event, one.filters) == (other.event, other.filters):
+        for begin, end in product(begins, ends):
+            if (begin.event, begin.filters) == (end.event, end.filters):
                 raise BadQuestion(
-                    f"“{one.text} and {other.text}” asks for two, one in each span, and not for one in both; a span "
+                    f"“{begin.text} and {end.text}” asks for two, one in each span, and not for one in both; a span "
                     "from one day to "
                     "another can't be asked about yet. For two of them, make one part an audience of its own",
                     self.text,

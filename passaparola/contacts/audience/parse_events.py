@@ -67,9 +67,11 @@ class EventReader(ReaderBase):
         name, sign, value = parts
         if sign not in ("=", "!=") and type(value) is not float:
             self._error(f"only numbers have a larger and a smaller; write {name} = …", name)
-        found = tree.Filter(name=str(name), sign="=" if sign == "!=" else str(sign), value=value, negated=sign == "!=")
-        self.places[id(found)] = name
-        return found
+        filter_ = tree.Filter(
+            name=str(name), sign="=" if sign == "!=" else str(sign), value=value, negated=sign == "!="
+        )
+        self.places[id(filter_)] = name
+        return filter_
 
     def _properties(self, event: str, filters: Iterable[tree.Filter]) -> None:
         """Check the properties of a filter. A property that no event has is nobody's, and its “never” everybody's:

@@ -28,26 +28,26 @@ class Chunk:
     def write(self, people: list[Person]) -> None:
         owners = self._find_owners(people)
         self._create_contacts(people, owners)
-        whose = [(person, self._contact(person, owners)) for person in people]
+        pairs = [(person, self._contact(person, owners)) for person in people]
         self._update_contacts(
-            [(person, contact) for person, contact in whose if person.line != self.made_by.get(contact)]
+            [(person, contact) for person, contact in pairs if person.line != self.made_by.get(contact)]
         )
-        self._add_addresses(whose, owners)
-        self._propose_shared(whose, owners)
-        self._record_facts(whose)
+        self._add_addresses(pairs, owners)
+        self._propose_shared(pairs, owners)
+        self._record_facts(pairs)
         self.tally.unchanged += len(people) - len(self.touched)
         self.tally.changed += len(self.touched) - self._new_rows
 
     def _find_owners(self, people: list[Person]) -> dict[tuple[str, str], int]:
         wanted = {pair for person in people for pair in person.addresses.items()}
-        found: dict[tuple[str, str], int] = {}
+        owners: dict[tuple[str, str], int] = {}
         for medium in {medium for medium, _ in wanted}:
             values = [value for of, value in wanted if of == medium]
             chosen = select(col(Address.value), col(Address.contact_id))
             known = in_values(self.session, col(Address.value), values)
             rows = self.session.execute(chosen.where(col(Address.medium) == medium, known))
-            found |= {(medium, value): contact for value, contact in rows}
-        return found
+            owners |= {(medium, value): contact for value, contact in rows}
+        return owners
 
     def _owner(self, person: Person, owners: dict[tuple[str, str], int]) -> int | None:
         return next(
@@ -101,32 +101,32 @@ class Chunk:
             )
         )
 
-    def _update_contacts(self, whose: list[PersonAndContact]) -> None:
+    def _update_contacts(self, pairs: list[PersonAndContact]) -> None:
         """Update contacts. An empty cell says nothing; a filled one replaces what was there."""
-        ids = {contact for _, contact in whose}
+        ids = {contact for _, contact in pairs}
         columns = [col(Contact.id), *(col(getattr(Contact, name)) for name in NAMED), col(Contact.traits)]
         stood = {
             row[0]: row
             for row in self.session.execute(select(*columns).where(in_values(self.session, col(Contact.id), ids)))
         }
         changes: dict[int, dict[str, Any]] = {}
-        for person, contact in whose:
+        for person, contact in pairs:
             row = stood[contact]
-            standing = {**dict(zip(NAMED, row[1:], strict=False)), "traits": row[-1]} | changes.get(contact, {})
-            wanted = {**{name: standing[name] for name in NAMED}, **person.traits}
-            wanted["traits"] = {**standing["traits"], **person.custom}
-            if wanted != {name: standing[name] for name in wanted}:
+            existing = {**dict(zip(NAMED, row[1:], strict=False)), "traits": row[-1]} | changes.get(contact, {})
+            wanted = {**{name: existing[name] for name in NAMED}, **person.traits}
+            wanted["traits"] = {**existing["traits"], **person.custom}
+            if wanted != {name: existing[name] for name in wanted}:
                 changes[contact] = wanted
                 self.touched.add(person.line)
         if changes:
             rows = [{"id": contact, "updated_at": self.now, **wanted} for contact, wanted in changes.items()]
             self.session.execute(update(Contact), rows)
 
-    def _add_addresses(self, whose: list[PersonAndContact], owners: dict[tuple[str, str], int]) -> None:
+    def _add_addresses(self, pairs: list[PersonAndContact], owners: dict[tuple[str, str], int]) -> None:
         """Add addresses. An address that is somebody else's already stays theirs."""
         secret = self.plan.settings.secret
         wanted: dict[tuple[str, str], tuple[int, int]] = {}
-        for person, contact in whose:
+        for person, contact in pairs:
             for pair in person.addresses.items():
                 if pair not in owners and pair not in wanted:
                     wanted[pair] = (contact, person.line)
@@ -156,10 +156,10 @@ class Chunk:
             )
         insert_many(self.session, Address, rows)
 
-    def _propose_shared(self, whose: list[PersonAndContact], owners: dict[tuple[str, str], int]) -> None:
+    def _propose_shared(self, pairs: list[PersonAndContact], owners: dict[tuple[str, str], int]) -> None:
         """Propose merges of who shares a telephone. A telephone that is somebody else's already stays theirs;
         whether the two are one person, somebody decides."""
-        for person, contact in whose:
+        for person, contact in pairs:
             for pair in person.addresses.items():
                 other = owners.get(pair, self.reached.get(pair, contact))
                 if other != contact and pair not in matching.identifying_addresses(person.addresses):
@@ -167,10 +167,10 @@ class Chunk:
                     self.tally.shared += 1
                     matching.propose_shared_address(self.session, contact, other, pair[0], source, self.now)
 
-    def _record_facts(self, whose: list[PersonAndContact]) -> None:
-        consented = record_consents(self.session, self.plan, whose, self.made_by.keys(), self.now)
-        purchases, bought = record_purchases(self.session, self.plan, whose, self.now)
+    def _record_facts(self, pairs: list[PersonAndContact]) -> None:
+        consented = record_consents(self.session, self.plan, pairs, self.made_by.keys(), self.now)
+        purchases, bought = record_purchases(self.session, self.plan, pairs, self.now)
         self.touched |= {*consented, *bought}
-        self.tally.refused += sum(person.refuses for person, _ in whose)
+        self.tally.refused += sum(person.refuses for person, _ in pairs)
         self.tally.consents += len(consented)
         self.tally.purchases += purchases

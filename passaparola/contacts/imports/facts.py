@@ -19,14 +19,14 @@ PersonAndContact = tuple[Person, int]  # a row, and the contact that it is about
 
 
 def record_consents(
-    session: Session, plan: ImportPlan, whose: list[PersonAndContact], created: Collection[int], now: datetime
+    session: Session, plan: ImportPlan, pairs: list[PersonAndContact], created: Collection[int], now: datetime
 ) -> list[int]:
     """Record consents where nothing was said before, or where the file's yes is dated later than what was said.
 
     `created` are the contacts that this chunk made: they never answered before. Return the lines whose yes was written,
     one for each consent.
     """
-    wanted = _wanted_consents(plan, whose)
+    wanted = _wanted_consents(plan, pairs)
     latest = _latest_answers(session, {contact for contact, _, _ in wanted} - set(created)) if wanted else {}
     rows, lines = [], []
     for (contact, topic, medium), person in wanted.items():
@@ -41,11 +41,11 @@ def record_consents(
     return lines
 
 
-def _wanted_consents(plan: ImportPlan, whose: list[PersonAndContact]) -> dict[tuple[int, str, str], Person]:
+def _wanted_consents(plan: ImportPlan, pairs: list[PersonAndContact]) -> dict[tuple[int, str, str], Person]:
     """Return who says yes to what (contact, topic, medium); whoever says no in any row says no yes in another."""
     wanted: dict[tuple[int, str, str], Person] = {}
-    refused = {contact for person, contact in whose if person.refuses}
-    for person, contact in whose:
+    refused = {contact for person, contact in pairs if person.refuses}
+    for person, contact in pairs:
         if contact in refused:
             continue
         for topic, medium in [*person.topics, *((topic, "email") for topic in plan.topics)]:
@@ -81,7 +81,7 @@ def _consent_row(
 
 
 def record_purchases(
-    session: Session, plan: ImportPlan, whose: list[PersonAndContact], now: datetime
+    session: Session, plan: ImportPlan, pairs: list[PersonAndContact], now: datetime
 ) -> tuple[int, set[int]]:
     """Record purchases that are not known yet. Return how many were, and the lines that they stand on."""
     rows = [
@@ -96,7 +96,7 @@ def record_purchases(
             bought.currency,
             {"order_id": bought.id} | ({"items": bought.items} if bought.items else {}),
         )
-        for person, contact in whose
+        for person, contact in pairs
         if (bought := person.purchase)
     ]
     if not rows:
@@ -104,4 +104,4 @@ def record_purchases(
     fresh = events.record_events(session, rows)
     activity.add_events(session, plan.settings.currency, fresh)
     ids = {event.source_id for event in fresh}
-    return len(fresh), {person.line for person, _ in whose if person.purchase and person.purchase.id in ids}
+    return len(fresh), {person.line for person, _ in pairs if person.purchase and person.purchase.id in ids}

@@ -54,8 +54,8 @@ class Import(ImportPlan):
         custom = {role for role in custom if not role.startswith(("order_", "consent"))}
         if unknown := custom - self.seen.keys():
             with self.store.write() as session:
-                kept = session.execute(select(col(Trait.name), col(Trait.kind)).where(col(Trait.name).in_(unknown)))
-                self.seen.update(dict(kept.all()))
+                types = session.execute(select(col(Trait.name), col(Trait.kind)).where(col(Trait.name).in_(unknown)))
+                self.seen.update(dict(types.all()))
                 for place, name in enumerate(header):
                     role = self.mapping.columns.get(name, "ignore")
                     cells = [row.cells[place] for row in chunk if place < len(row.cells) and row.cells[place].strip()]

@@ -43,11 +43,11 @@ def is_opt_out_cell(header: str, role: str, cell: str) -> bool:
     is none."""
     if role in TRAITS and role != "country":
         return False
-    asks, text = normalise_header(header), normalise_header(cell)
-    if NOT_BY_EMAIL.search(asks) and not BY_EMAIL.search(asks):
+    name, text = normalise_header(header), normalise_header(cell)
+    if NOT_BY_EMAIL.search(name) and not BY_EMAIL.search(name):
         return False
     if SAYS_NO.fullmatch(text):
         return True
-    if ASKS_FOR_A_NO.search(asks):
+    if ASKS_FOR_A_NO.search(name):
         return text not in EMPTY | NO
-    return bool(ASKS_FOR_A_YES.search(asks)) and not ABOUT_IT.search(asks) and text in NO
+    return bool(ASKS_FOR_A_YES.search(name)) and not ABOUT_IT.search(name) and text in NO

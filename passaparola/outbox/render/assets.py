@@ -46,8 +46,8 @@ def refuse_unloadable(page: str, wording: Wording, around: Wording) -> None:
 
 
 def picture_sources(page: str) -> Iterator[str]:
-    for one, other in PICTURE.findall(page):
-        yield html.unescape(one or other).strip()
+    for first, second in PICTURE.findall(page):
+        yield html.unescape(first or second).strip()
     for several in SEVERAL.findall(page):
         for candidate in re.split(r",\s+", html.unescape(several)):
             yield candidate.split()[0] if candidate.split() else ""
@@ -91,8 +91,8 @@ def _is_public_host(host: str) -> bool:
 
 def _locate(address: str, wording: Wording, around: Wording) -> str:
     """Return the line of the file in which it stands: the wording's, else the layout's."""
-    for one in (wording, around):
-        for number, line in enumerate(one.body.splitlines(), one.first_line):
+    for folder in (wording, around):
+        for number, line in enumerate(folder.body.splitlines(), folder.first_line):
             if (address or 'src=""') in line or (address and html.escape(address) in line):
-                return f"{one.where}:{number}"
+                return f"{folder.where}:{number}"
     return f"{wording.where}:{wording.first_line}"

@@ -68,11 +68,11 @@ def find_offers(settings: Settings, name: str, medium: str, campaign: str) -> li
     except PassaparolaError:
         return []
     return [
-        f"{wording.where}: “{found[0]}” sounds like an offer, and this goes out without a yes; leave it out, or give "
+        f"{wording.where}: “{match[0]}” sounds like an offer, and this goes out without a yes; leave it out, or give "
         "the campaign a "
         "topic that people say yes to"
         for wording in wordings.values()
-        if (found := OFFER_WORDS.search(" ".join((wording.texts.get("subject", ""), wording.texts["text"]))))
+        if (match := OFFER_WORDS.search(" ".join((wording.texts.get("subject", ""), wording.texts["text"]))))
     ]
 
 

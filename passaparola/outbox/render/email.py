@@ -76,18 +76,18 @@ class JinjaPlaceholders:
     words: list[str] = field(default_factory=list)
 
     def take(self, source: str) -> str:
-        kept, token, kind = [], "", ""
+        pieces, token, kind = [], "", ""
         for _, name, value in Dialect("en", escape=True).lex(source):
             if name in ("block_begin", "variable_begin", "comment_begin"):
                 token, kind = value, name
             elif name in ("block_end", "variable_end", "comment_end"):
-                kept.append(self._token(token + value, kind))
+                pieces.append(self._token(token + value, kind))
                 token, kind = "", ""
             elif kind:
                 token += value
             else:
-                kept.append(value)
-        return "".join(kept)
+                pieces.append(value)
+        return "".join(pieces)
 
     def _token(self, jinja: str, kind: str) -> str:
         if kind == "comment_begin":
@@ -138,8 +138,8 @@ def compile_email(wording: Wording, around: Wording, written: Wording | None, ut
         page = INLINER.inline(mjml2html(mjml, fonts={}))
     except (ValueError, css_inline.InlineError) as error:
         raise BadContent(f"this is not MJML: {error}", where) from None
-    if lost := aside.lost_block(page):
-        raise BadContent(f"{lost} can't stand inside a tag; use {{{{ a if condition else b }}}} there", where)
+    if missing := aside.lost_block(page):
+        raise BadContent(f"{missing} can't stand inside a tag; use {{{{ a if condition else b }}}} there", where)
     refuse_unloadable(page, wording, around)
     links = _Links(aside, utm)
     page = links.followed(page).replace("</body>", f"{PIXEL}</body>")

@@ -50,29 +50,29 @@ def freeze_wordings(home: Path, name: str, medium: str, campaign: str, settings:
         "utm_medium": "email" if medium == "email" else "social" if sender_class(medium).public else "chat",
         "utm_campaign": campaign,
     }
-    found = message.load_wordings(home, name, medium, settings.locale)
+    wordings = message.load_wordings(home, name, medium, settings.locale)
     if medium == "email":
-        shared = {locale: _with_share(wording, medium, campaign, locale) for locale, wording in found.items()}
+        shared = {locale: _with_share(wording, medium, campaign, locale) for locale, wording in wordings.items()}
         return {locale: _freeze_email(home, locale, wording, utm, settings) for locale, wording in shared.items()}
     return {
         locale: _freeze_post(home, _with_share(wording, medium, campaign, locale), utm)
-        for locale, wording in found.items()
+        for locale, wording in wordings.items()
     }
 
 
 def _with_share(wording: message.Wording, medium: str, campaign: str, locale: str) -> message.Wording:
     """Add a share bar. With its share bar, where it has one. Raises BadContent: it has one half of it."""
-    said = wording.matter.share
-    if (MARK in wording.body) != (said is not None):
+    share_ = wording.matter.share
+    if (MARK in wording.body) != (share_ is not None):
         lacks = (
             f"“share” in the front matter wants {MARK} in the text"
-            if said
+            if share_
             else f"{MARK} wants “share” in the front matter"
         )
         raise BadContent(f"{lacks}, so that it is known what is passed on and where", f"{wording.where}:1")
-    if said is None:
+    if share_ is None:
         return wording
-    bar = share.share_row(said, locale) if medium == "email" else share.share_line(said, campaign, locale)
+    bar = share.share_row(share_, locale) if medium == "email" else share.share_line(share_, campaign, locale)
     return replace(wording, body=wording.body.replace(MARK, bar))
 
 
@@ -81,13 +81,13 @@ def freeze_house_wordings(settings: Settings, name: str, medium: str) -> dict[st
     it. A house that has no words of its own for it has ours."""
     overridden = (settings.home / "templates" / "_house" / name).is_dir()
     home = settings.home if overridden else STARTER
-    found = message.load_house_wordings(home, name, medium, settings.locale)
+    wordings = message.load_house_wordings(home, name, medium, settings.locale)
     if medium != "email":
-        return {locale: _freeze_post(home, one, {}).model_dump(mode="json") for locale, one in found.items()}
+        return {locale: _freeze_post(home, post, {}).model_dump(mode="json") for locale, post in wordings.items()}
     needed = ("postal_address",)
     return {
         locale: _freeze_email(home, locale, wording, {}, settings, needed).model_dump(mode="json")
-        for locale, wording in found.items()
+        for locale, wording in wordings.items()
     }
 
 
@@ -104,9 +104,9 @@ def _freeze_email(
     around = message.load_layout(home, wording.matter.layout, locale, settings.locale, wording.where)
     written = message.load_text_part(home, wording, locale, settings.locale)
     compiled = email.compile_email(wording, around, written, utm)
-    for one in needed:
-        if one not in compiled.html:
-            raise BadContent(f"the footer lacks {{{{ {one} }}}}, which the law asks for", around.where)
+    for name in needed:
+        if name not in compiled.html:
+            raise BadContent(f"the footer lacks {{{{ {name} }}}}, which the law asks for", around.where)
     texts = {"subject": " ".join(wording.matter.subject.split()), "html": compiled.html, "text": compiled.text}
     matter = wording.matter
     return FrozenWording(
@@ -200,7 +200,7 @@ def freezer(settings: Settings) -> Callable[[str, str, str], dict[str, Any]]:
     """Return what journeys.launch is handed to compile a message's wordings with."""
 
     def freeze(name: str, medium: str, campaign: str) -> dict[str, Any]:
-        found = freeze_wordings(settings.home, name, medium, campaign, settings)
-        return {locale: wording.model_dump(mode="json") for locale, wording in found.items()}
+        frozen = freeze_wordings(settings.home, name, medium, campaign, settings)
+        return {locale: wording.model_dump(mode="json") for locale, wording in frozen.items()}
 
     return freeze

@@ -83,35 +83,35 @@ def load_wordings(home: Path, name: str, medium: str, house: str) -> dict[str, W
 
     `name` may be a variant, `thank_you/brief`: what its sub-folder does not say is said as in the folder around it.
     """
-    found: dict[str, Wording] = {}
+    wordings: dict[str, Wording] = {}
     message, _, variant = name.partition("/")
     around = message_folder(home, message)
     for place in (around, around / variant) if variant and (around / variant).is_dir() else (around,):
-        found |= _wordings_in(place, home, medium, house)
-    if not found:
+        wordings |= _wordings_in(place, home, medium, house)
+    if not wordings:
         there = ", ".join(sorted(path.name for path in around.iterdir())) or "nothing"
         wanted = "email.mjml" if medium == "email" else f"{medium}.txt, or {ANY_POST}.txt for every network"
         raise BadContent(f"there is no wording for {medium}; write {wanted} (there is {there})", f"templates/{name}")
-    return found
+    return wordings
 
 
 def load_house_wordings(home: Path, name: str, medium: str, house: str) -> dict[str, Wording]:
     """Return the wordings of templates/_house/, by locale. Raises BadContent."""
     place = home / "templates" / "_house" / name
-    found = _wordings_in(place, home, medium, house) if place.is_dir() else {}
-    if not found:
+    by_variant = _wordings_in(place, home, medium, house) if place.is_dir() else {}
+    if not by_variant:
         raise BadContent(f"there is no wording for {medium}", f"templates/_house/{name}")
-    return found
+    return by_variant
 
 
 def _wordings_in(place: Path, home: Path, medium: str, house: str) -> dict[str, Wording]:
     """Return a folder's wordings for a medium, by locale; a network that has none of its own is given those for any."""
-    found: dict[str, dict[str, Wording]] = {}
+    by_locale: dict[str, dict[str, Wording]] = {}
     for path in sorted(place.iterdir()):
         matched = FILE.fullmatch(path.name)
         if matched and matched["medium"] in (medium, ANY_POST) and (matched["kind"] == "mjml") == (medium == "email"):
-            found.setdefault(matched["medium"], {})[matched["locale"] or house] = read_wording(path, home)
-    return found.get(medium) or (found.get(ANY_POST, {}) if medium != "email" else {})
+            by_locale.setdefault(matched["medium"], {})[matched["locale"] or house] = read_wording(path, home)
+    return by_locale.get(medium) or (by_locale.get(ANY_POST, {}) if medium != "email" else {})
 
 
 def load_text_part(home: Path, wording: Wording, locale: str, house: str) -> Wording | None:

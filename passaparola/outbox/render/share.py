@@ -30,8 +30,8 @@ class Share(BaseModel):
 
 def share_networks() -> dict[str, str]:
     """Return media that a word can be passed on by, with their names in their order."""
-    looks = {medium: registry.branding_of(medium) for medium in registry.sendable_media()}
-    named = [(look.title, medium) for medium, look in looks.items() if look.share]
+    brandings = {medium: registry.branding_of(medium) for medium in registry.sendable_media()}
+    named = [(branding.title, medium) for medium, branding in brandings.items() if branding.share]
     return {medium: title for title, medium in sorted(named, key=lambda pair: pair[0].lower())}
 
 
@@ -52,10 +52,10 @@ def share_links(share: Share, campaign: str, referral: str = "") -> dict[str, st
     """Build the share links by network. `own` is the sharer's own link, where they allow that we know who passed the
     word on."""
     page = landing_page(share, campaign)
-    found = {
+    links = {
         medium: f"{referral}/{medium}" if referral else share_url(medium, share, page) for medium in share_networks()
     }
-    return found | {"email": share_url("email", share, referral or page), "page": referral or page}
+    return links | {"email": share_url("email", share, referral or page), "page": referral or page}
 
 
 def share_row(share: Share, locale: str) -> str:
@@ -82,6 +82,6 @@ def share_line(share: Share, campaign: str, locale: str) -> str:
 
 def share_choices(share: Mapping[str, Any], campaign: str, referral: str = "") -> list[tuple[str, str]]:
     """List the choices for a page of ours: names and links."""
-    read = Share.model_validate(share)
-    found = share_links(read, campaign, referral)
-    return [(name, found[medium]) for medium, name in ({**share_networks(), "email": "Email"}).items()]
+    parsed = Share.model_validate(share)
+    links = share_links(parsed, campaign, referral)
+    return [(name, links[medium]) for medium, name in ({**share_networks(), "email": "Email"}).items()]

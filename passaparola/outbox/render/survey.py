@@ -28,9 +28,9 @@ class Survey(BaseModel):
         """Return what may be tapped: the numbers of a scale, or the places of the choices."""
         return list(SCALE.get(self.kind, range(len(self.choices))))
 
-    def score(self, answer: int) -> float | None:
+    def score(self, choice: int) -> float | None:
         """Score an answer on the scale from 0 to 10 that policies and audiences speak of; None where an answer is no
         score."""
         if self.kind == "nps":
-            return float(answer)
-        return (answer - 1) * 2.5 if self.kind in ("csat", "stars") else None
+            return float(choice)
+        return (choice - 1) * 2.5 if self.kind in ("csat", "stars") else None

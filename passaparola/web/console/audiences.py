@@ -22,9 +22,13 @@ def audiences(request: Request, q: str = "", member: Member = Depends(require_ro
         rows: list[tuple[str, str, int | None]] = []
         for name in audience.audience_names(settings.home):
             try:
-                one = audience.load_audience(settings.home, name)
+                loaded = audience.load_audience(settings.home, name)
                 rows.append(
-                    (name, one.title, audience.count_members(session, audience.Question.parse(name, words), utc_now()))
+                    (
+                        name,
+                        loaded.title,
+                        audience.count_members(session, audience.Question.parse(name, words), utc_now()),
+                    )
                 )
             except BadContent as error:
                 rows.append((name, error.message, None))
@@ -47,7 +51,7 @@ def audiences(request: Request, q: str = "", member: Member = Depends(require_ro
 def one(request: Request, name: str, contact: str = "", member: Member = Depends(require_role("reader"))) -> Response:
     settings = get_settings()
     with store().read() as session:
-        found = audience.load_audience(settings.home, name)
+        loaded = audience.load_audience(settings.home, name)
         question = audience.Question.parse(name, audience.load_catalogue(session, settings))
         now = utc_now()
         verdicts = (
@@ -60,7 +64,7 @@ def one(request: Request, name: str, contact: str = "", member: Member = Depends
             "audience.html",
             member,
             name=name,
-            found=found,
+            found=loaded,
             count=audience.count_members(session, question, now),
             sample=audience.sample_members(session, question, now, 20),
             verdicts=verdicts,

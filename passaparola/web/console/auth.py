@@ -66,10 +66,10 @@ def require_role(needed: str) -> Callable[[Request], Member]:
     """Require a role. Who asks, where their role is enough. Raises Outside, Forbidden."""
 
     def member(request: Request) -> Member:
-        found = _member(request)
-        if not found.may(needed):
+        member_ = _member(request)
+        if not member_.may(needed):
             raise Forbidden(f"That takes the role {needed}.")
-        return found
+        return member_
 
     member.needed = needed  # type: ignore[attr-defined]
     return member
@@ -79,13 +79,13 @@ def require_form(needed: str) -> Callable[[Request], Any]:
     """Require a form: the same, of a form of ours that changes something."""
 
     async def member(request: Request) -> Member:
-        found = _member(request)
-        if not found.may(needed):
+        member_ = _member(request)
+        if not member_.may(needed):
             raise Forbidden(f"That takes the role {needed}.")
         form = await request.form(max_fields=100, max_part_size=200_000)
-        if not (_is_same_origin(request) and hmac.compare_digest(str(form.get("token", "")), found.token)):
+        if not (_is_same_origin(request) and hmac.compare_digest(str(form.get("token", "")), member_.token)):
             raise Forbidden("This did not come from a page of the console.")
-        return found
+        return member_
 
     member.needed, member.changes = needed, True  # type: ignore[attr-defined]
     return member
@@ -124,14 +124,14 @@ def safe_next(path: str) -> str:
 
 def render_page(request: Request, template: str, member: Member | None, status: int = 200, /, **shown: Any) -> Response:
     stopped = _open_incidents() if member else []
-    answer = pages.TemplateResponse(
+    response = pages.TemplateResponse(
         request, template, {"member": member, "stopped": stopped, **shown}, status_code=status
     )
-    answer.headers["Content-Security-Policy"] = POLICY
-    answer.headers["Cache-Control"] = "no-store"
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["Cache-Control"] = "no-store"
     # Without a referrer browsers send no Origin with a form either, and that is one of our two guards.
-    answer.headers["Referrer-Policy"] = "same-origin"
-    return answer
+    response.headers["Referrer-Policy"] = "same-origin"
+    return response
 
 
 def _open_incidents() -> list[str]:
@@ -174,12 +174,12 @@ async def login(request: Request) -> Response:
             wrong=True,
             next=str(form.get("next", "")),
         )
-    answer = RedirectResponse(safe_next(str(form.get("next", ""))), 303)
+    response = RedirectResponse(safe_next(str(form.get("next", ""))), 303)
     cookie = {"name": member.name, "session": member.session_key, "token": secrets.token_urlsafe(24)}
     secure = get_settings().public_url.startswith("https://")
     # Lax: an approver comes from Prefect's pages, another site to a browser. What changes anything asks for a token
     # besides.
-    answer.set_cookie(
+    response.set_cookie(
         COOKIE,
         _serializer().dumps(cookie),
         max_age=HOURS * 3600,
@@ -188,11 +188,11 @@ async def login(request: Request) -> Response:
         samesite="lax",
         secure=secure,
     )
-    return answer
+    return response
 
 
 @router.post("/logout")
 def logout(member: Member = Depends(require_form("reader"))) -> Response:
-    answer = RedirectResponse("/console/login", 303)
-    answer.delete_cookie(COOKIE, path="/")
-    return answer
+    response = RedirectResponse("/console/login", 303)
+    response.delete_cookie(COOKIE, path="/")
+    return response

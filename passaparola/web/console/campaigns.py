@@ -40,16 +40,16 @@ def campaign(
     request: Request, name: str, launch: int | None = None, member: Member = Depends(require_role("reader"))
 ) -> Response:
     with store().read() as session:
-        found = report.build_report(session, get_settings(), name, launch)
-        tallies = [ledger.tally_launch(session, id_) for id_ in found.launches[-5:]]
+        built = report.build_report(session, get_settings(), name, launch)
+        tallies = [ledger.tally_launch(session, id_) for id_ in built.launches[-5:]]
         return render_page(
             request,
             "campaign.html",
             member,
-            found=found,
+            found=built,
             tallies=tallies,
-            funnels=_funnel_rows(found),
-            runs=_prefect_runs(session, found.launches),
+            funnels=_funnel_rows(built),
+            runs=_prefect_runs(session, built.launches),
             prefect=get_settings().prefect_ui_url,
             asked=launch,
         )
@@ -61,10 +61,10 @@ def as_json(name: str, launch: int | None = None, member: Member = Depends(requi
         return JSONResponse(report.build_report(session, get_settings(), name, launch).as_json())
 
 
-def _funnel_rows(found: figures.CampaignReport) -> dict[str, list[tuple[str, int, int, str]]]:
+def _funnel_rows(report: figures.CampaignReport) -> dict[str, list[tuple[str, int, int, str]]]:
     """List the funnel by medium: (stage, people, machines, how sure)."""
-    rates, drawn = found.rates(), {}
-    for medium, counts in found.media.items():
+    rates, drawn = report.rates(), {}
+    for medium, counts in report.media.items():
         if medium in registry.sender_names() and registry.sender_class(medium).public:
             continue  # a post has no funnel of people; it has a row of its own
         values, steps = asdict(counts), [("planned", counts.planned, 0, ""), ("sent", counts.sent, 0, "")]

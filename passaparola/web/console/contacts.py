@@ -94,7 +94,7 @@ def _facts(session: Session, id_: int) -> dict[str, Any]:
             .order_by(col(Consent.at).desc(), col(Consent.id).desc())
         ).scalars()
     )
-    pairs = sorted({(one.medium, one.topic) for one in consents if one.topic != "*"})
+    pairs = sorted({(consent.medium, consent.topic) for consent in consents if consent.topic != "*"})
     holds = [(m, t, bool(session.execute(select(latest_consent(id_, m, t))).scalar())) for m, t in pairs]
     proposals = list(
         session.execute(
@@ -122,8 +122,8 @@ def merge(id_: int, other: int = Form(), member: Member = Depends(require_form("
         row = merging.merge(
             session, get_settings(), id_, other, actor=member.name, now=utc_now(), reasons=[f"decided by {member.name}"]
         )
-        kept = row.kept_id
-    return RedirectResponse(f"/console/people/{kept}", 303)
+        kept_id = row.kept_id
+    return RedirectResponse(f"/console/people/{kept_id}", 303)
 
 
 @router.post("/people/{id_}/unmerge")

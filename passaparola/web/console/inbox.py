@@ -40,8 +40,8 @@ def inbox(
             col(Conversation.id).desc(),
         )
         rows = [
-            (one, _name(person), _response_clock(one, now))
-            for one, person in session.execute(chosen.order_by(*first).limit(PAGE_SIZE))
+            (conversation, _name(person), _response_clock(conversation, now))
+            for conversation, person in session.execute(chosen.order_by(*first).limit(PAGE_SIZE))
         ]
         counted = select(col(Conversation.state), func.count()).group_by(col(Conversation.state))
         counts = {state_: number for state_, number in session.execute(counted).all()}  # noqa: C416
