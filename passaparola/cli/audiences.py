@@ -4,89 +4,67 @@ from typing import Annotated
 
 import typer
 
-from passaparola.cli.output import (
-    AsJson,
-    contact_id,
-    emit,
-    group,
-    house_now,
-    open_store,
-    out,
-    table,
-    without_markup,
-)
+from passaparola.cli.command import CommandContext, Result, command, find_contact
+from passaparola.cli.output import group, out, without_markup
 
 audiences = group("Ask who is in an audience, and why.")
 
 
-@audiences.command("count")
+@command(audiences, "count")
 def audience_count(
-    question: Annotated[str, typer.Argument(help="A name or a question.")], as_json: AsJson = False
-) -> None:
+    context: CommandContext, question: Annotated[str, typer.Argument(help="A name or a question.")]
+) -> Result:
     """Count the contacts in an audience now."""
     from passaparola.contacts import audience
 
-    settings, store = open_store()
-    with store.read() as session:
-        question_ = audience.Question.parse(question, audience.load_catalogue(session, settings))
-        count = audience.count_members(session, question_, house_now(settings))
-    emit(as_json, {"audience": question, "count": count}, lambda: out.print(f"{count:,}"))
+    with context.store.read() as session:
+        parsed = audience.Question.parse(question, audience.load_catalogue(session, context.settings))
+        count = audience.count_members(session, parsed, context.house_now)
+    return Result({"audience": question, "count": count}, lambda: out.print(f"{count:,}"))
 
 
-@audiences.command("sample")
+@command(audiences, "sample")
 def audience_sample(
-    question: str, size: Annotated[int, typer.Option(min=1, max=1000)] = 10, as_json: AsJson = False
-) -> None:
+    context: CommandContext, question: str, size: Annotated[int, typer.Option(min=1, max=1000)] = 10
+) -> Result:
     """Show a few contacts of an audience, the same ones each time."""
     from passaparola.contacts import audience
 
-    settings, store = open_store()
-    with store.read() as session:
-        question_ = audience.Question.parse(question, audience.load_catalogue(session, settings))
-        people = audience.sample_members(session, question_, house_now(settings), size)
-        rows = [
-            {
-                "id": p.id,
-                "first_name": p.first_name,
-                "last_name": p.last_name,
-                "country": p.country,
-                "language": p.language,
-            }
-            for p in people
-        ]
-    emit(as_json, {"audience": question, "contacts": rows}, lambda: table(rows))
+    with context.store.read() as session:
+        parsed = audience.Question.parse(question, audience.load_catalogue(session, context.settings))
+        people = audience.sample_members(session, parsed, context.house_now, size)
+        fields = {"id", "first_name", "last_name", "country", "language"}
+        rows = [person.model_dump(include=fields) for person in people]
+    return Result({"audience": question, "contacts": rows}, Result.of_rows(rows).show)
 
 
-@audiences.command("explain")
+@command(audiences, "explain")
 def audience_explain(
+    context: CommandContext,
     question: str,
     contact: Annotated[str, typer.Option(help="An address or an id.")],
-    as_json: AsJson = False,
-) -> None:
+) -> Result:
     """Show which parts of the question hold for one contact, and which do not."""
     from passaparola.contacts import audience
 
-    settings, store = open_store()
-    with store.read() as session:
-        question_ = audience.Question.parse(question, audience.load_catalogue(session, settings))
-        verdicts = audience.explain_contact(session, question_, contact_id(session, contact), house_now(settings))
+    with context.store.read() as session:
+        parsed = audience.Question.parse(question, audience.load_catalogue(session, context.settings))
+        verdicts = audience.explain_contact(session, parsed, find_contact(session, contact), context.house_now)
 
-    def shown() -> None:
+    def show() -> None:
         for verdict in verdicts:
             mark = "[green]✓[/green]" if verdict.holds else "[red]✗[/red]"
             out.print(f"{'  ' * verdict.depth}{mark} {without_markup(verdict.text)}")
 
-    emit(as_json, {"holds": verdicts[0].holds, "parts": [vars(verdict) for verdict in verdicts]}, shown)
+    return Result({"holds": verdicts[0].holds, "parts": [vars(verdict) for verdict in verdicts]}, show)
 
 
-@audiences.command("list")
-def audience_list(as_json: AsJson = False) -> None:
+@command(audiences, "list")
+def audience_list() -> Result:
     """List the files of audiences/."""
     from passaparola.contacts import audience
     from passaparola.settings import get_settings
 
-    rows = [
-        {"name": name, "title": audience.load_audience(get_settings().home, name).title}
-        for name in audience.audience_names(get_settings().home)
-    ]
-    emit(as_json, rows, lambda: table(rows))
+    home = get_settings().home
+    names = audience.audience_names(home)
+    return Result.of_rows([{"name": name, "title": audience.load_audience(home, name).title} for name in names])

@@ -1,53 +1,33 @@
 """Content on the command line: checked, and described for editors."""
 
-from typing import Any
-
-import typer
+from typing import TYPE_CHECKING
 
 from passaparola.cli.app import app
-from passaparola.cli.output import (
-    AsJson,
-    emit,
-    err,
-    out,
-    without_markup,
-)
+from passaparola.cli.command import Result, command
+from passaparola.cli.output import err, out, without_markup
+
+if TYPE_CHECKING:
+    from passaparola.contacts.audience.words import Catalogue
+    from passaparola.settings import Settings
 
 
-def _store_catalogue() -> Any:
-    """Return what this house's contacts have and did, where there is a store yet; a check makes none."""
-    from passaparola.contacts import audience
-    from passaparola.settings import get_settings
-    from passaparola.store.database import Store
-
-    settings = get_settings()
-    if not settings.database_url and not (settings.var / "passaparola.db").exists():
-        return audience.load_catalogue(None, settings)
-    store = Store(settings.database).open()
-    with store.read() as session:
-        return audience.load_catalogue(session, settings)
-
-
-@app.command()
-def check(as_json: AsJson = False) -> None:
+@command(app)
+def check() -> Result:
     """Read all content, render it for the cast, and say file, line and remedy of whatever is wrong."""
     from passaparola.operations import policies
     from passaparola.operations.check_content import check_content, transactional_wordings
     from passaparola.outbox.render.check import check_house_messages, check_message, find_offers
     from passaparola.settings import get_settings
 
-    words = _store_catalogue()
+    settings = get_settings()
     problems = (
-        check_content(get_settings(), check_message, words)
-        + check_house_messages(get_settings())
-        + policies.check_policies(get_settings().home)
+        check_content(settings, check_message, _store_catalogue(settings))
+        + check_house_messages(settings)
+        + policies.check_policies(settings.home)
     )
+    warnings = [offer for wording in transactional_wordings(settings) for offer in find_offers(settings, *wording)]
 
-    warnings = [
-        offer for wording in transactional_wordings(get_settings()) for offer in find_offers(get_settings(), *wording)
-    ]
-
-    def shown() -> None:
+    def show() -> None:
         for problem in problems:
             err.print(f"[red]✗[/red] {without_markup(problem)}")
         for warning in warnings:
@@ -55,13 +35,22 @@ def check(as_json: AsJson = False) -> None:
         if not problems:
             out.print("[green]✓[/green] All audiences, campaigns, templates and policies are fine.")
 
-    emit(as_json, {"problems": problems, "warnings": warnings}, shown)
-    if problems:
-        raise typer.Exit(1)
+    return Result({"problems": problems, "warnings": warnings}, show, failure="" if problems else None)
 
 
-@app.command()
-def schema() -> None:
+def _store_catalogue(settings: "Settings") -> "Catalogue":
+    """Return what this house's contacts have and did, where there is a store yet; a check makes none."""
+    from passaparola.contacts import audience
+    from passaparola.store.database import Store
+
+    if not settings.database_url and not (settings.var / "passaparola.db").exists():
+        return audience.load_catalogue(None, settings)
+    with Store(settings.database).open().read() as session:
+        return audience.load_catalogue(session, settings)
+
+
+@command(app)
+def schema() -> str:
     """Write docs/campaign.schema.json, by which editors complete campaign files."""
     from passaparola.journeys.campaign import json_schema
     from passaparola.settings import get_settings
@@ -69,4 +58,4 @@ def schema() -> None:
     path = get_settings().home / "docs" / "campaign.schema.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json_schema(), encoding="utf-8")
-    out.print(f"Written: {path}")
+    return f"Written: {path}"

@@ -6,46 +6,52 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from passaparola.cli.output import AsJson, actor, emit, err, now, open_store, out
+from passaparola.cli.app import app
+from passaparola.cli.command import CommandContext, Result, command
+from passaparola.cli.output import err, out
+
+if TYPE_CHECKING:
+    from passaparola.outbox.deliver import Drain
+    from passaparola.outbox.reconcile import ReconcileResult
 
 WATCH_EVERY_SECONDS = 1.0  # seconds between two looks
 RETRY_DB_SECONDS = 2.0  # seconds until a database that is away is asked again
 
 
+@command(app)
 def deliver(
-    as_json: AsJson = False,
+    context: CommandContext,
     watch: Annotated[
         bool, typer.Option("--watch", help="Go on until SIGTERM or Ctrl-C, also while the database is away.")
     ] = False,
-) -> None:
+) -> Result:
     """Apply what came in, move on who is due, send what is due, resolve what is unknown. Any number may run at once."""
-    settings, store = open_store()
     with stop_signal() as stopping:
-        total, tally = _run_once(settings, store, stopping, as_json, watch)
+        total, reconciled = _run_once(context, stopping, watch)
         while watch and not stopping.wait(WATCH_EVERY_SECONDS):
-            total += _run_once(settings, store, stopping, as_json, watch)[0]
-    data = {**total, "reconciled": vars(tally) if tally else {}}
-    emit(
-        as_json, data, lambda: out.print(", ".join(f"{n:,} {what}" for what, n in total.items()) or "Nothing was due.")
-    )
+            total += _run_once(context, stopping, watch)[0]
+    words = ", ".join(f"{count:,} {what}" for what, count in total.items()) or "Nothing was due."
+    data = {**total, "reconciled": vars(reconciled) if reconciled else {}}
+    return Result(data, lambda: out.print(words))
 
 
 def _run_once(
-    settings: Any, store: Any, stopping: threading.Event, quiet: bool, watch: bool
-) -> tuple[Counter[str], Any]:
-    """Run one round. One look at everything. For who watches, a database that is away is no reason to end."""
+    context: CommandContext, stopping: threading.Event, watch: bool
+) -> "tuple[Counter[str], ReconcileResult | None]":
+    """Run one round. While watching, a database that is away is asked again."""
     from passaparola import engine
     from passaparola.outbox import reconcile
     from passaparola.store.database import is_transient
 
     try:
-        result = asyncio.run(reconcile.reconcile(store, now()))
-        engine.tick(store, settings, now(), actor=actor())
-        return drain_until_stopped(settings, store, None, quiet, 2.0 if watch else 300.0, stopping), result
+        result = asyncio.run(reconcile.reconcile(context.store, context.now))
+        engine.tick(context.store, context.settings, context.now, actor=context.actor)
+        return drain_until_stopped(context, None, 2.0 if watch else 300.0, stopping), result
     except Exception as error:
         if not watch or not is_transient(error):
             raise
@@ -56,10 +62,10 @@ def _run_once(
 
 @contextmanager
 def stop_signal() -> Iterator[threading.Event]:
-    """Set by SIGTERM or Ctrl-C, whenever that comes; whoever comes a second time ends the process at once."""
+    """Set an event on SIGTERM or Ctrl-C; the second one ends the process at once."""
     stopping = threading.Event()
 
-    def stop(number: int, frame: Any) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
         if stopping.is_set():
             raise KeyboardInterrupt
         stopping.set()
@@ -73,21 +79,23 @@ def stop_signal() -> Iterator[threading.Event]:
 
 
 def drain_until_stopped(
-    settings: Any,
-    store: Any,
+    context: CommandContext,
     launch: int | None,
-    quiet: bool,
     retry_seconds: float = 300.0,
     stopping: threading.Event | None = None,
 ) -> Counter[str]:
     """Send until the outbox is empty. SIGTERM and Ctrl-C let what is in hand land and take nothing new."""
     from passaparola.outbox.deliver import Drain, run_on_uvloop
 
+    def report(outcome: str, size: int) -> None:
+        if not context.as_json:
+            err.print(f"{size:,} {outcome}")
+
     async def run(event: threading.Event) -> Counter[str]:
-        drain = Drain(store, settings, launch, wait_seconds=retry_seconds)
+        drain = Drain(context.store, context.settings, launch, wait_seconds=retry_seconds)
         watching = asyncio.create_task(_stop_when(event, drain))
         try:
-            return await drain.run(lambda outcome, size: None if quiet else err.print(f"{size:,} {outcome}"))
+            return await drain.run(report)
         finally:
             watching.cancel()
 
@@ -97,7 +105,7 @@ def drain_until_stopped(
         return run_on_uvloop(run(own_stopping))
 
 
-async def _stop_when(event: threading.Event, drain: Any) -> None:
+async def _stop_when(event: threading.Event, drain: "Drain") -> None:
     while not event.is_set():
         await asyncio.sleep(0.1)
     drain.stop()

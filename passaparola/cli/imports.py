@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from passaparola.cli.app import app
-from passaparola.cli.output import (
-    AsJson,
-    emit,
-    err,
-    now,
-    open_store,
-    out,
-)
+from passaparola.cli.command import CommandContext, Result, command
+from passaparola.cli.output import err, out
 from passaparola.errors import NotAllowed
 
 if TYPE_CHECKING:
@@ -23,8 +17,9 @@ if TYPE_CHECKING:
     from passaparola.contacts.imports.plan import ImportTally
 
 
-@app.command("import")
+@command(app, "import")
 def import_(
+    context: CommandContext,
     file: Annotated[Path, typer.Argument(help="CSV of any common encoding and delimiter, or XLSX.")],
     mapping: Annotated[Path | None, typer.Option(help="YAML that says what each column is.")] = None,
     show_mapping: Annotated[
@@ -32,26 +27,28 @@ def import_(
     ] = False,
     consent: Annotated[list[str] | None, typer.Option(help="A topic that everyone in the file said yes to.")] = None,
     source: Annotated[str, typer.Option(help="Where and how they said it; needed with --consent.")] = "",
-    as_json: AsJson = False,
-) -> None:
+) -> Result:
     """Bring people, their consents and their purchases in. The same file again changes nothing."""
-    import yaml
-
     from passaparola.contacts.imports.columns import guess_columns
     from passaparola.contacts.imports.importing import Import
-    from passaparola.contacts.imports.tables import open_table as read
+    from passaparola.contacts.imports.tables import open_table
 
     if consent and not source:
         raise NotAllowed("--consent needs --source TEXT: where and how these people said yes.")
-    with read(file) as rows:
+    with open_table(file) as rows:
         header = rows.header
     if show_mapping:
-        sys.stdout.write(yaml.safe_dump({"columns": guess_columns(header)}, sort_keys=False, allow_unicode=True))
-        return
-    settings, store = open_store()
-    plan = Import(store, settings, file, _read_mapping(mapping, header), tuple(consent or ()), source)
-    tally = _run_with_progress(plan, quiet=as_json)
-    emit(as_json, vars(tally), lambda: _show_tally(tally))
+        guessed = {"columns": guess_columns(header)}
+        return Result(guessed, lambda: _show_mapping(guessed))
+    plan = Import(context.store, context.settings, file, _read_mapping(mapping, header), tuple(consent or ()), source)
+    tally = _run_with_progress(plan, context)
+    return Result(vars(tally), lambda: _show_tally(tally))
+
+
+def _show_mapping(guessed: dict[str, dict[str, str]]) -> None:
+    import yaml
+
+    sys.stdout.write(yaml.safe_dump(guessed, sort_keys=False, allow_unicode=True))
 
 
 def _read_mapping(mapping: Path | None, header: list[str]) -> "ColumnMapping":
@@ -67,14 +64,15 @@ def _read_mapping(mapping: Path | None, header: list[str]) -> "ColumnMapping":
     return from_yaml(guessed, ColumnMapping, "the guessed mapping (see --show-mapping)")
 
 
-def _run_with_progress(plan: "Import", *, quiet: bool) -> "ImportTally":
+def _run_with_progress(plan: "Import", context: CommandContext) -> "ImportTally":
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     rows = TextColumn("{task.fields[rows]:,} rows")
     columns = [TextColumn("{task.description}"), BarColumn(), rows, TimeRemainingColumn()]
-    with Progress(*columns, console=err.console, disable=quiet or not err.is_terminal) as bar:
+    console = err.console
+    with Progress(*columns, console=console, disable=context.as_json or not console.is_terminal) as bar:
         task = bar.add_task(plan.path.name, total=plan.path.stat().st_size or 1, rows=0)
-        return plan.run(now(), lambda rows, at: bar.update(task, completed=at, rows=rows))
+        return plan.run(context.now, lambda rows, at: bar.update(task, completed=at, rows=rows))
 
 
 def _show_tally(tally: "ImportTally") -> None:

@@ -7,14 +7,13 @@ import os
 import sys
 
 # Each module registers its commands.
-from passaparola.cli import content, imports, reports, start  # noqa: F401
+from passaparola.cli import content, deliver, imports, reports, start  # noqa: F401
 from passaparola.cli.app import app
 from passaparola.cli.audiences import audiences
 from passaparola.cli.campaigns import campaigns
 from passaparola.cli.channels import channels
 from passaparola.cli.contacts import contacts
-from passaparola.cli.db import database, doctor
-from passaparola.cli.deliver import deliver
+from passaparola.cli.db import database
 from passaparola.cli.inbound import intake
 from passaparola.cli.inbox import audits, inbox, staff
 from passaparola.cli.output import err, without_markup
@@ -32,8 +31,6 @@ for name, commands in (
     ("db", database),
 ):
     app.add_typer(commands, name=name)
-app.command()(deliver)
-app.command()(doctor)
 
 
 def main() -> None:

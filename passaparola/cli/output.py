@@ -1,111 +1,58 @@
-"""How every command speaks: one sentence for a mistake, a table or JSON for an answer, and what it opens."""
+"""How commands print: to standard output, to standard error, and as tables."""
 
-import json
-import os
-import sys
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
-
-from passaparola.errors import Unknown
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
 class LazyConsole:
-    """A console that is made when something is said: half of a short command's time would go to importing it."""
+    """A console that is made when something is printed: half of a short command's time would go to importing it."""
 
-    def __init__(self, *, aside: bool = False) -> None:
-        self.aside = aside
+    def __init__(self, *, stderr: bool = False) -> None:
+        self.stderr = stderr
 
     @cached_property
     def console(self) -> "Console":
         from rich.console import Console
 
-        return Console(stderr=self.aside, highlight=False, soft_wrap=True)
+        return Console(stderr=self.stderr, highlight=False, soft_wrap=True)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.console, name)
+    def print(self, text: object) -> None:
+        self.console.print(text)
+
+    def print_json(self, text: str) -> None:
+        self.console.print_json(text)
 
 
-out, err = LazyConsole(), LazyConsole(aside=True)
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, for programs.")]
+out, err = LazyConsole(), LazyConsole(stderr=True)
 
 
 def without_markup(text: str) -> str:
+    """Escape what rich would read as a style."""
     return text.replace("[", r"\[")
 
 
-def open_store() -> tuple[Any, Any]:
-    from passaparola.settings import get_settings
-    from passaparola.store.database import Store
-
-    settings = get_settings()
-    return settings, Store(settings.database).open()
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-def actor() -> str:
-    return f"cli:{os.environ.get('USER') or 'operator'}"
-
-
-def emit(as_json: bool, data: Any, shown: Callable[[], None]) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps(data, ensure_ascii=False, default=str) + "\n")
-    else:
-        shown()
-
-
-def house_now(settings: Any) -> datetime:
-    from zoneinfo import ZoneInfo
-
-    return datetime.now(ZoneInfo(settings.time_zone))
-
-
-def format_time(settings: Any, at: datetime, *, seconds: bool = False) -> str:
-    """Format an instant on the house's clock, as everything that people read here."""
-    from passaparola import clock
-
-    return clock.format_local(at, settings.time_zone, "%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
-
-
-def contact_id(session: Any, text: str) -> int:
-    from sqlmodel import col, select
-
-    from passaparola.store.models import Address, Contact
-
-    if text.isdigit():
-        id_ = session.exec(select(col(Contact.id)).where(col(Contact.id) == int(text))).first()
-    else:
-        wanted = text.strip().lower().removeprefix("@")
-        ids = set(session.exec(select(col(Address.contact_id)).where(col(Address.value) == wanted)).all())
-        if len(ids) > 1:
-            raise Unknown(f"“{text}” is an address of several contacts; use one of the numbers {sorted(ids)}.")
-        id_ = next(iter(ids), None)
-    if id_ is None:
-        raise Unknown(f"There is no contact “{text}”.")
-    from passaparola.contacts.merging import resolve_contact
-
-    return resolve_contact(session, int(id_))
-
-
-def table(rows: list[dict[str, Any]]) -> None:
+def print_table(rows: Sequence[Mapping[str, object]]) -> None:
+    """Print rows as a table, one column for each key of the first; without a column that is empty in all of them."""
     if not rows:
         out.print("None.")
         return
+    from rich import box
     from rich.table import Table
 
-    table = Table(*rows[0])
+    names = [name for name in rows[0] if any(row[name] not in (None, "") for row in rows)]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in names:
+        numeric = all(isinstance(row[name], int | float) for row in rows)
+        table.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(without_markup("" if value is None else str(value)) for value in row.values()))
-    out.print(table)
+        table.add_row(*(without_markup("" if row[name] is None else str(row[name])) for name in names))
+    out.console.print(table, soft_wrap=False)
 
 
 def group(help_: str, **more: Any) -> typer.Typer:

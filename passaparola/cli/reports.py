@@ -1,104 +1,92 @@
 """What came of it, on the command line: reports, the story of one contact, polling."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from passaparola.cli.app import app
 from passaparola.cli.campaign_views import show_outcome, show_report
-from passaparola.cli.output import (
-    AsJson,
-    actor,
-    contact_id,
-    emit,
-    format_time,
-    now,
-    open_store,
-    out,
-    without_markup,
-)
+from passaparola.cli.command import CommandContext, Result, command, find_contact
+from passaparola.cli.output import out, without_markup
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
+    from passaparola.contacts.audience import ConditionResult
+    from passaparola.store.models import Launch
 
 
-@app.command()
-def report(name: str, as_json: AsJson = False) -> None:
+@command(app)
+def report(context: CommandContext, name: str) -> Result:
     """Report on a campaign's newest launch (or a launch by number), and what came of it."""
     from passaparola.outbox import ledger
     from passaparola.reports import campaign
 
-    settings, store = open_store()
-    with store.read() as session:
+    with context.store.read() as session:
         tally = ledger.tally_launch(session, int(name) if name.isdigit() else ledger.latest_launch(session, name))
-        came = campaign.build_report(session, settings, tally.campaign, tally.launch)
+        outcome = campaign.build_report(session, context.settings, tally.campaign, tally.launch)
 
-    def shown() -> None:
-        show_report(tally)
-        show_outcome(came)
+    def show() -> None:
+        show_report(tally, context.settings.time_zone)
+        show_outcome(outcome)
 
-    emit(as_json, tally.as_json() | {"outcome": came.as_json()}, shown)
+    return Result(tally.as_json() | {"outcome": outcome.as_json()}, show)
 
 
-@app.command()
-def poll(as_json: AsJson = False) -> None:
+@command(app)
+def poll(context: CommandContext) -> Result:
     """Poll mailboxes and networks, apply what came, and see to response clocks, retention and the audit's chain."""
+    import asyncio
+
     from passaparola import engine
     from passaparola.operations import polling
 
-    settings, store = open_store()
-    import asyncio
-
-    result = asyncio.run(polling.poll_channels(store, settings, now()))
-    engine.tick(store, settings, now(), actor=actor())
-    result.done = polling.run_maintenance(store, settings, now())
-    emit(
-        as_json,
-        {"found": result.received, "problems": result.problems, "done": result.done},
-        lambda: out.print(without_markup(str(result))),
-    )
+    settings, store = context.settings, context.store
+    result = asyncio.run(polling.poll_channels(store, settings, context.now))
+    engine.tick(store, settings, context.now, actor=context.actor)
+    result.done = polling.run_maintenance(store, settings, context.now)
+    data = {"received": result.received, "problems": result.problems, "done": result.done}
+    return Result(data, lambda: out.print(without_markup(str(result))))
 
 
-@app.command()
-def why(contact: str, campaign: str, as_json: AsJson = False) -> None:
+@command(app)
+def why(context: CommandContext, contact: str, campaign: str) -> Result:
     """Tell the whole story of one contact in one campaign: matched because, held because, sent when, in which
     attempt."""
-    from passaparola.contacts import audience
     from passaparola.outbox import ledger
     from passaparola.outbox.story import tell_story
     from passaparola.store.models import Launch
 
-    settings, store = open_store()
-    with store.read() as session:
-        person = contact_id(session, contact)
+    with context.store.read() as session:
+        contact_id = find_contact(session, contact)
         launch_id = int(campaign) if campaign.isdigit() else ledger.latest_launch(session, campaign)
         launch = session.get(Launch, launch_id)
         assert launch is not None
-        words = audience.load_catalogue(session, settings)
-        query = launch.content["audience"]
-        verdicts = (
-            audience.explain_contact(session, audience.Question.parse(query, words), person, launch.created_at)
-            if query
-            else []
-        )
-        story = tell_story(session, launch_id, person, settings.time_zone)
+        verdicts = _explain(context, session, launch, contact_id)
+        story = tell_story(session, launch_id, contact_id, context.settings.time_zone)
+
+    def show() -> None:
+        out.print(f"Launch {launch_id} of {campaign}, contact {contact_id}")
+        for verdict in verdicts:
+            mark = "[green]✓[/green]" if verdict.holds else "[red]✗[/red]"
+            out.print(f"  {'  ' * verdict.depth}{mark} {without_markup(verdict.text)}")
+        for at, what in story.sentences:
+            when = context.format_time(at, seconds=True) if at else ""
+            out.print(f"  {when:19}  {without_markup(what)}")
+
     data = {
-        "contact": person,
+        "contact": contact_id,
         "launch": launch_id,
         "audience": [vars(verdict) for verdict in verdicts],
         "story": [{"at": at.isoformat() if at else None, "what": what} for at, what in story.sentences],
     }
-
-    emit(
-        as_json,
-        data,
-        lambda: _show_story(f"Launch {launch_id} of {campaign}, contact {person}", verdicts, story, settings),
-    )
+    return Result(data, show)
 
 
-def _show_story(title: str, verdicts: Any, story: Any, settings: Any) -> None:
-    out.print(title)
-    for verdict in verdicts:
-        mark = "[green]✓[/green]" if verdict.holds else "[red]✗[/red]"
-        out.print(f"  {'  ' * verdict.depth}{mark} {without_markup(verdict.text)}")
-    for at, what in story.sentences:
-        out.print(
-            f"  {format_time(settings, at, seconds=True)}  {without_markup(what)}"
-            if at
-            else f"  {'':19}  {without_markup(what)}"
-        )
+def _explain(context: CommandContext, session: "Session", launch: "Launch", contact_id: int) -> "list[ConditionResult]":
+    """Explain a launch's audience for a contact; none where an event lets people in."""
+    from passaparola.contacts import audience
+
+    question = launch.content["audience"]
+    if not question:
+        return []
+    parsed = audience.Question.parse(question, audience.load_catalogue(session, context.settings))
+    return audience.explain_contact(session, parsed, contact_id, launch.created_at)

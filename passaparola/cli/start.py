@@ -8,10 +8,7 @@ from typing import Annotated
 import typer
 
 from passaparola.cli.app import app
-from passaparola.cli.output import (
-    open_store,
-    out,
-)
+from passaparola.cli.command import CommandContext, command
 
 Port = Annotated[int, typer.Option(min=1, max=65535, help="The port of the web app: pages, webhooks, console.")]
 
@@ -19,25 +16,25 @@ Port = Annotated[int, typer.Option(min=1, max=65535, help="The port of the web a
 PrefectPort = Annotated[int, typer.Option(min=1, max=65535, help="The port of Prefect's pages and API.")]
 
 
-@app.command("init")
+@command(app)
 def init(
     folder: Annotated[Path, typer.Argument(help="Made if it is not there.")],
     language: Annotated[str, typer.Option(help="The house's own language: en or it.")] = "en",
-) -> None:
+) -> str:
     """Make a project: starter content, settings, deployments, and an example of a channel and a flow of your own."""
     from passaparola.operations.project import create_project
 
     create_project(folder, language)
-    out.print(f"{folder} is a project. Next: cd {folder} && passaparola check")
+    return f"{folder} is a project. Next: cd {folder} && passaparola check"
 
 
-@app.command()
+@command(app)
 def up(port: Port = 8000, prefect_port: PrefectPort = 4200) -> None:
     """Start everything: Prefect server, runner, web app and deployments; Ctrl-C ends it all."""
     _exec_module("passaparola.operations.stack", ["--port", str(port), "--prefect-port", str(prefect_port)])
 
 
-@app.command()
+@command(app)
 def demo(
     once: Annotated[bool, typer.Option("--once", help="Leave after the report.")] = False,
     contacts: Annotated[int, typer.Option(min=100, max=200_000, help="How many people the shop knows.")] = 5_000,
@@ -50,13 +47,14 @@ def demo(
     _exec_module("passaparola.demo.run", [*given, *(["--once"] if once else [])])
 
 
-@app.command()
+@command(app)
 def web(
+    context: CommandContext,
     host: Annotated[str, typer.Option(help="0.0.0.0 answers everybody; behind a proxy leave it.")] = "127.0.0.1",
     port: Port = 8000,
 ) -> None:
     """Serve the public pages, webhooks and the local mailbox alone."""
-    open_store()
+    context.store  # noqa: B018  opened here, so that what is wrong with it is a sentence before anything is served
     _exec_module("passaparola.web.server", ["--host", host, "--port", str(port)])
 
 

@@ -64,7 +64,7 @@ class FunnelCounts:
 
 
 @dataclass
-class TestGroup:
+class ComparisonGroup:
     """Those who were written to, or those held out: how many, who reached the goal, what they spent in minor units."""
 
     people: int = 0
@@ -81,8 +81,8 @@ class CampaignReport:
     media: dict[str, FunnelCounts] = field(default_factory=dict)
     variants: dict[str, dict[str, FunnelCounts]] = field(default_factory=dict)  # message on a medium → variant → counts
     held: dict[str, int] = field(default_factory=dict)
-    written_to: TestGroup = field(default_factory=TestGroup)
-    held_out: TestGroup = field(default_factory=TestGroup)
+    written_to: ComparisonGroup = field(default_factory=ComparisonGroup)
+    held_out: ComparisonGroup = field(default_factory=ComparisonGroup)
     last_touch: int = 0  # revenue within a week of someone's last click, minor units
     orders: int = 0
     costs: dict[str, float] = field(default_factory=dict)  # per medium, in the house currency

@@ -93,7 +93,7 @@ def describe_incident(incident: ChannelIncident, zone: str) -> str:
 
 @dataclass(frozen=True)
 class ChannelStatus:
-    """One channel as it is: `speaks` and `listens` say so, or why not; empty where it never does."""
+    """One channel as it is: `sending` and `receiving` say so, or why not; empty where it never does."""
 
     name: str
     title: str
@@ -108,20 +108,14 @@ def channel_statuses(session: Session, zone: str) -> list[ChannelStatus]:
     cursors = {row.source: row for row in session.execute(select(PollCursor)).scalars()}
     statuses = []
     for name in sorted({*registry.sender_names(), *registry.receiver_names()}):
-        title = (
-            registry.sender_class(name).branding.title if name in registry.sender_names() else name.replace("_", " ")
-        )
-        sends = (
-            (_incident_text(wrong.get((name, "sending"))) or _sending_status(name))
-            if name in registry.sender_names()
-            else ""
-        )
-        listens = (
-            (_incident_text(wrong.get((name, "receiving"))) or _receiving_status(name, cursors.get(name), zone))
-            if name in registry.receiver_names()
-            else ""
-        )
-        statuses.append(ChannelStatus(name, title, sends, listens, (name, "sending") in wrong))
+        title, sending, receiving = name.replace("_", " "), "", ""
+        if name in registry.sender_names():
+            title = registry.sender_class(name).branding.title
+            sending = _incident_text(wrong.get((name, "sending"))) or _sending_status(name)
+        if name in registry.receiver_names():
+            polled = _receiving_status(name, cursors.get(name), zone)
+            receiving = _incident_text(wrong.get((name, "receiving"))) or polled
+        statuses.append(ChannelStatus(name, title, sending, receiving, (name, "sending") in wrong))
     return sorted(statuses, key=lambda row: not row.paused)
 
 
@@ -141,7 +135,7 @@ def _sending_status(name: str) -> str:
 
 def _receiving_status(name: str, cursor: PollCursor | None, zone: str) -> str:
     if name not in registry.poll_names():
-        return "when told"
+        return "by webhook"
     if cursor is None:
-        return "never looked"
-    return f"{cursor.problem or 'looked'} ({clock.format_local(cursor.at, zone, '%d %B, %H:%M')})"
+        return "not polled yet"
+    return f"{cursor.problem or 'polled'} ({clock.format_local(cursor.at, zone, '%d %B, %H:%M')})"

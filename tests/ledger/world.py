@@ -11,7 +11,8 @@ from sqlmodel import col
 
 from passaparola import engine, failpoints
 from passaparola.channels.sendgrid.sender import SendgridSender
-from passaparola.cli.campaigns import drain_until_stopped
+from passaparola.cli.command import CommandContext
+from passaparola.cli.deliver import drain_until_stopped
 from passaparola.journeys import launch
 from passaparola.outbox import ledger
 from passaparola.outbox.deliver import Drain
@@ -103,7 +104,7 @@ def work(environment: dict[str, str], job: str, failpoint: str, passing: int, ac
         SendgridSender.batch_size = BATCH
         engine.tick(store, settings, actor="the tests", now=utc_now())
     elif job == "command":
-        drain_until_stopped(settings, store, None, quiet=True)
+        drain_until_stopped(CommandContext(settings, as_json=True), None)
     elif job == "reconcile":
         asyncio.run(reconcile(store, utc_now() + timedelta(hours=1)))
     else:
