@@ -77,7 +77,7 @@ class TwilioSender(Sender):
         wide."""
         gate = asyncio.Semaphore(CONCURRENT_CALLS)
 
-        async def one(message: OutboundMessage) -> str | ChannelError:
+        async def send_within_limit(message: OutboundMessage) -> str | ChannelError:
             async with gate:
                 try:
                     return await self._send_one(dispatch, message)
@@ -85,7 +85,11 @@ class TwilioSender(Sender):
                     return error
 
         ends = dict(
-            zip((m.id for m in dispatch.messages), await asyncio.gather(*map(one, dispatch.messages)), strict=True)
+            zip(
+                (m.id for m in dispatch.messages),
+                await asyncio.gather(*map(send_within_limit, dispatch.messages)),
+                strict=True,
+            )
         )
         if all(isinstance(end, Blocked) for end in ends.values()) or all(
             isinstance(end, Unavailable) for end in ends.values()

@@ -66,7 +66,7 @@ class EventsReceiver(Webhook):
         return ParseResult(happenings, problems)
 
 
-def _parse_event(item: Any, otherwise: str) -> InboundEvent:
+def _parse_event(item: object, otherwise: str) -> InboundEvent:
     if not isinstance(item, dict):
         raise ValueError("this is not a JSON object")
     kind = re.sub(r"[^a-z0-9]+", "_", clean_text(item.get("event")).lower()).strip("_")
@@ -100,7 +100,7 @@ def _camel(name: str) -> str:
     return first + "".join(word.title() for word in others)
 
 
-def _storable(value: Any, deep: int = 0) -> Any:
+def _storable(value: object, deep: int = 0) -> Any:
     """Make a value fit a store: what fits a store: no NUL, nothing endless."""
     match value:
         case str():

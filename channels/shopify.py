@@ -141,7 +141,7 @@ def _parse_refund(payload: dict[str, Any]) -> InboundEvent:
     )
 
 
-def _parse_items(given: Any) -> list[dict[str, Any]]:
+def _parse_items(given: object) -> list[dict[str, Any]]:
     lines = [line for line in given or [] if isinstance(line, dict)] if isinstance(given, list) else []
     return [
         {

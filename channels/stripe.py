@@ -122,7 +122,7 @@ def _parse_refund(charge: dict[str, Any], when: datetime) -> InboundEvent:
     )
 
 
-def _to_minor_units(amount: Any, currency: Any) -> tuple[int, str]:
+def _to_minor_units(amount: object, currency: object) -> tuple[int, str]:
     code = parse_currency(currency)
     if not isinstance(amount, int) or abs(amount) >= MAX_AMOUNT:
         raise ValueError("there is no amount in it")

@@ -13,7 +13,7 @@ from passaparola.flows._run import house_now, open_store
 class Audience(BaseModel):
     """An audience by name, or a question that you are still thinking about."""
 
-    name: AudienceName = Field(title="Audience", description="One of the files in audiences/.")  # type: ignore[valid-type]
+    name: AudienceName = Field(title="Audience", description="One of the files in audiences/.")
     question: str = Field(
         "", title="Or ask anything", description='Such as: country = "IT" and ordered within 90 days.', max_length=4000
     )
@@ -27,7 +27,7 @@ async def audience_preview(who: Audience) -> None:
         who: A named audience, or a question of your own, which then counts instead.
     """
     settings, store = open_store()
-    query = who.question.strip() or who.name.value  # type: ignore[attr-defined]
+    query = who.question.strip() or who.name.value
     with store.read() as session:
         question = Question.parse(query, audience.load_catalogue(session, settings))
         count = audience.count_members(session, question, house_now(settings))

@@ -19,7 +19,7 @@ from passaparola.rehearsal import rehearse
 class Rehearsing(BaseModel):
     """What to play, and what people are supposed to do."""
 
-    campaign: CampaignName = Field(  # type: ignore[valid-type]
+    campaign: CampaignName = Field(
         title="Campaign", description="One of the files in campaigns/.", json_schema_extra={"position": 0}
     )
     days: Literal["14", "30", "90", "365"] = Field(
@@ -49,7 +49,7 @@ async def campaign_rehearse(rehearsing: Rehearsing) -> None:
         rehearsing: What to play, for whom, and what to suppose of them.
     """
     settings, store = open_store()
-    name = rehearsing.campaign.value  # type: ignore[attr-defined]
+    name = rehearsing.campaign.value
     frozen = await asyncio.to_thread(freeze_now, store, settings, name, freezer(settings))
     with hide_details():
         seen = await asyncio.to_thread(

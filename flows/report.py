@@ -9,7 +9,7 @@ from passaparola.outbox import ledger
 
 
 @flow(name="campaign-report")
-async def campaign_report(campaign: CampaignName) -> None:  # type: ignore[valid-type]
+async def campaign_report(campaign: CampaignName) -> None:
     """Report on the newest launch of a campaign: a funnel, and a reason for everyone who did not get it.
 
     Args:
@@ -17,6 +17,6 @@ async def campaign_report(campaign: CampaignName) -> None:  # type: ignore[valid
     """
     settings, store = open_store()
     with store.read() as session:
-        newest = ledger.latest_launch(session, campaign.value)  # type: ignore[attr-defined]
+        newest = ledger.latest_launch(session, campaign.value)
     report = await show_report(store, newest, settings)
     get_run_logger().info("Launch %s is %s", report["launch"], report["state"])

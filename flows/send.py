@@ -33,7 +33,7 @@ def _place(position: int) -> JsonDict:
     return {"position": position}
 
 
-def _as_words(value: Any) -> Any:
+def _as_words(value: object) -> Any:
     """Read a time as words. A program may send an instant; what stands in the form are words."""
     return value.isoformat() if isinstance(value, datetime) else value
 
@@ -41,7 +41,7 @@ def _as_words(value: Any) -> Any:
 class Sending(BaseModel):
     """What to send, when, and whether for real."""
 
-    campaign: CampaignName = Field(  # type: ignore[valid-type]
+    campaign: CampaignName = Field(
         title="Campaign",
         description="One of the files in campaigns/; its audience is shown before anything leaves.",
         json_schema_extra=_place(0),
@@ -92,7 +92,7 @@ async def campaign_send(send: Sending) -> None:
         send: Pick the campaign; leave “Dry run” on to look first.
     """
     log, (settings, store) = get_run_logger(), open_store()
-    name = send.campaign.value  # type: ignore[attr-defined]
+    name = send.campaign.value
     due = _parse_due(send, utc_now(), settings.time_zone)
     seen = await show_preview(name)
     log.info("%s in the audience, %s would get it", seen.enrolled, seen.sendable)

@@ -33,7 +33,7 @@ def count_chars(text: str) -> int:
 class MastodonSettings(FromEnvironment):
     mastodon_url: str = ""  # of the instance, such as https://mastodon.social
     mastodon_access_token: SecretStr = SecretStr("")
-    mastodon_longest: int = 500  # characters; an instance may allow more
+    mastodon_max_chars: int = 500  # characters; an instance may allow more
 
 
 class MastodonSender(Sender):
@@ -49,7 +49,7 @@ class MastodonSender(Sender):
     @classmethod
     def _limits(cls) -> posts.PostLimits:
         kinds = (".png", ".jpg", ".jpeg", ".gif", ".webp")
-        return posts.PostLimits(MastodonSettings().mastodon_longest, 4, 16 * 1024 * 1024, kinds, count_chars)
+        return posts.PostLimits(MastodonSettings().mastodon_max_chars, 4, 16 * 1024 * 1024, kinds, count_chars)
 
     @classmethod
     def problems(cls, skeleton: Skeleton) -> list[str]:

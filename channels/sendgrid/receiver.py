@@ -120,7 +120,7 @@ def _public_key(encoded: str, setting: str) -> EllipticCurvePublicKey:
     return key
 
 
-def _parse_event(event: Any) -> InboundEvent | None:
+def _parse_event(event: object) -> InboundEvent | None:
     """Parse one event of the webhook. None: an event of the account, not of a message. Raises ValueError."""
     if not isinstance(event, dict):
         raise ValueError("this is not an object")

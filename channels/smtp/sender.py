@@ -129,7 +129,7 @@ class _DispatchRun:
     def __init__(
         self, mime: MimeBuilder, envelope: Callable[[OutboundMessage], str], waiting: deque[OutboundMessage]
     ) -> None:
-        self.letter, self.envelope, self.waiting = mime, envelope, waiting
+        self.mime, self.envelope, self.waiting = mime, envelope, waiting
         self.blocked = ""
         self.refused: dict[str, str] = {}
         self.deferred: dict[str, str] = {}
@@ -177,7 +177,7 @@ class _DispatchRun:
                     _command("RCPT TO", message.to_address),
                     b"DATA\r\n",
                 )
-                return _EncodedMessage(message, envelope, self.letter.build(message) + b".\r\n")
+                return _EncodedMessage(message, envelope, self.mime.build(message) + b".\r\n")
             except ValueError as error:
                 self.refused[message.id] = str(error)
         return None

@@ -138,7 +138,7 @@ class Account:
         )
         return id_
 
-    def _upload_call(self, step: str, route: str = "/2/media/upload/", **body: Any) -> Any:
+    def _upload_call(self, step: str, route: str = "/2/media/upload/", **body: object) -> Any:
         import requests
         import tweepy
         from requests_oauthlib import OAuth1

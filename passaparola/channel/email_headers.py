@@ -4,7 +4,6 @@ import re
 from datetime import UTC, datetime
 from email.message import EmailMessage, Message
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 from passaparola.channel.message_ids import find_signed_id
 
@@ -49,5 +48,5 @@ def header(mail: Message, name: str) -> str:
         return ""
 
 
-def text(value: Any) -> str:
+def text(value: object) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -69,7 +69,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
     return payload
 
 
-def parse_instant(value: Any) -> datetime:
+def parse_instant(value: object) -> datetime:
     """Return an instant; one without a zone is in UTC. Raises ValueError."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         if not 0 < value < 4_102_444_800:
@@ -87,7 +87,7 @@ def parse_instant(value: Any) -> datetime:
     return instant.astimezone(UTC)
 
 
-def parse_currency(value: Any) -> str:
+def parse_currency(value: object) -> str:
     """Parse a currency's code. Raises ValueError."""
     code = value.upper() if isinstance(value, str) else ""
     if code not in list_currencies():
@@ -95,7 +95,7 @@ def parse_currency(value: Any) -> str:
     return code
 
 
-def to_minor_units(value: Any, currency: str) -> int:
+def to_minor_units(value: object, currency: str) -> int:
     """Convert an amount to minor units, from major units, as text or number. Raises ValueError."""
     try:
         exact = Decimal(str(value)).scaleb(get_currency_precision(currency))
@@ -107,11 +107,11 @@ def to_minor_units(value: Any, currency: str) -> int:
     return amount
 
 
-def parse_count(value: Any) -> int:
+def parse_count(value: object) -> int:
     return value if isinstance(value, int) and 0 <= value < 1_000_000_000 else 1
 
 
-def clean_text(value: Any, max_chars: int = 200) -> str:
+def clean_text(value: object, max_chars: int = 200) -> str:
     """Return one line of it, without what no database keeps."""
     if type(value) is str and value.isprintable() and "  " not in value and len(value) <= max_chars:
         return value.strip()
@@ -130,11 +130,11 @@ def parse_mime_part(body: Mapping[str, Any], *path: str) -> Any:
     return value
 
 
-def as_list(value: Any) -> list[Any]:
+def as_list(value: object) -> list[Any]:
     """Return a list where one was expected, else an empty one."""
     return value if isinstance(value, list) else []
 
 
-def as_mapping(value: Any) -> dict[str, Any]:
+def as_mapping(value: object) -> dict[str, Any]:
     """Return an object where one was expected, else an empty one."""
     return value if isinstance(value, dict) else {}

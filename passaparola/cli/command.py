@@ -89,7 +89,7 @@ def command(group: typer.Typer, name: str | None = None) -> Callable[[Callable[.
         signature = inspect.signature(function)
         gives_data = signature.return_annotation is Result
 
-        def run(**given: Any) -> None:
+        def run(**given: object) -> None:
             as_json = bool(given.pop("as_json", False))
             if "context" not in signature.parameters:
                 return _answer(function(**given), as_json)

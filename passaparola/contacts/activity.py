@@ -8,9 +8,8 @@ from sqlalchemy import case, delete, func, insert, select
 from sqlmodel import Session, col
 
 from passaparola.contacts.events import NewEvent
-from passaparola.store.bulk import in_values, insert_many, on_postgresql
+from passaparola.store.bulk import execute_update, in_values, insert_many, on_postgresql
 from passaparola.store.models import Activity, Contact, Event
-from passaparola.store.types import NO_SESSION_SYNC
 
 LATEST_KEPT = 5
 LATEST = [f"latest_{n}" for n in range(1, LATEST_KEPT + 1)]
@@ -39,7 +38,7 @@ def add_events(session: Session, currency: str, new: Iterable[NewEvent], anew: C
         changed = delete(Activity).where(
             col(Activity.kind) == kind, in_values(session, col(Activity.contact_id), changed_contacts)
         )
-        session.execute(changed, execution_options=NO_SESSION_SYNC)
+        execute_update(session, changed)
     insert_many(session, Activity, rows)
 
 
@@ -77,7 +76,7 @@ def refresh(session: Session, currency: str, contacts: Collection[int] | None = 
         lock_contacts(session, contacts)
     mine = [~col(Event.machine), *([] if contacts is None else [in_values(session, col(Event.contact_id), contacts)])]
     old = [] if contacts is None else [in_values(session, col(Activity.contact_id), contacts)]
-    session.execute(delete(Activity).where(*old), execution_options=NO_SESSION_SYNC)
+    execute_update(session, delete(Activity).where(*old))
     place = func.row_number().over(
         partition_by=(col(Event.contact_id), col(Event.kind)), order_by=(col(Event.at).desc(), col(Event.id).desc())
     )

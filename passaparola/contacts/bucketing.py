@@ -35,12 +35,12 @@ def _big_integer(number: int) -> ColumnElement[int]:
     return literal(number, BigInteger(), literal_execute=True)
 
 
-def in_share(contact_id: Any, purpose: str, part: float) -> ColumnElement[bool]:
+def in_share(contact_id: object, purpose: str, part: float) -> ColumnElement[bool]:
     """Return whether a contact belongs to the first `part` of all, such as 0.05."""
     return and_(bucket(contact_id, purpose) < round(part * BUCKETS))
 
 
-def pick_variant(contact_id: Any, purpose: str, shares: dict[str, int]) -> ColumnElement[str]:
+def pick_variant(contact_id: object, purpose: str, shares: dict[str, int]) -> ColumnElement[str]:
     """Return the variant that is a contact's; `shares` are in percent and make 100."""
     number, upto, cases = bucket(contact_id, purpose), 0, []
     for name, percent in shares.items():

@@ -10,10 +10,9 @@ import orjson
 from sqlalchemy import ColumnElement, delete, select, text, tuple_
 from sqlmodel import Session, col
 
-from passaparola.store.bulk import allocate_ids, insert_many, on_postgresql
+from passaparola.store.bulk import allocate_ids, execute_update, insert_many, on_postgresql
 from passaparola.store.database import insert_or_ignore
 from passaparola.store.models import Event, EventName, KnownProperty
-from passaparola.store.types import NO_SESSION_SYNC
 
 MAX_KNOWN_PROPERTIES = 300  # of one kind; a sender who makes up names is no reason to keep them all
 _known_properties: set[tuple[str, str, str, str]] = set()
@@ -78,7 +77,7 @@ def record_events(session: Session, events: Iterable[NewEvent]) -> list[NewEvent
     return new
 
 
-def property_type(value: Any) -> str:
+def property_type(value: object) -> str:
     """Name a value's type as a question may ask of it."""
     kinds = {str: "text", bool: "boolean", int: "number", float: "number"}
     return kinds.get(type(value), "list")
@@ -111,5 +110,5 @@ def delete_events(session: Session, which: ColumnElement[bool]) -> None:
     """Delete events and their names. Events of which nothing is to be left, nor of their names."""
     named = select(col(Event.source), col(Event.source_id)).where(which)
     gone = tuple_(col(EventName.source), col(EventName.source_id)).in_(named)
-    session.execute(delete(EventName).where(gone), execution_options=NO_SESSION_SYNC)
-    session.execute(delete(Event).where(which), execution_options=NO_SESSION_SYNC)
+    execute_update(session, delete(EventName).where(gone))
+    execute_update(session, delete(Event).where(which))

@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select, update
 from sqlmodel import Session, col
 
+from passaparola.store.bulk import execute_update
 from passaparola.store.json_values import scalar
 from passaparola.store.models import Activity, Contact, Event
-from passaparola.store.types import NO_SESSION_SYNC
 
 SPOKE = ("replied", "survey_answered", "product_reviewed")
 MADE = ("mentioned", "shared", "product_reviewed")
@@ -33,11 +33,9 @@ def refresh_lifecycles(session: Session, promoter_score: float, now: datetime) -
         func.coalesce(col(Contact.lifecycle), "") != lifecycle,
         func.coalesce(col(Contact.participation), "") != participation,
     )
-    changed: Any = session.execute(
-        update(Contact).where(alive, differs).values(lifecycle=lifecycle, participation=participation),
-        execution_options=NO_SESSION_SYNC,
+    return execute_update(
+        session, update(Contact).where(alive, differs).values(lifecycle=lifecycle, participation=participation)
     )
-    return int(changed.rowcount)
 
 
 def _lifecycle(promoter_score: float) -> ColumnElement[str]:

@@ -17,10 +17,9 @@ from passaparola.contacts import activity
 from passaparola.contacts.audience.words import TRAITS
 from passaparola.errors import NotAllowed, Unknown
 from passaparola.settings import Settings
-from passaparola.store.bulk import in_values
+from passaparola.store.bulk import execute_update, in_values
 from passaparola.store.database import audit
 from passaparola.store.models import Address, Consent, Contact, Conversation, Enrolment, Event, Merge, Proposal, SignUp
-from passaparola.store.types import NO_SESSION_SYNC
 
 FIELDS = (*TRAITS, "birthday", "max_per_week", "paused_until")
 MOVED: dict[str, Any] = {
@@ -89,7 +88,7 @@ def merge(
     decided = update(Proposal).where(
         col(Proposal.one_id) == min(contact, other), col(Proposal.other_id) == max(contact, other)
     )
-    session.execute(decided.values(state="accepted", decided_by=actor), execution_options=NO_SESSION_SYNC)
+    execute_update(session, decided.values(state="accepted", decided_by=actor))
     session.flush()
     activity.refresh(session, settings.currency, [kept_id, merged_id])
     audit(session, now, actor, "merged", f"contact:{kept_id}", other=merged_id, merge=row.id)
@@ -162,7 +161,7 @@ def _move(session: Session, table: Any, source: int, to: int) -> list[int]:
     ids = [int(id_) for id_ in session.execute(mine).scalars()]
     for start in range(0, len(ids), 500):
         chosen = update(table).where(col(table.id).in_(ids[start : start + 500]))
-        session.execute(chosen.values(contact_id=to), execution_options=NO_SESSION_SYNC)
+        execute_update(session, chosen.values(contact_id=to))
     return ids
 
 
@@ -184,5 +183,5 @@ def _move_addresses(session: Session, source: int, to: int) -> list[list[Any]]:
     return moved
 
 
-def jsonable(value: Any) -> Any:
+def jsonable(value: object) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value

@@ -9,9 +9,9 @@ from passaparola.contacts import activity
 from passaparola.contacts.merging import MOVED, jsonable, merge_opt_outs
 from passaparola.errors import NotAllowed, Unknown
 from passaparola.settings import Settings
+from passaparola.store.bulk import execute_update
 from passaparola.store.database import audit
 from passaparola.store.models import Address, Contact, Merge
-from passaparola.store.types import NO_SESSION_SYNC
 
 
 def unmerge(session: Session, settings: Settings, merge_id: int, *, actor: str, now: datetime) -> Merge:
@@ -57,12 +57,12 @@ def _move_back(session: Session, row: Merge) -> None:
     """Give back the rows and addresses that the merge moved."""
     for name, table in MOVED.items():
         moved = update(table).where(col(table.id).in_(row.moved.get(name, [])), col(table.contact_id) == row.kept_id)
-        session.execute(moved.values(contact_id=row.merged_id), execution_options=NO_SESSION_SYNC)
+        execute_update(session, moved.values(contact_id=row.merged_id))
     merge_opt_outs(session, row)
     for medium, value, rank in row.moved.get("address", []):
         address = update(Address).where(col(Address.medium) == medium, col(Address.value) == value)
         still = address.where(col(Address.contact_id) == row.kept_id)
-        session.execute(still.values(contact_id=row.merged_id, rank=rank), execution_options=NO_SESSION_SYNC)
+        execute_update(session, still.values(contact_id=row.merged_id, rank=rank))
     session.flush()
     session.expire_all()
 

@@ -25,7 +25,7 @@ BLOCKS_MARKETING: tuple[Kind, ...] = ("complaint", "low_score", "request")
 MAX_DAYS_AHEAD = 400
 
 
-def _parse_span(words: Any) -> Any:
+def _parse_span(words: object) -> Any:
     return parse_duration(words) if isinstance(words, str) else words
 
 
@@ -125,7 +125,7 @@ def _read_policy(path: Path, changed: int, home: Path) -> CarePolicy:
 
 
 def _matches(when: RuleCondition, facts: ConversationFacts) -> bool:
-    def one_of(wanted: Any, is_: str) -> bool:
+    def one_of(wanted: object, is_: str) -> bool:
         return wanted is None or is_ in (wanted if isinstance(wanted, list) else [wanted])
 
     return (

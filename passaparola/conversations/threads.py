@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import func, or_, select, update
 from sqlmodel import Session, col
@@ -13,6 +12,7 @@ from passaparola.conversations.care import CarePolicy, ConversationFacts
 from passaparola.conversations.understanding import understand
 from passaparola.errors import NotAllowed, Unknown
 from passaparola.settings import Settings
+from passaparola.store.bulk import execute_update
 from passaparola.store.database import audit
 from passaparola.store.models import Contact, Conversation, Event, Turn
 
@@ -191,8 +191,8 @@ def assign(session: Session, id_: int, assignee: str, *, actor: str, now: dateti
 def close_conversation(session: Session, id_: int, *, actor: str, now: datetime) -> Conversation:
     """Close a conversation. Seen to. Raises Unknown; NotAllowed where it is closed already."""
     closing = update(Conversation).where(col(Conversation.id) == id_, col(Conversation.state) != "closed")
-    done: Any = session.execute(closing.values(state="closed", closed_at=now, due_at=None, escalated_at=None))
-    if not done.rowcount:
+    closed = execute_update(session, closing.values(state="closed", closed_at=now, due_at=None, escalated_at=None))
+    if not closed:
         get_conversation(session, id_)
         raise NotAllowed(f"Conversation {id_} is closed already.")
     audit(session, now, actor, "closed", f"conversation:{id_}")

@@ -3,7 +3,6 @@
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from typing import Any
 
 IPHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 19_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
@@ -33,5 +32,5 @@ def _request(
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *given: Any) -> None:  # what lies behind a link is somebody else's
+    def redirect_request(self, *given: object) -> None:  # what lies behind a link is somebody else's
         return None

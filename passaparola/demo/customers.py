@@ -73,13 +73,13 @@ class Customers:
                 return
             self.seen.add(path.name)
             try:
-                provider_events += self._one(path)
+                provider_events += self._handle_email(path)
             except (urllib.error.URLError, OSError, KeyError, ValueError):
                 self.done["went wrong"] += 1
         if provider_events:
             self._tell_events(provider_events)
 
-    def _one(self, path: Path) -> list[dict[str, Any]]:
+    def _handle_email(self, path: Path) -> list[dict[str, Any]]:
         """Return what one person does with one letter; returns what the provider tells of it."""
         with path.open("rb") as file:
             mail: Any = email.message_from_binary_file(file, policy=email.policy.default)
@@ -108,12 +108,12 @@ class Customers:
         if lucky > 0.998:
             self.done["complained"] += 1
             return [*provider_events, delivery_event("spamreport", name, to)]
-        self._look(dice, own_links)
+        self._open_and_click(dice, own_links)
         self._pass_on(dice, own_links)
         self._act(dice, mail, to, own_links)
         return provider_events
 
-    def _look(self, dice: random.Random, own_links: list[str]) -> None:
+    def _open_and_click(self, dice: random.Random, own_links: list[str]) -> None:
         pixels, clicks = _of(own_links, "/o/"), _of(own_links, "/c/")
         if pixels and dice.random() < 0.3:
             browser.get(pixels[0], "Mozilla/5.0")

@@ -28,7 +28,7 @@ class Webhook:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def delivery_event(kind: str, name: str, to: str, **more: Any) -> dict[str, Any]:
+def delivery_event(kind: str, name: str, to: str, **more: object) -> dict[str, Any]:
     """Make an event of SendGrid's about the message `name`, as a file of the mailbox is called."""
     return {
         "event": kind,

@@ -21,10 +21,9 @@ from passaparola.contacts.audience.compile import latest_consent
 from passaparola.contacts.events import NewEvent, record_events
 from passaparola.inbound import machines
 from passaparola.settings import Settings
-from passaparola.store.bulk import in_values, insert_many
+from passaparola.store.bulk import execute_update, in_values, insert_many
 from passaparola.store.database import Store
 from passaparola.store.models import Contact, Enrolment, Launch, LinkEvent
-from passaparola.store.types import NO_SESSION_SYNC
 
 BATCH_ROWS = 2_000
 APPLY_LOCK_ID = 20261128
@@ -51,7 +50,7 @@ _values = attrgetter(*COLUMNS)
 
 
 def new_link_event(
-    message: MessageId, kind: str, source: str, which: str, at: datetime, bot_reason: str, **properties: Any
+    message: MessageId, kind: str, source: str, which: str, at: datetime, bot_reason: str, **properties: object
 ) -> NewLinkEvent:
     """Build the link event of a message."""
     return NewLinkEvent(
@@ -89,7 +88,7 @@ def _apply_batch(store: Store, settings: Settings, now: datetime) -> Counter[str
         recount = machines.judge_touches(session, {event.enrolment_id for event in new if event.enrolment_id})
         activity.add_events(session, settings.currency, new, recount)
         applied = delete(LinkEvent).where(in_values(session, col(LinkEvent.id), [row.id for row in rows]))
-        session.execute(applied, execution_options=NO_SESSION_SYNC)
+        execute_update(session, applied)
         session.expunge_all()
     return Counter(event.kind for event in new)
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 from sqlmodel import Session, col
 
-from passaparola.store.bulk import in_values
+from passaparola.store.bulk import in_values, table_of
 from passaparola.store.models import Batch, Event, Message
 from passaparola.store.types import unindexed
 
@@ -58,7 +58,7 @@ def judge_touches(session: Session, enrolments: Collection[int]) -> set[int]:
         changes += [{"event": row.id, "verdict": row.id in machine} for row in wrong]
         contacts |= {row.contact_id for row in wrong}
     if changes:
-        table: Any = Event.__table__  # type: ignore[attr-defined]
+        table = table_of(Event)
         change = update(table).where(table.c.id == bindparam("event")).values(machine=bindparam("verdict"))
         session.connection().execute(change, changes)
     return contacts

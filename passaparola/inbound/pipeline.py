@@ -8,9 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import Select, func, select, text, update
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from sqlmodel import Session, col
 
@@ -20,10 +19,9 @@ from passaparola.inbound.parse import TIMED_OUT, IncomingEvent, ParsedBody, pars
 from passaparola.inbound.react import react, react_to_strangers
 from passaparola.inbound.record import IdentifiedEvent, record
 from passaparola.settings import Settings
-from passaparola.store.bulk import relaxed_gc
+from passaparola.store.bulk import execute_update, relaxed_gc
 from passaparola.store.database import Store
 from passaparola.store.models import RawBody
-from passaparola.store.types import NO_SESSION_SYNC
 
 BATCH_BODIES = 500
 # some five thousand events, half a second: so that a transaction is short, and the urgent lane is looked at again soon
@@ -96,7 +94,7 @@ def _isolate(store: Store, now: datetime, most: int, last: int | None, urgent: b
     return 1
 
 
-def _waiting(last: int | None, urgent: bool) -> Any:
+def _waiting(last: int | None, urgent: bool) -> Select[RawBody]:
     new = select(RawBody).where(col(RawBody.state) == "new").order_by(col(RawBody.id))
     return new.where(col(RawBody.urgent)) if urgent else new.where(col(RawBody.id) <= last)
 
@@ -136,7 +134,7 @@ def _pick_bodies(session: Session, most: int, last: int | None, urgent: bool) ->
     return ids
 
 
-def _bodies(ids: list[int]) -> Any:
+def _bodies(ids: list[int]) -> Select[RawBody]:
     return select(RawBody).where(col(RawBody.id).in_(ids)).order_by(col(RawBody.id))
 
 
@@ -190,4 +188,4 @@ def _wake_waiting(session: Session, sources: Iterable[str]) -> None:
     """Wake waiting bodies. Bodies that wait for an order are looked at again in the next round: it may have come."""
     session.flush()
     waiting = update(RawBody).where(col(RawBody.state) == "waiting", col(RawBody.source).in_(set(sources)))
-    session.execute(waiting.values(state="new"), execution_options=NO_SESSION_SYNC)
+    execute_update(session, waiting.values(state="new"))

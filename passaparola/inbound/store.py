@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlmodel import Session, col
 
+from passaparola.store.bulk import execute_update
 from passaparola.store.database import Store, audit, insert_or_ignore
 from passaparola.store.models import RawBody
 
@@ -100,8 +101,6 @@ def replay(store: Store, *, since: datetime, until: datetime, source: str | None
     with store.write() as session:
         again = update(RawBody).where(col(RawBody.received_at) >= since, col(RawBody.received_at) < until)
         again = again.where(col(RawBody.source) == source) if source else again
-        changed: Any = session.execute(
-            again.values(state="new", problem="", applied_at=None), execution_options={"synchronize_session": False}
-        )
-        audit(session, now, actor, "replayed", f"intake:{source or 'all'}", bodies=changed.rowcount)
-        return int(changed.rowcount)
+        replayed = execute_update(session, again.values(state="new", problem="", applied_at=None))
+        audit(session, now, actor, "replayed", f"intake:{source or 'all'}", bodies=replayed)
+        return replayed

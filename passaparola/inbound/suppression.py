@@ -15,10 +15,10 @@ from sqlmodel import Session, col
 from passaparola.channel.receiver import InboundEvent
 from passaparola.contacts import consent
 from passaparola.inbound.record import RecordedEvent
-from passaparola.store.bulk import in_values
+from passaparola.store.bulk import execute_update, in_values
 from passaparola.store.database import audit
 from passaparola.store.models import Event, Suppression
-from passaparola.store.types import NO_SESSION_SYNC, unindexed
+from passaparola.store.types import unindexed
 
 SOFT_IN_A_ROW = 5  # messages that bounced softly with nothing delivered in between: nobody lives there
 SOFT = f"{SOFT_IN_A_ROW} messages in a row could not be delivered"
@@ -101,7 +101,7 @@ def _suppress_soft_bouncing(session: Session, contacts: Iterable[int], now: date
             if existing is not None and existing.reason == SOFT:
                 existing.at = at
         elif existing is not None and existing.reason == SOFT and existing.medium == medium:
-            session.execute(delete(Suppression).where(col(Suppression.key) == key), execution_options=NO_SESSION_SYNC)
+            execute_update(session, delete(Suppression).where(col(Suppression.key) == key))
             session.expunge(existing)
             audit(session, now, consent.DERIVED, "no longer suppressed", f"contact:{contact}", medium=medium)
 

@@ -22,6 +22,7 @@ from passaparola.failpoints import failpoint
 from passaparola.journeys import enrolment, events, schedule, steps
 from passaparola.journeys.campaign import STEP, Pause, Say, WaitFor
 from passaparola.settings import Settings
+from passaparola.store.bulk import execute_update
 from passaparola.store.database import Store, audit
 from passaparola.store.models import Batch, Contact, Enrolment, Launch, Message
 from passaparola.store.types import add_seconds
@@ -144,7 +145,7 @@ class _LaunchTick:
         if (leave := self.content["leave"]) and leave.get("when"):
             left = update(Enrolment).where(due, self._condition_holds(leave["when"]))
             ended = {"outcome": "left", "ended_at": self.now, "waiting": None}
-            self.moved["left"] += events.count_changed(session, left.values(**ended))
+            self.moved["left"] += execute_update(session, left.values(**ended))
         if step.when:
             steps.move_to_next_step(
                 session, self.launch, number, self.now, and_(due, ~self._condition_holds(step.when))
@@ -214,4 +215,4 @@ class _LaunchTick:
             col(Enrolment.due_at) > self.now,
             col(Enrolment.id).in_(to_come),
         )
-        events.count_changed(session, late.values(due_at=add_seconds(col(Enrolment.due_at), behind)))
+        execute_update(session, late.values(due_at=add_seconds(col(Enrolment.due_at), behind)))

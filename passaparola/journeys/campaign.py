@@ -30,7 +30,7 @@ NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 PRIORITIES = {"high": 1, "normal": 0, "low": -1}
 
 
-def _parse_duration(value: Any) -> Any:
+def _parse_duration(value: object) -> Any:
     """Parse a duration, `6 hours`, as people write it."""
     return parse_duration(value) if isinstance(value, str) else value
 
@@ -40,7 +40,7 @@ def _format_duration(length: timedelta) -> str:
     return f"{length // UNITS[unit]} {unit}s"
 
 
-def _parse_share(value: Any) -> Any:
+def _parse_share(value: object) -> Any:
     """Parse a share, `5%`, as people write it."""
     if isinstance(value, str) and (matched := re.fullmatch(r"(\d{1,2}(\.\d)?) ?%", value.strip())):
         return float(matched[1]) / 100

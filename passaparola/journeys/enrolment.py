@@ -119,12 +119,12 @@ def _enrolment_key(enter: dict[str, Any]) -> ColumnElement[str]:
     return func.coalesce(scalar(col(Event.properties), enter["key"], "key"), col(Event.source_id))
 
 
-def is_held_out(content: dict[str, Any], contact_id: Any) -> ColumnElement[bool]:
+def is_held_out(content: dict[str, Any], contact_id: object) -> ColumnElement[bool]:
     return in_share(contact_id, f"holdout of {content['campaign']}", content["holdout"])
 
 
 def _reentry_allowed(
-    content: dict[str, Any], contact_id: Any, now: datetime, key: ColumnElement[str] | None = None
+    content: dict[str, Any], contact_id: object, now: datetime, key: ColumnElement[str] | None = None
 ) -> ColumnElement[bool]:
     """Build the re-entry rule, over every version of the campaign."""
     rule = content["enter"]["again"]

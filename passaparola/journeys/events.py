@@ -14,9 +14,10 @@ from sqlmodel import Session, col
 
 from passaparola.contacts.audience.compile import Clause
 from passaparola.journeys import enrolment
+from passaparola.store.bulk import execute_update
 from passaparola.store.json_values import scalar
 from passaparola.store.models import Batch, Enrolment, Event, Launch, Message
-from passaparola.store.types import NO_SESSION_SYNC, add_seconds, truncate_to_minute
+from passaparola.store.types import add_seconds, truncate_to_minute
 
 CLOCK_MARGIN = timedelta(minutes=10)
 
@@ -80,7 +81,7 @@ def end_passages(session: Session, launch: Launch, who: Clause, now: datetime) -
     )
     inside = or_(col(Enrolment.outcome).is_(None), and_(col(Enrolment.outcome) == "finished", still_to_come))
     left = update(Enrolment).where(col(Enrolment.launch_id) == launch.id, inside, who, ending)
-    return count_changed(session, left.values(outcome="left", ended_at=now, waiting=None))
+    return execute_update(session, left.values(outcome="left", ended_at=now, waiting=None))
 
 
 def wake_waiting(session: Session, launch: Launch, kind: str, who: Clause) -> int:
@@ -100,7 +101,7 @@ def wake_waiting(session: Session, launch: Launch, kind: str, who: Clause) -> in
         "waiting": None,
         "since": None,
     }
-    return count_changed(session, waiting.values(**on))
+    return execute_update(session, waiting.values(**on))
 
 
 def _record_goals(session: Session, launch: Launch, who: Clause) -> int:
@@ -118,7 +119,7 @@ def _record_goals(session: Session, launch: Launch, who: Clause) -> int:
         who,
         _after(launch.content, goal["on"], *within, keyed=False),
     )
-    return count_changed(session, reached.values(goal_at=first.correlate(Enrolment).scalar_subquery()))
+    return execute_update(session, reached.values(goal_at=first.correlate(Enrolment).scalar_subquery()))
 
 
 def _is_own_event(content: dict[str, Any], kind: str, *, keyed: bool = True) -> list[Clause]:
@@ -138,9 +139,3 @@ def _is_own_event(content: dict[str, Any], kind: str, *, keyed: bool = True) -> 
 
 def _after(content: dict[str, Any], kind: str, *when: Clause, keyed: bool = True) -> Clause:
     return exists(select(literal(1)).where(*_is_own_event(content, kind, keyed=keyed), *when).correlate(Enrolment))
-
-
-def count_changed(session: Session, change: Any) -> int:
-    """Return how many rows a statement changed."""
-    done: Any = session.execute(change, execution_options=NO_SESSION_SYNC)
-    return int(done.rowcount)

@@ -11,6 +11,7 @@ from passaparola.contacts.audience.compile import Clause
 from passaparola.journeys import events
 from passaparola.journeys.campaign import Pause, WaitFor
 from passaparola.settings import Settings
+from passaparola.store.bulk import execute_update
 from passaparola.store.models import Contact, Enrolment, Launch
 from passaparola.store.types import add_seconds
 
@@ -20,7 +21,7 @@ def move_to_next_step(session: Session, launch: Launch, number: int, now: dateti
     values: dict[str, Any] = {"step": number + 1, "waiting": None, "since": None}
     if number + 1 == len(launch.content["steps"]):
         values |= {"outcome": "finished", "ended_at": now}
-    return events.count_changed(session, update(Enrolment).where(who).values(**values))
+    return execute_update(session, update(Enrolment).where(who).values(**values))
 
 
 def start_wait(session: Session, settings: Settings, number: int, step: Pause, due: Clause, now: datetime) -> int:
@@ -32,7 +33,7 @@ def start_wait(session: Session, settings: Settings, number: int, step: Pause, d
     if not ends.needs_clock:
         seconds = int((ends.ends_at(now, "UTC") - now).total_seconds())
         on = update(Enrolment).where(due).values(step=number + 1, due_at=add_seconds(col(Enrolment.due_at), seconds))
-        return events.count_changed(session, on)
+        return execute_update(session, on)
     zone = func.coalesce(col(Contact.time_zone), settings.time_zone)
     country = func.coalesce(col(Contact.country), "") if ends.kind == "working_day" else literal("")
     groups = (
@@ -53,7 +54,7 @@ def start_wait(session: Session, settings: Settings, number: int, step: Pause, d
             same_clock = or_(same_clock, col(Enrolment.contact_id).is_(None))
         until = ends.ends_at(at, zone_ or settings.time_zone, country_)
         on = update(Enrolment).where(due, col(Enrolment.due_at) == at, same_clock)
-        waiting += events.count_changed(session, on.values(step=number + 1, due_at=until))
+        waiting += execute_update(session, on.values(step=number + 1, due_at=until))
     return waiting
 
 
@@ -79,7 +80,7 @@ def wait_for_event(
             due_at=add_seconds(col(Enrolment.due_at), int(step.up_to.total_seconds())),
         )
     )
-    moved["waiting"] += events.count_changed(session, begin)
+    moved["waiting"] += execute_update(session, begin)
     just = and_(col(Enrolment.since) >= earliest, col(Enrolment.step) == number)
     moved["heard"] += events.wake_waiting(session, launch, step.wait_for, just)
     move_to_next_step(session, launch, number, now, waiting)

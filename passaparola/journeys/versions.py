@@ -11,9 +11,9 @@ from sqlmodel import Session, col
 
 from passaparola.errors import NotAllowed
 from passaparola.journeys.enrolment import COLUMNS
-from passaparola.journeys.events import count_changed
 from passaparola.journeys.launch import accepting_launch, lock_launch
 from passaparola.journeys.status import describe_step
+from passaparola.store.bulk import execute_update
 from passaparola.store.database import Store, audit
 from passaparola.store.models import Enrolment, Launch
 
@@ -108,8 +108,8 @@ def move_enrolments(store: Store, name: str, *, actor: str, now: datetime) -> Mo
             session.execute(insert(Enrolment).from_select(["launch_id", *columns, "step"], new.add_columns(step)))
             if not listens:  # whoever waited for something that is no longer waited for goes on when patience ends
                 quit_ = update(Enrolment).where(*_under_way(newest), col(Enrolment.step) == part["to_step"])
-                count_changed(session, quit_.values(waiting=None, since=None))
+                execute_update(session, quit_.values(waiting=None, since=None))
             over = update(Enrolment).where(*at).values(outcome="moved", ended_at=now, waiting=None)
-            count_changed(session, over)
+            execute_update(session, over)
         audit(session, now, actor, "moved", f"launch:{move.to}", people=move.people)
         return move

@@ -1,7 +1,6 @@
-"""Whether all that a house needs is there, asked from outside in: one line for each thing, with what to do where it
-is not.
+"""Check all that a house needs, from outside in: one line for each thing, with what to do where it is missing.
 
-`well`: as it should be · `odd`: it works, and someone should look · `ill`: it does not work.
+`ok`: as it should be · `warning`: it works, and someone should look · `error`: it does not work.
 """
 
 import shutil
@@ -23,15 +22,8 @@ from passaparola.store.database import Store, latest_revision, utc_now
 State = Literal["ok", "warning", "error"]
 MIN_FREE_BYTES = 2 * 2**30  # bytes below which someone should make room
 MAX_CLOCK_SKEW = timedelta(seconds=5)
-DKIM_SELECTORS = (
-    "s1",
-    "s2",
-    "default",
-    "mail",
-    "dkim",
-    "google",
-    "selector1",
-)  # under which providers publish their keys
+# Under which providers publish their keys.
+DKIM_SELECTORS = ("s1", "s2", "default", "mail", "dkim", "google", "selector1")
 
 
 @dataclass(frozen=True)
@@ -42,7 +34,7 @@ class CheckResult:
 
 
 def run_checks() -> list[CheckResult]:
-    """Run all checks, everything, however ill some of it is."""
+    """Run every check, whatever the others find."""
     settings = get_settings()
     checks: list[CheckResult] = []
     for check in (
@@ -192,7 +184,9 @@ def _check_domain(settings: Settings) -> Iterator[CheckResult]:
     )
     dmarc = [record for record in _lookup_txt(f"_dmarc.{domain}") if record.upper().startswith("V=DMARC1")]
     yield CheckResult("DMARC", *_single_record(dmarc, f"_dmarc.{domain} has no v=DMARC1 record"))
-    keys = [name for name in DKIM_SELECTORS if any("p=" in said for said in _lookup_txt(f"{name}._domainkey.{domain}"))]
+    keys = [
+        name for name in DKIM_SELECTORS if any("p=" in record for record in _lookup_txt(f"{name}._domainkey.{domain}"))
+    ]
     finding = (
         f"a key is published under {', '.join(keys)}"
         if keys

@@ -94,7 +94,7 @@ def _count_outbox(session: Session, now: datetime, snapshot: HealthSnapshot) -> 
 
 
 def _count_backlog(
-    session: Session, now: datetime, at: Any, which: ColumnElement[bool], joined: tuple[Any, Any] | None = None
+    session: Session, now: datetime, at: object, which: ColumnElement[bool], joined: tuple[Any, Any] | None = None
 ) -> Backlog:
     counted = select(func.count(), func.min(at)).where(which)
     count, first = session.execute(counted.join(*joined) if joined else counted).one()

@@ -9,9 +9,10 @@ from sqlmodel import Session, col
 
 from passaparola.channel.sender import Dispatch, FromIdentity, OutboundMessage
 from passaparola.outbox.render.frozen import CutWording, FrozenWording, cut_wording, launch_constants, wording_key
+from passaparola.store.bulk import table_of
 from passaparola.store.models import Batch, Launch, Message
 
-MESSAGE = Message.__table__  # type: ignore[attr-defined]
+MESSAGE = table_of(Message)
 
 
 def cut_batch_wording(content: Mapping[str, Any], batch: Batch) -> CutWording:

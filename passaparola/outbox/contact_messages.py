@@ -24,7 +24,7 @@ def recent_messages(since: BindParameter[datetime]) -> ColumnElement[int]:
         .where(
             func.coalesce(message.state, batch.state).in_(["sending", "sent", "unknown"]),
             func.coalesce(batch.finished_at, batch.claimed_at) >= since,
-            batch.launch_id.not_in(_uncapped_launches()),  # type: ignore[attr-defined]
+            col(batch.launch_id).not_in(_uncapped_launches()),
         )
         .correlate(Contact)
         .scalar_subquery()
@@ -42,19 +42,21 @@ def pending_messages(launches: tuple[int, ...]) -> ColumnElement[int]:
     return (
         _to_this_contact(select(func.count()), other, message, batch)
         .where(
-            batch.launch_id.in_(launches),  # type: ignore[attr-defined]
-            batch.state == "queued",  # type: ignore[arg-type]
-            message.state.is_(None),  # type: ignore[union-attr]
+            col(batch.launch_id).in_(launches),
+            col(batch.state) == "queued",
+            col(message.state).is_(None),
         )
         .correlate(Contact)
         .scalar_subquery()
     )
 
 
-def _to_this_contact(chosen: Select[Any], other: Any, message: Any, batch: Any) -> Select[Any]:
+def _to_this_contact(
+    chosen: Select[Any], other: type[Enrolment], message: type[Message], batch: type[Batch]
+) -> Select[Any]:
     return (
         chosen.select_from(other)
-        .join(message, message.enrolment_id == other.id)
-        .join(batch, batch.id == message.batch_id)
-        .where(other.contact_id == col(Contact.id))
+        .join(message, col(message.enrolment_id) == col(other.id))
+        .join(batch, col(batch.id) == col(message.batch_id))
+        .where(col(other.contact_id) == col(Contact.id))
     )

@@ -9,6 +9,7 @@ from sqlmodel import col
 from passaparola.outbox.claim import unpaused_channels
 from passaparola.outbox.ledger import hold_recalled_messages
 from passaparola.store import incidents
+from passaparola.store.bulk import execute_update
 from passaparola.store.database import Store
 from passaparola.store.models import Batch, Enrolment, Launch
 
@@ -52,9 +53,7 @@ def finish_launches(store: Store, now: datetime) -> None:
             return
     with store.write() as session:
         change = update(Launch).where(col(Launch.id).in_(ids), *over)
-        session.execute(
-            change.values(state="finished", finished_at=now), execution_options={"synchronize_session": False}
-        )
+        execute_update(session, change.values(state="finished", finished_at=now))
         large = (
             session.execute(select(func.count()).where(col(Enrolment.launch_id).in_(ids))).scalar_one()
             >= ANALYSE_FROM_MESSAGES

@@ -13,6 +13,7 @@ from passaparola.outbox import posts
 from passaparola.outbox.posts import Post
 from passaparola.outbox.reasons import HoldReason
 from passaparola.store import recalls
+from passaparola.store.bulk import execute_update
 from passaparola.store.database import Store, audit
 from passaparola.store.models import Batch, Enrolment, Launch, Message, message_state
 
@@ -138,9 +139,8 @@ def hold_recalled_messages(store: Store) -> None:
         taken = update(Batch).where(*queued).values(state="recalled").returning(col(Batch.id))
         ids = list(session.execute(taken, execution_options=options).scalars())
         still_queued = (col(Message.batch_id).in_(ids), col(Message.state).is_(None))
-        session.execute(
-            update(Message).where(*still_queued).values(state="held", reason=HoldReason.RECALLED.text()),
-            execution_options=options,
+        execute_update(
+            session, update(Message).where(*still_queued).values(state="held", reason=HoldReason.RECALLED.text())
         )
 
 

@@ -28,8 +28,9 @@ from passaparola.outbox.guards import FrequencyCap, GuardContext
 from passaparola.outbox.reasons import HoldReason
 from passaparola.outbox.wordings import StepWordings
 from passaparola.settings import Settings
+from passaparola.store.bulk import execute_update
 from passaparola.store.models import Address, Batch, Contact, Enrolment, Launch, Message
-from passaparola.store.types import NO_SESSION_SYNC, UtcDateTime, add_seconds
+from passaparola.store.types import UtcDateTime, add_seconds
 
 
 def plan_messages(
@@ -227,8 +228,8 @@ class _MessagePlanner:
             started = self.launch.started_at or self.now
             meant = case((meant < started, literal(started, UtcDateTime())), else_=meant)
             values["late_at"] = add_seconds(meant, self.launch.late_after + self._not_before())
-        self.session.execute(update(Batch).where(*mine).values(**values), execution_options=NO_SESSION_SYNC)
-        self.session.execute(delete(Batch).where(*mine, col(Batch.size) == 0), execution_options=NO_SESSION_SYNC)
+        execute_update(self.session, update(Batch).where(*mine).values(**values))
+        execute_update(self.session, delete(Batch).where(*mine, col(Batch.size) == 0))
 
     def _not_before(self) -> int:
         """Compute from when to count. What we ourselves keep back is not late by that."""

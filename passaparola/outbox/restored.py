@@ -2,11 +2,11 @@
 other, parked and never repeated blindly."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import or_, select, update
 from sqlmodel import Session, col
 
+from passaparola.store.bulk import execute_update
 from passaparola.store.database import Store, audit
 from passaparola.store.models import Attempt, Batch, Enrolment, Launch
 
@@ -52,7 +52,4 @@ def _pause_launches(session: Session) -> int:
     )
     going = update(Launch).where(col(Launch.state) == "running", or_(col(Launch.accepting), inside.exists()))
     note = "a backup was put back: look who was told what since, then resume"
-    done: Any = session.execute(
-        going.values(state="paused", note=note), execution_options={"synchronize_session": False}
-    )
-    return int(done.rowcount)
+    return execute_update(session, going.values(state="paused", note=note))

@@ -18,6 +18,7 @@ from sqlmodel import Session, col
 from passaparola.contacts import consent, events
 from passaparola.errors import NotAllowed, Unknown
 from passaparola.settings import Settings
+from passaparola.store.bulk import execute_update
 from passaparola.store.database import Store, audit
 from passaparola.store.models import (
     Activity,
@@ -37,7 +38,6 @@ from passaparola.store.models import (
     SignUp,
     Turn,
 )
-from passaparola.store.types import NO_SESSION_SYNC
 
 FORGOTTEN = "asked to be forgotten"
 FILE_PATTERNS = ("*.csv", "*.json", "*.jsonl", "*.txt", "*.log")  # what under var/ may hold a row of a person
@@ -114,11 +114,9 @@ def _erase_rows(
         (Proposal, or_(col(Proposal.one_id).in_(people), col(Proposal.other_id).in_(people))),
         (Merge, or_(col(Merge.kept_id).in_(people), col(Merge.merged_id).in_(people))),
     ):
-        session.execute(delete(table).where(mine), execution_options=NO_SESSION_SYNC)
+        execute_update(session, delete(table).where(mine))
     for word in words:
-        session.execute(
-            delete(SignUp).where(func.lower(col(SignUp.address)) == word), execution_options=NO_SESSION_SYNC
-        )
+        execute_update(session, delete(SignUp).where(func.lower(col(SignUp.address)) == word))
     _blank_contacts(session, people, now)
     _scrub_bodies(session, words)
     audit(session, now, actor, "erased", f"contact:{people[0]}", rows=len(people))
@@ -131,26 +129,24 @@ def _blank_contacts(session: Session, people: list[int], now: datetime) -> None:
         name: None for name in Contact.model_fields if name not in ("id", "created_at", "erased_at", "merged_into")
     }
     blank |= {"traits": {}, "sources": {}, "updated_at": now, "erased_at": now}
-    session.execute(
-        update(Contact).where(col(Contact.id).in_(people)).values(**blank), execution_options=NO_SESSION_SYNC
-    )
+    execute_update(session, update(Contact).where(col(Contact.id).in_(people)).values(**blank))
 
 
 def _scrub_ledger(session: Session, people: list[int], enrolments: Any, words: list[str]) -> None:
     """Scrub the ledger. Providers' sentences name addresses, and an order's number may be a name."""
     mine = col(Message.enrolment_id).in_(enrolments)
     reasons = update(Message).where(mine, col(Message.reason).is_not(None))
-    session.execute(reasons.values(reason=FORGOTTEN), execution_options=NO_SESSION_SYNC)
-    session.execute(update(Message).where(mine).values(receipt=None), execution_options=NO_SESSION_SYNC)
+    execute_update(session, reasons.values(reason=FORGOTTEN))
+    execute_update(session, update(Message).where(mine).values(receipt=None))
     queued = select(col(Batch.id)).where(col(Batch.state) == "queued")
     waiting = update(Message).where(mine, col(Message.state).is_(None), col(Message.batch_id).in_(queued))
-    session.execute(waiting.values(state="held", reason=FORGOTTEN), execution_options=NO_SESSION_SYNC)
+    execute_update(session, waiting.values(state="held", reason=FORGOTTEN))
     keyed = update(Enrolment).where(col(Enrolment.contact_id).in_(people), col(Enrolment.key) != "")
     unkeyed = literal("forgotten ") + cast(col(Enrolment.id), String)
-    session.execute(keyed.values(key=unkeyed), execution_options=NO_SESSION_SYNC)
+    execute_update(session, keyed.values(key=unkeyed))
     for word in words:
         about = update(Attempt).where(func.lower(col(Attempt.detail)).contains(word, autoescape=True))
-        session.execute(about.values(detail=FORGOTTEN), execution_options=NO_SESSION_SYNC)
+        execute_update(session, about.values(detail=FORGOTTEN))
     # Letters of one person carry their words in their own launch.
     launch_ids = select(col(Enrolment.launch_id)).where(col(Enrolment.contact_id).in_(people))
     transactional = select(Launch).where(

@@ -5,7 +5,6 @@ What a person did (orders, answers, conversations) stays as long as they do; num
 
 from collections import Counter
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import aliased
@@ -16,10 +15,9 @@ from passaparola.contacts import activity, events
 from passaparola.contacts.signup import CONFIRMATION_VALID
 from passaparola.privacy import erasure
 from passaparola.settings import Settings
-from passaparola.store.bulk import in_values
+from passaparola.store.bulk import execute_update, in_values
 from passaparola.store.database import Store, audit
 from passaparola.store.models import Address, Consent, Conversation, Event, Merge, RawBody, SignUp
-from passaparola.store.types import NO_SESSION_SYNC
 
 EXPIRING_KINDS = ("accepted", "delivered", "deferred", "opened", "clicked")
 DELETE_BATCH_ROWS = 5_000
@@ -34,10 +32,10 @@ def purge_expired(store: Store, settings: Settings, now: datetime) -> Counter[st
             col(RawBody.state).not_in(["new", "waiting"]),
             col(RawBody.body) != b"",
         )
-        gone["bodies"] = _rowcount(session, bodies.values(body=b"", headers={}))
+        gone["bodies"] = execute_update(session, bodies.values(body=b"", headers={}))
         gone["events"] = _purge_feedback(session, settings, now)
         late = delete(SignUp).where(col(SignUp.asked_at) < now - CONFIRMATION_VALID, col(SignUp.state) == "ignored")
-        gone["sign-ups"] = _rowcount(session, late)
+        gone["sign-ups"] = execute_update(session, late)
         if any(gone.values()):
             audit(session, now, "retention", "let go", "store", **{k.replace("-", "_"): v for k, v in gone.items()})
     for contact in _purge_unconfirmed(store, now):
@@ -62,7 +60,9 @@ def _purge_unconfirmed(store: Store, now: datetime) -> list[int]:
     """Purge those whom nothing but an unconfirmed sign-up ties to us."""
     newer = aliased(SignUp)
     known = (
-        select(1).where(newer.contact_id == col(SignUp.contact_id), newer.asked_at >= now - CONFIRMATION_VALID),  # type: ignore[arg-type]
+        select(1).where(
+            col(newer.contact_id) == col(SignUp.contact_id), col(newer.asked_at) >= now - CONFIRMATION_VALID
+        ),
         select(1).where(col(Consent.contact_id) == col(SignUp.contact_id)),
         select(1).where(
             col(Event.contact_id) == col(SignUp.contact_id), col(Event.kind).not_in(MESSAGE_FEEDBACK_KINDS)
@@ -79,8 +79,3 @@ def _purge_unconfirmed(store: Store, now: datetime) -> list[int]:
     reached = select(1).where(col(Address.contact_id) == col(SignUp.contact_id)).exists()
     with store.read() as session:
         return [id_ for id_ in session.execute(chosen.where(reached).distinct()).scalars() if id_ is not None]
-
-
-def _rowcount(session: Session, statement: Any) -> int:
-    done: Any = session.execute(statement, execution_options=NO_SESSION_SYNC)
-    return int(done.rowcount)

@@ -69,6 +69,6 @@ def _rows_of_contacts(table: Table, people: Any) -> ColumnElement[bool]:
     return and_(true(), *kept)
 
 
-def _ids(name: str, people: Any) -> Any:
+def _ids(name: str, people: object) -> Any:
     table = SQLModel.metadata.tables[name]
     return select(table.c.id).where(_rows_of_contacts(table, people))

@@ -30,6 +30,7 @@ from passaparola.rehearsal.copying import COPY_BATCH_ROWS, copy_store
 from passaparola.rehearsal.progress import Progress
 from passaparola.rehearsal.result import Rehearsal
 from passaparola.settings import Settings
+from passaparola.store.bulk import execute_update
 from passaparola.store.database import Store
 from passaparola.store.models import Batch, Contact, Enrolment, Launch
 
@@ -102,7 +103,7 @@ class _Playback:
         freeze = freezer(self.settings)
         with self.store.write() as session:
             others = update(Launch).where(col(Launch.campaign) == self.seen.campaign, col(Launch.accepting))
-            session.execute(others.values(accepting=False), execution_options={"synchronize_session": False})
+            execute_update(session, others.values(accepting=False))
         made = launches.prepare(self.store, self.settings, self.seen.campaign, freeze, actor="rehearsal", now=self.now)
         assert made.id is not None
         launches.approve(self.store, self.settings, made.id, made.hash, freeze, approver="rehearsal", now=self.now)

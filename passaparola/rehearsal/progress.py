@@ -21,7 +21,7 @@ class Progress:
     def __init__(self, seen: Rehearsal, first: Launch, shown: dict[int, tuple[str, str]]) -> None:
         self.seen, self.first, self.content, self.shown = seen, first.id or 0, first.content, shown
         self.counted: Counter[tuple[int, str, str, str, str]] = Counter()
-        self.told: set[tuple[int, int, str]] = set()
+        self.recorded: set[tuple[int, int, str]] = set()
 
     def record(self, session: Session, now: datetime) -> None:
         """Record what is new at `now`."""
@@ -51,8 +51,8 @@ class Progress:
         for enrolment, step, medium, contact, state, reason in session.execute(
             of_shown.order_by(col(Message.enrolment_id), col(Message.step))
         ):
-            if state != "queued" and (enrolment, step, medium) not in self.told:
-                self.told.add((enrolment, step, medium))
+            if state != "queued" and (enrolment, step, medium) not in self.recorded:
+                self.recorded.add((enrolment, step, medium))
                 name, zone = self.shown[contact]
                 message, local = self.content["steps"][step]["say"], now.astimezone(ZoneInfo(zone))
                 self.seen.moments.append(PlannedMessage(name, local, message, medium, state, reason))

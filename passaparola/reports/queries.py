@@ -8,6 +8,7 @@ from sqlmodel import Session, col
 
 from passaparola.reports.figures import ANSWERS, FACTS, CampaignReport
 from passaparola.settings import Settings
+from passaparola.store.bulk import table_of
 from passaparola.store.models import Batch, Enrolment, Event, Launch, Message, message_state
 from passaparola.store.types import add_seconds
 
@@ -130,7 +131,7 @@ def compare_groups(session: Session, settings: Settings, launches: list[Launch],
 
 def attribute_orders(session: Session, settings: Settings, ids: list[int]) -> tuple[int, int]:
     """Return orders whose person's last click before, within a week, was in one of these launches."""
-    click = Event.__table__.alias("click")  # type: ignore[attr-defined]
+    click = table_of(Event).alias("click")
     last = (
         select(click.c.enrolment_id)
         .where(

@@ -6,10 +6,24 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import orjson
-from sqlalchemy import JSON, ColumnElement, Dialect, any_, func, literal, select, text
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    CursorResult,
+    Delete,
+    Dialect,
+    Table,
+    Update,
+    any_,
+    func,
+    inspect,
+    literal,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Session, SQLModel
 
@@ -18,6 +32,18 @@ from passaparola.store.types import UtcDateTime
 
 def on_postgresql(session: Session) -> bool:
     return session.get_bind().dialect.name == "postgresql"
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """Return a model's table, for statements that the ORM has no part in."""
+    return cast(Table, inspect(model).local_table)
+
+
+def execute_update(session: Session, statement: Update | Delete) -> int:
+    """Execute an UPDATE or DELETE and return how many rows it changed. Objects of the session are not brought up to
+    date."""
+    result = session.execute(statement, execution_options={"synchronize_session": False})
+    return cast(CursorResult[Any], result).rowcount
 
 
 def in_values(session: Session, column: Any, values: Collection[Any]) -> ColumnElement[bool]:
@@ -35,7 +61,7 @@ def insert_many(session: Session, model: type[SQLModel], rows: Sequence[Mapping[
     if not rows:
         return
     session.flush()
-    table: Any = model.__table__  # type: ignore[attr-defined]
+    table = table_of(model)
     connection = session.connection()
     names = list(rows[0])
     readied = [_bind_processor(table.c[name].type, connection.dialect) for name in names]
@@ -81,7 +107,7 @@ def _bind_processor(kind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
     return processor
 
 
-_ONE, _usual, _busy = threading.Lock(), gc.get_threshold(), 0
+_gc_lock, _usual, _busy = threading.Lock(), gc.get_threshold(), 0
 
 
 @contextmanager
@@ -90,7 +116,7 @@ def relaxed_gc() -> Iterator[None]:
     collector walks everything that was ever imported again and again, a third of the time.
     https://docs.python.org/3/library/gc.html#gc.freeze"""
     global _busy
-    with _ONE:
+    with _gc_lock:
         if not _busy:
             gc.freeze()
             gc.set_threshold(100_000, 50, 50)
@@ -98,7 +124,7 @@ def relaxed_gc() -> Iterator[None]:
     try:
         yield
     finally:
-        with _ONE:
+        with _gc_lock:
             _busy -= 1
             if not _busy:
                 gc.set_threshold(*_usual)

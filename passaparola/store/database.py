@@ -215,7 +215,7 @@ def insert_or_ignore(session: Session, table: type[SQLModel]) -> Any:
     return insert(table).on_conflict_do_nothing()
 
 
-def audit(session: Session, at: datetime, actor: str, action: str, subject: str, **detail: Any) -> None:
+def audit(session: Session, at: datetime, actor: str, action: str, subject: str, **detail: object) -> None:
     session.add(Audit(at=at, actor=actor, action=action, subject=subject, detail=detail))
 
 

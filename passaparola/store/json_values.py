@@ -30,14 +30,14 @@ class json_boolean(FunctionElement[bool]):
     inherit_cache = True
 
 
-def scalar(column: Any, name: str, kind: str) -> ColumnElement[Any]:
+def scalar(column: object, name: str, kind: str) -> ColumnElement[Any]:
     function = {"text": json_text, "key": json_key, "number": json_number, "boolean": json_boolean}[kind]
     clause: ColumnElement[Any] = function(column, literal(name))  # type: ignore[assignment]
     return clause
 
 
 def _on_sqlite(kinds: str, value: str) -> Any:
-    def write(element: FunctionElement[Any], compiler: SQLCompiler, **kw: Any) -> str:
+    def write(element: FunctionElement[Any], compiler: SQLCompiler, **kw: object) -> str:
         column, name = (compiler.process(part, **kw) for part in element.clauses)
         path = f"('$.\"' || {name} || '\"')"
         sql = value.format(f"json_extract({column}, {path})")
@@ -47,7 +47,7 @@ def _on_sqlite(kinds: str, value: str) -> Any:
 
 
 def _on_postgresql(kind: str, cast: str) -> Any:
-    def write(element: FunctionElement[Any], compiler: SQLCompiler, **kw: Any) -> str:
+    def write(element: FunctionElement[Any], compiler: SQLCompiler, **kw: object) -> str:
         column, name = (compiler.process(part, **kw) for part in element.clauses)
         name = f"CAST({name} AS TEXT)"
         return f"CASE WHEN jsonb_typeof({column} -> {name}) IN ({kind}) THEN ({column} ->> {name}){cast} END"

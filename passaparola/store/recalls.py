@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import update
 from sqlmodel import Session, col
 
+from passaparola.store.bulk import execute_update
 from passaparola.store.models import Enrolment, Launch
 
 RECALLED = "recalled"
@@ -15,4 +16,4 @@ def recall(session: Session, launch: Launch, note: str, now: datetime) -> None:
     launch.state, launch.note, launch.accepting = RECALLED, note, False
     inside = update(Enrolment).where(col(Enrolment.launch_id) == launch.id, col(Enrolment.outcome).is_(None))
     ended = inside.values(outcome=RECALLED, ended_at=now, waiting=None)
-    session.execute(ended, execution_options={"synchronize_session": False})
+    execute_update(session, ended)

@@ -9,8 +9,6 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
-NO_SESSION_SYNC: dict[str, Any] = {"synchronize_session": False}  # no object of the session is brought up to date
-
 
 class UtcDateTime(TypeDecorator[datetime]):
     """An instant. `timestamptz` on PostgreSQL; on SQLite, which has none, text in UTC that sorts as time does."""
@@ -53,32 +51,32 @@ class unindexed(FunctionElement[Any]):
 
 
 @compiles(unindexed, "postgresql")
-def _as_it_is(element: unindexed, compiler: SQLCompiler, **kw: Any) -> str:
+def _as_it_is(element: unindexed, compiler: SQLCompiler, **kw: object) -> str:
     return compiler.process(element.clauses, **kw)
 
 
 @compiles(unindexed, "sqlite")
-def _with_a_plus(element: unindexed, compiler: SQLCompiler, **kw: Any) -> str:
+def _with_a_plus(element: unindexed, compiler: SQLCompiler, **kw: object) -> str:
     return f"+{compiler.process(element.clauses, **kw)}"
 
 
 @compiles(truncate_to_minute, "postgresql")
-def _minute_on_postgresql(element: truncate_to_minute, compiler: SQLCompiler, **kw: Any) -> str:
+def _minute_on_postgresql(element: truncate_to_minute, compiler: SQLCompiler, **kw: object) -> str:
     return f"date_trunc('minute', {compiler.process(element.clauses, **kw)})"
 
 
 @compiles(truncate_to_minute, "sqlite")
-def _minute_on_sqlite(element: truncate_to_minute, compiler: SQLCompiler, **kw: Any) -> str:
+def _minute_on_sqlite(element: truncate_to_minute, compiler: SQLCompiler, **kw: object) -> str:
     return f"strftime('%Y-%m-%d %H:%M:00.000000', {compiler.process(element.clauses, **kw)})"
 
 
 @compiles(add_seconds, "postgresql")
-def _later_on_postgresql(element: add_seconds, compiler: SQLCompiler, **kw: Any) -> str:
+def _later_on_postgresql(element: add_seconds, compiler: SQLCompiler, **kw: object) -> str:
     at, seconds = (compiler.process(part, **kw) for part in element.clauses)
     return f"({at} + make_interval(secs => {seconds}))"
 
 
 @compiles(add_seconds, "sqlite")
-def _later_on_sqlite(element: add_seconds, compiler: SQLCompiler, **kw: Any) -> str:
+def _later_on_sqlite(element: add_seconds, compiler: SQLCompiler, **kw: object) -> str:
     at, seconds = (compiler.process(part, **kw) for part in element.clauses)
     return f"(strftime('%Y-%m-%d %H:%M:%f', {at}, {seconds} || ' seconds') || '000')"

@@ -142,7 +142,7 @@ def get_only(path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> R
     return route
 
 
-def render_page(request: Request, name: str, language: str | None, status: int = 200, **shown: Any) -> Response:
+def render_page(request: Request, name: str, language: str | None, status: int = 200, **shown: object) -> Response:
     spoken = "it" if (language or request_language(request)) == "it" else "en"
     return pages.TemplateResponse(request, name, {"it": spoken == "it", "lang": spoken, **shown}, status_code=status)
 

@@ -138,7 +138,7 @@ def _email_path(name: str) -> Path:
 
 
 @router.get("/mailbox/{name}")
-def letter(request: Request, name: str) -> Response:
+def email_page(request: Request, name: str) -> Response:
     _require_access(request)
     message = _read(_email_path(name))
     text = message.get_body(("plain",))
@@ -150,8 +150,8 @@ def letter(request: Request, name: str) -> Response:
 
 
 @router.get("/mailbox/{name}/html")
-def letter_html(request: Request, name: str) -> Response:
-    """Show the letter itself, for a sandboxed frame: no scripts, whatever a contact's name holds."""
+def email_html(request: Request, name: str) -> Response:
+    """Show the email itself, for a sandboxed frame: no scripts, whatever a contact's name holds."""
     _require_access(request)
     body = _read(_email_path(name)).get_body(("html",))
     return HTMLResponse(body.get_content() if body else "", headers={"Content-Security-Policy": EMAIL_CSP})

@@ -6,6 +6,7 @@ from fastapi.responses import JSONResponse, Response
 from passaparola import engine
 from passaparola.contacts.merging import resolve_contact
 from passaparola.errors import Unknown
+from passaparola.outbox.links import Purpose
 from passaparola.privacy import export
 from passaparola.settings import get_settings
 from passaparola.store.database import utc_now
@@ -15,9 +16,9 @@ from passaparola.web.link_context import links, not_found_page, render_page, sto
 router = APIRouter()
 
 
-def _contact_of_token(purpose: str, token: str) -> Contact | None:
+def _contact_of_token(purpose: Purpose, token: str) -> Contact | None:
     """Return whom a link of the last day names."""
-    text = links().read(purpose, token)  # type: ignore[arg-type]
+    text = links().read(purpose, token)
     contact, _, until = (text or "").partition(".")
     if not (contact.isdigit() and until.isdigit()) or utc_now().timestamp() > int(until):
         return None

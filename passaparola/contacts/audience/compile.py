@@ -59,7 +59,7 @@ class _Compiler:
             case tree.HasTrait(trait=trait):
                 return self._trait(trait).is_not(None)
             case tree.EventCount():
-                return self._happened(node)
+                return self._event_count(node)
             case tree.FirstOrLast():
                 return self._edge(node)
             case tree.Total():
@@ -85,7 +85,7 @@ class _Compiler:
             return column
         return scalar(col(Contact.traits), name, self.catalogue.traits[name])
 
-    def _happened(self, node: tree.EventCount) -> Clause:
+    def _event_count(self, node: tree.EventCount) -> Clause:
         enough = self._at_least(node, node.at_least)
         return enough if node.at_most is None else and_(enough, not_(self._at_least(node, node.at_most + 1)))
 
@@ -131,7 +131,7 @@ class _Compiler:
         value = minor_units(node.value, currency)
         passes_at_zero = OPERATORS[node.sign](0, value)
 
-        def wanted(total: Any) -> Clause:
+        def wanted(total: object) -> Clause:
             clause: Clause = OPERATORS[node.sign](total, value)
             return not_(clause) if passes_at_zero else clause
 
@@ -185,7 +185,7 @@ class _Compiler:
         return _Compiler(self.catalogue, self.now, (*self.inside, name)).clause(node)
 
 
-def latest_consent(contact_id: Any, medium: str, topic: Any) -> ColumnElement[Any]:
+def latest_consent(contact_id: object, medium: str, topic: object) -> ColumnElement[Any]:
     """Return the latest yes or no of a contact to a topic (or to every topic) on a medium; NULL when never asked."""
     at, granted = col(Consent.at), col(Consent.granted)
     yes, no = func.max(case((granted, at))), func.max(case((~granted, at)))

@@ -142,13 +142,13 @@ class QuestionReader(EventReader):
 
     @v_args(meta=True)
     def one_of(self, meta: Meta, parts: list[Anything]) -> tree.Node:
-        return self._among(meta, parts)
+        return self._in_values(meta, parts)
 
     @v_args(meta=True)
     def none_of(self, meta: Meta, parts: list[Anything]) -> tree.Node:
-        return tree.Not(part=self._among(meta, parts), text=self._words(meta))
+        return tree.Not(part=self._in_values(meta, parts), text=self._words(meta))
 
-    def _among(self, meta: Meta, parts: list[Anything]) -> tree.Node:
+    def _in_values(self, meta: Meta, parts: list[Anything]) -> tree.Node:
         name, *values = parts
         for value in values:
             self._fitting(name, "=", value)

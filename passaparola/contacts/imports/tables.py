@@ -122,7 +122,7 @@ def _sheet(path: Path) -> Table:
     return Table(header, (row for row in body if any(row.cells)), lambda: 0)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return "" if value is None else str(value).replace("\x00", "")

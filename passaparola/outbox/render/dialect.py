@@ -92,7 +92,7 @@ class Dialect(ImmutableSandboxedEnvironment):
         self.filters |= {"within_bounds": _within_bounds, "whole": str}
         self.tests = {name: test for name, test in self.tests.items() if name in ALLOWED_TESTS}
 
-    def getattr(self, obj: Any, attribute: str) -> Any:
+    def getattr(self, obj: object, attribute: str) -> Any:
         if type(obj) is dict and attribute in obj:
             return obj[attribute]
         if type(obj) is LoopContext and attribute in ALLOWED_LOOP_NAMES:

@@ -35,7 +35,7 @@ class CarefulGenerator(CodeGenerator):
     def _output_child_pre(self, node: nodes.Expr, frame: Any, finalize: Any) -> None:
         self.write("escaped(" if frame.eval_ctx.autoescape else "str(")
 
-    def _output_child_post(self, node: nodes.Expr, frame: Any, finalize: Any) -> None:
+    def _output_child_post(self, node: nodes.Expr, frame: object, finalize: object) -> None:
         self.write(")")
 
 
@@ -60,13 +60,13 @@ class FastGenerator(CodeGenerator):
             self.visit(node.node, frame)
             self.write(f"[{node.attr!r}]")
 
-    def visit_Filter(self, node: nodes.Filter, frame: Any) -> None:
+    def visit_Filter(self, node: nodes.Filter, frame: object) -> None:
         self._carefully(super().visit_Filter, node, frame, node.name == "default")
 
-    def visit_Test(self, node: nodes.Test, frame: Any) -> None:
+    def visit_Test(self, node: nodes.Test, frame: object) -> None:
         self._carefully(super().visit_Test, node, frame, node.name in ("defined", "undefined"))
 
-    def _carefully(self, visit: Callable[..., None], node: nodes.Node, frame: Any, may_be_missing: bool) -> None:
+    def _carefully(self, visit: Callable[..., None], node: nodes.Node, frame: object, may_be_missing: bool) -> None:
         self.careful += may_be_missing
         visit(node, frame)
         self.careful -= may_be_missing

@@ -48,7 +48,9 @@ def audiences(request: Request, q: str = "", member: Member = Depends(require_ro
 
 
 @router.get("/audiences/{name}")
-def one(request: Request, name: str, contact: str = "", member: Member = Depends(require_role("reader"))) -> Response:
+def audience_page(
+    request: Request, name: str, contact: str = "", member: Member = Depends(require_role("reader"))
+) -> Response:
     settings = get_settings()
     with store().read() as session:
         loaded = audience.load_audience(settings.home, name)

@@ -122,7 +122,9 @@ def safe_next(path: str) -> str:
     return path if known and "//" not in path and ".." not in path else "/console/inbox"
 
 
-def render_page(request: Request, template: str, member: Member | None, status: int = 200, /, **shown: Any) -> Response:
+def render_page(
+    request: Request, template: str, member: Member | None, status: int = 200, /, **shown: object
+) -> Response:
     stopped = _open_incidents() if member else []
     response = pages.TemplateResponse(
         request, template, {"member": member, "stopped": stopped, **shown}, status_code=status

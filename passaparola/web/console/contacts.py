@@ -57,7 +57,7 @@ def people(request: Request, q: str = "", member: Member = Depends(require_role(
 
 
 @router.post("/people/look")
-def look(member: Member = Depends(require_form("marketer"))) -> Response:
+def propose(member: Member = Depends(require_form("marketer"))) -> Response:
     with store().write() as session:
         duplicates.propose_duplicates(session, utc_now())
     return RedirectResponse("/console/people", 303)
