@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from bench import places
+from bench import environment
 from bench.figures import Figure, drawn, kept
 
 
@@ -40,15 +40,15 @@ def _memory() -> list[Figure]:
 
 
 def _audience() -> list[Figure]:
-    from bench.asking import figures
+    from bench.audiences import figures
 
     return figures(int(os.environ.get("CONTACTS", "100000")), int(os.environ.get("EVENTS", "1000000")))
 
 
 def _import() -> list[Figure]:
     found = []
-    for kind in places.KINDS:
-        *ratios, rate = places.in_its_own("bench.bringing", kind)
+    for kind in environment.KINDS:
+        *ratios, rate = environment.in_its_own("bench.imports", kind)
         peer = "bare COPY of the same rows" if kind == "postgresql" else "bare executemany of the same rows"
         found.append(
             Figure(
@@ -68,17 +68,17 @@ def _advance() -> list[Figure]:
         Figure(
             f"advance of {people:,} who are due, five-step drip, {kind}",
             "the bare SQL updates",
-            places.in_its_own("bench.moving", kind, people),
+            environment.in_its_own("bench.advance", kind, people),
             at_most=1.5,
         )
-        for kind in places.KINDS
+        for kind in environment.KINDS
     ]
 
 
 def _intake() -> list[Figure]:
     found = []
-    for kind in places.KINDS:
-        ratio, received, whole = places.in_its_own("bench.coming", "intake", kind)
+    for kind in environment.KINDS:
+        ratio, received, whole = environment.in_its_own("bench.intake", "intake", kind)
         path = f"intake: bodies of 100 events, durable, deduped, applied, {kind}"
         found.append(
             Figure(
@@ -95,8 +95,8 @@ def _intake() -> list[Figure]:
 
 def _feedback() -> list[Figure]:
     found = []
-    for kind in places.KINDS:
-        *ratios, rate = places.in_its_own("bench.coming", "feedback", kind)
+    for kind in environment.KINDS:
+        *ratios, rate = environment.in_its_own("bench.intake", "feedback", kind)
         found.append(
             Figure(
                 f"feedback applied, {kind}",
@@ -111,18 +111,18 @@ def _feedback() -> list[Figure]:
 
 def _clicks() -> list[Figure]:
     found = []
-    for kind in places.KINDS:
-        *ratios, rate = places.in_its_own("bench.clicking", "clicks", kind)
+    for kind in environment.KINDS:
+        *ratios, rate = environment.in_its_own("bench.clicks", "clicks", kind)
         found.append(
             Figure(
                 f"click redirects/s, the click durable, {kind}",
-                "the same route without storing",
+                "a bare route that appends to a file and fsyncs in groups",
                 ratios,
                 at_least=0.5,
                 note=f"{rate:,.0f} clicks/s",
             )
         )
-    several = places.in_its_own("bench.clicking", "several", "postgresql")
+    several = environment.in_its_own("bench.clicks", "several", "postgresql")
     found.append(
         Figure("click redirects/s of 2 web processes, postgresql", "one web process, on the same 2 cores", several)
     )
@@ -151,7 +151,7 @@ def _latency() -> list[Figure]:
 
 
 def _start() -> list[Figure]:
-    from bench.starting import figures
+    from bench.startup import figures
 
     return figures()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from bench import campaign, places
+from bench import campaign, environment
 from passaparola import engine
 from passaparola.channel.sender import SendResult
 from passaparola.journeys import launch
@@ -26,13 +26,13 @@ SIZE, ROWS = 20_000, 1_500
 
 
 def main(kind: str) -> list[float]:
-    places.by_sendgrid(9)
-    with places.database(kind) as database, tempfile.TemporaryDirectory() as folder:
+    environment.by_sendgrid(9)
+    with environment.database(kind) as database, tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         campaign.house(home)
         own = Settings(home=home, database_url=database, secret_key="x")
         store = Store(own.database).open()
-        places.filled(store, SIZE)
+        environment.filled(store, SIZE)
         _rows(store)
         ratios = []
         for _ in range(3):

@@ -18,7 +18,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlmodel import col
 
-from bench import places
+from bench import environment
 from passaparola.journeys import launch
 from passaparola.outbox.render.frozen import freezer
 from passaparola.settings import Settings, get_settings
@@ -39,7 +39,7 @@ def main(orders: int = 60, pause: float = 0.5, database: str = "") -> tuple[floa
         launch.approve(store, own, made.id or 0, made.hash, freeze, approver="bench", now=now)
         launch.release(store, made.id or 0, actor="bench", now=now)
         began: dict[str, datetime] = {}
-        with places.sink("http") as provider, _running(provider) as port:
+        with environment.sink("http") as provider, _running(provider) as port:
             dice = random.Random(7)
             for number in range(orders):
                 id_ = 10_000 + number
@@ -70,14 +70,14 @@ def _house(var: Path, database: str) -> Settings:
 @contextmanager
 def _running(provider: int) -> Iterator[int]:
     os.environ["PASSAPAROLA_SENDGRID_API_URL"] = f"http://127.0.0.1:{provider}"
-    port = places.free_port()
+    port = environment.free_port()
     web = [sys.executable, "-m", "uvicorn", "passaparola.web.app:app", "--port", str(port), "--log-level", "critical"]
     processes = [
-        subprocess.Popen(command, cwd=places.CODE)
-        for command in (web, [sys.executable, "-m", "passaparola.operations.consumer"])
+        subprocess.Popen(command, cwd=environment.CODE)
+        for command in (web, [sys.executable, "-m", "passaparola.cli.consumer"])
     ]
     try:
-        places.answers(f"http://127.0.0.1:{port}/healthz")
+        environment.answers(f"http://127.0.0.1:{port}/healthz")
         time.sleep(8)  # the consumer imports for some seconds
         yield port
     finally:

@@ -12,7 +12,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import campaign, places
+from bench import campaign, environment
 from passaparola import engine
 from passaparola.journeys import launch
 from passaparola.outbox.deliver import Drain, run_on_uvloop
@@ -28,7 +28,7 @@ def main(database: str, size: int, workers: int) -> None:
         campaign.house(home)
         settings = Settings(home=home, database_url=database, secret_key="x")
         store = Store(settings.database).open()
-        places.filled(store, size)
+        environment.filled(store, size)
         others = [_other(database, folder) for _ in range(workers - 1)]
         path = home / "campaigns" / "measured.yaml"
         path.write_text(path.read_text().replace("Measured", f"Measured {time.time()}"))
@@ -75,7 +75,7 @@ def drain(database: str, home: str) -> None:
 if __name__ == "__main__":
     if sys.argv[2].isdigit():
         if len(sys.argv) > 4:
-            places.filled(Store(sys.argv[1]).open(), int(sys.argv[4]))
+            environment.filled(Store(sys.argv[1]).open(), int(sys.argv[4]))
         else:
             main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1)
     else:

@@ -22,7 +22,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import col
 
-from bench import campaign, places
+from bench import campaign, environment
 from passaparola import engine
 from passaparola.channels.sendgrid.sender import SendgridSender
 from passaparola.journeys import launch
@@ -46,11 +46,11 @@ def main(size: int = 24_000) -> tuple[float, list[str]]:
         home = Path(folder)
         campaign.house(home)
         log = home / "accepted.log"
-        address = stack.enter_context(places.database("postgresql"))
+        address = stack.enter_context(environment.database("postgresql"))
         provider = stack.enter_context(_provider(log))
         own = _settings(home, address, provider)
         store = Store(own.database).open()
-        places.filled(store, size)
+        environment.filled(store, size)
         api = stack.enter_context(_prefect(address, home))
         workers = [stack.enter_context(_worker(n, home)) for n in range(1, WORKERS + 1)]
         _deployments(home)
@@ -79,7 +79,7 @@ def _as_deployed() -> dict[str, str]:
     """Prefect's own batches, as deploy/ sets them."""
     import yaml
 
-    shipped = yaml.safe_load((places.CODE / "deploy" / "compose.yaml").read_text())["x-prefect"]["environment"]
+    shipped = yaml.safe_load((environment.CODE / "deploy" / "compose.yaml").read_text())["x-prefect"]["environment"]
     return {name: str(value) for name, value in shipped.items() if "_BATCH_SIZE" in name or "_FLUSH_" in name}
 
 
@@ -105,11 +105,11 @@ def _prefect(address: str, home: Path) -> Iterator[str]:
     os.environ["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = (
         head.rpartition("/")[0] + "/prefect" + (f"?{tail}" if tail else "")
     )
-    port = places.free_port()
+    port = environment.free_port()
     api = f"http://127.0.0.1:{port}/api"
     os.environ["PREFECT_API_URL"] = api
     with _process(home / "server.log", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)):
-        places.answers(f"{api}/health", 180)
+        environment.answers(f"{api}/health", 180)
         yield api
 
 
@@ -118,7 +118,7 @@ def _process(log: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
     """In a session of its own, so that a kill takes what it started with it."""
     with log.open("ab") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", *command], cwd=places.CODE, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+            [sys.executable, "-m", *command], cwd=environment.CODE, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
             start_new_session=True,
         )  # fmt: skip
     try:
@@ -146,7 +146,7 @@ def _worker(number: int, home: Path) -> Iterator[subprocess.Popen[bytes]]:
         "--type",
         "process",
     ]
-    subprocess.run(prefect, cwd=places.CODE, check=True, capture_output=True)
+    subprocess.run(prefect, cwd=environment.CODE, check=True, capture_output=True)
     with _process(home / f"worker-{number}.log", "prefect", "worker", "start", "--pool", f"pool-{number}") as process:
         yield process
 
@@ -156,7 +156,7 @@ def _deployments(home: Path) -> None:
 
     wanted = {
         "name": "scale",
-        "pull": [{"prefect.deployments.steps.set_working_directory": {"directory": str(places.CODE)}}],
+        "pull": [{"prefect.deployments.steps.set_working_directory": {"directory": str(environment.CODE)}}],
         "deployments": [
             {
                 "name": f"deliver-{n}",
@@ -169,7 +169,7 @@ def _deployments(home: Path) -> None:
     file = home / "prefect.yaml"
     file.write_text(yaml.safe_dump(wanted))
     deploy = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)]
-    done = subprocess.run(deploy, cwd=places.CODE, capture_output=True, text=True)
+    done = subprocess.run(deploy, cwd=environment.CODE, capture_output=True, text=True)
     assert not done.returncode, done.stdout + done.stderr
 
 

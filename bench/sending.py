@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from bench import campaign, places
+from bench import campaign, environment
 from bench.figures import Figure
 
 SIZE, BY_SDK, BY_SMTPLIB, ROUNDS = 100_000, 300, 200, 3
@@ -80,15 +80,15 @@ def cpu(work: Callable[[], object]) -> float:
 def send() -> list[Figure]:
     """SendGrid's shape; each round measures the peers and us against the same sink."""
     found = []
-    with places.sink("http") as port:
-        places.by_sendgrid(port)
+    with environment.sink("http") as port:
+        environment.by_sendgrid(port)
         for kind, workers in (("sqlite", 1), ("postgresql", 1), ("postgresql", 2)):
-            with places.database(kind) as database:
-                places.in_its_own("bench.path", database, 1_000, 1, SIZE)  # fills
+            with environment.database(kind) as database:
+                environment.in_its_own("bench.path", database, 1_000, 1, SIZE)  # fills
                 ratios, wires, rates = [], [], []
                 for _ in range(ROUNDS):
                     by_sdk, by_wire = _sdk(port), _wire(port)
-                    planning, sending, _ = places.in_its_own("bench.path", database, SIZE, workers)
+                    planning, sending, _ = environment.in_its_own("bench.path", database, SIZE, workers)
                     rates.append(SIZE / (planning + sending))
                     ratios.append(rates[-1] / by_sdk)
                     wires.append(rates[-1] / by_wire)
@@ -153,15 +153,15 @@ def _wire(port: int) -> float:
 
 def smtp() -> list[Figure]:
     found = []
-    with places.sink("smtp") as port:
-        places.by_smtp(port)
+    with environment.sink("smtp") as port:
+        environment.by_smtp(port)
         for kind, workers in (("sqlite", 1), ("postgresql", 1), ("postgresql", 2)):
-            with places.database(kind) as database:
-                places.in_its_own("bench.path", database, 1_000, 1, SMTP_SIZE)
+            with environment.database(kind) as database:
+                environment.in_its_own("bench.path", database, 1_000, 1, SMTP_SIZE)
                 ratios, rates = [], []
                 for _ in range(ROUNDS):
                     pooled = _smtplib(port)
-                    planning, sending, _ = places.in_its_own("bench.path", database, SMTP_SIZE, workers)
+                    planning, sending, _ = environment.in_its_own("bench.path", database, SMTP_SIZE, workers)
                     rates.append(SMTP_SIZE / (planning + sending))
                     ratios.append(rates[-1] / pooled)
                 note = f"{statistics.median(rates):,.0f} recipients/s of {SMTP_SIZE:,}"
@@ -200,10 +200,10 @@ def queue() -> list[Figure]:
         Figure(
             "claim, fetch and record, recipients/s, " + kind,
             "a row claimed per message",
-            places.in_its_own("bench.claims", kind),
+            environment.in_its_own("bench.claims", kind),
             at_least=4,
         )
-        for kind in places.KINDS
+        for kind in environment.KINDS
     ]
 
 
@@ -211,14 +211,14 @@ def memory() -> list[Figure]:
     """Peak resident memory of the sending process at growing sizes, what one more contact costs, and the largest run's phases."""
     sizes = [int(size) for size in os.environ.get("SIZES", "10000 100000 1000000").split()]
     found = []
-    with places.sink("http") as port:
-        places.by_sendgrid(port)
+    with environment.sink("http") as port:
+        environment.by_sendgrid(port)
         for kind, workers in (("sqlite", 1), ("postgresql", 2)):
             by_size = {}
             for size in sizes:
-                with places.database(kind) as database:
-                    places.in_its_own("bench.path", database, 1_000, 1, size)
-                    by_size[size] = places.in_its_own("bench.path", database, size, workers)
+                with environment.database(kind) as database:
+                    environment.in_its_own("bench.path", database, 1_000, 1, size)
+                    by_size[size] = environment.in_its_own("bench.path", database, size, workers)
             found += _at_sizes(kind, workers, by_size)
     return found
 

@@ -1,6 +1,6 @@
 """A file of people brought in, with validation and consent, beside a bare COPY or executemany of the same rows.
 
-python -m bench.bringing sqlite|postgresql      prints the ratios of three rounds, and contacts a second
+python -m bench.imports sqlite|postgresql      prints the ratios of three rounds, and contacts a second
 """
 
 import sys
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from bench import campaign, places
+from bench import campaign, environment
 from passaparola.contacts.addresses import address_key
 from passaparola.contacts.imports.columns import ColumnMapping
 from passaparola.contacts.imports.importing import Import
@@ -34,9 +34,9 @@ def main(kind: str) -> list[float]:
         )
         ratios, rate = [], 0.0
         for _ in range(3):
-            with places.database(kind) as address:
+            with environment.database(kind) as address:
                 bare = _bare(address)
-            with places.database(kind) as address:
+            with environment.database(kind) as address:
                 own = Settings(home=home, database_url=address, secret_key="x")
                 store = Store(address).open()
                 began = time.perf_counter()

@@ -1,7 +1,7 @@
 """What comes back: signed bodies of a hundred events through the web app and the applier, beside a server that only verifies
 and appends; feedback beside bare inserts.
 
-python -m bench.coming intake|feedback sqlite|postgresql
+python -m bench.intake intake|feedback sqlite|postgresql
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import func, select, text
 
-from bench import campaign, places
+from bench import campaign, environment
 from passaparola import engine
 from passaparola.inbound import pipeline
 from passaparola.journeys import launch
@@ -36,14 +36,14 @@ PUBLIC = base64.b64encode(KEY.public_key().public_bytes(Encoding.DER, PublicForm
 def sent(folder: Path, address: str) -> tuple[Settings, Store]:
     """A campaign that went out, an hour ago."""
     campaign.house(folder)
-    places.by_sendgrid(9)
+    environment.by_sendgrid(9)
     os.environ |= {
         "PASSAPAROLA_HOME": str(folder), "PASSAPAROLA_VAR": str(folder / "var"), "PASSAPAROLA_DATABASE_URL": address,
         "PASSAPAROLA_SECRET_KEY": "x", "PASSAPAROLA_SENDGRID_WEBHOOK_PUBLIC_KEY": PUBLIC,
     }  # fmt: skip
     own = Settings()
     store = Store(address).open()
-    places.filled(store, PEOPLE)
+    environment.filled(store, PEOPLE)
     now, freeze = datetime.now(UTC), freezer(own)
     made = launch.prepare(store, own, "measured", freeze, actor="bench", now=now)
     launch.approve(store, own, made.id or 0, made.hash, freeze, approver="bench", now=now)
@@ -53,7 +53,7 @@ def sent(folder: Path, address: str) -> tuple[Settings, Store]:
             text("UPDATE batch SET state = 'sent', finished_at = :at, claimed_at = :at"),
             {"at": "2026-01-01 00:00:00.000000"},
         )
-    places.analyse(store)
+    environment.analyse(store)
     return own, store
 
 
@@ -73,17 +73,17 @@ def _bodies() -> list[bytes]:
 def intake(kind: str) -> list[float]:
     bodies = _bodies()
     count = sum(len(orjson.loads(body)) for body in bodies)
-    with places.database(kind) as address, tempfile.TemporaryDirectory() as folder:
+    with environment.database(kind) as address, tempfile.TemporaryDirectory() as folder:
         own, store = sent(Path(folder), address)
-        port, bare = places.free_port(), places.free_port()
+        port, bare = environment.free_port(), environment.free_port()
         with (
-            places.running("-m", "passaparola.web.server", "--port", str(port), quiet=True),
-            places.running(
-                "-m", "uvicorn", "bench.bare:app", "--port", str(bare), "--log-level", "critical", quiet=True
+            environment.running("-m", "passaparola.web.server", "--port", str(port), quiet=True),
+            environment.running(
+                "-m", "uvicorn", "bench.baseline:app", "--port", str(bare), "--log-level", "critical", quiet=True
             ),
         ):
-            places.answers(f"http://127.0.0.1:{port}/healthz")
-            places.answers(f"http://127.0.0.1:{bare}/healthz")
+            environment.answers(f"http://127.0.0.1:{port}/healthz")
+            environment.answers(f"http://127.0.0.1:{bare}/healthz")
             peer = count / asyncio.run(_post(f"http://127.0.0.1:{bare}/webhooks/sendgrid", bodies))
             began = time.perf_counter()
             received = asyncio.run(_post(f"http://127.0.0.1:{port}/webhooks/sendgrid", bodies))
@@ -124,7 +124,7 @@ def feedback(kind: str) -> list[float]:
     count = sum(len(orjson.loads(body)) for body in bodies)
     ratios = []
     for _ in range(2):
-        with places.database(kind) as address, tempfile.TemporaryDirectory() as folder:
+        with environment.database(kind) as address, tempfile.TemporaryDirectory() as folder:
             own, store = sent(Path(folder), address)
             bare = _bare_inserts(store, count)
             with store.write() as session:

@@ -1,7 +1,7 @@
 """A tick that moves everyone who is due in a five-step drip, beside the bare statements that write the same rows: an INSERT of
 the messages, an UPDATE of the passages for each step that they take.
 
-python -m bench.moving sqlite|postgresql PEOPLE      prints the ratios of the drip's two says
+python -m bench.advance sqlite|postgresql PEOPLE      prints the ratios of the drip's two says
 """
 
 import shutil
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from bench import campaign, places
+from bench import campaign, environment
 from passaparola import engine
 from passaparola.journeys import launch
 from passaparola.outbox.render.frozen import freezer
@@ -33,7 +33,7 @@ steps:
 
 
 def main(kind: str, people: int) -> list[float]:
-    with places.database(kind) as address, tempfile.TemporaryDirectory() as folder:
+    with environment.database(kind) as address, tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         campaign.house(home)
         (home / "campaigns" / "drip.yaml").write_text(DRIP)
@@ -41,12 +41,12 @@ def main(kind: str, people: int) -> list[float]:
             shutil.copytree(home / "templates" / "measured", home / "templates" / name)
         own = Settings(home=home, database_url=address, secret_key="x")
         store = Store(address).open()
-        places.filled(store, people)
+        environment.filled(store, people)
         now, freeze = datetime.now(UTC), freezer(own)
         made = launch.prepare(store, own, "drip", freeze, actor="bench", now=now)
         launch.approve(store, own, made.id or 0, made.hash, freeze, approver="bench", now=now)
         engine.start_launch(store, own, made.id or 0, actor="bench", now=now)
-        places.analyse(store)
+        environment.analyse(store)
         ratios = []
         for round_, (days, steps) in enumerate(((4, 2), (12, 1))):  # a say and the wait after it; the last say
             now += timedelta(days=days)
@@ -55,7 +55,7 @@ def main(kind: str, people: int) -> list[float]:
             decided = engine.tick(store, own, now, actor="bench")
             assert decided.moved["said"] >= people, decided
             ratios.append((time.perf_counter() - began) / bare)
-            places.analyse(store)
+            environment.analyse(store)
         store.close()
         return ratios
 

@@ -1,8 +1,8 @@
 """Clicks: followed links, each click on disk before its answer, beside a bare route that appends to a file and fsyncs in
 groups; and several web processes beside one.
 
-python -m bench.clicking clicks sqlite|postgresql
-python -m bench.clicking several postgresql
+python -m bench.clicks clicks sqlite|postgresql
+python -m bench.clicks several postgresql
 """
 
 import asyncio
@@ -16,8 +16,8 @@ from pathlib import Path
 from sqlalchemy import func, select, text
 from sqlmodel import Session
 
-from bench import places
-from bench.coming import PEOPLE, sent
+from bench import environment
+from bench.intake import PEOPLE, sent
 from passaparola.channel.message_ids import MessageId
 from passaparola.outbox.deliver import run_on_uvloop
 from passaparola.outbox.links import LinkRef, Links
@@ -30,13 +30,13 @@ BEFORE = 1_000_000  # events that the store holds already
 AT_ONCE, CLICKS, ROUNDS = 64, 8_000, 3
 OURS, WITHOUT = (
     ("passaparola.web.server", "--port"),
-    ("uvicorn", "bench.bare:clicks", "--log-level", "critical", "--port"),
+    ("uvicorn", "bench.baseline:clicks", "--log-level", "critical", "--port"),
 )
 
 
 def clicks(kind: str) -> list[float]:
     """A ratio per round; and clicks a second."""
-    with places.database(kind) as address, tempfile.TemporaryDirectory() as folder:
+    with environment.database(kind) as address, tempfile.TemporaryDirectory() as folder:
         own, store = sent(Path(folder), address)
         _a_year(store)
         people = itertools.count(1)
@@ -51,7 +51,7 @@ def clicks(kind: str) -> list[float]:
 
 def several(kind: str) -> list[float]:
     """How many times as many clicks two web processes take as one, on two cores that they share with database and clients."""
-    with places.database(kind) as address, tempfile.TemporaryDirectory() as folder:
+    with environment.database(kind) as address, tempfile.TemporaryDirectory() as folder:
         own, store = sent(Path(folder), address)
         _a_year(store)
         people = itertools.count(1)
@@ -69,11 +69,11 @@ def _rate(own: Settings, people: "itertools.count[int]", server: tuple[str, ...]
         links.clicks(LinkRef(MessageId(next(people) % PEOPLE + 1, 0, "email"), 1, "en"), 1)[0] for _ in range(CLICKS)
     ]
     with ExitStack() as stack:
-        ports = [places.free_port() for _ in range(processes)]
+        ports = [environment.free_port() for _ in range(processes)]
         for port in ports:
-            stack.enter_context(places.running("-m", *server, str(port), quiet=True))
+            stack.enter_context(environment.running("-m", *server, str(port), quiet=True))
         for port in ports:
-            places.answers(f"http://127.0.0.1:{port}/healthz")
+            environment.answers(f"http://127.0.0.1:{port}/healthz")
         return CLICKS / run_on_uvloop(_follow(ports, paths))
 
 
@@ -115,11 +115,11 @@ def _a_year(store: Store) -> None:
             ]  # fmt: skip
             insert_many(session, Event, rows)
 
-    places.with_its_indexes(store, "event", fill)
+    environment.with_its_indexes(store, "event", fill)
     if not store.on_sqlite:
         with store.write() as session:
             session.execute(text(f"SELECT setval('event_id_seq', {BEFORE + 1})"))
-    places.analyse(store)
+    environment.analyse(store)
 
 
 def _all_there(store: Store, count: int) -> None:

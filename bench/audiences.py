@@ -1,6 +1,6 @@
 """Questions as the shipped audiences ask them, beside the best SQL by hand over raw events, and beside DuckDB on the same rows.
 
-python -m bench.asking sqlite|postgresql CONTACTS EVENTS      prints the two ratios of each question
+python -m bench.audiences sqlite|postgresql CONTACTS EVENTS      prints the two ratios of each question
 """
 
 import statistics
@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import func, select, text
 from sqlmodel import Session
 
-from bench import places
+from bench import environment
 from bench.figures import Figure
 from passaparola.contacts.audience import Question
 from passaparola.contacts.audience.words import Catalogue
@@ -48,8 +48,8 @@ QUESTIONS: dict[str, str] = {
 
 def figures(contacts: int, events: int) -> list[Figure]:
     found = []
-    for kind in places.KINDS:
-        ratios = places.in_its_own("bench.asking", kind, contacts, events)
+    for kind in environment.KINDS:
+        ratios = environment.in_its_own("bench.audiences", kind, contacts, events)
         path = f"audience count, {contacts:,} contacts, {events:,} events, five questions, {kind}"
         found.append(
             Figure(
@@ -71,11 +71,11 @@ def figures(contacts: int, events: int) -> list[Figure]:
 
 
 def main(kind: str, contacts: int, events: int) -> list[float]:
-    with places.database(kind) as address:
+    with environment.database(kind) as address:
         store = Store(address).open()
-        places.filled(store, contacts)
+        environment.filled(store, contacts)
         _events(store, contacts, events)
-        places.analyse(store)
+        environment.analyse(store)
         duck = _duck(store)
         known = Catalogue("EUR", {}, frozenset(KINDS), {})
         by_hand, by_duck = [], []
@@ -147,7 +147,7 @@ def _events(store: Store, contacts: int, events: int) -> None:
             {"events": events},
         )  # fmt: skip
 
-    places.with_its_indexes(store, "event", fill)
+    environment.with_its_indexes(store, "event", fill)
     with store.write() as session:
         activity.refresh(session, "EUR")
 
