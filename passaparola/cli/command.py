@@ -102,7 +102,7 @@ def command(group: typer.Typer, name: str | None = None) -> Callable[[Callable[.
                 context.close()
 
         _describe(run, function, signature, gives_data)
-        group.command(name)(run)
+        group.command(name or function.__name__.rstrip("_"))(run)
         return function
 
     return register

@@ -1,6 +1,5 @@
 """passaparola deliver: a worker of its own, for a moment or for as long as nobody stops it."""
 
-import asyncio
 import signal
 import threading
 from collections import Counter
@@ -44,6 +43,8 @@ def _run_once(
     context: CommandContext, stopping: threading.Event, watch: bool
 ) -> "tuple[Counter[str], ReconcileResult | None]":
     """Run one round. While watching, a database that is away is asked again."""
+    import asyncio
+
     from passaparola import engine
     from passaparola.outbox import reconcile
     from passaparola.store.database import is_transient
@@ -85,6 +86,8 @@ def drain_until_stopped(
     stopping: threading.Event | None = None,
 ) -> Counter[str]:
     """Send until the outbox is empty. SIGTERM and Ctrl-C let what is in hand land and take nothing new."""
+    import asyncio
+
     from passaparola.outbox.deliver import Drain, run_on_uvloop
 
     def report(outcome: str, size: int) -> None:
@@ -106,6 +109,8 @@ def drain_until_stopped(
 
 
 async def _stop_when(event: threading.Event, drain: "Drain") -> None:
+    import asyncio
+
     while not event.is_set():
         await asyncio.sleep(0.1)
     drain.stop()

@@ -32,6 +32,9 @@ for name, commands in (
 ):
     app.add_typer(commands, name=name)
 
+ORDER = ("init", "check", "demo", "up", "web", "deliver", "poll", "import", "report", "why", "doctor", "schema")
+app.registered_commands.sort(key=lambda registered: ORDER.index(str(registered.name)))
+
 
 def main() -> None:
     """Run the command. Every error of ours is one sentence; whatever else goes wrong is named without a traceback."""

@@ -1,5 +1,6 @@
 """What contacts allow: consents are appended, suppressions outlive everything."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,16 @@ from passaparola.store.models import Address, Consent, Suppression
 
 def may_be_written_to(session: Session, contact_id: int, medium: str, topic: str) -> bool:
     return bool(session.execute(select(latest_consent(contact_id, medium, topic))).scalar())
+
+
+def latest_answers(
+    session: Session, contact_id: int, asked: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], bool | None]:
+    """Return the latest yes or no to each (topic, medium), in one statement; None where they were never asked."""
+    if not asked:
+        return {}
+    row = session.execute(select(*(latest_consent(contact_id, medium, topic) for topic, medium in asked))).one()
+    return dict(zip(asked, row, strict=True))
 
 
 def record(  # noqa: PLR0913  a consent is as many facts, each named by its caller

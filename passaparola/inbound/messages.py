@@ -11,6 +11,7 @@ from passaparola.channel.message_ids import MessageId
 from passaparola.contacts import merging
 from passaparola.store.bulk import in_values
 from passaparola.store.models import Batch, Enrolment, Launch, Message, message_state
+from passaparola.store.states import MessageState
 
 LATE_BOUNCE = timedelta(days=7)
 
@@ -65,7 +66,7 @@ def last_sent(session: Session, contact: int, medium: str, before: datetime) -> 
         .where(
             col(Enrolment.contact_id) == contact,
             col(Message.medium) == medium,
-            message_state() == "sent",
+            message_state() == MessageState.SENT,
             left_at <= before,
             left_at >= before - LATE_BOUNCE,
         )

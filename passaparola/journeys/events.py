@@ -17,6 +17,7 @@ from passaparola.journeys import enrolment
 from passaparola.store.bulk import execute_update
 from passaparola.store.json_values import scalar
 from passaparola.store.models import Batch, Enrolment, Event, Launch, Message
+from passaparola.store.states import MessageState
 from passaparola.store.types import add_seconds, truncate_to_minute
 
 CLOCK_MARGIN = timedelta(minutes=10)
@@ -75,7 +76,9 @@ def end_passages(session: Session, launch: Launch, who: Clause, now: datetime) -
         .select_from(Message)
         .join(Batch, col(Batch.id) == col(Message.batch_id))
         .where(
-            col(Message.enrolment_id) == col(Enrolment.id), col(Message.state).is_(None), col(Batch.state) == "queued"
+            col(Message.enrolment_id) == col(Enrolment.id),
+            col(Message.state).is_(None),
+            col(Batch.state) == MessageState.QUEUED,
         )
         .correlate(Enrolment)
     )

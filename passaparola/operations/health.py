@@ -16,6 +16,7 @@ from passaparola.outbox.claim import unpaused_channels
 from passaparola.store import incidents
 from passaparola.store.database import Store
 from passaparola.store.models import Batch, Enrolment, Launch, PollCursor, RawBody
+from passaparola.store.states import MessageState
 
 STUCK_AFTER = timedelta(
     minutes=10
@@ -83,13 +84,16 @@ def take_snapshot(store: Store, now: datetime) -> HealthSnapshot:
 def _count_outbox(session: Session, now: datetime, snapshot: HealthSnapshot) -> None:
     running = and_(col(Launch.state) == "running", *unpaused_channels(session, incidents.active_backoffs(session, now)))
     joined = (Launch, col(Launch.id) == col(Batch.launch_id))
-    due = and_(col(Batch.state) == "queued", col(Batch.due_at) <= now, running)
+    due = and_(col(Batch.state) == MessageState.QUEUED, col(Batch.due_at) <= now, running)
     snapshot.batches = _count_backlog(session, now, col(Batch.due_at), due, joined)
     waiting = select(func.coalesce(func.sum(col(Batch.size)), 0)).join(*joined).where(due)
     snapshot.messages = int(session.execute(waiting).scalar_one())
-    snapshot.calls = _count_backlog(session, now, col(Batch.claimed_at), col(Batch.state) == "sending")
+    snapshot.calls = _count_backlog(session, now, col(Batch.claimed_at), col(Batch.state) == MessageState.SENDING)
     snapshot.unknown = _count_backlog(
-        session, now, func.coalesce(col(Batch.finished_at), col(Batch.claimed_at)), col(Batch.state) == "unknown"
+        session,
+        now,
+        func.coalesce(col(Batch.finished_at), col(Batch.claimed_at)),
+        col(Batch.state) == MessageState.UNKNOWN,
     )
 
 

@@ -21,6 +21,7 @@ from passaparola.outbox.wordings import StepWordings
 from passaparola.settings import Settings
 from passaparola.store.database import audit
 from passaparola.store.models import Batch, Contact, Conversation, Enrolment, Launch, Message, Turn
+from passaparola.store.states import MessageState
 
 MAX_ANSWER_CHARS = 20_000
 DUPLICATE_WINDOW = timedelta(minutes=10)  # within which the same words are the same answer, sent by a second tap
@@ -170,7 +171,7 @@ def _held_for_care(contact_id: int) -> Any:
         .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
         .where(
             col(Enrolment.contact_id) == contact_id,
-            col(Message.state) == "held",
+            col(Message.state) == MessageState.HELD,
             col(Message.reason).startswith(HoldReason.CARE_FIRST.prefix),
             col(Launch.state).in_(["running", "finished"]),
         )

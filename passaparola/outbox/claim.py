@@ -28,6 +28,7 @@ from passaparola.settings import Settings
 from passaparola.store import incidents
 from passaparola.store.database import Store, audit
 from passaparola.store.models import Attempt, Batch, Launch, Message
+from passaparola.store.states import MessageState
 
 CLAIM_LOCK = 20260418
 
@@ -77,7 +78,7 @@ def _next_batch(session: Session, now: datetime, launch: int | None, busy: Colle
             select(Batch)
             .join(Launch, col(Launch.id) == col(Batch.launch_id))
             .where(
-                col(Batch.state) == "queued",
+                col(Batch.state) == MessageState.QUEUED,
                 col(Batch.due_at) <= now,
                 col(Batch.launch_id).in_(launches),
                 col(Launch.state) == "running",
@@ -150,7 +151,7 @@ class _Reservation:
         messages = self._render(rows)
         failpoint("rendered")
         if not messages:
-            self.batch.state, self.batch.finished_at = "sent", self.now
+            self.batch.state, self.batch.finished_at = MessageState.SENT, self.now
             return None
         return self._write_attempt(messages)
 
@@ -159,8 +160,8 @@ class _Reservation:
             return False
         of_this_batch = (col(Message.batch_id) == self.id, col(Message.state).is_(None))
         reason = guards.too_late(self.launch.late_after or 0)
-        self.session.execute(update(Message).where(*of_this_batch).values(state="held", reason=reason))
-        self.batch.state, self.batch.finished_at = "sent", self.now
+        self.session.execute(update(Message).where(*of_this_batch).values(state=MessageState.HELD, reason=reason))
+        self.batch.state, self.batch.finished_at = MessageState.SENT, self.now
         return True
 
     def _pass_guards(self) -> Sequence[Row[Any]]:
@@ -168,7 +169,7 @@ class _Reservation:
         rows = self._recipients()
         held = [{"e": row.enrolment_id, "why": row.reason} for row in rows if row.reason]
         if held:
-            set_rows(self.session, self.batch, "held", held)
+            set_rows(self.session, self.batch, MessageState.HELD, held)
         rows = [row for row in rows if not row.reason]
         if not self.settings.quiet_hours or self.public:
             return rows
@@ -209,7 +210,7 @@ class _Reservation:
                 reason = str(error.args[0]) if error.args and isinstance(error.args[0], str) else type(error).__name__
                 failed.append({"e": row.enrolment_id, "why": f"could not be rendered: {reason[:300]}"})
         if failed:
-            set_rows(self.session, self.batch, "failed", failed)
+            set_rows(self.session, self.batch, MessageState.FAILED, failed)
         return messages
 
     def _write_attempt(self, messages: list[OutboundMessage]) -> ReservedBatch:
@@ -221,7 +222,7 @@ class _Reservation:
             if message.id not in kept:
                 move_messages(self.session, self.batch, [enrolment_of(message.id)], due_at=self.now)
         messages = together
-        self.batch.state, self.batch.fence = "sending", self.batch.fence + 1
+        self.batch.state, self.batch.fence = MessageState.SENDING, self.batch.fence + 1
         self.batch.claimed_by, self.batch.claimed_at, self.batch.size = self.worker, self.now, len(messages)
         attempt = Attempt(
             batch_id=self.id, fence=self.batch.fence, channel=channel.name, size=len(messages), started_at=self.now

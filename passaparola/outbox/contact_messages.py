@@ -14,6 +14,7 @@ from passaparola.store.models import (
     Launch,
     Message,
 )
+from passaparola.store.states import MessageState
 
 
 def recent_messages(since: BindParameter[datetime]) -> ColumnElement[int]:
@@ -22,7 +23,9 @@ def recent_messages(since: BindParameter[datetime]) -> ColumnElement[int]:
     return (
         _to_this_contact(select(func.count()), other, message, batch)
         .where(
-            func.coalesce(message.state, batch.state).in_(["sending", "sent", "unknown"]),
+            func.coalesce(message.state, batch.state).in_(
+                [MessageState.SENDING, MessageState.SENT, MessageState.UNKNOWN]
+            ),
             func.coalesce(batch.finished_at, batch.claimed_at) >= since,
             col(batch.launch_id).not_in(_uncapped_launches()),
         )
@@ -43,7 +46,7 @@ def pending_messages(launches: tuple[int, ...]) -> ColumnElement[int]:
         _to_this_contact(select(func.count()), other, message, batch)
         .where(
             col(batch.launch_id).in_(launches),
-            col(batch.state) == "queued",
+            col(batch.state) == MessageState.QUEUED,
             col(message.state).is_(None),
         )
         .correlate(Contact)

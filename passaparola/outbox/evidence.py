@@ -10,14 +10,19 @@ from passaparola.channel.registry import sender_class
 from passaparola.outbox.batches import set_rows
 from passaparola.store.database import Store, audit
 from passaparola.store.models import Attempt, Batch, Event, Message
+from passaparola.store.states import MessageState
 
 
 def resolve_unknown(store: Store, now: datetime) -> int:
     """Resolve unknown attempts from feedback: any provider event about one message proves that it accepted the
     attempt. Return how many messages."""
     with store.read() as session:
-        whole = session.execute(select(col(Batch.id)).where(col(Batch.state) == "unknown")).scalars().all()
-        alone = session.execute(select(col(Message.batch_id)).where(col(Message.state) == "unknown")).scalars().all()
+        whole = session.execute(select(col(Batch.id)).where(col(Batch.state) == MessageState.UNKNOWN)).scalars().all()
+        alone = (
+            session.execute(select(col(Message.batch_id)).where(col(Message.state) == MessageState.UNKNOWN))
+            .scalars()
+            .all()
+        )
     return sum(_resolve_batch(store, id_, now) for id_ in sorted({id_ for id_ in (*whole, *alone) if id_ is not None}))
 
 
@@ -29,8 +34,8 @@ def _resolve_batch(store: Store, batch_id: int, now: datetime) -> int:
         ).scalar()
         if attempt is None:
             return 0
-        parked = col(Message.state) == "unknown"
-        if batch.state == "unknown":
+        parked = col(Message.state) == MessageState.UNKNOWN
+        if batch.state == MessageState.UNKNOWN:
             parked = or_(parked, col(Message.state).is_(None))
         unsure = select(col(Message.enrolment_id)).where(col(Message.batch_id) == batch_id, parked)
         query = select(col(Event.enrolment_id)).where(
@@ -44,8 +49,8 @@ def _resolve_batch(store: Store, batch_id: int, now: datetime) -> int:
             proved = list(session.execute(unsure).scalars())
         if not proved:
             return 0
-        set_rows(session, batch, "sent", [{"e": enrolment, "why": None} for enrolment in proved])
-        if batch.state == "unknown" and session.execute(unsure.limit(1)).scalar() is None:
-            batch.state, batch.finished_at = "sent", now
+        set_rows(session, batch, MessageState.SENT, [{"e": enrolment, "why": None} for enrolment in proved])
+        if batch.state == MessageState.UNKNOWN and session.execute(unsure.limit(1)).scalar() is None:
+            batch.state, batch.finished_at = MessageState.SENT, now
         audit(session, now, "feedback", "resolved", f"batch:{batch_id}", attempt=attempt.id, accepted=len(proved))
         return len(proved)

@@ -12,6 +12,7 @@ from passaparola.store import incidents
 from passaparola.store.bulk import execute_update
 from passaparola.store.database import Store
 from passaparola.store.models import Batch, Enrolment, Launch
+from passaparola.store.states import MessageState
 
 ANALYSE_FROM_MESSAGES = 1_000  # people of a finished launch, after whom the database plans anew
 
@@ -25,7 +26,9 @@ def next_due(store: Store, launch: int | None, now: datetime, busy: Collection[s
                 select(func.min(col(Batch.due_at)))
                 .join(Launch, col(Launch.id) == col(Batch.launch_id))
                 .where(
-                    col(Batch.state) == "queued", col(Launch.state) == "running", *unpaused_channels(session, silent)
+                    col(Batch.state) == MessageState.QUEUED,
+                    col(Launch.state) == "running",
+                    *unpaused_channels(session, silent),
                 )
             )
             return session.execute(chosen.where(col(Batch.launch_id) == launch) if launch else chosen).scalar()
@@ -41,7 +44,7 @@ def finish_launches(store: Store, now: datetime) -> None:
     resolved."""
     hold_recalled_messages(store)
     open_ = select(col(Batch.id)).where(
-        col(Batch.launch_id) == col(Launch.id), col(Batch.state).in_(["queued", "sending"])
+        col(Batch.launch_id) == col(Launch.id), col(Batch.state).in_([MessageState.QUEUED, MessageState.SENDING])
     )
     inside = select(col(Enrolment.id)).where(
         col(Enrolment.launch_id) == col(Launch.id), col(Enrolment.outcome).is_(None)

@@ -16,9 +16,9 @@ from passaparola.store import recalls
 from passaparola.store.bulk import execute_update
 from passaparola.store.database import Store, audit
 from passaparola.store.models import Batch, Enrolment, Launch, Message, message_state
+from passaparola.store.states import FINAL_STATES, MessageState
 
 UNFINISHED_STATES = ("prepared", "approved", "running", "paused")
-FINAL_STATES = ("sent", "held", "failed", "unknown")
 
 
 @dataclass
@@ -41,8 +41,8 @@ class LaunchTally:
         return sum(counts.get(state, 0) for counts in self.media.values())
 
     def as_json(self) -> dict[str, Any]:
-        totals = {state: self.total(state) for state in FINAL_STATES}
-        waiting = self.total("queued") + self.total("sending")
+        totals = {state.value: self.total(state) for state in FINAL_STATES}
+        waiting = self.total(MessageState.QUEUED) + self.total(MessageState.SENDING)
         return {
             "launch": self.launch,
             "campaign": self.campaign,
@@ -81,7 +81,7 @@ def tally_launch(session: Session, launch_id: int) -> LaunchTally:
         if reason:
             tally.reasons[f"{at}: {reason}"] = tally.reasons.get(f"{at}: {reason}", 0) + count
     late = select(col(Batch.delayed), func.sum(col(Batch.size))).where(
-        col(Batch.launch_id) == launch_id, col(Batch.state) == "queued", col(Batch.delayed) != ""
+        col(Batch.launch_id) == launch_id, col(Batch.state) == MessageState.QUEUED, col(Batch.delayed) != ""
     )
     tally.delayed = {why: int(count) for why, count in session.execute(late.group_by(col(Batch.delayed)))}
     tally.paused = posts.paused_media(session, launch)
@@ -130,18 +130,17 @@ def hold_recalled_messages(store: Store) -> None:
     The batches are taken first and their messages by them: a batch that a worker has just reserved is not ours.
     """
     recalled = select(col(Launch.id)).where(col(Launch.state) == "recalled")
-    queued = (col(Batch.state) == "queued", col(Batch.launch_id).in_(recalled))
+    queued = (col(Batch.state) == MessageState.QUEUED, col(Batch.launch_id).in_(recalled))
     with store.read() as session:
         if session.execute(select(col(Batch.id)).where(*queued).limit(1)).scalar() is None:
             return
     options = {"synchronize_session": False}
     with store.write() as session:
-        taken = update(Batch).where(*queued).values(state="recalled").returning(col(Batch.id))
+        taken = update(Batch).where(*queued).values(state=MessageState.RECALLED).returning(col(Batch.id))
         ids = list(session.execute(taken, execution_options=options).scalars())
         still_queued = (col(Message.batch_id).in_(ids), col(Message.state).is_(None))
-        execute_update(
-            session, update(Message).where(*still_queued).values(state="held", reason=HoldReason.RECALLED.text())
-        )
+        held = {"state": MessageState.HELD, "reason": HoldReason.RECALLED.text()}
+        execute_update(session, update(Message).where(*still_queued).values(**held))
 
 
 def _change_state(

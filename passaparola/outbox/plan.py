@@ -30,6 +30,7 @@ from passaparola.outbox.wordings import StepWordings
 from passaparola.settings import Settings
 from passaparola.store.bulk import execute_update
 from passaparola.store.models import Address, Batch, Contact, Enrolment, Launch, Message
+from passaparola.store.states import MessageState
 from passaparola.store.types import UtcDateTime, add_seconds
 
 
@@ -90,7 +91,7 @@ class _MessagePlanner:
             literal(self.step),
             literal(self.medium),
             case((ranked.c.reason.is_(None), self._batch_of(ranked.c)), else_=null()),
-            case((ranked.c.reason.is_not(None), literal("held")), else_=null()),
+            case((ranked.c.reason.is_not(None), literal(MessageState.HELD.value)), else_=null()),
             ranked.c.reason,
         ).order_by(ranked.c.enrolment_id)
         columns = ["enrolment_id", "step", "medium", "batch_id", "state", "reason"]
@@ -148,7 +149,7 @@ class _MessagePlanner:
         self.session.flush()
         message = Message(enrolment_id=public_enrolment, step=self.step, medium=self.medium, batch_id=batch.id)
         if self.content["said_once"] and repeats.post_repeat_reason(self.session, batch, settled=True):
-            message.state, message.reason = "held", HoldReason.ALREADY_POSTED.text()
+            message.state, message.reason = MessageState.HELD, HoldReason.ALREADY_POSTED.text()
         self.session.add(message)
 
     def _guarded_people(

@@ -11,6 +11,7 @@ from sqlmodel import Session, col
 from passaparola.channel import registry
 from passaparola.store import incidents
 from passaparola.store.models import Batch, Conversation, Enrolment, Event, Launch, Message, Turn, message_state
+from passaparola.store.states import MessageState
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,9 @@ def launch_posts(session: Session, launch: Launch, paused: Mapping[str, str]) ->
     )
     posts = []
     for medium, step, state, reason, receipt in session.execute(public):
-        why = reason or (paused.get(medium, "") if state == "queued" else "")
+        why = reason or (paused.get(medium, "") if state == MessageState.QUEUED else "")
         carried = registry.sender_class(launch.content["channels"][medium])
-        url = carried.post_url(receipt) if receipt and state == "sent" else ""
+        url = carried.post_url(receipt) if receipt and state == MessageState.SENT else ""
         posts.append(
             Post(medium, step, state, why, url, **_post_reactions(session, medium, receipt) if receipt else {})
         )

@@ -27,6 +27,7 @@ from passaparola.outbox.finish import finish_launches
 from passaparola.settings import Settings
 from passaparola.store.database import Store, audit
 from passaparola.store.models import Attempt, Batch, Launch, Message
+from passaparola.store.states import MessageState
 
 GONE = "the network took it, but it is not there: see the account before it is posted again"
 
@@ -89,10 +90,10 @@ def _give_up(store: Store, now: datetime) -> int:
         chosen = select(Batch, Attempt).join(
             Attempt, (col(Attempt.batch_id) == col(Batch.id)) & (col(Attempt.fence) == col(Batch.fence))
         )
-        sending = chosen.where(col(Batch.state) == "sending").with_for_update(of=Batch, skip_locked=True)
+        sending = chosen.where(col(Batch.state) == MessageState.SENDING).with_for_update(of=Batch, skip_locked=True)
         for batch, attempt in session.execute(sending):
             if attempt.started_at + quarantine_of(attempt.channel) <= now:
-                batch.state, batch.finished_at = "unknown", now
+                batch.state, batch.finished_at = MessageState.UNKNOWN, now
                 attempt.outcome, attempt.finished_at = "unknown", now
                 attempt.detail = "the worker ended before it could record an answer"
                 audit(session, now, "reconcile", "unknown", f"batch:{batch.id}", attempt=attempt.id)
@@ -104,12 +105,12 @@ def _unknown_batches(store: Store, now: datetime) -> list[int]:
     """List unknown batches. What has been in doubt for a quarantine of its own: should the clock have jumped between
     the call and the giving up, the call may still be on its way, and a look-up would prove nothing."""
     with store.read() as session:
-        alone = select(col(Message.batch_id)).where(col(Message.state) == "unknown")
+        alone = select(col(Message.batch_id)).where(col(Message.state) == MessageState.UNKNOWN)
         doubted = func.coalesce(col(Attempt.finished_at), col(Attempt.started_at))
         chosen = select(col(Batch.id), col(Attempt.channel), doubted).join(
             Attempt, (col(Attempt.batch_id) == col(Batch.id)) & (col(Attempt.fence) == col(Batch.fence))
         )
-        rows = session.execute(chosen.where(or_(col(Batch.state) == "unknown", col(Batch.id).in_(alone))))
+        rows = session.execute(chosen.where(or_(col(Batch.state) == MessageState.UNKNOWN, col(Batch.id).in_(alone))))
         return [id_ for id_, channel, at in rows if id_ is not None and at + quarantine_of(channel) <= now]
 
 
@@ -144,8 +145,8 @@ def _load_attempt(store: Store, batch_id: int) -> tuple[Attempt, Dispatch, dict[
 
 
 def _unknown_messages(session: Session, batch: Batch) -> list[int]:
-    parked = col(Message.state) == "unknown"
-    if batch.state == "unknown":
+    parked = col(Message.state) == MessageState.UNKNOWN
+    if batch.state == MessageState.UNKNOWN:
         parked = or_(parked, col(Message.state).is_(None))
     return list(
         session.execute(select(col(Message.enrolment_id)).where(col(Message.batch_id) == batch.id, parked)).scalars()
@@ -170,8 +171,8 @@ def _apply_evidence(
         accepted = {id_: receipt for id_, receipt in evidence.accepted.items() if id_ in still & message_ids}
         absent = sorted((evidence.absent & message_ids & still) - accepted.keys())
         gone = evidence.gone & message_ids & still
-        set_states(session, batch, "failed", dict.fromkeys(gone, GONE))
-        set_states(session, batch, "sent", dict.fromkeys(accepted, ""))
+        set_states(session, batch, MessageState.FAILED, dict.fromkeys(gone, GONE))
+        set_states(session, batch, MessageState.SENT, dict.fromkeys(accepted, ""))
         set_receipts(session, batch, accepted)
         if absent:
             move_messages(session, batch, [enrolment_of(id_) for id_ in absent], due_at=now)

@@ -13,6 +13,7 @@ from passaparola.outbox.claim import ReservedBatch
 from passaparola.store import incidents
 from passaparola.store.database import Store, audit
 from passaparola.store.models import Attempt, Batch
+from passaparola.store.states import MessageState
 
 MAX_BACKOFF_SECONDS = 600.0
 MAX_TRIES = 10  # of a message that the provider puts off, over about a day
@@ -28,7 +29,7 @@ def record_outcome(store: Store, reserved: ReservedBatch, outcome: SendResult | 
         if attempt.outcome == _outcome_detail(outcome) and batch.fence == reserved.fence:
             return attempt.outcome  # the commit was ours, and only its answer was lost
         attempt.finished_at, attempt.detail = now, str(outcome)[:500] if isinstance(outcome, ChannelError) else ""
-        is_ours = batch.fence == reserved.fence and batch.state in ("sending", "unknown")
+        is_ours = batch.fence == reserved.fence and batch.state in (MessageState.SENDING, MessageState.UNKNOWN)
         attempt.outcome = (
             _Recording(session, reserved, batch, now).write(outcome) if is_ours else f"late: {_outcome_detail(outcome)}"
         )
@@ -62,7 +63,7 @@ class _Recording:
             case SendResult():
                 self._record_result(outcome)
             case Refused(messages=named) if named:
-                set_states(self.session, self.batch, "failed", named)
+                set_states(self.session, self.batch, MessageState.FAILED, named)
                 self._requeue(0)
             case Refused() | TooLarge():
                 self._halve(str(outcome))
@@ -75,27 +76,27 @@ class _Recording:
                 self._requeue(0)
                 incidents.open_incident(self.session, self.reserved.channel, "sending", str(outcome), self.now)
             case _:
-                self.batch.state, self.batch.finished_at = "unknown", self.now
+                self.batch.state, self.batch.finished_at = MessageState.UNKNOWN, self.now
         return _outcome_detail(outcome)
 
     def _record_result(self, result: SendResult) -> None:
         attempt = self.session.get(Attempt, self.reserved.attempt)
         assert attempt is not None
         attempt.receipt = result.receipt or None
-        set_states(self.session, self.batch, "failed", result.refused)
-        set_states(self.session, self.batch, "unknown", result.uncertain)
+        set_states(self.session, self.batch, MessageState.FAILED, result.refused)
+        set_states(self.session, self.batch, MessageState.UNKNOWN, result.uncertain)
         set_receipts(self.session, self.batch, result.receipts)
         if self.batch.tries >= MAX_TRIES:
             put_off = {id_: f"put off {MAX_TRIES} times: {why}" for id_, why in result.deferred.items()}
-            set_states(self.session, self.batch, "failed", put_off)
+            set_states(self.session, self.batch, MessageState.FAILED, put_off)
         elif result.deferred:
             due = self.now + timedelta(seconds=min(60.0 * 2**self.batch.tries, 4 * 3600))
             waiting = [enrolment_of(id_) for id_ in result.deferred]
             move_messages(self.session, self.batch, waiting, due_at=due, tries=self.batch.tries + 1)
-        self.batch.state, self.batch.finished_at = "sent", self.now
+        self.batch.state, self.batch.finished_at = MessageState.SENT, self.now
 
     def _requeue(self, after: float) -> None:
-        self.batch.state, self.batch.due_at = "queued", self.now + timedelta(seconds=after)
+        self.batch.state, self.batch.due_at = MessageState.QUEUED, self.now + timedelta(seconds=after)
 
     def _backoff(self) -> float:
         """Compute the pause. Doubling from two seconds: 2, 4, 8 … ten minutes."""
@@ -107,8 +108,8 @@ class _Recording:
     def _halve(self, reason: str) -> None:
         """Halve the batch. Refused as a whole with nobody named: smaller requests find who it is."""
         if len(self.ids) == 1:
-            set_states(self.session, self.batch, "failed", {self.ids[0]: reason})
-            self.batch.state, self.batch.finished_at = "sent", self.now
+            set_states(self.session, self.batch, MessageState.FAILED, {self.ids[0]: reason})
+            self.batch.state, self.batch.finished_at = MessageState.SENT, self.now
             return
         second = self.ids[len(self.ids) // 2 :]
         move_messages(self.session, self.batch, [enrolment_of(id_) for id_ in second], due_at=self.now)

@@ -9,6 +9,7 @@ from sqlmodel import Session, col
 
 from passaparola.outbox.reasons import HoldReason
 from passaparola.store.models import Batch, Contact, Enrolment, Launch, Message
+from passaparola.store.states import MessageState
 
 LAST_LAUNCH = 2**62  # the number of a launch that is not there yet: all others are earlier
 REPEATS_LOCK_ID = 20261127
@@ -70,7 +71,9 @@ def _delivered_elsewhere(launch: int) -> Which:
     """Return messages that went out, are going out or may have gone out by another launch."""
 
     def which(message: Any, batch: Any) -> ColumnElement[bool]:
-        out: ColumnElement[bool] = func.coalesce(message.state, batch.state).in_(["sending", "sent", "unknown"])
+        out: ColumnElement[bool] = func.coalesce(message.state, batch.state).in_(
+            [MessageState.SENDING, MessageState.SENT, MessageState.UNKNOWN]
+        )
         return and_(batch.launch_id != launch, out)
 
     return which
@@ -82,7 +85,7 @@ def _pending_elsewhere(launch: int) -> Which:
     earlier = select(col(Launch.id)).where(col(Launch.state) == "running", col(Launch.id) < launch)
 
     def which(message: Any, batch: Any) -> ColumnElement[bool]:
-        return and_(batch.launch_id.in_(earlier), func.coalesce(message.state, batch.state) == "queued")
+        return and_(batch.launch_id.in_(earlier), func.coalesce(message.state, batch.state) == MessageState.QUEUED)
 
     return which
 

@@ -9,6 +9,7 @@ from sqlmodel import Session, col
 from passaparola.store.bulk import execute_update
 from passaparola.store.database import Store, audit
 from passaparola.store.models import Attempt, Batch, Enrolment, Launch
+from passaparola.store.states import MessageState
 
 
 def mark_restored(store: Store, now: datetime) -> int:
@@ -19,13 +20,15 @@ def mark_restored(store: Store, now: datetime) -> int:
             select(Batch, Launch)
             .join(Launch, col(Launch.id) == col(Batch.launch_id))
             .where(
-                col(Batch.state).in_(["queued", "sending"]), col(Batch.due_at) <= now, col(Launch.state) != "recalled"
+                col(Batch.state).in_([MessageState.QUEUED, MessageState.SENDING]),
+                col(Batch.due_at) <= now,
+                col(Launch.state) != "recalled",
             )
             .with_for_update(of=Batch)
         )
         doubted = 0
         for batch, launch in session.execute(open_).all():
-            batch.state, batch.fence, batch.finished_at = "unknown", batch.fence + 1, now
+            batch.state, batch.fence, batch.finished_at = MessageState.UNKNOWN, batch.fence + 1, now
             session.add(
                 Attempt(
                     batch_id=batch.id,

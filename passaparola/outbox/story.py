@@ -9,6 +9,7 @@ from sqlmodel import Session, col
 from passaparola import clock
 from passaparola.outbox.ledger import get_launch
 from passaparola.store.models import Approval, Attempt, Batch, Enrolment, Launch, Message
+from passaparola.store.states import MessageState
 
 WAITING_SENTENCES = {
     "prepared": "the launch waits for its approval",
@@ -82,9 +83,9 @@ def _enrolment_sentences(
 def _message_sentences(
     session: Session, message: Message, batch: Batch | None, zone: str
 ) -> list[tuple[datetime | None, str]]:
-    state = message.state or (batch.state if batch else "queued")
+    state = message.state or (batch.state if batch else MessageState.QUEUED)
     dated: list[tuple[datetime | None, str]] = []
-    if batch and state != "held":
+    if batch and state != MessageState.HELD:
         attempts = select(Attempt).where(col(Attempt.batch_id) == batch.id).order_by(col(Attempt.id))
         for attempt in session.execute(attempts).scalars():
             dated.append(
@@ -99,7 +100,7 @@ def _message_sentences(
                     (attempt.finished_at, f"{message.medium}: attempt {attempt.id} was {attempt.outcome}{detail}")
                 )
     because = f" because: {message.reason}" if message.reason else ""
-    if state == "queued" and batch and batch.delayed:
+    if state == MessageState.QUEUED and batch and batch.delayed:
         because = f", to go at {clock.format_local(batch.due_at, zone)} ({batch.delayed})"
     dated.append((batch.finished_at if batch else None, f"{message.medium}: {state}{because}"))
     return dated

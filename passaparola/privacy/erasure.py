@@ -38,6 +38,7 @@ from passaparola.store.models import (
     SignUp,
     Turn,
 )
+from passaparola.store.states import MessageState
 
 FORGOTTEN = "asked to be forgotten"
 FILE_PATTERNS = ("*.csv", "*.json", "*.jsonl", "*.txt", "*.log")  # what under var/ may hold a row of a person
@@ -138,9 +139,9 @@ def _scrub_ledger(session: Session, people: list[int], enrolments: Any, words: l
     reasons = update(Message).where(mine, col(Message.reason).is_not(None))
     execute_update(session, reasons.values(reason=FORGOTTEN))
     execute_update(session, update(Message).where(mine).values(receipt=None))
-    queued = select(col(Batch.id)).where(col(Batch.state) == "queued")
+    queued = select(col(Batch.id)).where(col(Batch.state) == MessageState.QUEUED)
     waiting = update(Message).where(mine, col(Message.state).is_(None), col(Message.batch_id).in_(queued))
-    execute_update(session, waiting.values(state="held", reason=FORGOTTEN))
+    execute_update(session, waiting.values(state=MessageState.HELD, reason=FORGOTTEN))
     keyed = update(Enrolment).where(col(Enrolment.contact_id).in_(people), col(Enrolment.key) != "")
     unkeyed = literal("forgotten ") + cast(col(Enrolment.id), String)
     execute_update(session, keyed.values(key=unkeyed))

@@ -33,6 +33,7 @@ from passaparola.settings import Settings
 from passaparola.store.bulk import execute_update
 from passaparola.store.database import Store
 from passaparola.store.models import Batch, Contact, Enrolment, Launch
+from passaparola.store.states import MessageState
 
 MAX_SHOWN_CONTACTS = 20  # people whose own calendar is kept
 
@@ -200,7 +201,7 @@ class _Playback:
             batch = (
                 select(func.min(col(Batch.due_at)))
                 .join(Launch, col(Launch.id) == col(Batch.launch_id))
-                .where(col(Batch.state) == "queued", col(Launch.state) == "running")
+                .where(col(Batch.state) == MessageState.QUEUED, col(Launch.state) == "running")
             )
             instants = [
                 next_due(session),

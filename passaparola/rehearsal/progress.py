@@ -13,6 +13,7 @@ from passaparola.outbox.batches import cut_batch_wording
 from passaparola.rehearsal.result import PlannedMessage, Rehearsal, TimelineLine
 from passaparola.settings import Settings
 from passaparola.store.models import Batch, Enrolment, Launch, Message, message_state
+from passaparola.store.states import MessageState
 
 
 class Progress:
@@ -33,7 +34,7 @@ class Progress:
         counted = _messages_of(self, *key[:4], func.coalesce(col(Message.reason), ""), func.count()).group_by(*key)
         for launch, step, medium, state, reason, count in session.execute(counted):
             group = (launch, step, medium, state, reason)
-            if state != "queued" and count > self.counted[group]:
+            if state != MessageState.QUEUED and count > self.counted[group]:
                 message, more = self.content["steps"][step]["say"], count - self.counted[group]
                 self.seen.lines.append(TimelineLine(now, message, medium, state, reason, more))
                 self.counted[group] = count
@@ -51,7 +52,7 @@ class Progress:
         for enrolment, step, medium, contact, state, reason in session.execute(
             of_shown.order_by(col(Message.enrolment_id), col(Message.step))
         ):
-            if state != "queued" and (enrolment, step, medium) not in self.recorded:
+            if state != MessageState.QUEUED and (enrolment, step, medium) not in self.recorded:
                 self.recorded.add((enrolment, step, medium))
                 name, zone = self.shown[contact]
                 message, local = self.content["steps"][step]["say"], now.astimezone(ZoneInfo(zone))
@@ -70,7 +71,7 @@ class Progress:
             select(Batch, func.count())
             .join(Launch, col(Launch.id) == col(Batch.launch_id))
             .join(Message, and_(col(Message.batch_id) == col(Batch.id), col(Message.state).is_(None)))
-            .where(*self.own_launches(), col(Batch.state) == "sent")
+            .where(*self.own_launches(), col(Batch.state) == MessageState.SENT)
             .group_by(col(Batch.id))
         )
         for batch, count in session.execute(sent):

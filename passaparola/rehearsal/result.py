@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from passaparola.outbox.pricing import Costs
+from passaparola.store.states import MessageState
 
 
 @dataclass(frozen=True)
@@ -50,20 +51,24 @@ class Rehearsal:
 
     def messages_to(self, person: str) -> list[str]:
         """Return the messages that someone gets, in order."""
-        return [moment.message for moment in self.moments if moment.person == person and moment.state == "sent"]
+        return [
+            moment.message for moment in self.moments if moment.person == person and moment.state == MessageState.SENT
+        ]
 
     def timeline(self, person: str) -> list[str]:
         """Return the same with everything held, as sentences on their own clock."""
         return [str(moment) for moment in self.moments if moment.person == person]
 
     def count_sent(self, message: str = "") -> int:
-        return sum(line.people for line in self.lines if line.state == "sent" and message in ("", line.message))
+        return sum(
+            line.people for line in self.lines if line.state == MessageState.SENT and message in ("", line.message)
+        )
 
     def held_reasons(self) -> dict[str, int]:
         """Return reasons, with how many messages each held."""
         counts: Counter[str] = Counter()
         for line in self.lines:
-            if line.state != "sent":
+            if line.state != MessageState.SENT:
                 counts[line.reason] += line.people
         return dict(counts)
 
@@ -71,7 +76,7 @@ class Rehearsal:
         """Return how many go out in an hour by a medium."""
         counts: Counter[tuple[datetime, str]] = Counter()
         for line in self.lines:
-            if line.state == "sent":
+            if line.state == MessageState.SENT:
                 counts[line.at.replace(minute=0, second=0, microsecond=0), line.medium] += line.people
         return dict(counts)
 

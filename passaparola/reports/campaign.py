@@ -11,6 +11,7 @@ from passaparola.reports.figures import CampaignReport, FunnelCounts
 from passaparola.reports.queries import attribute_orders, compare_groups, message_facts
 from passaparola.settings import Settings
 from passaparola.store.models import Launch
+from passaparola.store.states import MessageState
 
 
 def build_report(session: Session, settings: Settings, campaign: str, launch: int | None = None) -> CampaignReport:
@@ -28,7 +29,7 @@ def build_report(session: Session, settings: Settings, campaign: str, launch: in
         (launch_.id, n): step.get("say", "") for launch_ in launches for n, step in enumerate(launch_.content["steps"])
     }
     for row in session.execute(message_facts(ids)):
-        if row.state == "held":
+        if row.state == MessageState.HELD:
             report.held[row.reason or ""] = report.held.get(row.reason or "", 0) + row.messages
         report.media.setdefault(row.medium, FunnelCounts()).add(row)
         if row.variant:

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from passaparola.reports.statistics import Interval, difference_interval, mean_difference_interval, share_interval
+from passaparola.store.states import MessageState
 
 STAGES = ("delivered", "opened", "clicked", "answered")
 
@@ -43,7 +44,7 @@ class FunnelCounts:
 
     def add(self, row: Any) -> None:
         self.planned += row.messages
-        self.sent += row.messages if row.state == "sent" else 0
+        self.sent += row.messages if row.state == MessageState.SENT else 0
         for name in FACTS:
             setattr(self, name, getattr(self, name) + int(getattr(row, name) or 0))
 

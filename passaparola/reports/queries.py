@@ -10,6 +10,7 @@ from passaparola.reports.figures import ANSWERS, FACTS, CampaignReport
 from passaparola.settings import Settings
 from passaparola.store.bulk import table_of
 from passaparola.store.models import Batch, Enrolment, Event, Launch, Message, message_state
+from passaparola.store.states import MessageState
 from passaparola.store.types import add_seconds
 
 ATTRIBUTION_WINDOW = timedelta(days=7)
@@ -55,12 +56,12 @@ def message_facts(ids: list[int]) -> Any:
     """Return every message once, with what came back of it, counted by how it went out."""
     facts = _facts_by_message(ids)
     state = message_state()
-    left = case((or_(state == "sent", facts.c.enrolment_id.is_not(None)), 1), else_=0).label("left")
+    left = case((or_(state == MessageState.SENT, facts.c.enrolment_id.is_not(None)), 1), else_=0).label("left")
     sums = (
         func.sum(left).label("left"),
         *(func.sum(getattr(facts.c, name)).label(name) for name in FACTS if name != "left"),
     )
-    reason = case((state == "held", col(Message.reason)), else_=None)
+    reason = case((state == MessageState.HELD, col(Message.reason)), else_=None)
     return (
         select(
             col(Enrolment.launch_id),

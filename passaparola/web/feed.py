@@ -21,6 +21,7 @@ from sqlmodel import Session, col
 from passaparola.outbox.batches import cut_batch_wording
 from passaparola.settings import get_settings
 from passaparola.store.models import Batch, Enrolment, Launch, Message, message_state
+from passaparola.store.states import MessageState
 from passaparola.web.link_context import pages, store
 from passaparola.web.mailbox import is_local
 
@@ -97,7 +98,7 @@ def _posted_batches(session: Session, previewed: bool) -> list[tuple[Launch, Bat
         .join(Batch, col(Batch.launch_id) == col(Launch.id))
         .join(Message, col(Message.batch_id) == col(Batch.id))
         .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
-        .where(col(Batch.medium) == "rss", col(Enrolment.contact_id).is_(None), message_state() == "sent")
+        .where(col(Batch.medium) == "rss", col(Enrolment.contact_id).is_(None), message_state() == MessageState.SENT)
         .where(*(() if previewed else (carried["rss"].as_string() == "rss",)))
         .order_by(col(Batch.finished_at).desc(), col(Batch.id).desc())
         .limit(MAX_ENTRIES)

@@ -1,6 +1,8 @@
 """The preference centre: topics by medium, how often, a pause, tracking as a question of its own, and one no to
 everything."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -12,8 +14,7 @@ from sqlmodel import Session, col
 from passaparola import clock
 from passaparola.channel import registry
 from passaparola.contacts import consent
-from passaparola.contacts.audience.compile import latest_consent
-from passaparola.contacts.topics import load_topics, plain_topic
+from passaparola.contacts.topics import Topic, load_topics, plain_topic
 from passaparola.outbox import transactional
 from passaparola.settings import get_settings
 from passaparola.store.database import audit, utc_now
@@ -27,6 +28,22 @@ from passaparola.web.link_context import (
     resolve_token,
     store,
 )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One box of the page: a topic on a medium, the words beside it, and whether it holds (answered or not)."""
+
+    topic: str
+    medium: str
+    words: str
+    stands: bool
+    answered: bool
+
+    @property
+    def key(self) -> str:
+        return f"{self.topic}:{self.medium}"
+
 
 router = APIRouter()
 FREQUENCIES = {"": None, "1": 1, "2": 2, "4": 4}  # messages a week
@@ -92,20 +109,19 @@ def _send_by_email(request: Request, token: str, name: str, purpose: Any) -> Res
 def _save(request: Request, session: Session, context: LinkContext, form: Any) -> None:
     now, language = utc_now(), context.person.language or get_settings().locale
     ticked = {str(value) for value in form.getlist("topics")}
-    for topic, medium, words, stood in _choices(session, context):
-        wanted = f"{topic}:{medium}" in ticked
-        latest = session.execute(select(latest_consent(context.contact, medium, topic))).scalar()
+    for choice in _choices(session, context):
+        wanted = choice.key in ticked
         # What holds without an answer is answered by saving it, ticked or not.
-        if wanted != stood or (stood and latest is None):
+        if wanted != choice.stands or (choice.stands and not choice.answered):
             consent.record(
                 session,
                 context.contact,
-                medium,
-                topic,
+                choice.medium,
+                choice.topic,
                 wanted,
                 at=now,
                 source=f"preference page of launch {context.launch.id}",
-                proof={**consent_proof(request, words, language), "launch": context.launch.id},
+                proof={**consent_proof(request, choice.words, language), "launch": context.launch.id},
             )
     before = context.person.max_per_week, context.person.paused_until
     context.person.max_per_week = FREQUENCIES.get(str(form.get("often", "")), context.person.max_per_week)
@@ -139,13 +155,13 @@ def _show_preferences(request: Request, session: Session, context: LinkContext, 
     known = load_topics(get_settings().home)
     rows: dict[str, dict[str, Any]] = {}
     tracking = False
-    for topic, medium, _, stands in _choices(session, context):
-        if topic == "tracking":
-            tracking = stands
+    for choice in _choices(session, context):
+        if choice.topic == "tracking":
+            tracking = choice.stands
             continue
-        words = known.get(topic, plain_topic(topic)).words(language)
-        row = rows.setdefault(topic, {"title": words.title, "about": words.about, "media": []})
-        row["media"].append((medium, f"{topic}:{medium}", stands))
+        words = known.get(choice.topic, plain_topic(choice.topic)).words(language)
+        row = rows.setdefault(choice.topic, {"title": words.title, "about": words.about, "media": []})
+        row["media"].append((choice.medium, choice.key, choice.stands))
     until = context.person.paused_until
     paused = (
         clock.to_local(until, context.person.time_zone or get_settings().time_zone)
@@ -166,40 +182,34 @@ def _show_preferences(request: Request, session: Session, context: LinkContext, 
     )
 
 
-def _choices(session: Session, context: LinkContext) -> list[tuple[str, str, str, bool]]:
-    """Return (topic, medium, the words that are shown, what holds): what the house offers, and what they were ever
-    asked about."""
-    language, media = context.person.language or get_settings().locale, _media(session, context.contact)
+def _choices(session: Session, context: LinkContext) -> list[Choice]:
+    """Return what the house offers, and what they were ever asked about. A transactional topic holds until they said
+    no, any other once they said yes."""
+    language = context.person.language or get_settings().locale
     known = load_topics(get_settings().home)
-    query = select(col(Consent.topic), col(Consent.medium)).where(col(Consent.contact_id) == context.contact).distinct()
-    pairs = {(topic, medium) for topic, medium in session.execute(query).all() if topic != "*"}
-    pairs |= {
-        (topic, medium)
-        for topic, topic_ in known.items()
-        for medium in topic_.media
-        if registry.address_kind(medium) in media
-    }
-    pairs |= {(context.topic, context.message.medium)} if context.topic else set()
-    pairs |= {("tracking", context.message.medium)}
-    words = {topic: known.get(topic, plain_topic(topic)).words(language) for topic, _ in pairs}
-    words_by_topic = {topic: f"{topic_.title}. {topic_.about}" for topic, topic_ in words.items()}
-    words_by_topic["tracking"] = TRACKING["it" if language == "it" else "en"]
-    return [
-        (
-            topic,
-            medium,
-            words_by_topic[topic],
-            _is_wanted(session, context.contact, medium, topic, known.get(topic, plain_topic(topic)).basis),
-        )
-        for topic, medium in sorted(pairs)
-    ]
+    pairs = sorted(_pairs(session, context, known))
+    latest = consent.latest_answers(session, context.contact, pairs)
+    choices = []
+    for topic, medium in pairs:
+        offered, answer = known.get(topic, plain_topic(topic)), latest[topic, medium]
+        wording = offered.words(language)
+        tracking = TRACKING["it" if language == "it" else "en"]
+        words = tracking if topic == "tracking" else f"{wording.title}. {wording.about}"
+        stands = offered.basis == "transactional" if answer is None else bool(answer)
+        choices.append(Choice(topic, medium, words, stands, answer is not None))
+    return choices
 
 
-def _is_wanted(session: Session, contact: int, medium: str, topic: str, basis: str) -> bool:
-    """Return whether they are written to about a topic: where they said yes; about their own orders, until they said
-    no."""
-    latest = session.execute(select(latest_consent(contact, medium, topic))).scalar()
-    return basis == "transactional" if latest is None else bool(latest)
+def _pairs(session: Session, context: LinkContext, known: Mapping[str, Topic]) -> set[tuple[str, str]]:
+    """Return each topic and medium that the page asks about."""
+    media = _media(session, context.contact)
+    asked = select(col(Consent.topic), col(Consent.medium)).where(col(Consent.contact_id) == context.contact).distinct()
+    pairs = {(topic, medium) for topic, medium in session.execute(asked) if topic != "*"}
+    for name, topic in known.items():
+        pairs |= {(name, medium) for medium in topic.media if registry.address_kind(medium) in media}
+    if context.topic:
+        pairs.add((context.topic, context.message.medium))
+    return pairs | {("tracking", context.message.medium)}
 
 
 def _media(session: Session, contact: int) -> set[str]:

@@ -16,7 +16,14 @@ from typing import Any, ClassVar
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from sqlalchemy import select, text, update
 from sqlmodel import SQLModel, col
 
@@ -34,7 +41,8 @@ from passaparola.outbox.record import record_outcome
 from passaparola.outbox.render.frozen import freezer
 from passaparola.settings import Settings
 from passaparola.store.database import Store
-from passaparola.store.models import Address, Contact, Event, Launch, Message
+from passaparola.store.models import Address, Batch, Contact, Event, Launch, Message
+from passaparola.store.states import FINAL_STATES, may_become
 from tests.conftest import NOW, fresh
 from tests.people import SECRET, add
 
@@ -66,6 +74,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.said_no: dict[str, int] = {}  # address → how many calls had been reserved when the no was committed
         self.reserved = 0
         self.number = 0
+        self.states: dict[tuple[int, int, str], str] = {}  # what each message was at after the last step
 
     def _anew(self) -> None:
         """An empty store, and the engine of the last one, which has learned every statement."""
@@ -250,6 +259,18 @@ class LedgerMachine(RuleBasedStateMachine):
         if self.true - self.jumped > 2 * quarantine_of("mailbox"):
             self.skew, self.jumped = self.skew + jump, self.true
 
+    @invariant()
+    def messages_go_only_where_the_table_says(self) -> None:
+        with self.store.read() as session:
+            state = ledger.message_state()
+            chosen = select(col(Message.enrolment_id), col(Message.step), col(Message.medium), state)
+            joined = chosen.outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
+            now = {(enrolment, step, medium): at for enrolment, step, medium, at in session.execute(joined)}
+        for message, before in self.states.items():
+            if message in now:
+                assert may_become(before, now[message]), (message, before, now[message])
+        self.states = now
+
     def teardown(self) -> None:
         self._settle()
 
@@ -270,14 +291,14 @@ class LedgerMachine(RuleBasedStateMachine):
         with self.store.read() as session:
             for id_ in session.execute(select(col(Launch.id)).where(col(Launch.started_at).is_not(None))).scalars():
                 found = ledger.tally_launch(session, id_).as_json()
-                ends = sum(found[state] for state in ledger.FINAL_STATES)
+                ends = sum(found[state] for state in FINAL_STATES)
                 assert ends == found["audience"], (found["media"], found["state"], _open(session, id_))
                 assert found["unknown"] == 0, "evidence decides everything in the end"
             sent = {
                 f"{e}-{s}-{m}"
                 for e, s, m in session.execute(
                     select(col(Message.enrolment_id), col(Message.step), col(Message.medium))
-                    .join(ledger.Batch, col(ledger.Batch.id) == col(Message.batch_id))
+                    .join(Batch, col(Batch.id) == col(Message.batch_id))
                     .where(ledger.message_state() == "sent")
                 )
             }
@@ -287,7 +308,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 def _open(session: Any, launch_id: int) -> list[Any]:
-    batches = select(ledger.Batch).where(col(ledger.Batch.launch_id) == launch_id)
+    batches = select(Batch).where(col(Batch.launch_id) == launch_id)
     return [(b.id, b.state, b.size, b.due_at, b.late_at) for b in session.execute(batches).scalars()]
 
 

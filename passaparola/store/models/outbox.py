@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, Column, ColumnElement, Index, UniqueConstrain
 from sqlmodel import Field, SQLModel, col
 
 from passaparola.store.models.base import Json, foreign_key, instant, primary_key
+from passaparola.store.states import MessageState
 
 
 class Launch(SQLModel, table=True):
@@ -96,7 +97,7 @@ class Batch(SQLModel, table=True):
     )
     number: int
     size: int
-    state: str = Field(default="queued", description="queued, sending, sent, unknown or recalled")
+    state: str = Field(default=MessageState.QUEUED, description="queued, sending, sent, unknown or recalled")
     due_at: datetime = instant()
     late_at: datetime | None = instant(default=None, description="from when on it is too late to send")
     delayed: str = Field(default="", description="why it goes later than it was meant to, in a marketer's words")
