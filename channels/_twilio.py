@@ -51,7 +51,7 @@ class TwilioSettings(FromEnvironment):
 
 
 class TwilioSender(Sender):
-    """A medium of Twilio's. `before` stands before every number of it."""
+    """Sends on a medium of Twilio's. `before` stands before every number of it."""
 
     address_kind = "phone"
     batch_size = 50
@@ -73,8 +73,7 @@ class TwilioSender(Sender):
         self.api = _Api(self.name, "Twilio", settings.twilio_api_url, self.timeout / 9, headers)
 
     async def send(self, dispatch: Dispatch) -> SendResult:
-        """Send each message with a call of its own. Each message has its own answer, so the doubt is one message
-        wide."""
+        """Send each message with a call of its own, so that an answer that is lost leaves one message unknown."""
         gate = asyncio.Semaphore(CONCURRENT_CALLS)
 
         async def send_within_limit(message: OutboundMessage) -> str | ChannelError:
@@ -133,12 +132,12 @@ class _Api(HttpApi):
         return Blocked(f"Twilio: {reason}; {resume_hint(self.channel)}") if code in SENDER_ERRORS else None
 
     def reason(self, reply: HttpReply) -> str:
-        """Return their words without anybody's number."""
+        """Return the API's words without anybody's number."""
         return re.sub(r"\+?\d{6,}", "…", super().reason(reply))
 
 
 class TwilioReceiver(Webhook):
-    """What comes back: the fate of a message of ours, or words of theirs; some of those words are a no."""
+    """Receives Twilio's status callbacks and a contact's texts; some words of theirs are an opt-out."""
 
     medium: ClassVar[str]
 
@@ -227,7 +226,7 @@ def _side_address(form: dict[str, str], side: str) -> dict[str, str]:
 
 
 def _single_word(words: str) -> str:
-    """Return a word by itself, with or without a full stop."""
+    """Return a text's only word, with or without a full stop."""
     return re.sub(r"^\W+|\W+$", "", words).upper()
 
 

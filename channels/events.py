@@ -95,13 +95,13 @@ def _parse_event(item: object, otherwise: str) -> InboundEvent:
 
 
 def _camel(name: str) -> str:
-    """Turn a name into camel case: segment writes firstName."""
+    """Turn a name into camel case: Segment writes firstName."""
     first, *others = name.split("_")
     return first + "".join(word.title() for word in others)
 
 
 def _storable(value: object, deep: int = 0) -> Any:
-    """Make a value fit a store: what fits a store: no NUL, nothing endless."""
+    """Make a value fit a store: no NUL, nothing endless."""
     match value:
         case str():
             return value.replace("\x00", "")[:2_000]

@@ -29,8 +29,8 @@ class MailboxSender(Sender):
         return await to_thread(self._keep, dispatch)
 
     def _keep(self, dispatch: Dispatch) -> SendResult:
-        """Keep each message as a file. The name of a file is the message's id and the attempt's, so a second copy
-        would be seen."""
+        """Store each message as a file, named after the message's id and the attempt's, so that a second copy would
+        be seen."""
         room = _maildir_of(self.root, dispatch.medium)
         mime = MimeBuilder(dispatch) if dispatch.medium == "email" else None
         refused: dict[str, str] = {}

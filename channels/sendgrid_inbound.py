@@ -84,7 +84,7 @@ def _find_boundary(body: bytes) -> bytes:
 
 
 def _rebuild_email(fields: Mapping[str, bytes]) -> bytes:
-    """Return the letter as it was sent, where the account sends it raw; else put together again from its parts."""
+    """Return the email as it was sent, where the account forwards it raw; else rebuilt from its parts."""
     raw = fields.get("email") or fields.get("rawEmail")
     if raw:
         return raw

@@ -81,7 +81,7 @@ class ShopifyReceiver(Webhook):
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:
-    """Find a header of Shopify's under either of its names. Newer subscriptions drop the X-."""
+    """Return one of Shopify's headers under either of its names: newer subscriptions drop the X-."""
     return headers.get(f"x-shopify-{name}") or headers.get(f"shopify-{name}") or ""
 
 
@@ -123,7 +123,7 @@ def _parse_order(kind: str, payload: dict[str, Any], when: datetime) -> InboundE
 
 
 def _parse_refund(payload: dict[str, Any]) -> InboundEvent:
-    """Parse a refund. A refund names its order and nobody's address."""
+    """Parse a refund, which names its order and nobody's address."""
     order = clean_text(payload.get("order_id"))
     if not order:
         raise ValueError("there is no order_id in it")
@@ -154,8 +154,8 @@ def _parse_items(given: object) -> list[dict[str, Any]]:
 
 
 def _marketing_consent(payload: dict[str, Any], person: Any) -> tuple[bool | None, datetime | None]:
-    """Read the marketing consent, and when it was given. A state that stands is as old as it says; the flag of an
-    order is an answer at its checkout."""
+    """Return the marketing consent, and when it was given. A state is as old as it says; the flag of an order is an
+    answer at its checkout."""
     state = parse_mime_part(person, "email_marketing_consent", "state")
     since = parse_mime_part(person, "email_marketing_consent", "consent_updated_at")
     if state in ("unsubscribed", "redacted"):

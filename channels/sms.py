@@ -59,7 +59,7 @@ class SmsReceiver(TwilioReceiver):
 
 
 def count_segments(text: str) -> int:
-    """Return in how many pieces a phone network carries it.
+    """Count the segments in which a phone network carries a text.
     https://www.twilio.com/docs/glossary/what-sms-character-limit"""
     if all(sign in GSM7_CHARS or sign in GSM7_DOUBLE_CHARS for sign in text):
         size, alone, joined = len(text) + sum(sign in GSM7_DOUBLE_CHARS for sign in text), 160, 153

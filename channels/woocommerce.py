@@ -59,7 +59,7 @@ class WoocommerceReceiver(Webhook):
 
 
 def _event_kinds(payload: dict[str, Any]) -> list[tuple[str, datetime]]:
-    """List the events that an order's state tells of. There is no webhook for “paid”: an order that carries the time
+    """Return the events that an order's state means. There is no webhook for “paid”: an order that carries the time
     of its payment was."""
     status, kinds = payload.get("status"), []
     changed = payload.get("date_modified_gmt") or payload.get("date_created_gmt")

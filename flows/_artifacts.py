@@ -24,7 +24,7 @@ from passaparola.store.database import Store
 
 
 async def show_preview(name: str) -> Preview:
-    """Return the preview as an artifact: counts, the reasons, and every wording as one of the cast would see it."""
+    """Show a preview as an artifact: counts, the reasons, and every wording as one of the cast would see it."""
     settings, store = open_store()
     content = await asyncio.to_thread(freeze_now, store, settings, name, freezer(settings))
     seen = await asyncio.to_thread(build_preview, store, settings, content, house_now(settings))
@@ -48,7 +48,7 @@ async def show_preview(name: str) -> Preview:
 
 
 def preview_table(seen: Preview) -> str:
-    """Return who gets it, who does not and why, and the cost, as a table."""
+    """Build the table of who gets it, who does not and why, and the cost."""
     rows = [f"| in the audience “{seen.audience}” | {seen.enrolled:,} |"]
     for medium, counts in seen.media.items():
         rows.append(f"| **would get it by {medium}** ({seen.channels[medium]}) | **{counts.get('', 0):,}** |")
@@ -85,7 +85,7 @@ async def show_report(store: Store, launch: int, settings: Settings) -> dict[str
 
 
 def _no_reason(tally: dict[str, Any], settings: Settings) -> str:
-    """Return why no reason stands there: all of it went out, or nothing has begun."""
+    """Explain why there is no reason in the table: all of it went out, or nothing has begun."""
     if tally["begins"]:
         return (
             "nothing has gone out yet: it is due on "
@@ -95,7 +95,7 @@ def _no_reason(tally: dict[str, Any], settings: Settings) -> str:
 
 
 def _outcome(came: figures.CampaignReport) -> str:
-    """Return what came back, in counts; nobody's name."""
+    """Build the table of what came back, in counts; nobody's name."""
     rows = [
         f"| {medium} | {counts.delivered if counts.reports_delivery else 'unknown'} | {counts.opened:,} | "
         f"{counts.clicked:,} | {counts.answered:,} | {counts.bounced:,} | "

@@ -26,7 +26,7 @@ async def deliver_batch(drain: Drain) -> int:
 async def drain_outbox(
     store: Store, settings: Settings, launch_id: int | None = None, retry_seconds: float = 120.0
 ) -> None:
-    """Send what is due. `patience` is for how many seconds a batch that is due a little later is waited for."""
+    """Send what is due. `retry_seconds`: for how long a batch that is due a little later is waited for."""
     with hide_details():
         drain = Drain(store, settings, launch_id, wait_seconds=retry_seconds, each=deliver_batch)
         if threading.current_thread() is threading.main_thread():  # a worker's own process: let what is in hand land

@@ -24,8 +24,8 @@ def house_now(settings: Settings) -> datetime:
 
 @contextmanager
 def hide_details() -> Iterator[None]:
-    """Hide what others' errors hold. Prefect keeps what a flow raises; a database's or a model's own words may hold
-    an address, ours do not."""
+    """Hide what other libraries' errors say. Prefect keeps what a flow raises; a database's or a model's own words
+    may hold an address, ours do not."""
     try:
         yield
     except DBAPIError as error:

@@ -28,13 +28,12 @@ APPROVAL_WAITS = timedelta(days=3)
 
 
 def _place(position: int) -> JsonDict:
-    """Return where a field stands in the form; without it, PostgreSQL's order of JSON keys decides, shortest name
-    first."""
+    """Give a field its place in the form: without it, PostgreSQL's order of JSON keys decides, shortest name first."""
     return {"position": position}
 
 
 def _as_words(value: object) -> Any:
-    """Read a time as words. A program may send an instant; what stands in the form are words."""
+    """Return a time as words: a program may send an instant where the form has words."""
     return value.isoformat() if isinstance(value, datetime) else value
 
 
@@ -77,7 +76,7 @@ class Sending(BaseModel):
 
 
 class Approval(RunInput):
-    """Nobody approves by accident: there is no default decision."""
+    """The decision on a launch, without a default, so that nobody approves by accident."""
 
     decision: Literal["approve", "reject"] = Field(title="Decision")
     approver: str = Field(title="Your name", description="Kept with the approval.", min_length=2, max_length=100)

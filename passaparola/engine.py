@@ -26,7 +26,7 @@ from passaparola.store.database import Store
 
 @dataclass(frozen=True)
 class TickResult:
-    """How many events of which kind were told, and how many people entered, moved on, left."""
+    """How many events were recorded by kind, and how many people entered, moved on, left."""
 
     events: Counter[str]
     moved: Counter[str]
@@ -37,7 +37,7 @@ class TickResult:
 
 
 def tick(store: Store, settings: Settings, now: datetime, *, actor: str, only: int | None = None) -> TickResult:
-    """Apply what came in, set going what was approved, and move on who is due. Nothing is sent by this."""
+    """Apply inbound events, release approved launches and advance enrolments. Sends nothing."""
     kinds = apply_inbound(store, settings, now)
     kinds += Counter(survey_answered=surveys.settle(store, settings, now))
     signup.send_confirmations(store, settings, now, partial(_send_confirmation, settings, now))
@@ -49,7 +49,7 @@ def tick(store: Store, settings: Settings, now: datetime, *, actor: str, only: i
 def _send_confirmation(
     settings: Settings, now: datetime, session: Session, contact: int, id_: int, language: str
 ) -> None:
-    """Send the letter that asks for the second yes; nothing that was typed into the form is in it."""
+    """Send the email that asks for the second yes of a sign-up; nothing that was typed into the form is in it."""
     link = Links(settings.secret, settings.public_url)
     texts = {"action_url": f"{settings.public_url}/confirm/{link.sign('confirm', str(id_))}"}
     headers = {"Auto-Submitted": "auto-generated"}
@@ -65,9 +65,7 @@ def start_launch(store: Store, settings: Settings, launch_id: int, *, actor: str
 
 
 def erase_contact(store: Store, settings: Settings, contact_id: int, *, actor: str, now: datetime) -> None:
-    """Forget a contact, after what came in is understood: a no of someone else may be in the same body.
-
-    Raises Unknown, NotAllowed.
-    """
+    """Erase a contact, after what came in is applied: somebody else's opt-out may be in the same body. Raises
+    Unknown, NotAllowed."""
     apply_inbound(store, settings, now)
     erasure.erase(store, settings, contact_id, actor=actor, now=now)

@@ -87,7 +87,7 @@ class BlueskySender(Sender):
         return {"alt": media.alt, "image": made.body["blob"]}
 
     async def _reply_refs(self, uri: str) -> dict[str, Any]:
-        """Return what is answered and what began it, each by address and hash."""
+        """Return the post that is answered and the first of its thread, each by address and hash."""
         posts_ = (await self.pds.read("/xrpc/app.bsky.feed.getPosts", params={"uris": uri})).get("posts") or []
         if not posts_:
             raise Refused("Bluesky: the post that is answered is not there any more")
@@ -129,7 +129,7 @@ def open_account(timeout: float) -> "PdsApi":
 
 
 class PdsApi(HttpApi):
-    """The server that keeps our account, and hands on to the others what is asked of them."""
+    """The server that keeps our account, and forwards requests for others to them."""
 
     def __init__(self, url: str, timeout: float, handle: str, password: str) -> None:
         super().__init__("bluesky", "Bluesky", url, timeout)
@@ -165,8 +165,7 @@ def record_key(dispatch: Dispatch) -> str:
 
 
 def find_facets(text: str) -> list[dict[str, Any]]:
-    """Return what is a link and what a tag, by its place in bytes.
-    https://docs.bsky.app/docs/advanced-guides/post-richtext"""
+    """Find links and tags with their places in bytes. https://docs.bsky.app/docs/advanced-guides/post-richtext"""
     kinds = [
         *((match, {"$type": "app.bsky.richtext.facet#link", "uri": match[0]}) for match in posts.URL.finditer(text)),
         *((match, {"$type": "app.bsky.richtext.facet#tag", "tag": match[1]}) for match in posts.TAG.finditer(text)),

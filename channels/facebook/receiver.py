@@ -72,7 +72,7 @@ class FacebookReceiver(Webhook):
 
 
 def _feed_items(entry: dict[str, Any]) -> Iterator[tuple[Any, dict[str, Any], str]]:
-    """List the items of an entry: what to read by, what is to be read, and on which page."""
+    """List the items of an entry, each with its parser and its page."""
     page = clean_text(entry.get("id"))
     for change in as_list(entry.get("changes")):
         if as_mapping(change).get("field") in ("feed", "mention"):

@@ -82,8 +82,7 @@ class FacebookSender(Sender):
         return SendResult(receipt=receipt, receipts={message.id: receipt})
 
     async def _upload_picture(self, media: Media) -> str:
-        """Upload a picture to the page without showing it. Kept on the page without being shown; a post that is
-        never made leaves nothing behind."""
+        """Upload a picture to the page without showing it; a post that is never made leaves nothing behind."""
         from aiohttp import FormData
 
         name, body, kind = posts.load_picture(media)
@@ -110,7 +109,7 @@ class FacebookSender(Sender):
         return SendResult(receipt=receipt, receipts={id_: receipt})
 
     async def look_up(self, dispatch: Dispatch) -> Evidence:
-        """Return the page's feed since the launch."""
+        """Look the dispatch up in the page's feed since the launch."""
         since = int((dispatch.since - timedelta(minutes=1)).timestamp())
         params = {"fields": "id,message,created_time,from", "limit": str(PAGE_SIZE), "since": str(since), **self.proof}
         page = await self.graph.read(f"/{self.page}/feed", params=params)
@@ -144,7 +143,7 @@ class _Duplicate(ChannelError):
 
 
 class _GraphApi(HttpApi):
-    """Everything is a 400 here; the code within says what is meant."""
+    """The Graph API: every error is a 400 here, and the code within says what is meant."""
 
     def interpret(self, reply: HttpReply, failure: type[ChannelError]) -> ChannelError | None:
         error = reply.body.get("error")
@@ -185,6 +184,6 @@ def _regain_seconds(reply: HttpReply) -> float:
 
 
 def _app_secret_proof(token: str, secret: str) -> dict[str, str]:
-    """Compute the proof that a call comes from who holds the app's secret.
+    """Compute the proof that a call comes from the app's owner.
     https://developers.facebook.com/docs/graph-api/guides/secure-requests"""
     return {"appsecret_proof": hmac.digest(secret.encode(), token.encode(), "sha256").hex()} if secret else {}

@@ -112,7 +112,7 @@ class LinkedinSender(Sender):
         return SendResult(receipt=receipt, receipts={id_: receipt})
 
     async def look_up(self, dispatch: Dispatch) -> Evidence:
-        """Return the page's own posts since the launch."""
+        """Look the dispatch up among the page's own posts since the launch."""
         since = (dispatch.since - timedelta(minutes=1)).timestamp() * 1000
         shown = (await self.api.read(f"/rest/posts?{own_posts_path(self.page, PAGE_SIZE)}")).get("elements")
         wanted, message = little_text(posts.dispatch_text(dispatch)), dispatch.messages[0]
@@ -142,7 +142,7 @@ class LinkedinSender(Sender):
 
 
 def open_account(timeout: float) -> tuple[str, "LinkedinApi"]:
-    """Return the page's URN and the way to it. Raises Misconfigured."""
+    """Return the page's URN and the API. Raises Misconfigured."""
     settings = LinkedinSettings()
     token = settings.linkedin_access_token.get_secret_value()
     if not settings.linkedin_organisation_id or not token:
@@ -157,7 +157,7 @@ def open_account(timeout: float) -> tuple[str, "LinkedinApi"]:
 
 
 def own_posts_path(page: str, count: int) -> str:
-    """Return a query as Rest.li 2 wants it: what is in a URN stays encoded."""
+    """Build the query for our own posts as Rest.li 2 wants it: what is in a URN stays encoded."""
     return urlencode({"author": page, "q": "author", "count": count, "sortBy": "LAST_MODIFIED"}, quote_via=quote)
 
 
@@ -181,10 +181,8 @@ class LinkedinApi(HttpApi):
 
 
 def little_text(text: str) -> str:
-    """Return their format for a post: reserved signs escaped, hashtags as tags.
-
-    https://learn.microsoft.com/linkedin/marketing/community-management/shares/little-text-format
-    """
+    """Escape a text for a post: reserved signs escaped, hashtags as tags.
+    https://learn.microsoft.com/linkedin/marketing/community-management/shares/little-text-format"""
     pieces, end = [], 0
     for tag in posts.TAG.finditer(text):
         pieces += [_escaped(text[end : tag.start()]), "{hashtag|\\#|", _escaped(tag[1]), "}"]

@@ -75,7 +75,7 @@ class MastodonSender(Sender):
         return SendResult(receipt=str(made.id), receipts={message.id: str(made.id)})
 
     def _reply_fields(self, replied: str) -> dict[str, Any]:
-        """Build the fields of a reply. Who is answered is named in the text: that is how they come to know of it."""
+        """Build the fields of a reply. The contact is named in the text, by which the network notifies them."""
         if replied.startswith("direct:"):
             return {"to": f"@{replied.removeprefix('direct:')} ", "visibility": "direct"}
         if not replied:
@@ -89,7 +89,7 @@ class MastodonSender(Sender):
             return self.client.media_post(body, mime_type=kind, description=alt[:1500], file_name=name).id
 
     async def look_up(self, dispatch: Dispatch) -> Evidence:
-        """Return our own posts since the launch, as we wrote them."""
+        """Look the dispatch up among our own posts since the launch, by the text as we wrote it."""
         return await to_thread(self._look_up, dispatch)
 
     def _look_up(self, dispatch: Dispatch) -> Evidence:
@@ -147,8 +147,8 @@ def open_client(timeout: float) -> Any:
 
 @contextmanager
 def call_api(api: Any, changes: bool = False, personal: bool = False) -> Iterator[None]:
-    """Call the API and translate the library's errors in our words. `personal`: it is about one person, whose no is
-    theirs alone."""
+    """Call the API and translate the library's errors into ours. `personal`: it is about one person, whose refusal
+    is theirs alone."""
     import mastodon
 
     failure: type[ChannelError] = Uncertain if changes else Unavailable
@@ -177,8 +177,7 @@ def call_api(api: Any, changes: bool = False, personal: bool = False) -> Iterato
 
 
 def _was_never_sent(error: Exception) -> bool:
-    """Tell whether a request never left. The library hides what broke behind one class; whether anything was sent is
-    in what it hides."""
+    """Return whether a request never left. The library hides what broke behind one class; the cause within tells."""
     import requests
 
     cause = error.__context__

@@ -17,8 +17,7 @@ MAX_SUBSTITUTION_BYTES = (
 
 
 def build_request(dispatch: Dispatch) -> dict[str, Any]:
-    """Return the body of POST /v3/mail/send. Values are inserted raw, so each hole has a tag that nobody could
-    guess."""
+    """Build the body of POST /v3/mail/send. Values are inserted raw, so each hole has a tag that nobody could guess."""
     sender, parts = dispatch.sender, dispatch.skeleton.parts
     tags = _unguessable_tags(parts, len(dispatch.messages[0].values)) if len(dispatch.messages) > 1 else None
     fill = tags or dispatch.messages[0].values
@@ -64,7 +63,7 @@ def _personalization(message: OutboundMessage, tags: tuple[str, ...] | None, att
 
 
 def _one_line(name: str) -> str:
-    """Return without what the API refuses or takes for several addresses."""
+    """Return a text in one line, without signs that the API refuses or takes for several addresses."""
     if name.isprintable() and ";" not in name and "," not in name:
         return name.strip()
     return UNSAFE.sub(" ", name).translate(str.maketrans(";,", "  ")).strip()

@@ -69,12 +69,9 @@ class SendgridSender(Sender):
             raise Uncertain(f"SendGrid's answer was lost: {type(error).__name__}") from None
 
     async def look_up(self, dispatch: Dispatch) -> Evidence:
-        """Ask the Email Activity Feed, an add-on: a request is accepted as a whole, so one message of it proves them
-        all.
-
-        What is not in the feed proves nothing: it lags behind.
-        https://www.twilio.com/docs/sendgrid/api-reference/email-activity
-        """
+        """Look the dispatch up in the Email Activity Feed, an add-on: a request is accepted as a whole, so one
+        message of it proves them all. What is not in the feed proves nothing: it lags behind.
+        https://www.twilio.com/docs/sendgrid/api-reference/email-activity"""
         import aiohttp
 
         query = {"limit": "1", "query": f"(unique_args['{ATTEMPT_ARG}']=\"{dispatch.attempt}\")"}
@@ -89,7 +86,7 @@ class SendgridSender(Sender):
 
     @classmethod
     def unbatchable(cls, dispatch: Dispatch) -> set[str]:
-        """Return those whose holes are larger than a personalization may carry; alone, a message needs no
+        """Return the messages whose holes are larger than a personalization may carry; alone, a message needs no
         substitutions."""
         tags = 24 * (1 + max((place for part in dispatch.skeleton.parts.values() for place in part.order), default=0))
         room = MAX_SUBSTITUTION_BYTES - tags
@@ -152,7 +149,7 @@ async def _split_body(body: bytes) -> AsyncIterator[bytes]:
 
 
 async def _read_body(response: "aiohttp.ClientResponse") -> bytes:
-    """Return an error's explanation; if it is lost on the way, its status still says what it says."""
+    """Read an error's explanation; where it is lost on the way, the status has to do."""
     import aiohttp
 
     try:

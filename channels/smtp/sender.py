@@ -59,7 +59,8 @@ class SmtpSender(Sender):
         return SendResult(refused=run.refused, deferred=run.deferred, uncertain=run.uncertain)
 
     def _envelope_sender(self, dispatch: Dispatch) -> Callable[[OutboundMessage], str]:
-        """Build the envelope's sender: who a bounce goes to: each message's own address, where bounces are heard."""
+        """Build the envelope's sender, to which a bounce goes: each message's own address, where a bounce address
+        is set."""
         if not self.bounces:
             return lambda message: dispatch.sender.email
         return lambda message: envelope_sender(self.bounces, get_settings().secret, message.id)
@@ -116,7 +117,7 @@ async def _is_alive(wire: Wire) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _EncodedMessage:
-    """A message as the wire takes it."""
+    """A message in the bytes of the wire."""
 
     message: OutboundMessage
     envelope: tuple[bytes, bytes, bytes]
@@ -136,8 +137,8 @@ class _DispatchRun:
         self.uncertain: dict[str, str] = {}
 
     async def send_over(self, wire: Wire) -> None:
-        """Send messages over one wire until nothing waits any more, or the wire breaks. Until nothing waits any
-        more, or the wire breaks: then the message whose envelope it was goes to another one."""
+        """Send queued messages until the queue is empty or the connection breaks. Re-queue the message whose
+        envelope was already pipelined."""
         current, envelope_sent = self._next_message(), False
         while current:
             following: _EncodedMessage | None = None
@@ -168,7 +169,7 @@ class _DispatchRun:
                 return
 
     def _next_message(self) -> _EncodedMessage | None:
-        """Return the next one that can be said at all."""
+        """Return the next message that can be encoded at all."""
         while self.waiting and not self.blocked:
             message = self.waiting.popleft()
             try:
@@ -202,7 +203,7 @@ class _DispatchRun:
         return False
 
     async def _envelope_replies(self, wire: Wire, ready: _EncodedMessage, envelope_sent: bool) -> list[SmtpReply]:
-        """Return to the envelope: all three at once, or one by one up to the first no."""
+        """Read the replies to the envelope: all three at once, or one by one up to the first refusal."""
         if wire.pipelining:
             if not envelope_sent:
                 await wire.write(*ready.envelope)
@@ -221,7 +222,7 @@ class _DispatchRun:
 
 
 async def _reset(wire: Wire) -> None:
-    """Reset the wire between two messages. A no may have left half an envelope behind."""
+    """Reset the connection between two messages: a refusal may have left half an envelope behind."""
     await wire.write(b"RSET\r\n")
     await wire.reply()
 

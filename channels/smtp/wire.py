@@ -25,11 +25,11 @@ class SmtpReply:
 
 
 class ConnectionBroken(Exception):
-    """The connection is no more, or nobody answers on it."""
+    """The connection is closed, or no answer comes."""
 
 
 class Wire(asyncio.Protocol):
-    """`write` sends, `reply` waits for the next answer; answers come in the order of what was said."""
+    """A connection: `write` sends, `reply` waits for the next answer; answers come in the order of the commands."""
 
     def __init__(self, transport: asyncio.Transport, pipelining: bool, timeout: float) -> None:
         self.transport, self.pipelining, self.timeout = transport, pipelining, timeout
@@ -42,7 +42,7 @@ class Wire(asyncio.Protocol):
 
     @classmethod
     def over(cls, client: aiosmtplib.SMTP, timeout: float) -> "Wire":
-        """Take over an open connection. Raises Broken: it closed meanwhile."""
+        """Take over an open connection. Raises ConnectionBroken: it closed meanwhile."""
         if client.transport is None:
             raise ConnectionBroken("the connection closed")
         return cls(client.transport, client.supports_extension("pipelining"), timeout)  # type: ignore[arg-type]
@@ -62,8 +62,8 @@ class Wire(asyncio.Protocol):
         return self.replies.popleft()
 
     async def _woken(self) -> None:
-        """Wait until something happens. Until something happens. One clock for the whole wire: a timer for each wait
-        would cost as much as the wait."""
+        """Wait until something happens. There is one clock for the whole wire: a timer for each wait would cost as
+        much as the wait."""
         loop = asyncio.get_running_loop()
         self.waiting, self.since = loop.create_future(), loop.time()
         if self.clock is None:

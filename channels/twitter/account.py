@@ -31,8 +31,8 @@ class Account:
         return str(self._call(lambda: self.client.get_me(user_auth=True), began=False).data.id)
 
     def is_visible(self, id_: str) -> bool | None:
-        """Ask whether a post is there. An owned read; of a post that is not there X says so in a 200, so a refusal
-        says nothing of it."""
+        """Return whether a post is there, by an owned read. Of a post that is not there X says so in a 200, so a
+        refusal says nothing of it."""
         try:
             post = self._call(lambda: self.client.get_tweet(id_, user_auth=True), began=False)
         except Refused:
@@ -92,8 +92,8 @@ class Account:
         return str(made.data["id"])
 
     def _already_there(self, dispatch: Dispatch, posted: list[str]) -> SendResult:
-        """Find the post that X refuses as a duplicate. X has this very text. Ours from this launch: then it is out.
-        Older: then X will not take it again."""
+        """Find the post that X refuses as a duplicate. One of ours from this launch means that it is out; with an
+        older one X will not take the text again."""
         message = dispatch.messages[0]
         if not posted and (receipt := self.evidence(dispatch).accepted.get(message.id)):
             return SendResult(receipt=receipt, receipts={message.id: receipt})
@@ -102,7 +102,8 @@ class Account:
         raise Refused("X already holds a post with this very text; change the wording")
 
     def evidence(self, dispatch: Dispatch) -> Evidence:
-        """Return our own timeline since the launch: all parts there, or none; a part of a thread proves neither."""
+        """Look a thread up in our own timeline since the launch: all parts are there, or none; a part of it proves
+        neither."""
         me = self.me()
         fields = ["created_at", "entities"]
         fetch = self._call(
@@ -125,7 +126,8 @@ class Account:
         return Evidence(accepted, frozenset(absent))
 
     def _upload(self, media: Media) -> str:
-        """Return version 2 of the upload, which tweepy does not have: initialize, append, finalize, alt text."""
+        """Upload a picture by version 2 of the API, which tweepy does not have: initialize, append, finalize, alt
+        text."""
         name, body, kind = posts.load_picture(media)
         begun = self._upload_call(
             "initialize", json={"media_type": kind, "total_bytes": len(body), "media_category": "tweet_image"}
@@ -156,7 +158,7 @@ class Account:
         return response.json() if response.content else {}
 
     def _call(self, call: Callable[[], Any], began: bool = True) -> Any:  # noqa: C901  one branch per kind of answer
-        """Call X and translate X's answers in our words. `began`: whether a lost answer may hide a post; reading and
+        """Call X and translate its errors into ours. `began`: whether a lost answer may hide a post; reading and
         uploading hide none."""
         import requests
         import tweepy
@@ -197,8 +199,8 @@ class _Duplicate(Exception):
 
 
 def _redirect(session: Any, api_url: str, timeout: float) -> None:
-    """Point tweepy's client at our API address. tweepy's client has its host written in and no time-out; an adapter
-    gives it both."""
+    """Point tweepy's client at our API address. Its host is written in and it has no time-out; an adapter gives it
+    both."""
     from requests.adapters import HTTPAdapter
 
     class Adapter(HTTPAdapter):

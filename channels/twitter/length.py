@@ -28,8 +28,8 @@ def _weight(text: str) -> int:
 
 
 def _is_plain_sign(sign: str) -> bool:
-    """Tell whether a sign counts as a letter. © and ® are pictographs to Unicode and letters to X, unless an emoji
-    selector follows."""
+    """Return whether a sign counts as a letter: © and ® are pictographs to Unicode and letters to X, unless an
+    emoji selector follows."""
     return ord(sign[0]) < 0x2000 and "\ufe0f" not in sign and "\u20e3" not in sign
 
 
@@ -39,7 +39,7 @@ def _sign_weight(sign: str) -> int:
 
 
 def thread(text: str) -> list[str]:
-    """Return one post where it fits; else parts of whole paragraphs, then sentences, then words."""
+    """Split a text into the posts of a thread: one where it fits; else whole paragraphs, then sentences, then words."""
     parts: list[str] = []
     for paragraph in regex.split(r"\n{2,}", text.strip()):
         _append(parts, paragraph.strip(), "\n\n")

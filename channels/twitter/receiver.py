@@ -54,7 +54,7 @@ class TwitterReceiver(Webhook, Poll):
 
     @classmethod
     def challenge(cls, question: Mapping[str, str]) -> str | None:
-        """Answer the challenge. X asks every hour, by GET:
+        """Answer the challenge that X sends every hour, by GET:
         https://docs.x.com/x-api/webhooks/introduction#challenge-response-checks"""
         if not (token := question.get("crc_token")):
             return None
@@ -79,7 +79,7 @@ class TwitterReceiver(Webhook, Poll):
 
 
 def _fetch(since: str) -> tuple[Sequence[RawPayload], str]:
-    """Return a page of mentions and one of direct messages, each with our own id beside them."""
+    """Fetch a page of mentions and one of direct messages, each with our own id beside them."""
     from passaparola.channels.twitter.sender import TwitterSender, open_account
 
     mark = orjson.loads(since) if since else {}
@@ -135,8 +135,7 @@ def _read_direct_messages(x: Any, token: str | None) -> dict[str, Any]:
 
 
 def _pages(fetch: Callable[[str | None], dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Read pages, newest first, until there are no more; newest first, until there are no more; what is older than
-    the most pages was missed for too long."""
+    """Read pages, newest first, until there are no more, or as many as we take at most."""
     token = None
     for _ in range(MAX_PAGES):
         page = fetch(token)

@@ -14,8 +14,7 @@ MAX_HEADER_FIELDS, MAX_HEADER_BYTES = (
 
 
 def bound_headers(raw: bytes) -> bytes:
-    """Cut a header to with as many and as long header fields as a letter needs: reading one costs the square of its
-    length."""
+    """Cut a header to as many and as long fields as an email needs: reading one costs the square of its length."""
     ends = re.search(rb"\r?\n\r?\n", raw)
     head, rest = (raw[: ends.start()], raw[ends.start() :]) if ends else (raw, b"")
     fields = re.split(rb"\r?\n(?![ \t])", head, maxsplit=MAX_HEADER_FIELDS)[:MAX_HEADER_FIELDS]
@@ -41,7 +40,7 @@ def sent_at(mail: EmailMessage) -> datetime:
 
 
 def header(mail: Message, name: str) -> str:
-    """Read a header. A broken header is no header."""
+    """Read a header; an empty string where it is broken or missing."""
     try:
         return str(mail.get(name, "")).replace("\x00", "").strip()
     except Exception:

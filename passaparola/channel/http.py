@@ -23,7 +23,7 @@ DEFAULT_RETRY_SECONDS = 60.0  # seconds, for a network that says "slow down" and
 
 @dataclass(frozen=True)
 class HttpReply:
-    """`body` is what the JSON says; an empty object where there is none."""
+    """A network's answer. `body` is its JSON object; an empty one where there is none."""
 
     status: int
     headers: Mapping[str, str]
@@ -31,7 +31,7 @@ class HttpReply:
 
 
 def resume_hint(channel: str) -> str:
-    """Return the end of every sentence about a key."""
+    """Return the end of every message about a key."""
     return f"mend it, then: passaparola channel resume {channel}"
 
 
@@ -95,8 +95,8 @@ class HttpApi:
         raise refusal
 
     def interpret(self, reply: HttpReply, failure: type[ChannelError]) -> ChannelError | None:
-        """Return what this network means by it, where it is not what everybody means. `lost`: what to raise in
-        doubt."""
+        """Return the error that this network means by a reply, or None: what everybody means by it. `failure`: what
+        to raise in doubt."""
         return None
 
     def reason(self, reply: HttpReply) -> str:
@@ -144,7 +144,7 @@ def retry_after(headers: Mapping[str, str]) -> float:
 
 
 async def _read_bounded(response: "aiohttp.ClientResponse") -> bytes:
-    """Read a body up to a limit. `read(n)` gives what has come so far; this waits for the rest."""
+    """Read a body up to a limit, in as many pieces as it comes."""
     held = bytearray()
     while len(held) < MAX_REPLY_BYTES and (piece := await response.content.read(MAX_REPLY_BYTES - len(held))):
         held += piece
@@ -152,7 +152,7 @@ async def _read_bounded(response: "aiohttp.ClientResponse") -> bytes:
 
 
 def _parse_json(raw: bytes) -> dict[str, Any] | None:
-    """Parse JSON. None: it is not."""
+    """Parse JSON. Return None where it is none."""
     try:
         payload = orjson.loads(raw)
     except orjson.JSONDecodeError:

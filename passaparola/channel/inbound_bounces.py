@@ -18,7 +18,8 @@ from passaparola.channel.signed_webhook import clean_text
 
 
 def parse_bounce(mail: EmailMessage, raw: bytes, name: str, at: datetime, named: str, secret: str) -> ParseResult:
-    """Return who could not be reached, for good or for now, as the report says it or as flufl.bounce reads it."""
+    """Return the addresses that could not be reached, for good or for now, as the report says it or as flufl.bounce
+    reads it."""
     about = named or find_message_id(raw, secret)
     outcomes: dict[str, tuple[str, str, str]] = {}
     for part in mail.walk():

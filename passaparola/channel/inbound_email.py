@@ -119,7 +119,7 @@ def _is_automatic(mail: EmailMessage, address: str, subject: str) -> bool:
 
 
 def _reply_text(mail: EmailMessage) -> str:
-    """Return what they wrote themselves, without what they quote and without the signature of their telephone."""
+    """Return what the sender wrote, without what they quote and without their telephone's signature."""
     try:
         body = mail.get_body(preferencelist=("plain", "html"))
         content = body.get_content() if body is not None else ""
@@ -151,6 +151,6 @@ def _is_opt_out(words: str, subject: str) -> bool:
 
 
 def _opt_out_by_subject(subject: str, secret: str) -> str:
-    """Return the message of ours whose List-Unsubscribe header was followed by letter."""
+    """Return the message of ours whose List-Unsubscribe address was written to."""
     match = re.fullmatch(rf"unsubscribe\s+({NAME})", subject.strip(), re.I)
     return read_signed_id(secret, match[1]) if match else ""

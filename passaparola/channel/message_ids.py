@@ -39,7 +39,7 @@ def sign_message_id(secret: str, message: str) -> str:
 
 
 def read_signed_id(secret: str, name: str) -> str:
-    """Return the id of the message that is called so; empty where it is no name, or forged."""
+    """Return the id of the message that a Message-ID names; empty where it is no name of ours, or forged."""
     message, _, signature = name.lower().rpartition(".")
     return message if message and hmac.compare_digest(signature, _signature(secret, message)) else ""
 

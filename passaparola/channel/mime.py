@@ -108,7 +108,8 @@ class MimeBuilder:
         self.fixed = "".join(f"{name}: {value}\r\n" for name, value in fixed.items())
 
     def message_id(self, message: OutboundMessage) -> str:
-        """Return ours, and the same however often it is made: the ledger's identity, signed, at our domain."""
+        """Return the Message-ID of a message: the ledger's id, signed, at our domain, and the same however often it
+        is made."""
         return f"<{sign_message_id(get_settings().secret, message.id)}.passaparola@{self.domain}>"
 
     def build(self, message: OutboundMessage) -> bytes:

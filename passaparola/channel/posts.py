@@ -37,7 +37,7 @@ def dispatch_text(dispatch: Dispatch) -> str:
 
 
 def same_text(text: str, other: str) -> bool:
-    """Compare two texts as networks do. Networks trim, join and compose what they are given."""
+    """Compare two texts after what networks do to them: they trim, join and compose characters."""
     return _normalised(text) == _normalised(other)
 
 
@@ -79,7 +79,8 @@ def length_note(skeleton: Skeleton, limits: PostLimits) -> str:
 
 
 def load_picture(media: Media) -> tuple[str, bytes, str]:
-    """Return name, bytes and media type of the picture that was approved. Raises Refused: it is another one by now."""
+    """Load the picture that was approved. Return its name, bytes and media type. Raises Refused: the file is
+    another one by now."""
     path = get_settings().home / media.path
     if not path.is_file():
         raise Refused(f"{path.name}, the picture that was approved, is not there any more")
@@ -90,5 +91,5 @@ def load_picture(media: Media) -> tuple[str, bytes, str]:
 
 
 def missing_library(extra: str, what: str) -> Misconfigured:
-    """Return a library that is not installed, and the command that installs it."""
+    """Return the error for a library that is not installed, with the command that installs it."""
     return Misconfigured(f"{what} needs a library that is not installed: pip install 'passaparola[{extra}]'")

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class InboundText:
-    """Words of theirs. `name` is how the medium calls them, `thread` how it calls what they answer."""
+    """Words that a contact wrote. `name` is the medium's id of them, `thread` its id of what they answer."""
 
     text: str
     subject: str = ""
@@ -56,7 +56,7 @@ class InboundEvent:
 
     @property
     def is_feedback(self) -> bool:
-        """Return whether it is of a message or an address of ours, rather than something that a person came and did."""
+        """Return whether it is about a message or an address of ours, rather than something that a person did."""
         return self.kind in MESSAGE_FEEDBACK_KINDS
 
     @property
@@ -105,8 +105,8 @@ class ParseResult:
 
 
 def parse_each(items: Iterable[T], parse: Callable[[T], InboundEvent | None]) -> ParseResult:
-    """Parse every item read by itself; None: nothing for us in it. Whatever is odd in one is a sentence, and stops
-    no other."""
+    """Parse each item by itself. What is wrong with one is a problem in the result and stops no other; `parse`
+    returns None for what is not for us."""
     happenings, problems = [], []
     for place, item in enumerate(items, 1):
         try:
@@ -119,7 +119,7 @@ def parse_each(items: Iterable[T], parse: Callable[[T], InboundEvent | None]) ->
 
 @dataclass(frozen=True)
 class RawPayload:
-    """What was fetched, as it came; `key` is its owner's name of it."""
+    """A body as it was fetched; `key` is the network's own name of it."""
 
     key: str
     content: bytes
@@ -127,7 +127,7 @@ class RawPayload:
 
 
 class Receiver(ABC):
-    """A way to listen: bodies are kept as they come, and understood later."""
+    """A channel's inbound half: bodies are stored as they come, and parsed later."""
 
     name: ClassVar[str]
     media: ClassVar[tuple[str, ...]] = ()  # on which it hears people, where that is not the medium of its own name
@@ -137,19 +137,20 @@ class Receiver(ABC):
 
     @abstractmethod
     def parse(self, headers: Mapping[str, str], body: bytes) -> ParseResult:
-        """Return what a body says. Raises ValueError: it is not understood at all."""
+        """Parse a body. Raises ValueError: nothing of it is understood."""
 
     @classmethod
     def may_be_urgent(cls, body: bytes) -> bool:
-        """Glance whether it may hold a no, a complaint or a hard bounce, which go before everything else. A glance,
-        no reading."""
+        """Return whether a body may hold an opt-out, a complaint or a hard bounce, which go before everything else.
+        Looks for words only; nothing is parsed."""
         return False
 
 
 class Webhook(Receiver):
-    """An ear that others speak into, believed by a signature over the raw bytes. Header names come in lower case.
+    """A receiver that others call, believed by a signature over the raw bytes.
 
-    Some are no headers, as in HTTP/2: `:path` is the path with its query, and to `hear` `:at` is the time of arrival.
+    Header names come in lower case. Some are no headers, as in HTTP/2: `:path` is the path with its query, and for
+    `parse` `:at` is the time of arrival.
     """
 
     max_body_bytes: ClassVar[int] = (
@@ -158,24 +159,19 @@ class Webhook(Receiver):
 
     @abstractmethod
     def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
-        """Return the sender's name of this delivery, the same when it is sent again; None for a greeting that says
-        nothing.
-
-        Raises Misconfigured: we have no secret to believe it by. Forged: it is not from whom it says.
-        """
+        """Verify a delivery. Return the sender's id of it, the same when it is sent again; None for a greeting that
+        says nothing. Raises Misconfigured: no secret is set; Forged: the signature is not theirs."""
 
     @classmethod
     def challenge(cls, question: Mapping[str, str]) -> str | None:
-        """Return the answer to a provider that asks by GET whether we are who we say; None: it does not ask so."""
+        """Answer a provider that asks by GET whether the address is ours. Return None where it does not ask so."""
         return None
 
 
 class Poll(Receiver):
-    """An ear that goes and looks."""
+    """A receiver that fetches from a network or mailbox which calls nobody."""
 
     @abstractmethod
     async def poll(self, since: str) -> tuple[Sequence[RawPayload], str]:
-        """Return what is new since a mark of its own, oldest first, and the next mark.
-
-        Raises Misconfigured: nothing tells where to look. Unavailable, Blocked.
-        """
+        """Fetch what is new since the last cursor, oldest first. Return the bodies and the next cursor. Raises
+        Misconfigured: no setting says where to look; Unavailable, Blocked."""

@@ -64,19 +64,19 @@ def _module(name: str) -> ModuleType:
 
 @cache
 def sender_names() -> list[str]:
-    """Return the channels that speak."""
+    """Return the channels that send."""
     return [name for name in _modules() if _find_class(name, Sender)]
 
 
 @cache
 def receiver_names() -> list[str]:
-    """Return the channels that listen."""
+    """Return the channels that receive."""
     return [name for name in _modules() if _find_class(name, Receiver)]
 
 
 @cache
 def sender_class(name: str) -> type[Sender]:
-    """Return the channel class of a file. Raises Unknown."""
+    """Return a channel's sender. Raises Unknown."""
     sender: type[Sender] | None = _find_class(name, Sender) if name in _modules() else None
     if sender is None:
         raise Unknown(f"There is no channel “{name}”{did_you_mean(name, sender_names())}")
@@ -85,21 +85,21 @@ def sender_class(name: str) -> type[Sender]:
 
 @cache
 def receiver_class(name: str) -> type[Receiver]:
-    """Return the ear of a file. Raises Unknown."""
+    """Return a channel's receiver. Raises Unknown."""
     receiver: type[Receiver] = _find_receiver(name, Receiver)
     return receiver
 
 
 @cache
 def webhook_class(name: str) -> type[Webhook]:
-    """Return the ear of a file that others speak into. Raises Unknown."""
+    """Return a channel's webhook. Raises Unknown."""
     webhook: type[Webhook] = _find_receiver(name, Webhook)
     return webhook
 
 
 @cache
 def poll_names() -> list[str]:
-    """Return the ears that go and look."""
+    """Return the channels that are polled."""
     return [name for name in _modules() if _find_class(name, Poll)]
 
 
@@ -118,18 +118,18 @@ def _find_class(name: str, kind: type) -> Any:
 
 @cache
 def sendable_media() -> frozenset[str]:
-    """Return every medium that a file here speaks."""
+    """Return every medium that a channel here sends on."""
     return frozenset(sender_class(name).medium for name in sender_names())
 
 
 @cache
 def media() -> frozenset[str]:
-    """Return every medium that a file here speaks or hears people on."""
+    """Return every medium that a channel here sends or receives on."""
     return sendable_media() | {medium for name in receiver_names() for medium in receiver_class(name).media}
 
 
 def branding_of(medium: str) -> Branding:
-    """Return how people know a medium, also one that nobody here speaks."""
+    """Return how people know a medium, also one that no sender here has."""
     return next(
         (sender.branding for sender in map(sender_class, sender_names()) if sender.medium == medium),
         Branding(medium.capitalize()),
@@ -137,7 +137,7 @@ def branding_of(medium: str) -> Branding:
 
 
 def address_kind(medium: str) -> str:
-    """Return the kind of address that a medium's messages go to."""
+    """Return the kind of address that a medium writes to, such as phone for sms."""
     return next(
         (
             sender.address_kind
@@ -149,7 +149,7 @@ def address_kind(medium: str) -> str:
 
 
 def reply_window_of(medium: str) -> timedelta | None:
-    """Return for how long after someone's word a medium may write freely; None: always."""
+    """Return for how long after a contact's last words a medium may write freely; None: always."""
     return next(
         (
             sender.reply_window

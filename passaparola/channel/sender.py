@@ -131,7 +131,7 @@ class Branding:
 
 
 class Sender(ABC):
-    """A way to speak. Made inside a running event loop and closed with it."""
+    """A channel's outbound half. Made inside a running event loop and closed with it."""
 
     name: ClassVar[str]
     medium: ClassVar[str]
@@ -186,7 +186,7 @@ class Sender(ABC):
 
     @classmethod
     def split_posts(cls, text: str) -> list[str]:
-        """Return the pieces in which people see it: a thread, where it is too long for one."""
+        """Split a text into the posts that people see: a thread, where it is too long for one."""
         return [text]
 
     @classmethod
@@ -195,5 +195,5 @@ class Sender(ABC):
         return ""
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         return None

@@ -70,7 +70,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
 
 
 def parse_instant(value: object) -> datetime:
-    """Return an instant; one without a zone is in UTC. Raises ValueError."""
+    """Parse an instant; one without a zone is in UTC. Raises ValueError."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         if not 0 < value < 4_102_444_800:
             raise ValueError(f"{value} is not a time")
@@ -112,14 +112,14 @@ def parse_count(value: object) -> int:
 
 
 def clean_text(value: object, max_chars: int = 200) -> str:
-    """Return one line of it, without what no database keeps."""
+    """Return a value as one line of text, without characters that no database stores."""
     if type(value) is str and value.isprintable() and "  " not in value and len(value) <= max_chars:
         return value.strip()
     return " ".join(str(value).replace("\x00", "").split())[:max_chars] if isinstance(value, str | int) else ""
 
 
 def without_empty(pairs: Mapping[str, Any]) -> dict[str, str]:
-    """Keep those pairs those that say something."""
+    """Return the pairs that have a value."""
     return {name: text for name, value in pairs.items() if value is not None and (text := clean_text(value))}
 
 

@@ -32,7 +32,7 @@ THINK_SECONDS = 2.5  # seconds before anyone does anything with a letter
 
 @dataclass
 class Customers:
-    """A town full of people, reading their mail in a thread of its own."""
+    """Simulated customers, reading their mail in a thread of its own."""
 
     url: str
     box: Path
@@ -80,7 +80,7 @@ class Customers:
             self._tell_events(provider_events)
 
     def _handle_email(self, path: Path) -> list[dict[str, Any]]:
-        """Return what one person does with one letter; returns what the provider tells of it."""
+        """Do what one person does with one email. Return the events that the provider reports of it."""
         with path.open("rb") as file:
             mail: Any = email.message_from_binary_file(file, policy=email.policy.default)
         to, name = parseaddr(str(mail["To"]))[1], path.name.partition(",")[0]
@@ -130,7 +130,7 @@ class Customers:
                 self.done["clicked"] += 1
 
     def _pass_on(self, dice: random.Random, own_links: list[str]) -> None:
-        """Pass the word on. Some tell their friends, and some of those come."""
+        """Share a campaign with friends, as some do; some of the friends come."""
         words = [url for url in _of(own_links, "/w/") if url.count("/") > 4]
         if not words or dice.random() > 0.06:
             return

@@ -17,7 +17,7 @@ APPROVAL = {"decision": "approve", "approver": "Marta", "comment": "Lovely."}
 
 
 class Late(PassaparolaError):
-    """A step has not come about yet; that is no fault of the house's."""
+    """A step has not happened yet, which may only mean that the machine is busy."""
 
 
 async def send(stack: Stack, campaign: str, say: Callable[[str], None]) -> None:

@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def _run_show(settings: Settings, stack: Stack, customers: Customers) -> None:
-    """Run the show. Raises Late."""
+    """Send the campaign, follow up an order, send the survey. Raises Late."""
     asyncio.run(marketer.send(stack, CAMPAIGN, say))
     _show_report(settings)
     _follow_up_order(settings, stack)
@@ -83,8 +83,8 @@ def _run_show(settings: Settings, stack: Stack, customers: Customers) -> None:
 
 
 def _own_settings() -> Settings:
-    """Set the demo's own settings. A demo never touches the real store: it has its own folder, new each time, and
-    the mailbox for a channel."""
+    """Make the demo's settings: a folder of its own, new each time, and the mailbox as the channel. The real store
+    is never touched."""
     home = _find_or_create_project()
     os.environ["PASSAPAROLA_HOME"] = str(home)
     var = home / "var" / "demo"
@@ -160,8 +160,7 @@ def _show_report(settings: Settings) -> None:
 
 
 def _follow_up_order(settings: Settings, stack: Stack) -> None:
-    """Follow up one order. The follow-up stands, the shop says that Giulia ordered, and her thank-you lies in the
-    mailbox."""
+    """Start the follow-up, send an order as the shop would, and wait for its thank-you in the mailbox."""
     store = Store(settings.database)
     freeze = freezer(settings)
     made = launch.prepare(store, settings, FOLLOW_UP, freeze, actor="the demo", now=utc_now())
@@ -182,7 +181,7 @@ def _follow_up_order(settings: Settings, stack: Stack) -> None:
 
 
 def _send_survey(settings: Settings) -> None:
-    """Send the survey. The quarterly survey goes out: its answers come back with one tap."""
+    """Start the quarterly survey, whose answers come back with one tap."""
     store, freeze = Store(settings.database), freezer(settings)
     made = launch.prepare(store, settings, SURVEY, freeze, actor="the demo", now=utc_now())
     launch.approve(store, settings, made.id or 0, made.hash, freeze, approver="Marta", now=utc_now())
@@ -192,7 +191,7 @@ def _send_survey(settings: Settings) -> None:
 
 
 def _await_reactions(settings: Settings, customers: Customers, port: int) -> None:
-    """Wait until what the customers do has come home; what is late is named, and the demo goes on."""
+    """Wait until what the customers do has been recorded; what is late is named, and the demo goes on."""
     store, began = Store(settings.database), time.monotonic()
     while True:
         time.sleep(2)

@@ -14,8 +14,8 @@ log = logging.getLogger("passaparola")
 
 
 def send_alerts(store: Store, settings: Settings) -> int:
-    """Send a sentence on each incident that nobody was told of yet. Return how many; without an address they are
-    logged."""
+    """Send a sentence on each incident that nobody was notified of yet. Return how many; without an address they
+    are logged."""
     with store.read() as session:
         fresh = incidents.pending_notifications(session)
     sentences = [incidents.describe_incident(incident, settings.time_zone) for incident in fresh]

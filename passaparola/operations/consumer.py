@@ -74,7 +74,7 @@ class Consumer:
                 continue
 
     def stop(self) -> None:
-        """Stop. What is in hand lands; nothing new is taken."""
+        """Stop: calls under way end, nothing new is taken."""
         self.stopping.set()
         if self.drain:
             self.drain.stop()
@@ -95,8 +95,7 @@ class Consumer:
 
 
 def nudge_prefect(kinds: Counter[str]) -> bool:
-    """Nudge Prefect: one Prefect event per kind, with a count and nothing else. Whether Prefect heard it does not
-    matter."""
+    """Send Prefect one event per kind, with a count and nothing else. Whether it arrives does not matter."""
     api = os.environ.get("PREFECT_API_URL")
     if not api:
         return False

@@ -125,8 +125,7 @@ def _check_senders(settings: Settings) -> Iterator[CheckResult]:
 
 
 def _check_receivers(settings: Settings) -> Iterator[CheckResult]:
-    """Check the receivers. An ear with a secret believes what is signed; of the channel that speaks, one without
-    hears nothing of its letters."""
+    """Check that each receiver has its secret; without one, the channel that sends learns nothing of its messages."""
     for name in registry.receiver_names():
         try:
             registry.webhook_class(name)().verify({}, b"", utc_now())
@@ -172,8 +171,8 @@ def _check_public_url(settings: Settings) -> Iterator[CheckResult]:
 
 
 def _check_domain(settings: Settings) -> Iterator[CheckResult]:
-    """Check the sender's domain: RFC 7208, 7489 and 6376, by DNS. Since 2024 Gmail and Yahoo refuse bulk senders
-    without all three."""
+    """Check SPF, DMARC and DKIM of the sender's domain (RFC 7208, 7489 and 6376): since 2024 Gmail and Yahoo refuse
+    bulk senders without all three."""
     domain = settings.sender_email.rpartition("@")[2]
     if domain.endswith((".example", ".test", ".invalid")):
         yield CheckResult("sender", "warning", f"{domain} is nobody's domain; set PASSAPAROLA_SENDER_EMAIL")

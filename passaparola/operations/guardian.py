@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def end_groups(groups: Iterable[int]) -> None:
-    """End process groups. Each process with all that it started: asked at first, killed when it does not go."""
+    """End process groups: each is asked first, and killed where it does not end."""
     left = [group for group in groups if _signal_group(group, signal.SIGINT)]
     until = time.monotonic() + STOP_TIMEOUT_SECONDS
     while time.monotonic() < until and (left := [group for group in left if _signal_group(group, 0)]):

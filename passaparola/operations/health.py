@@ -26,7 +26,7 @@ UNKNOWN_FOR_LONG = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Backlog:
-    """How many, and for how many seconds the oldest has been due."""
+    """How many are due, and for how many seconds the oldest has been."""
 
     count: int = 0
     oldest: float = 0.0

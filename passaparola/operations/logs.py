@@ -13,7 +13,8 @@ FIELDS = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
 class RedactAddresses(logging.Filter):
-    """The last door: what the code should not have said is not written down either."""
+    """A filter that takes addresses out of every record: what the code should not have written is not written down
+    either."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()

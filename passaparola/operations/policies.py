@@ -8,7 +8,7 @@ from passaparola.errors import BadContent
 
 
 def check_policies(home: Path) -> list[str]:
-    """Return the problems, each with its file."""
+    """Check policies/. Return the problems, each with its file."""
     problems = []
     for load in (care.load_policy, topics.load_topics):
         try:

@@ -28,7 +28,7 @@ HOURLY = "once an hour"
 
 @dataclass
 class PollResult:
-    """How many bodies each ear found, and what kept one from looking."""
+    """How many bodies each receiver fetched, and what kept one from it."""
 
     received: Counter[str] = field(default_factory=Counter)
     problems: dict[str, str] = field(default_factory=dict)
@@ -66,8 +66,7 @@ async def _poll_channel(store: Store, name: str, now: datetime, result: PollResu
 
 
 def _store_payloads(store: Store, name: str, bodies: list[RawPayload], since: str, now: datetime) -> int:
-    """Store payloads the bodies and how far we are, in one transaction: nothing is missed and nothing is read twice
-    for good."""
+    """Store the bodies and the new cursor in one transaction: nothing is missed and nothing is read twice for good."""
     with store.write() as session:
         urgent = registry.receiver_class(name).may_be_urgent
         new = store_bodies(
@@ -88,8 +87,8 @@ def _clear_incident(store: Store, name: str) -> None:
 
 
 def _record_problem(store: Store, name: str, problem: str, blocked: bool, now: datetime) -> None:
-    """Record a problem. What a revoked key keeps from hearing, somebody is told of; a network that is slow today is
-    only written down."""
+    """Record why a poll failed. A refused key opens an incident, of which somebody is notified; a network that is
+    slow is only written down."""
     with store.write() as session:
         if blocked:
             incidents.open_incident(session, name, "receiving", problem, now)
@@ -98,8 +97,8 @@ def _record_problem(store: Store, name: str, problem: str, blocked: bool, now: d
 
 
 def run_maintenance(store: Store, settings: Settings, now: datetime, *, everything: bool = False) -> Counter[str]:
-    """Run maintenance: what time alone brings about. Every part may run again at any moment; what walks over
-    everyone does so once an hour."""
+    """Run what time alone brings about: response clocks, lifecycle, retention, the audit's chain. Any part may run
+    again at any moment; what walks over everyone does so once an hour."""
     done: Counter[str] = Counter()
     done["answers"] = surveys.settle(store, settings, now, surveys.FAR_BACK)
     with store.write() as session:

@@ -10,7 +10,7 @@ LOCAL_HOSTS = ["127.0.0.1", "localhost"]
 
 
 def prefect_environment(settings: Settings, port: int, password: str, database: str) -> dict[str, str]:
-    """Return the settings of the server and of whoever asks it."""
+    """Return the settings of Prefect's server and of its clients."""
     return {
         "DO_NOT_TRACK": "1",
         "PREFECT_HOME": str(settings.var / "prefect"),

@@ -36,7 +36,8 @@ def create_project(folder: Path, language: str = "en") -> None:
 
 
 def _speak(templates: Path, language: str) -> None:
-    """Make a language the one of the files that name none: `email.mjml` is the house's, `email.en.mjml` is English."""
+    """Make a language the house's: its files lose their suffix, `email.it.mjml` becomes `email.mjml`, and the
+    others get theirs."""
     if language == "en":
         return
     for path in sorted(templates.rglob(f"*.{language}.*")):

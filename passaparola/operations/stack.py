@@ -62,14 +62,14 @@ class Stack:
 
     @property
     def password(self) -> str:
-        """Return what Prefect's pages and its API ask for: without it any page in the operator's browser could
+        """Return the password of Prefect's pages and API: without it any page in the operator's browser could
         deploy a flow with a shell step, run with the house's keys."""
         return os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or load_or_create_secret(
             self.settings.var / "prefect_password"
         )
 
     def _environment(self) -> dict[str, str]:
-        """Return what was measured to matter; whatever the operator has set stands."""
+        """Return the environment of the processes; what the operator has set stays."""
         wanted = {
             **prefect_environment(self.settings, self.prefect_port, self.password, self._prefect_database()),
             "PYTHONSAFEPATH": "1",  # what lies in the project's folder is imported by nobody for its name alone
@@ -82,7 +82,7 @@ class Stack:
         return {name: os.environ.get(name) or value for name, value in wanted.items() if value}
 
     def _timetable(self) -> Path:
-        """Return the project's own deployments; the shipped ones where it has no file of its own."""
+        """Return the project's own prefect.yaml; the shipped one where it has none."""
         project_file = self.settings.home / "prefect.yaml"
         return project_file if project_file.exists() else STARTER / "prefect.yaml"
 
@@ -121,7 +121,7 @@ class Stack:
         self._tell_guardian(f"process {self.processes[name].pid}")
 
     def _guard(self) -> None:
-        """Start the guardian, started first, so that it knows of everything that comes after."""
+        """Start the guardian, first of all, so that it knows of everything that is started after it."""
         self.guardian = subprocess.Popen(
             [sys.executable, "-P", "-m", "passaparola.operations.guardian"],
             cwd=self.settings.home,
@@ -165,7 +165,7 @@ class Stack:
         )
 
     def watch(self) -> None:
-        """Watch the processes. Until one of them ends. Raises PassaparolaError naming it."""
+        """Watch the processes until one of them ends. Raises PassaparolaError naming it."""
         while True:
             for name, process in self.processes.items():
                 if process.poll() is not None:
@@ -173,7 +173,7 @@ class Stack:
             time.sleep(0.5)
 
     def stop(self) -> None:
-        """Stop all processes. Last started, first stopped; who does not go within ten seconds is killed."""
+        """Stop all processes, the last started first; one that does not end within ten seconds is killed."""
         for process in reversed(self.processes.values()):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGINT)
@@ -192,7 +192,7 @@ class Stack:
 
 
 def _accept_interrupts() -> None:
-    """Accept SIGINT. A child of a shell's background job ignores SIGINT, which is how Prefect's worker is stopped."""
+    """Accept SIGINT: a child of a shell's background job ignores it, and Prefect's worker is stopped by it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -209,7 +209,7 @@ def _refuse_taken(port: int, option: str) -> None:
 
 @contextmanager
 def run_stack(settings: Settings, port: int, prefect_port: int) -> Iterator[Stack]:
-    """Run a stack that is up; it goes down whatever happens."""
+    """Run a stack, and end it however the block ends."""
     stack = Stack(settings, port, prefect_port)
     say("Starting Prefect, the web app and the worker; this takes half a minute …")
     try:

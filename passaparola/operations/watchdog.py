@@ -20,7 +20,7 @@ POLL_STALE_AFTER = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Finding:
-    """`step` is where it stands still; `asks` says what a person has to do, and is empty where it was mended."""
+    """What is stuck. `step` is the stage; `asks` says what a person has to do, and is empty where it was mended."""
 
     step: str
     summary: str
@@ -28,7 +28,7 @@ class Finding:
 
 
 async def run_watchdog(store: Store, settings: Settings, now: datetime, tick: Tick) -> list[Finding]:
-    """Look, mend what is safe, and look again: what still stands then asks for someone."""
+    """Find stuck stages, run them, and look again: what is still stuck then asks for a person."""
     before = await asyncio.to_thread(health.take_snapshot, store, now)
     stuck = find_stuck_steps(before)
     if stuck:
@@ -47,7 +47,7 @@ async def run_watchdog(store: Store, settings: Settings, now: datetime, tick: Ti
 
 
 def find_stuck_steps(snapshot: health.HealthSnapshot) -> list[Finding]:
-    """Return which steps of the street hold something that has been due for longer than any clock's interval."""
+    """Return the stages that hold something that has been due for longer than any clock's interval."""
     limit = health.STUCK_AFTER.total_seconds()
     heaps = (
         ("listen", snapshot.inbound, limit, "{} bodies came in and are not applied, the oldest since {}"),

@@ -30,8 +30,8 @@ RESUME_DAYS = 14  # after which what was held for care is no news any more
 
 
 def send_answer(session: Session, settings: Settings, id_: int, text: str, *, actor: str, now: datetime) -> str:
-    """Write back in a conversation, line by line as it was typed. Returns the message's id; that of the answer that
-    just went out where these are its very words again and nothing was said since. Raises Unknown, NotAllowed."""
+    """Write back in a conversation. Return the message's id; the earlier one's, where the same words were just sent
+    and nothing was said since. Raises Unknown, NotAllowed."""
     text = normalise_lines(text)
     conversation = threads.get_conversation(session, id_, locked=True)
     _refuse_unsendable(conversation, text)
@@ -83,15 +83,14 @@ def _reply_subject(conversation: Conversation, organisation: str) -> str:
 
 
 def normalise_lines(text: str) -> str:
-    """Normalise line ends. Words as they were typed, with one kind of line end: browsers send CR LF, other programs
-    what they like."""
+    """Give a text one kind of line end, and no spaces around it: browsers send CR LF, other programs what they like."""
     lines = LINE_ENDS.sub("\n", text.replace("\x00", "")).split("\n")
     return "\n".join(line.rstrip() for line in lines).strip("\n")
 
 
 def split_paragraphs(text: str) -> list[list[dict[str, Any]]]:
-    """Return what a letter shows of it: paragraphs of pieces, each a line break, a link (`url` and `text`) or plain
-    `text`."""
+    """Split an answer into what an email shows: paragraphs of pieces, each a line break, a link (`url` and `text`)
+    or plain `text`."""
     return [
         [
             piece
@@ -103,8 +102,7 @@ def split_paragraphs(text: str) -> list[list[dict[str, Any]]]:
 
 
 def _link_pieces(line: str) -> list[dict[str, Any]]:
-    """Cut a line cut at its addresses. HTML swallows spaces that follow each other, so all but the last stay by
-    name."""
+    """Split a line at its addresses. HTML swallows spaces that follow each other, so all but the last stay by name."""
     pieces: list[dict[str, Any]] = []
     at = 0
     for link in _linkifier().match(line) or ():
@@ -125,8 +123,7 @@ def _linkifier() -> LinkifyIt:
 
 
 def _find_duplicate(session: Session, id_: int, text: str, now: datetime) -> int | None:
-    """Return the enrolment that carries the last word of the conversation, where that is ours, just said and the
-    very same."""
+    """Find the enrolment of the answer that was just sent with the very same words, where nothing was said since."""
     turns = select(Turn).where(col(Turn.conversation_id) == id_).order_by(col(Turn.id).desc()).limit(1)
     last = session.execute(turns).scalar()
     same = last is not None and last.author and last.text == text and now - last.at < DUPLICATE_WINDOW
@@ -215,7 +212,7 @@ def _resume_held(session: Session, contact_id: int, actor: str, now: datetime) -
 
 
 def _wording_for(session: Session, launch: Launch, message: Message, contact_id: int) -> tuple[str, str, str]:
-    """Return the locale, the variant and the hash of what somebody was to read who was held before a batch was cut
+    """Return the locale, the variant and the hash of the wording for a contact who was held before a batch was made
     for them."""
     wordings = StepWordings.for_medium(launch.content, launch.content["steps"][message.step], message.medium)
     chosen = select(wordings.locale_column(), wordings.variant_column(), wordings.hash_column()).where(

@@ -35,7 +35,8 @@ def build_dispatch(
 def move_messages(
     session: Session, batch: Batch, enrolments: Sequence[int], *, due_at: datetime, tries: int = 0, because: str = ""
 ) -> None:
-    """Move some of a batch's messages into a batch of their own, as long as they still are the batch's."""
+    """Move some of a batch's messages into a batch of their own; those that were moved meanwhile stay where they
+    are."""
     # Two workers that split batches of one launch must not give two batches one number.
     session.execute(select(col(Launch.id)).where(col(Launch.id) == batch.launch_id).with_for_update())
     same = [col(getattr(Batch, name)) == getattr(batch, name) for name in ("launch_id", "step", "medium")]
@@ -80,7 +81,7 @@ def set_receipts(session: Session, batch: Batch, receipts: Mapping[str, str]) ->
 
 
 def _is_of_batch(batch: Batch) -> tuple[Any, ...]:
-    """Match a message of this batch by its enrolment, `e`; one that has been moved on is nobody's here any more."""
+    """Match a message by its enrolment, `e`, as long as it is still in this batch."""
     key = (MESSAGE.c.enrolment_id == bindparam("e"), MESSAGE.c.step == batch.step, MESSAGE.c.medium == batch.medium)
     return (*key, MESSAGE.c.batch_id == batch.id)
 

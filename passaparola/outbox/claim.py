@@ -70,8 +70,11 @@ def reserve_batch(
 
 
 def _next_batch(session: Session, now: datetime, launch: int | None, busy: Collection[str]) -> Batch | None:
-    """Return the next in order, of those whose channel may speak. Launch by launch of one priority, so that an index
-    has the order: sorting all that waits, for each that goes, would make a campaign's cost grow with its square."""
+    """Return the next due batch whose channel may be called.
+
+    Launch by launch of one priority, so that an index has the order: sorting all that waits, for each batch that
+    goes, would make a campaign's cost grow with its square.
+    """
     sendable = unpaused_channels(session, {*busy, *incidents.active_backoffs(session, now)})
     for launches in _launches_by_priority(session, launch):
         due = (
@@ -104,8 +107,8 @@ def _launches_by_priority(session: Session, launch: int | None) -> list[list[int
 
 
 def unpaused_channels(session: Session, silent: Collection[str] = ()) -> list[Any]:
-    """Build the condition of a channel that may be called. A channel that must be mended first, or is silent for
-    now, holds up its own messages and nobody else's."""
+    """Build the condition that a batch's channel may be called: it is neither paused nor backing off, so it holds
+    up no other channel's messages."""
     paused = [
         *silent,
         *(incident.channel for incident in incidents.open_incidents(session) if incident.direction == "sending"),
@@ -130,8 +133,8 @@ class _Reservation:
         self.public = batch.medium in self.content["public"]
 
     def reserve(self) -> ReservedBatch | None:
-        """Reserve the batch. None: nothing of it is left to send. What can't be prepared at all pauses its launch
-        and stops no other."""
+        """Reserve the batch. Return None where nothing of it is left to send. A batch that cannot be prepared
+        pauses its launch and no other."""
         try:
             sender_class(self.content["channels"][self.batch.medium])
             self.ready = cut_batch_wording(self.content, self.batch)
@@ -200,7 +203,7 @@ class _Reservation:
         return [row for row in rows if ends[row.time_zone or self.settings.time_zone] is None]
 
     def _render(self, rows: Sequence[Row[Any]]) -> list[OutboundMessage]:
-        """Render for each recipient. One contact who can't be rendered fails alone."""
+        """Render for each recipient. A contact for whom it fails is failed alone."""
         personal = MessageBuilder(self.content, self.batch, self.settings, self.ready)
         messages, failed = [], []
         for row in rows:

@@ -18,7 +18,7 @@ from passaparola.store.states import MessageState
 
 
 def recent_messages(since: BindParameter[datetime]) -> ColumnElement[int]:
-    """Return messages that went out, are going out or may have gone out to this contact, whatever the campaign."""
+    """Count the messages that went out, are going out or may have gone out to this contact, whatever the campaign."""
     other, message, batch = aliased(Enrolment), aliased(Message), aliased(Batch)
     return (
         _to_this_contact(select(func.count()), other, message, batch)
@@ -35,12 +35,12 @@ def recent_messages(since: BindParameter[datetime]) -> ColumnElement[int]:
 
 
 def _uncapped_launches() -> Select[Any]:
-    """Return launches that are no marketing and count for no cap."""
+    """Return the transactional launches, which count for no cap."""
     return select(col(Launch.id)).where(col(Launch.transactional))
 
 
 def pending_messages(launches: tuple[int, ...]) -> ColumnElement[int]:
-    """Return what those launches have ready for this contact."""
+    """Count the messages that those launches have queued for this contact."""
     other, message, batch = aliased(Enrolment), aliased(Message), aliased(Batch)
     return (
         _to_this_contact(select(func.count()), other, message, batch)

@@ -28,7 +28,8 @@ T = TypeVar("T")
 
 
 def run_on_uvloop(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine: asyncio.run on uvloop, which moves bytes in half the time; Windows has none."""
+    """Run a coroutine on uvloop, which takes half the time for the same bytes; on asyncio's loop where there is
+    none (Windows)."""
     try:
         import uvloop
     except ImportError:
@@ -88,8 +89,7 @@ class Drain:
         self.stopping = True
 
     async def _send_lane(self) -> None:
-        """Send batches in one lane. A lane that fails takes no other one down in the middle of a call; it only sees
-        that no new one begins."""
+        """Send batches in one lane. A failing lane lets the others finish their calls and begin no new one."""
         try:
             while not self.stopping:
                 if await (self.each(self) if self.each else self.send_batch()):
@@ -101,15 +101,14 @@ class Drain:
             raise
 
     async def send_up_to(self, messages: int) -> int:
-        """Send batches, one after the other, until they hold so many messages; how many it were, 0 when nothing is
-        due."""
+        """Send batches until they hold so many messages. Return how many they held; 0 when nothing is due."""
         sent = 0
         while sent < messages and not self.stopping and (count := await self.send_batch()):
             sent += count
         return sent
 
     async def send_batch(self) -> int:
-        """Send one batch, from reservation to record; how many messages it holds, 0 when none is due."""
+        """Send one batch, from reservation to record. Return how many messages it holds; 0 when none is due."""
         async with self.turn:
             started = time.monotonic()
             reserved = await asyncio.to_thread(
@@ -177,8 +176,8 @@ class Drain:
             return Uncertain(f"{type(error).__name__} in the channel {reserved.channel}")
 
     async def _wait_until_due(self) -> bool:
-        """Wait until something is due that this lane may call. What waits for a busy channel is for the lanes that
-        are busy with it."""
+        """Wait until something is due that this lane may call. Messages of a busy channel are left to the lanes
+        that call it."""
         while not self.stopping:
             until = await asyncio.to_thread(
                 retry_while_db_unavailable(next_due), self.store, self.launch, self.clock(), self._skip_channels()

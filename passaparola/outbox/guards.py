@@ -48,8 +48,8 @@ class FrequencyCap:
 
 @dataclass(frozen=True)
 class GuardContext:
-    """What is about to be said: on a medium, about a topic. `twin_of` is the launch that says it, where another one
-    says these very words; 0 where none does, so that what is asked is written once for all of them."""
+    """What is about to be sent: on a medium, about a topic. `twin_of` is the launch that sends it, where another
+    one has the same words; 0 where none has, so that the statement is written once for all launches."""
 
     medium: str
     topic: str
@@ -68,8 +68,8 @@ class GuardContext:
     def with_repeats(
         cls, session: Session, content: Mapping[str, Any], medium: str, step: Mapping[str, Any], itself: int
     ) -> "GuardContext":
-        """Build the context also of a launch that is not there yet: `content` is what would be frozen, `itself` then
-        is twins.LAST."""
+        """Build the context of a launch that is not there yet: `content` is what would be frozen, `itself` then is
+        repeats.LAST_LAUNCH."""
         others = select(col(Launch.id)).where(col(Launch.id) != itself)
         before = others.where(col(Launch.priority) > content["priority"], col(Launch.state) == "running")
         answers = content.get("basis") == "transactional"
@@ -80,7 +80,7 @@ class GuardContext:
 
 
 def _window(content: Mapping[str, Any], medium: str, say: str) -> timedelta | None:
-    """Find the network's window. None where the network sets none, or has approved what is said."""
+    """Return the network's reply window; None where it sets none, or has approved the template."""
     spoken = (
         wordings
         for key, wordings in content["messages"].items()
@@ -100,7 +100,8 @@ def too_late(seconds: int) -> str:
 
 
 def guard_instants(context: GuardContext, cap: FrequencyCap | None, now: datetime) -> dict[str, Any]:
-    """Build the instants that a `reason` is put with, so that it is written once and put to every batch."""
+    """Compute the instants that `hold_reason` has as parameters, so that its statement is built once for every
+    batch."""
     return {
         "read": "",
         "now": now,
@@ -117,9 +118,11 @@ def _instant(name: str) -> BindParameter[datetime]:
 def hold_reason(
     context: GuardContext, cap: FrequencyCap | None, wording: ColumnElement[str] | None = None, *, settled: bool = False
 ) -> ColumnElement[Any]:
-    """Build the expression of the first reason to hold. NULL for whoever may be written to. It is put with its
-    `moments`, and with the hash of what is `read` where that is one for all of them. `settled`: what other
-    launches still have ready does not count, as it may never go out."""
+    """Build the expression of the first reason to hold a message; NULL for whoever may be written to.
+
+    It takes `guard_instants` as parameters, and the hash of the `wording` where that is one for all of them.
+    `settled`: what other launches still have queued does not count, as it may never go out.
+    """
     medium, topic = context.medium, context.topic
     consent = latest_consent(col(Contact.id), medium, literal(topic))
     suppressed = select(col(Suppression.reason)).where(col(Suppression.key) == col(Address.key)).scalar_subquery()
@@ -191,7 +194,8 @@ def _wrote_since(medium: str, since: BindParameter[datetime]) -> ColumnElement[b
 
 
 def _open_complaint() -> ColumnElement[Any]:
-    """Return what is open between us and them that goes before any selling; NULL where nothing is."""
+    """Return the kind of the contact's open complaint, request or low score, which goes before any selling; NULL
+    where none is open."""
     open_ = select(func.replace(col(Conversation.kind), "_", " ")).where(
         col(Conversation.contact_id) == col(Contact.id),
         col(Conversation.state) != "closed",

@@ -109,7 +109,7 @@ def get_launch(session: Session, launch_id: int) -> Launch:
 
 
 def pause_launch(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
-    """Pause a launch. Nothing more of it is claimed; what is in the air lands."""
+    """Pause a launch: none of its batches is claimed any more; calls under way end."""
     _change_state(store, launch_id, ("running",), "paused", actor, now, f"paused by {actor}")
 
 
@@ -118,7 +118,7 @@ def resume_launch(store: Store, launch_id: int, *, actor: str, now: datetime) ->
 
 
 def recall_launch(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
-    """Recall a launch. What has not left is held for good."""
+    """Recall a launch: what has not left is held for good."""
     allowed = ("prepared", "approved", "running", "paused")
     _change_state(store, launch_id, allowed, "recalled", actor, now, f"recalled by {actor}")
     hold_recalled_messages(store)

@@ -67,7 +67,7 @@ class Links:
         return LinkRef.parse(text) if text else None
 
     def read(self, purpose: Purpose, token: str) -> str | None:
-        """Return the text that a token of this purpose was made of; None where it was not made by us."""
+        """Return the text that a token of this purpose was made of; None where we did not make it."""
         text, _, _ = token.rpartition(".")
         if not text.isascii() or not token.isascii():
             return None

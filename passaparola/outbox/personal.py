@@ -18,7 +18,7 @@ EVENT = (col(Event.kind), col(Event.at), col(Event.amount), col(Event.currency),
 
 
 class MessageBuilder:
-    """What one contact's message is made of: plain values only, never a live object."""
+    """Builds one contact's message, of plain values only, never a live object."""
 
     def __init__(self, content: Mapping[str, Any], batch: Batch, settings: Settings, ready_: CutWording) -> None:
         self.ready, self.batch, self.settings = ready_, batch, settings
@@ -75,7 +75,7 @@ class MessageBuilder:
         )
 
     def _unsubscribe_headers(self, id_: str, unsubscribe: str) -> dict[str, str]:
-        """Build the unsubscribe headers. RFC 8058: one click; and a letter, for whoever has no browser."""
+        """Build the unsubscribe headers: one click (RFC 8058), and a mail address for whoever has no browser."""
         by_letter = f"mailto:{self.mailto}?subject=unsubscribe%20{sign_message_id(self.settings.secret, id_)}"
         return {
             "List-Unsubscribe": f"<{unsubscribe}>, <{by_letter}>",
@@ -84,8 +84,7 @@ class MessageBuilder:
 
 
 def without_point(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Write whole numbers without a point. A number that is whole is written without a point: JSON and a file's
-    columns make 1200.0 of 1200."""
+    """Return traits with whole numbers as integers: JSON and a file's columns make 1200.0 of 1200."""
     return {
         name: int(value) if type(value) is float and value.is_integer() else value for name, value in values.items()
     }
@@ -94,7 +93,7 @@ def without_point(values: Mapping[str, Any]) -> dict[str, Any]:
 def _event_values(
     kind: str | None, at: Any, amount: int | None, currency: str | None, properties: Any
 ) -> dict[str, Any]:
-    """Return what started the passage; nothing where the event is no more."""
+    """Return the event that started the enrolment, as templates read it; nothing where it was deleted."""
     if not kind:
         return {}
     money = {} if amount is None else {"amount": amount, "currency": currency}

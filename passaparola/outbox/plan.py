@@ -100,8 +100,7 @@ class _MessagePlanner:
         self._record_sizes()
 
     def _batch_of(self, ranked: Any) -> Any:
-        """Compute a message's batch, reckoned from its slot: joined by its number, each would be looked up once a
-        message."""
+        """Compute a message's batch from its slot: joined by its number, each would be looked up once a message."""
         cut = select(col(Batch.locale), col(Batch.variant), col(Batch.number), col(Batch.id)).where(
             *self._own_messages()
         )
@@ -130,8 +129,7 @@ class _MessagePlanner:
         )
 
     def _next_number(self) -> int:
-        """Find the next batch's number. A step is planned each time that someone comes to it; its batches go on
-        where the last ones ended."""
+        """Return the number after the step's last batch. A step is planned each time that someone comes to it."""
         so_far = select(func.coalesce(func.max(col(Batch.number)) + 1, 0)).where(
             col(Batch.launch_id) == self.launch.id, col(Batch.step) == self.step, col(Batch.medium) == self.medium
         )
@@ -171,7 +169,7 @@ class _MessagePlanner:
         )
 
     def _late_at(self) -> Any:
-        """Compute from when on it is too late. Counted from when it was to be said; the wait for approval is no
+        """Compute from when on it is too late, counted from when it was due to be sent; the wait for approval is no
         delay."""
         late_after = self.launch.late_after
         if late_after is None or self.now - (self.launch.started_at or self.now) <= timedelta(seconds=late_after):
@@ -182,8 +180,8 @@ class _MessagePlanner:
         )
 
     def _create_batches(self, spoken: Any, variant: Any, size: int) -> bool:
-        """Create as many batches per locale and variant as all who are due could need; those that stay empty go
-        again."""
+        """Create as many batches per locale and variant as all who are due could need; those that stay empty are
+        deleted."""
         counts = self.session.execute(
             select(spoken.label("spoken"), variant.label("variant"), func.count())
             .select_from(Enrolment)
@@ -233,5 +231,5 @@ class _MessagePlanner:
         execute_update(self.session, delete(Batch).where(*mine, col(Batch.size) == 0))
 
     def _not_before(self) -> int:
-        """Compute from when to count. What we ourselves keep back is not late by that."""
+        """Return for how many seconds we hold messages back ourselves, which counts for no delay."""
         return int(max(self.not_before - self.now, timedelta(0)).total_seconds())

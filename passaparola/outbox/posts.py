@@ -16,7 +16,7 @@ from passaparola.store.states import MessageState
 
 @dataclass(frozen=True)
 class Post:
-    """A launch's word to the public on one network: at what it is, why, and where it can be seen."""
+    """A launch's public post on one network: its state, why, and where it can be seen."""
 
     medium: str
     step: int
@@ -32,7 +32,7 @@ class Post:
 
 
 def paused_media(session: Session, launch: Launch) -> dict[str, str]:
-    """List its media whose channel must be mended first, and how."""
+    """Return the media whose channel is paused, with the reason."""
     carried = {channel: medium for medium, channel in launch.content["channels"].items()}
     stopped = (incident for incident in incidents.open_incidents(session) if incident.direction == "sending")
     return {carried[stop.channel]: stop.reason for stop in stopped if stop.channel in carried}

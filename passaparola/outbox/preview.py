@@ -91,8 +91,7 @@ class Preview:
 
 
 def build_preview(store: Store, settings: Settings, content: dict[str, Any], now: datetime) -> Preview:
-    """Build the preview of a launch. `content` is what journeys.launch would freeze. The same guards and the same
-    renderer as the sending."""
+    """Build the preview of a campaign from what would be frozen, by the guards and the renderer that send."""
     seen = Preview(
         content["campaign"],
         content["title"],
@@ -176,8 +175,7 @@ def _add_cost(
     medium: str,
     skeletons: dict[str, dict[str, Skeleton]],
 ) -> None:
-    """Add what a step costs. Each who would get it is counted once, whichever of its languages and variants they
-    read."""
+    """Add what a step costs. Each recipient is counted once, whichever language and variant they read."""
     sendable = 1 if medium in content["public"] else seen.media.get(medium, {}).get("", 0)
     for variant, percent in (step.get("variants") or {"": 100}).items():
         spoken = skeletons.get(wording_key(step["say"], variant, medium), {})

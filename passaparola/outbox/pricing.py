@@ -13,7 +13,7 @@ LISTED_IN = "USD"  # the currency of the providers' lists
 
 @dataclass
 class Costs:
-    """Sums by currency: what cannot be added is not."""
+    """Sums by currency."""
 
     sums: dict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
 

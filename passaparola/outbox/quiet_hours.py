@@ -7,7 +7,7 @@ from whenever import Date, Time
 
 
 def quiet_until(hours: str, zone: str, now: datetime) -> datetime | None:
-    """Return when the quiet hours end that a clock is in; None where they are not on. `hours` is like 21:00-08:30."""
+    """Return when the quiet hours of a time zone end; None where they are not on. `hours` is like 21:00-08:30."""
     if not hours:
         return None
     start, end = (time.fromisoformat(edge) for edge in hours.split("-"))

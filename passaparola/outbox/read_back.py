@@ -10,7 +10,7 @@ READ_BACK_DELAYS_SECONDS = (0.0, 1.0, 3.0)  # seconds before each look for a pos
 
 
 async def confirm_visible(channel: Sender, result: SendResult) -> SendResult:
-    """Confirm that a post is visible. A network's yes is not yet a post: it counts as sent when it is there."""
+    """Confirm that an accepted post can be seen: only then it counts as sent."""
     uncertain = dict(result.uncertain)
     for id_, receipt in result.receipts.items():
         if receipt and await _is_visible(channel, receipt) is False:
@@ -19,7 +19,7 @@ async def confirm_visible(channel: Sender, result: SendResult) -> SendResult:
 
 
 async def _is_visible(channel: Sender, receipt: str) -> bool | None:
-    """Ask whether a post is visible. None: nobody can tell, or not now; then the network's yes has to do."""
+    """Return whether a post is visible; None where the network cannot tell, or not now: then its answer has to do."""
     visible: bool | None = None
     for pause in READ_BACK_DELAYS_SECONDS:
         await asyncio.sleep(pause)

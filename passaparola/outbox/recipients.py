@@ -18,8 +18,8 @@ OPEN = (col(Message.batch_id) == bindparam("batch"), col(Message.state).is_(None
 
 @lru_cache(maxsize=256)
 def recipients_statement(context: GuardContext, cap: FrequencyCap | None, on_an_event: bool) -> Select[Any]:
-    """Build the statement for a batch's recipients. Written once for all batches of a step: it takes longer to write
-    than a small batch takes to be asked."""
+    """Build the statement for a batch's recipients, once for all batches of a step: building it takes longer than
+    running it for a small batch."""
     # A letter may wait for the morning, or for its distance from the last one; who leaves meanwhile gets it no more.
     left = case((col(Enrolment.outcome) == "left", literal(HoldReason.LEFT.text())), else_=null())
     people = (

@@ -44,8 +44,8 @@ class ReconcileResult:
 
 
 def quarantine_of(channel: str) -> timedelta:
-    """Compute how long a call may still be running. Longer than any call can still be running: twice the time-out,
-    and the margin of the call's own deadline."""
+    """Return how long a call may still be running: twice the channel's time-out, and the margin of the call's own
+    deadline."""
     return timedelta(seconds=2 * sender_class(channel).timeout + 10)
 
 
@@ -64,7 +64,7 @@ async def reconcile(store: Store, now: datetime) -> ReconcileResult:
 
 
 async def _look_up(name: str, dispatch: Dispatch, receipts: Mapping[str, str]) -> Evidence:
-    """Look an attempt up. Whatever goes wrong with one question proves nothing, and stops no other one."""
+    """Look an attempt up at its channel. An error proves nothing, and stops no other look-up."""
     channel = None
     try:
         channel = sender_class(name)()
@@ -83,8 +83,7 @@ async def _look_up(name: str, dispatch: Dispatch, receipts: Mapping[str, str]) -
 
 
 def _give_up(store: Store, now: datetime) -> int:
-    """Give up on workers that are gone. A batch that has been sending for longer than its quarantine is unknown: its
-    worker is gone."""
+    """Mark as unknown the batches that have been sending for longer than their quarantine: their workers are gone."""
     given_up = 0
     with store.write() as session:
         chosen = select(Batch, Attempt).join(
@@ -102,8 +101,8 @@ def _give_up(store: Store, now: datetime) -> int:
 
 
 def _unknown_batches(store: Store, now: datetime) -> list[int]:
-    """List unknown batches. What has been in doubt for a quarantine of its own: should the clock have jumped between
-    the call and the giving up, the call may still be on its way, and a look-up would prove nothing."""
+    """Return batches that have been unknown for a quarantine of their own: should the clock have jumped, the call
+    may still be on its way, and a look-up would prove nothing."""
     with store.read() as session:
         alone = select(col(Message.batch_id)).where(col(Message.state) == MessageState.UNKNOWN)
         doubted = func.coalesce(col(Attempt.finished_at), col(Attempt.started_at))
@@ -115,8 +114,7 @@ def _unknown_batches(store: Store, now: datetime) -> list[int]:
 
 
 def _load_attempt(store: Store, batch_id: int) -> tuple[Attempt, Dispatch, dict[str, str]] | None:
-    """Return of a batch: the attempt in doubt, what it carried, and the receipts that the network gave and nobody
-    found."""
+    """Return a batch's unknown attempt, what it carried, and the receipts of posts that were accepted and not seen."""
     with store.read() as session:
         batch = session.get(Batch, batch_id)
         assert batch is not None
@@ -202,7 +200,7 @@ def _reopen(session: Session, batch: Batch) -> None:
 
 
 async def sync_suppressions(store: Store, settings: Settings, now: datetime) -> int:
-    """Sync suppressions. Addresses that the email provider stopped writing to on its side are suppressed on ours."""
+    """Suppress the addresses that the email provider has stopped writing to on its side."""
     try:
         channel = carrier_for("email", settings)()
     except Misconfigured:

@@ -52,7 +52,7 @@ def _outcome_detail(outcome: SendResult | ChannelError) -> str:
 
 
 class _Recording:
-    """What each kind of outcome means for a batch and its messages."""
+    """Records what each kind of outcome means for a batch and its messages."""
 
     def __init__(self, session: Session, reserved: ReservedBatch, batch: Batch, now: datetime) -> None:
         self.session, self.reserved, self.batch, self.now = session, reserved, batch, now
@@ -99,14 +99,14 @@ class _Recording:
         self.batch.state, self.batch.due_at = MessageState.QUEUED, self.now + timedelta(seconds=after)
 
     def _backoff(self) -> float:
-        """Compute the pause. Doubling from two seconds: 2, 4, 8 … ten minutes."""
+        """Compute the pause in seconds, doubling from two: 2, 4, 8 … up to ten minutes."""
         tried = self.session.execute(
             select(func.count()).where(col(Attempt.batch_id) == self.batch.id, col(Attempt.outcome) == "unavailable")
         ).scalar_one()
         return float(min(2.0 ** min(tried + 1, 10), MAX_BACKOFF_SECONDS))
 
     def _halve(self, reason: str) -> None:
-        """Halve the batch. Refused as a whole with nobody named: smaller requests find who it is."""
+        """Split a batch that was refused as a whole with nobody named: smaller requests find out who it is."""
         if len(self.ids) == 1:
             set_states(self.session, self.batch, MessageState.FAILED, {self.ids[0]: reason})
             self.batch.state, self.batch.finished_at = MessageState.SENT, self.now

@@ -24,11 +24,10 @@ def have_repeats(session: Session, reads: Collection[str], itself: int) -> bool:
 
 
 def take_turns(session: Session, batch: Batch) -> None:
-    """Let two batches of the same words take turns. Two batches of the same words by two launches are not decided side
-    by side; for PostgreSQL, SQLite has one writer.
+    """Lock a wording, so that two batches of the same words by two launches are not decided side by side. For
+    PostgreSQL; SQLite has one writer.
 
-    Who does not see the other launch yet goes beside its own batches only. Whoever comes later sees it, and waits until
-    that is done.
+    A launch that sees no other with these words shares the lock; one that sees another waits until that is done.
     """
     lock = (
         "pg_advisory_xact_lock"
@@ -41,8 +40,8 @@ def take_turns(session: Session, batch: Batch) -> None:
 def repeat_reasons(
     medium: str, launch: int, wording: ColumnElement[str] | None, *, settled: bool
 ) -> list[tuple[Any, Any]]:
-    """Return the guards' two reasons, each with its condition on a contact. Without `read` it is a parameter of that
-    name."""
+    """Return the guards' two reasons, each with its condition on a contact. Without `wording` its hash is a
+    parameter called `read`."""
     same = bindparam("read", type_=String()) if wording is None else wording
     sent = (_to_them(medium, same, _delivered_elsewhere(launch)), literal(HoldReason.ALREADY_SENT.text()))
     pending = (_to_them(medium, same, _pending_elsewhere(launch)), literal(HoldReason.ALREADY_PENDING.text()))
@@ -68,7 +67,7 @@ def post_repeat_reason(session: Session, batch: Batch, *, settled: bool) -> bool
 
 
 def _delivered_elsewhere(launch: int) -> Which:
-    """Return messages that went out, are going out or may have gone out by another launch."""
+    """Match messages that went out, are going out or may have gone out by another launch."""
 
     def which(message: Any, batch: Any) -> ColumnElement[bool]:
         out: ColumnElement[bool] = func.coalesce(message.state, batch.state).in_(
@@ -80,8 +79,8 @@ def _delivered_elsewhere(launch: int) -> Which:
 
 
 def _pending_elsewhere(launch: int) -> Which:
-    """Return messages that an earlier launch, which is under way, has ready. Of two that are sent at once the
-    earlier one speaks, or each would hold the other; one that is paused keeps nobody waiting."""
+    """Match messages that an earlier running launch has queued. Of two that are sent at once the earlier one
+    speaks, or each would hold the other; one that is paused keeps nobody waiting."""
     earlier = select(col(Launch.id)).where(col(Launch.state) == "running", col(Launch.id) < launch)
 
     def which(message: Any, batch: Any) -> ColumnElement[bool]:
@@ -91,8 +90,7 @@ def _pending_elsewhere(launch: int) -> Which:
 
 
 def _to_them(medium: str, wording: ColumnElement[str], which: Which) -> ColumnElement[bool]:
-    """Match messages to the contact. Whoever runs the same send twice, or the same words for a wider audience,
-    writes to nobody twice."""
+    """Match such messages to the contact, whichever launch or audience they are of."""
     other: Any = aliased(Enrolment)
     message: Any = aliased(Message)
     batch: Any = aliased(Batch)

@@ -48,7 +48,7 @@ def mark_restored(store: Store, now: datetime) -> int:
 
 
 def _pause_launches(session: Session) -> int:
-    """Pause launches in which people still move on: what they were told since is not known here, so somebody looks
+    """Pause launches in which people still move on: what they were sent since is not known here, so somebody looks
     first."""
     inside = select(col(Enrolment.id)).where(
         col(Enrolment.launch_id) == col(Launch.id), col(Enrolment.outcome).is_(None)

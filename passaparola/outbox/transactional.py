@@ -32,9 +32,7 @@ def send_to_contact(  # noqa: PLR0913  the parts of a message, each named by its
     language: str | None = None,
 ) -> str:
     """Send a message of templates/_house/ to one contact, due at once, in the caller's transaction. Return its id.
-
-    `says` are the words that it needs; `headers` go out with it, such as In-Reply-To. Raises BadContent, Unknown.
-    """
+    `texts` are the words that it needs; `headers` go out with it, such as In-Reply-To. Raises BadContent, Unknown."""
     wordings = freeze_house_wordings(settings, name, medium)
     person = session.get(Contact, contact_id)
     spoken = language or (person.language if person else None)
@@ -46,7 +44,7 @@ def send_to_contact(  # noqa: PLR0913  the parts of a message, each named by its
 def _plan_message(
     session: Session, content: dict[str, Any], contact_id: int, medium: str, locale: str, now: datetime
 ) -> MessageId:
-    """Plan the one message of a launch of its own."""
+    """Plan the one message of its launch."""
     launch = Launch(
         campaign=content["campaign"],
         hash=wording_hash(content, now),

@@ -39,7 +39,7 @@ class StepWordings:
         return cls(locales, house, variants, f"variant of {step['say']} in {content['campaign']}", reads)
 
     def locale_column(self) -> ColumnElement[str]:
-        """Return a contact's own language where there is a wording in it."""
+        """Build the contact's own language where there is a wording in it, else the house's."""
         return case((col(Contact.language).in_(self.locales), col(Contact.language)), else_=literal(self.house))
 
     def variant_column(self) -> ColumnElement[str]:
@@ -56,8 +56,8 @@ class StepWordings:
 
 
 def reading_hash(content: Mapping[str, Any], wording: Mapping[str, Any], medium: str) -> str:
-    """Compute the hash of what is read. A wider audience, another title or another campaign with the same template
-    is read as the same; the campaign's name in a link's utm_campaign is nothing that anyone reads."""
+    """Hash what is read. A wider audience, another title or another campaign with the same template has the same
+    hash; nobody reads the campaign's name in a link's utm_campaign."""
     keys = ("texts", "links", "template", "survey", "share")
     pictures = [sha256_ for _, _, sha256_ in wording.get("media", ())]
     words = orjson.dumps([medium, pictures, {key: wording.get(key) for key in keys}], option=orjson.OPT_SORT_KEYS)

@@ -16,7 +16,8 @@ ACTION_DELAY = timedelta(days=1)  # of entering
 
 @dataclass(frozen=True)
 class Assumption:
-    """That everyone does something: a while after having entered, or after the campaign began to wait for it."""
+    """An assumption that everyone does something: a while after having entered, or after the campaign began to wait
+    for it."""
 
     kind: str
     properties: dict[str, Any]

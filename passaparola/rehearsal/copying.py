@@ -26,7 +26,7 @@ IMPLICIT_FOREIGN_KEYS = {
 
 
 def copy_store(store: Store, settings: Settings, copy: Store, contacts: str, now: datetime) -> None:
-    """Copy the store. Rows as they are; where only some people take part, theirs."""
+    """Copy the store's rows as they are; where only some people take part, theirs."""
     with store.read() as source:
         chosen: ColumnElement[bool] | None = None
         if contacts:
@@ -52,7 +52,7 @@ def _of(table: Table, chosen: ColumnElement[bool] | None) -> Any:
 
 
 def _rows_of_contacts(table: Table, people: Any) -> ColumnElement[bool]:
-    """Return the rows that are of these people alone, or of nobody: whatever a table points to is in the copy, too."""
+    """Select the rows that are of these people alone, or of nobody: whatever a table points to is in the copy, too."""
     if table.name == "contact":
         return and_(table.c.id.in_(people), or_(table.c.merged_into.is_(None), table.c.merged_into.in_(people)))
     kept: list[ColumnElement[bool]] = []

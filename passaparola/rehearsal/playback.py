@@ -153,7 +153,7 @@ class _Playback:
             record_outcome(self.store, reserved, SendResult(), self.now)
 
     def _script_assumptions(self) -> None:
-        """Script what is assumed. Whoever now waits for what is assumed, or has entered, will do it."""
+        """Plan the assumed actions of whoever now waits for them, or has entered."""
         if not self.assumed:
             return
         listens = {step.get("wait for") for step in self.content["steps"]}
@@ -220,6 +220,6 @@ class _Playback:
 
 
 def _sample_amount(kind: str) -> dict[str, Any]:
-    """Make a sample amount. An order like any other."""
+    """Return the amount and currency of an order like any other."""
     bought = kind.startswith("order_")
     return {"amount": AN_ORDER["amount"] if bought else None, "currency": AN_ORDER["currency"] if bought else None}

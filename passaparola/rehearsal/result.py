@@ -56,7 +56,7 @@ class Rehearsal:
         ]
 
     def timeline(self, person: str) -> list[str]:
-        """Return the same with everything held, as sentences on their own clock."""
+        """Return a person's messages with everything held, as sentences on their own clock."""
         return [str(moment) for moment in self.moments if moment.person == person]
 
     def count_sent(self, message: str = "") -> int:
@@ -65,7 +65,7 @@ class Rehearsal:
         )
 
     def held_reasons(self) -> dict[str, int]:
-        """Return reasons, with how many messages each held."""
+        """Return the reasons, with how many messages each held."""
         counts: Counter[str] = Counter()
         for line in self.lines:
             if line.state != MessageState.SENT:

@@ -15,8 +15,7 @@ from passaparola.store.states import MessageState
 
 
 def build_report(session: Session, settings: Settings, campaign: str, launch: int | None = None) -> CampaignReport:
-    """Build the report of one launch, or of all that ever went out. Of one launch, or of all that ever went out.
-    Raises Unknown."""
+    """Build the report of one launch, or of all launches of a campaign that ever went out. Raises Unknown."""
     never_began = and_(col(Launch.state) == "recalled", col(Launch.started_at).is_(None))
     chosen = select(Launch).where(col(Launch.campaign) == campaign, col(Launch.state) != "prepared")
     chosen = chosen if launch else chosen.where(~never_began)

@@ -20,12 +20,12 @@ ANSWERS = {"replied": "answered", "survey_answered": "answered"}
 
 @dataclass
 class FunnelCounts:
-    """Of one medium, or of one variant of a message on it.
+    """Counts of one medium, or of one variant of a message on it.
 
     `left` are the messages that went out: recorded as sent, or something came back of them already. `reached` are
-    those that arrived: delivered, or somebody (a machine, too) did something with them. Facts may come before
-    ours is recorded, and a person's click before the provider tells of the delivery; a share is always of one of
-    these two.
+    those that arrived: delivered, or somebody (a machine, too) did something with them. Facts may come before ours
+    is recorded, and a person's click before the provider reports the delivery; a share is always of one of these
+    two.
     """
 
     planned: int = 0
@@ -50,17 +50,16 @@ class FunnelCounts:
 
     @property
     def reports_delivery(self) -> bool:
-        """Return whether anybody tells of deliveries: a mailbox and plain SMTP never do, a provider not in the first
+        """Return whether anybody reports deliveries: a mailbox and plain SMTP never do, a provider not in the first
         seconds."""
         return self.delivered > 0 or 0 < self.left <= self.bounced
 
     def base(self, stage: str) -> int:
-        """Return what a share of this stage is of: bounces of all that went out, what people did of all that
-        arrived."""
+        """Return what a share of this stage is of: bounces of all that went out, actions of all that arrived."""
         return self.left if stage == "bounced" or not self.reports_delivery else self.reached
 
     def as_json(self) -> dict[str, Any]:
-        """Dump plain values. `delivered` is null where nobody tells of it."""
+        """Dump plain values. `delivered` is null where nobody reports it."""
         return asdict(self) | {"delivered": self.delivered if self.reports_delivery else None}
 
 
@@ -122,7 +121,7 @@ class CampaignReport:
         return (gained / 100 - self.cost) / self.cost
 
     def rates(self) -> dict[str, dict[str, Interval]]:
-        """Return per medium and stage, each of a base that fits."""
+        """Return the share of each stage with its interval, by medium."""
         return {
             medium: {
                 name: share_interval(getattr(counts, name), counts.base(name)) for name in (*STAGES[1:], *AFTER_EFFECTS)
@@ -131,7 +130,7 @@ class CampaignReport:
         }
 
     def winners(self) -> dict[str, dict[str, Any]]:
-        """Return each message's variants compared by clicks; the better one is named only where that is sure."""
+        """Compare each message's variants by clicks; the better one is named only where that is sure."""
         winners = {}
         for message, variants in self.variants.items():
             if len(variants) < 2:

@@ -14,7 +14,7 @@ OFFLINE_SOURCES = ("till", "pos", "store")
 
 @dataclass
 class LifecycleCounts:
-    """How many stand where. Participation is measured against the rule of thumb 90-9-1."""
+    """How many people are at which stage. Participation is measured against the rule of thumb 90-9-1."""
 
     people: int = 0
     lifecycle: dict[str, int] = field(default_factory=dict)
@@ -81,8 +81,8 @@ def _is_known_offline() -> Any:
 
 
 def compare_online_offline(session: Session, topic: str = "newsletter") -> dict[str, CounterSide]:
-    """Return both, only online, only offline, neither: by till numbers and visits on one side, addresses and clicks
-    on the other."""
+    """Count people known both ways, only online, only offline, or neither: by till numbers and visits on one side,
+    addresses and clicks on the other."""
     offline = _is_known_offline()
     online = exists(
         select(1)

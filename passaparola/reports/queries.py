@@ -89,8 +89,8 @@ def message_facts(ids: list[int]) -> Any:
 
 
 def compare_groups(session: Session, settings: Settings, launches: list[Launch], report: CampaignReport) -> None:
-    """Compare groups. Everyone who entered, by whether they were held out: the difference between the two is the
-    campaign's own doing."""
+    """Compare everyone who entered by whether they were held out: the difference between the two is the campaign's
+    own doing."""
     for launch in launches:
         goal = launch.content.get("goal") or {}
         window = int(goal.get("within") or DEFAULT_GOAL_WINDOW.total_seconds())
@@ -131,7 +131,7 @@ def compare_groups(session: Session, settings: Settings, launches: list[Launch],
 
 
 def attribute_orders(session: Session, settings: Settings, ids: list[int]) -> tuple[int, int]:
-    """Return orders whose person's last click before, within a week, was in one of these launches."""
+    """Return orders whose contact's last click before, within a week, was in one of these launches."""
     click = table_of(Event).alias("click")
     last = (
         select(click.c.enrolment_id)

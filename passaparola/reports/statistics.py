@@ -10,7 +10,7 @@ Z_95 = NormalDist().inv_cdf(0.975)  # 95 percent, both sides
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure, and between what it lies 95 times out of 100."""
+    """A figure, and the bounds between which it lies 95 times out of 100."""
 
     value: float
     low: float
@@ -26,10 +26,8 @@ class Interval:
 
 
 def share_interval(hits: int, of: int) -> Interval:
-    """Compute wilson's score interval: https://doi.org/10.1080/01621459.1927.10502953
-
-    Raises ValueError: more hits than there are to be hit, a base that does not fit.
-    """
+    """Compute Wilson's score interval: https://doi.org/10.1080/01621459.1927.10502953 Raises ValueError: more hits
+    than the base has."""
     if not 0 <= hits <= max(of, 0):
         raise ValueError(f"{hits} of {of} is no share")
     if of <= 0:

@@ -16,7 +16,7 @@ MAX_QUOTES, MAX_QUOTE_CHARS = 3, 180
 
 @dataclass
 class Theme:
-    """One topic."""
+    """What people say about one topic."""
 
     count: int = 0
     moods: dict[str, int] = field(default_factory=lambda: {"good": 0, "neutral": 0, "bad": 0})
@@ -51,7 +51,7 @@ def find_themes(session: Session, now: datetime, days: int = 30) -> dict[str, Th
 
 
 def without_quotes(by_name: dict[str, Theme]) -> dict[str, Any]:
-    """Dump themes without anybody's words. Without anybody's words."""
+    """Dump themes without anybody's words."""
     return {
         topic: {"count": voice.count, "moods": voice.moods, "kinds": voice.kinds} for topic, voice in by_name.items()
     }

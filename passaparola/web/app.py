@@ -43,7 +43,8 @@ POLICY = (
 
 
 class SecurityHeaders:
-    """No page of ours runs a script or is framed elsewhere, and no token leaves in a Referer; each request is timed."""
+    """Middleware: no page of ours runs a script or is framed elsewhere, and no token leaves in a Referer; each
+    request is timed."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -79,7 +80,7 @@ async def show_error(request: Request, error: PassaparolaError) -> HTMLResponse:
 
 @app.exception_handler(DBAPIError)
 async def show_unavailable(request: Request, error: DBAPIError) -> Response:
-    """Show that the store is busy or away: nothing was changed, and the same request may succeed in a while."""
+    """Answer that the store is busy or away: nothing was changed, and the same request may succeed in a while."""
     return link_context.unavailable_page(request)
 
 
@@ -98,7 +99,7 @@ async def show_forbidden(request: Request, error: Forbidden) -> Response:
 
 @app.get("/healthz")
 def healthz() -> dict[str, str]:
-    """Say ok says ok only while the store answers."""
+    """Answer ok while the store answers."""
     with link_context.store().engine.connect() as connection:
         connection.execute(text("SELECT 1"))
     return {"status": "ok"}
@@ -106,8 +107,8 @@ def healthz() -> dict[str, str]:
 
 @app.get("/readyz")
 def ready() -> Response:
-    """Return whether to send anyone here: the tables are of this version, can be written to, and what comes in is
-    applied."""
+    """Answer whether traffic may be sent here: the tables are of this version, can be written to, and what comes in
+    is applied."""
     store = link_context.store()
     problems = []
     with store.write() as session:

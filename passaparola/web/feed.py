@@ -32,7 +32,7 @@ PICTURES = {"image/png", "image/jpeg", "image/webp", "image/gif"}
 
 @dataclass(frozen=True)
 class Entry:
-    """`pictures` are the name of each, what it shows, its media type and its size."""
+    """A post of the feed. `pictures` are the name of each, what it shows, its media type and its size."""
 
     id: str
     title: str
@@ -69,7 +69,7 @@ def feed(request: Request) -> Response:
 
 @router.get("/feed/{launch}/{step}/{number}")
 def picture(request: Request, launch: int, step: int, number: int) -> Response:
-    """Serve a picture of an entry, for everyone; nothing else of the house is."""
+    """Serve a picture of an entry, which is public; nothing else of the house is."""
     settings = get_settings()
     with store().read() as session:
         match = next(
@@ -151,7 +151,7 @@ def _link(text: str) -> str:
 
 
 def _is_not_modified(headers: Mapping[str, Any], tag: str, newest: datetime) -> bool:
-    """Compare validators. RFC 9110, 13.2.2: a tag, where there is one, goes before a date."""
+    """Compare validators (RFC 9110, 13.2.2): an ETag, where there is one, goes before a date."""
     if "if-none-match" in headers:
         return tag in [given.strip().removeprefix("W/") for given in headers["if-none-match"].split(",")]
     try:

@@ -50,7 +50,7 @@ class FrozenWordings:
 
 
 def _wordings(content: Mapping[str, Any]) -> Wordings:
-    """Return what is followed in each wording of a launch."""
+    """Return the links of each wording of a launch."""
     wordings: dict[tuple[int, str, str, str], Mapping[str, Any]] = {}
     for number, step in enumerate(content["steps"]):
         for medium in step.get("by", ()):

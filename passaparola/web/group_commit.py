@@ -26,7 +26,7 @@ MAX_GROUP = 500
 
 @dataclass(frozen=True)
 class PendingWrite(Generic[T]):
-    """One visitor's item, and where its result is awaited."""
+    """One request's item, and the future of its result."""
 
     item: T
     loop: asyncio.AbstractEventLoop
@@ -34,10 +34,8 @@ class PendingWrite(Generic[T]):
 
 
 class GroupCommit(Generic[T, R]):
-    """A thread that writes, one transaction after the other, whatever has come since the last one began.
-
-    `write_all` writes items in a transaction and returns a result for each, in their order.
-    """
+    """A thread that writes, in one transaction after the other, whatever has come since the last one began.
+    `write_all` writes items in a transaction and returns a result for each, in their order."""
 
     def __init__(self, store: Store, write_all: Callable[[Session, Sequence[T]], Sequence[R]]) -> None:
         self.store, self.write_all = store, write_all
@@ -63,7 +61,8 @@ class GroupCommit(Generic[T, R]):
                 _settle(group, [error] * len(group))
 
     def _write(self, group: list[PendingWrite[T]]) -> None:
-        """Write a group. One item that fails takes no other with it: then each has a transaction of its own."""
+        """Write a group. Where one item fails, each gets a transaction of its own, so that the others do not fail
+        with it."""
         try:
             with self.store.write() as session:
                 results: Sequence[Any] = self.write_all(session, [pending.item for pending in group])
@@ -78,7 +77,7 @@ class GroupCommit(Generic[T, R]):
 
 
 def _settle(group: Sequence[PendingWrite[Any]], results: Sequence[Any]) -> None:
-    """Wake all who wait on one loop with one call: each call writes to the loop's own pipe."""
+    """Wake all who wait on one loop with one call, as each call writes to the loop's own pipe."""
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
     for pending, result in zip(group, results, strict=True):
         by_loop.setdefault(pending.loop, []).append((pending.done, result))

@@ -55,7 +55,7 @@ def _links(secret: str, public_url: str) -> Links:
 
 @dataclass(frozen=True)
 class LinkContext:
-    """The message whose link was followed, and whose it is by now."""
+    """The message whose link was followed, and its contact."""
 
     message: Message
     enrolment: Enrolment
@@ -82,7 +82,7 @@ class LinkContext:
         return str(self.launch.content["topic"])
 
     def wording(self) -> dict[str, Any]:
-        """Return the frozen words of this very letter."""
+        """Return the message's frozen wording."""
         message = self.launch.content["steps"][self.message.step]["say"]
         key = wording_key(message, self.batch.variant if self.batch else "", self.message.medium)
         locale = self.batch.locale if self.batch else self.launch.content["locale"]
@@ -91,7 +91,7 @@ class LinkContext:
 
     @property
     def ref(self) -> LinkRef:
-        """Return what a link of this message refers to."""
+        """Return the reference that a link of this message carries."""
         locale = self.batch.locale if self.batch else self.launch.content["locale"]
         return LinkRef(self.message_id, self.launch.id or 0, locale, self.batch.variant if self.batch else "")
 
@@ -112,14 +112,15 @@ class LinkContext:
         )
 
     def of_it(self) -> dict[str, Any]:
-        """Return what an event says of the letter that it came from."""
+        """Return the properties of an event that came from this message."""
         key = self.launch.content["enter"].get("key")
         key_property = {key: self.enrolment.key} if key else {}
         return {"campaign": self.launch.campaign, "launch": self.launch.id, **key_property}
 
 
 def resolve_token(session: Session, purpose: Purpose, token: str) -> LinkContext | None:
-    """Resolve a signed token. Whoever a token names; whatever is wrong with a token, the answer is the same."""
+    """Resolve a signed token to its message. Return None whatever is wrong with it, so that nothing is learnt from
+    the answer."""
     id_ = links().read(purpose, token)
     key = MessageId.parse(id_) if id_ else None
     message = session.get(Message, key) if key else None
@@ -136,7 +137,7 @@ def resolve_token(session: Session, purpose: Purpose, token: str) -> LinkContext
 
 
 def get_only(path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> Route:
-    """Build a plain route for GET alone: by itself Starlette would count a HEAD as a visit, too."""
+    """Build a route for GET alone: by itself Starlette would count a HEAD as a visit, too."""
     route = Route(path, endpoint, methods=["GET"])
     route.methods = {"GET"}
     return route
@@ -164,7 +165,7 @@ def request_language(request: Request) -> str:
 
 
 def bot_reason(headers: Mapping[str, str]) -> str:
-    """Return why a request is no person's doing; empty where it may be one's."""
+    """Return why a request is taken for a machine's; empty where it may be a person's."""
     if any("prefetch" in headers.get(name, "").lower() for name in ("sec-purpose", "purpose", "x-moz", "x-purpose")):
         return "fetched before anyone looked"
     return _agent_reason(headers.get("user-agent", "")[:500])
@@ -179,7 +180,8 @@ def _agent_reason(agent: str) -> str:
 
 
 def consent_proof(request: Request, words: str, language: str) -> dict[str, Any]:
-    """Return who said yes from where, to which words: what a data protection authority asks for."""
+    """Return the proof of a consent: from where, and to which words. It is what a data protection authority asks
+    for."""
     return {
         "words": words[:1_000],
         "language": language,

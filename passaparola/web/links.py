@@ -26,7 +26,8 @@ OPEN_SECONDS = metrics.SECONDS.labels("/o/{token}")
 
 
 class LinkDoor:
-    """Answer clicks and opens ahead of the app: they are asked more than all pages together, and need nothing of it."""
+    """Middleware that answers clicks and opens ahead of the app: they are asked more than all pages together, and
+    need nothing of it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

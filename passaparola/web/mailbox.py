@@ -30,7 +30,7 @@ EMAIL_CSP = "default-src 'none'; img-src data: https:; style-src 'unsafe-inline'
 
 
 def is_local(request: Request) -> bool:
-    """Return whether it is asked from this machine, by its own name."""
+    """Return whether a request comes from this machine, under its own name."""
     from_here = request.client and request.client.host in ("127.0.0.1", "::1", "testclient")
     # The name asked for, too: another site's name may be made to lead to this machine (DNS rebinding).
     named = request.url.hostname in ("127.0.0.1", "::1", "localhost", "testserver")
@@ -38,8 +38,7 @@ def is_local(request: Request) -> bool:
 
 
 def _require_access(request: Request) -> None:
-    """Require access to the mailbox. Raises Outside, Forbidden: who asks is not on this machine, and not in the
-    console."""
+    """Require that a request comes from this machine or from the console. Raises NotLoggedIn, Forbidden."""
     if not is_local(request):
         require_role("reader")(request)
 
@@ -58,14 +57,13 @@ def _read(path: Path) -> EmailMessage:
 
 @router.get("/")
 def home(request: Request) -> Response:
-    """Redirect to where one begins. Who comes to the bare address of the house is told nothing; on this machine it
-    is where one begins."""
+    """Redirect to the mailbox, on this machine; anywhere else the bare address answers nothing."""
     return RedirectResponse("/mailbox") if is_local(request) else not_found_page(request)
 
 
 @router.get("/mailbox")
 def inbox(request: Request, page: int = 0) -> Response:
-    """Show the local mailbox. Letters left, posts right."""
+    """Show the local mailbox: emails left, posts right."""
     _require_access(request)
     files = _files("email")
     emails = []
@@ -113,7 +111,7 @@ def _load_posts() -> list[dict[str, Any]]:
 
 
 def _post_view(post: dict[str, Any]) -> dict[str, Any]:
-    """Return with what the page needs to show it as its network does."""
+    """Return a post with what the page needs to show it as its network does."""
     medium = str(post["medium"])
     spoken = registry.sender_class(medium) if medium in registry.sender_names() else None
     branding = registry.branding_of(medium)
@@ -122,7 +120,7 @@ def _post_view(post: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fold(text: str, after: int) -> tuple[str, str]:
-    """Return what is seen at once, and what behind "more"; no word is cut."""
+    """Split a post into what is seen at once and what is behind "more"; no word is cut."""
     if not after or len(text) <= after:
         return text, ""
     cut = max(text.rfind(" ", 0, after), text.rfind("\n", 0, after), 1)
@@ -130,7 +128,7 @@ def _fold(text: str, after: int) -> tuple[str, str]:
 
 
 def _email_path(name: str) -> Path:
-    """Return a file of the box by its name; never one beside it."""
+    """Return an email's file by its name; never a file beside it."""
     file = next((path for path in _files("email") if path.name == name), None)
     if file is None:
         raise HTTPException(404)

@@ -33,7 +33,7 @@ SECONDS = Histogram(
 
 
 class StoreCollector(Collector):
-    """What the store says, asked once a scrape."""
+    """The store's figures, queried once a scrape."""
 
     def collect(self) -> Iterable[Metric]:
         now = utc_now()
@@ -73,8 +73,8 @@ registry.register(StoreCollector())
 
 @router.get("/metrics")
 def metrics(request: Request) -> Response:
-    """Serve the figures for whoever holds PASSAPAROLA_METRICS_TOKEN, as a bearer token; nobody else is told that
-    there is such a page."""
+    """Serve the figures to whoever holds PASSAPAROLA_METRICS_TOKEN, as a bearer token; to anybody else there is no
+    such page."""
     token = get_settings().metrics_token
     given = request.headers.get("authorization", "")
     if not token or not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):

@@ -17,7 +17,7 @@ router = APIRouter()
 
 
 def _contact_of_token(purpose: Purpose, token: str) -> Contact | None:
-    """Return whom a link of the last day names."""
+    """Return the contact whom a link of the last day names."""
     text = links().read(purpose, token)
     contact, _, until = (text or "").partition(".")
     if not (contact.isdigit() and until.isdigit()) or utc_now().timestamp() > int(until):

@@ -18,7 +18,7 @@ NOT_STORED = {"Cache-Control": "no-store"}
 
 
 async def visit(request: Request) -> Response:
-    """Lead a friend on. Whoever passed the word on is known; the friend is nobody yet."""
+    """Store a friend's visit, then redirect to the shared page. The sharer is known; the friend is nobody yet."""
     ref, campaign, shared = await _find_share(request.path_params["token"])
     if ref is None or shared is None:
         return not_found_page(request)

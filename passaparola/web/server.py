@@ -22,7 +22,7 @@ MAX_HEAD_BYTES = 64 * 1024  # bytes of address and headers; the parser itself kn
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """HTTP/1.1 with a deadline for headers, a limit to them, and a fair share of the connections."""
+    """HTTP/1.1 with a deadline for headers, a limit to them, and a share of the connections for each address."""
 
     open: ClassVar[dict["PatientProtocol", None]] = {}  # the oldest first
     per_address: ClassVar[Counter[str]] = Counter()

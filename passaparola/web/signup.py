@@ -28,8 +28,8 @@ def signup_page(request: Request, lang: str = "") -> Response:
 
 @router.post("/signup")
 async def sign_up(request: Request) -> Response:
-    """Store a request to sign up, kept, to be confirmed from the mailbox. Programs that fill every field fill the
-    one that people do not see."""
+    """Store a sign-up, to be confirmed from the mailbox. Programs that fill every field fill the one that people do
+    not see."""
     form = await request.form(max_fields=30, max_part_size=2_000)
     language = _language(request, str(form.get("lang", "")))
     offered = _topics(language)
@@ -49,7 +49,7 @@ async def sign_up(request: Request) -> Response:
 
 @router.get("/confirm/{token}")
 def confirm_page(request: Request, token: str) -> Response:
-    """Asks once more: a scanner follows the link, and only a person presses the button."""
+    """Ask once more: a scanner follows the link, and only a person presses the button."""
     with store().read() as session:
         id_ = _signup_of_token(token)
         row = session.get(SignUp, id_) if id_ else None

@@ -30,8 +30,8 @@ MAX_COMMENT_CHARS = 2_000
 
 @router.get("/s/{token}")
 async def survey_page(request: Request, token: str, score: int | None = None) -> Response:
-    """Ask. A tap in the message is stored as a tap; it is an answer once it is sure that no scanner tapped every
-    number."""
+    """Show the survey. A tap in the message is stored as a tap; it is an answer once it is sure that no scanner
+    tapped every number."""
     context = await run_in_threadpool(_resolve, token)
     if not context:
         return not_found_page(request)
@@ -97,7 +97,7 @@ def _show_survey(
 
 
 def _share_choices(context: LinkContext) -> list[tuple[str, str]]:
-    """List the share choices. What the letter lets them pass on, they may pass on here."""
+    """Return the share links of the message, for the page that thanks."""
     bar = context.wording().get("share")
     return (
         share.share_choices(bar, context.launch.campaign, links().referral(context.ref) if context.tracked else "")

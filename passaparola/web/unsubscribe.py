@@ -14,7 +14,7 @@ router = APIRouter()
 
 @router.get("/u/{token}")
 def unsubscribe_page(request: Request, token: str) -> Response:
-    """Ask. Nothing changes, however many scanners follow the link."""
+    """Show the button. Nothing changes, however many scanners follow the link."""
     with store().read() as session:
         context = resolve_token(session, "unsubscribe", token)
         return _show(request, context, done=False) if context else not_found_page(request)

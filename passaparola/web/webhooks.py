@@ -39,13 +39,13 @@ async def events(request: Request) -> Response:
 
 @router.post("/webhooks/{channel}", status_code=202, responses=REFUSED)
 async def webhook(channel: str, request: Request) -> Response:
-    """Receive what a shop or a provider tells, signed in its own way."""
+    """Receive a signed delivery of a shop or a provider."""
     return _count_response(channel, await _receive(channel, request))
 
 
 @router.get("/webhooks/{channel}", responses={404: {"description": "Nothing here asks so."}})
 async def answer_challenge(channel: str, request: Request) -> Response:
-    """Answer a provider's challenge. A provider asks whether we are who we say, before it sends anything."""
+    """Answer a provider's challenge, by which it asks whether the address is ours before it sends anything."""
     try:
         response = registry.webhook_class(channel).challenge(request.query_params)
     except (Unknown, Misconfigured):
@@ -102,7 +102,8 @@ async def _receive(channel: str, request: Request) -> Response:  # noqa: C901  o
 
 
 async def _read_body(request: Request, largest: int) -> bytes | None:
-    """Read a body up to a limit. None: too large; what was announced or has come is all that is ever held."""
+    """Read a body up to a limit. Return None where it is too large; no more is ever held than was announced or has
+    come."""
     announced = request.headers.get("content-length", "0")
     if not announced.isdigit() or int(announced) > largest:
         return None

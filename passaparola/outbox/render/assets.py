@@ -90,7 +90,7 @@ def _is_public_host(host: str) -> bool:
 
 
 def _locate(address: str, wording: Wording, around: Wording) -> str:
-    """Return the line of the file in which it stands: the wording's, else the layout's."""
+    """Return the file and line in which an address stands: the wording's, else the layout's."""
     for folder in (wording, around):
         for number, line in enumerate(folder.body.splitlines(), folder.first_line):
             if (address or 'src=""') in line or (address and html.escape(address) in line):

@@ -157,7 +157,7 @@ def _refuse_unknown_tags(wording: Wording) -> None:
 
 
 class _Links:
-    """Every fixed http(s) address becomes `{{ links[n] }}`, which is the tracked link or the address itself."""
+    """Replaces every fixed http(s) address by `{{ links[n] }}`: the tracked link, or the address itself."""
 
     def __init__(self, aside: JinjaPlaceholders, utm: dict[str, str]) -> None:
         self.aside, self.utm = aside, utm
@@ -219,7 +219,7 @@ def _plain_text(element: "etree._Element") -> str:
 
 
 def _table_rows(table: "etree._Element") -> list[str]:
-    """Return a table with blocks in it, row by row: aligning its columns would tear the blocks out of their order."""
+    """Write a table with blocks in it row by row: aligning its columns would tear the blocks out of their order."""
     rows: list[str] = []
     for child in table:
         if isinstance(child, etree._Comment):

@@ -61,7 +61,7 @@ def freeze_wordings(home: Path, name: str, medium: str, campaign: str, settings:
 
 
 def _with_share(wording: message.Wording, medium: str, campaign: str, locale: str) -> message.Wording:
-    """Add a share bar. With its share bar, where it has one. Raises BadContent: it has one half of it."""
+    """Add the wording's share bar, where it has one. Raises BadContent: it has one half of it."""
     share_ = wording.matter.share
     if (MARK in wording.body) != (share_ is not None):
         lacks = (
@@ -77,8 +77,8 @@ def _with_share(wording: message.Wording, medium: str, campaign: str, locale: st
 
 
 def freeze_house_wordings(settings: Settings, name: str, medium: str) -> dict[str, Any]:
-    """Return the wordings of templates/_house/, by locale, as plain values: what is written to someone who asked for
-    it. A house that has no words of its own for it has ours."""
+    """Freeze the wordings of templates/_house/, by locale, as plain values; the shipped ones where the house has
+    none of its own."""
     overridden = (settings.home / "templates" / "_house" / name).is_dir()
     home = settings.home if overridden else STARTER
     wordings = message.load_house_wordings(home, name, medium, settings.locale)
@@ -175,7 +175,7 @@ def _cut_cached(wording: bytes, locale: str, constants: bytes) -> CutWording:
 
 
 def cut_wording(wording: FrozenWording, locale: str, constants: Mapping[str, Any]) -> CutWording:
-    """Cut once per launch and process, however many batches ask."""
+    """Cut a wording into skeleton and holes, once per launch and process."""
     return _cut_cached(wording.model_dump_json().encode(), locale, orjson.dumps(constants, option=orjson.OPT_SORT_KEYS))
 
 
@@ -190,14 +190,14 @@ def launch_constants(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def house_constants(campaign: str, settings: Settings) -> dict[str, Any]:
-    """Return the same before there is a launch: for checks and previews of one wording."""
+    """Return `launch_constants` before there is a launch: for checks and previews of one wording."""
     names = ("organisation", "postal_address", "public_url")
     sender = {name: getattr(settings, name) for name in names}
     return launch_constants({"campaign": campaign, "title": campaign, "sender": sender})
 
 
 def freezer(settings: Settings) -> Callable[[str, str, str], dict[str, Any]]:
-    """Return what journeys.launch is handed to compile a message's wordings with."""
+    """Return the function by which `journeys.launch` compiles a message's wordings."""
 
     def freeze(name: str, medium: str, campaign: str) -> dict[str, Any]:
         frozen = freeze_wordings(settings.home, name, medium, campaign, settings)

@@ -40,10 +40,8 @@ class CarefulGenerator(CodeGenerator):
 
 
 class FastGenerator(CodeGenerator):
-    """The same for contacts who have every field: no call between a field and its escaped text.
-
-    Whatever is not there ends in an exception, and the careful program says what that means.
-    """
+    """The same for contacts who have every field: no call between a field and its escaped text. A field that is
+    missing ends in an exception, and the careful program says what that means."""
 
     careful = 0
 
@@ -99,7 +97,7 @@ class _Context:
 
 
 class _FastContext:
-    """The same for the hasty one: what is not there is a KeyError."""
+    """The same for the fast program: a missing variable is a KeyError."""
 
     __slots__ = ("eval_ctx", "resolve_or_missing")
 
@@ -187,7 +185,7 @@ def _program(pieces: list[nodes.Node], careful: Dialect, hasty: Dialect) -> Prog
 
 
 def render_plainly(source: str, locale: str, values: Values, *, escape: bool) -> str:
-    """Render plainly: the reference: the same source through the same dialect, as Jinja2 renders it."""
+    """Render the same source through the same dialect as Jinja2 does: the reference for the tests."""
     dialect = Dialect(locale, escape=escape)
     tree = dialect.parse_source(source, "template")
     return dialect.from_string(tree).render(values)

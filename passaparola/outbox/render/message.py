@@ -78,7 +78,7 @@ def message_folder(home: Path, name: str) -> Path:
 
 
 def load_wordings(home: Path, name: str, medium: str, house: str) -> dict[str, Wording]:
-    """Load a message's wordings by locale. By locale; the file without one is the house language's. Raises Unknown,
+    """Load a message's wordings by locale; the file without one is the house language's. Raises Unknown,
     BadContent.
 
     `name` may be a variant, `thank_you/brief`: what its sub-folder does not say is said as in the folder around it.

@@ -20,7 +20,7 @@ HERE = {"it": "La pagina da far girare", "en": "The page to pass on"}
 
 
 class Share(BaseModel):
-    """`page` is where it leads, `text` what goes with it."""
+    """A share bar: `page` is where it leads, `text` what goes with it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     page: str = Field(pattern=r"^https?://[^\s\"<>]+$", description="where the friend will land")
@@ -29,19 +29,19 @@ class Share(BaseModel):
 
 
 def share_networks() -> dict[str, str]:
-    """Return media that a word can be passed on by, with their names in their order."""
+    """Return the media that a page can be shared on, with their names in their order."""
     brandings = {medium: registry.branding_of(medium) for medium in registry.sendable_media()}
     named = [(branding.title, medium) for medium, branding in brandings.items() if branding.share]
     return {medium: title for title, medium in sorted(named, key=lambda pair: pair[0].lower())}
 
 
 def landing_page(share: Share, campaign: str) -> str:
-    """Return where a friend lands who was told by somebody."""
+    """Return the page on which a friend lands."""
     return add_utm(share.page, {"utm_source": "share", "utm_medium": "word_of_mouth", "utm_campaign": campaign})
 
 
 def share_url(medium: str, share: Share, url: str) -> str:
-    """Return A network's own page for passing `url` on; email is a letter that the reader sends."""
+    """Return a network's own page for sharing `url`; for email, a mail that the reader sends."""
     text = quote(share.text, safe="")
     if medium == "email":
         return f"mailto:?subject={text}&body={text}%0A%0A{quote(url, safe='')}"

@@ -15,7 +15,7 @@ router = APIRouter()
 
 @router.get("/audiences")
 def audiences(request: Request, q: str = "", member: Member = Depends(require_role("reader"))) -> Response:
-    """Show the audiences: those in the files; or a question of the moment, put and not kept."""
+    """Show the audiences of the files, and the answer to a question of the moment, which is not stored."""
     settings = get_settings()
     with store().read() as session:
         words = audience.load_catalogue(session, settings)

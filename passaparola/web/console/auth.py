@@ -49,7 +49,7 @@ class NotLoggedIn(Exception):
 
 
 class Forbidden(Exception):
-    """Somebody is, and may not; or it did not come from a page of ours."""
+    """A colleague who may not do this, or a form that is not of a page of ours."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Member:
 
 
 def require_role(needed: str) -> Callable[[Request], Member]:
-    """Require a role. Who asks, where their role is enough. Raises Outside, Forbidden."""
+    """Require a role of whoever asks. Raises NotLoggedIn, Forbidden."""
 
     def member(request: Request) -> Member:
         member_ = _member(request)
@@ -76,7 +76,7 @@ def require_role(needed: str) -> Callable[[Request], Member]:
 
 
 def require_form(needed: str) -> Callable[[Request], Any]:
-    """Require a form: the same, of a form of ours that changes something."""
+    """Require a role, and a form of ours with its token, for what changes something. Raises NotLoggedIn, Forbidden."""
 
     async def member(request: Request) -> Member:
         member_ = _member(request)
@@ -117,7 +117,7 @@ def _serializer() -> URLSafeTimedSerializer:
 
 
 def safe_next(path: str) -> str:
-    """Return where somebody goes after the door: the page they asked for, and never another site."""
+    """Return where a colleague goes after the login: the page they asked for, and never another site."""
     known = re.fullmatch(r"/(console|preview|timeline|mailbox|media)(/[\w./~%@+,=-]*)?", path)
     return path if known and "//" not in path and ".." not in path else "/console/inbox"
 
@@ -137,7 +137,7 @@ def render_page(
 
 
 def _open_incidents() -> list[str]:
-    """Return what needs someone, on every page until it is mended."""
+    """Return the incidents that somebody has to see to; they are on every page until they are mended."""
     with store().read() as session:
         zone = get_settings().time_zone
         return [incidents.describe_incident(incident, zone) for incident in incidents.open_incidents(session)]

@@ -79,7 +79,7 @@ def _funnel_rows(report: figures.CampaignReport) -> dict[str, list[tuple[str, in
 
 
 def _prefect_runs(session: Session, launches: list[int]) -> dict[int, str]:
-    """Return the Prefect run that a launch was set going from, where it was."""
+    """Return the Prefect run that a launch was started from, if any."""
     rows = session.execute(select(col(Launch.id), col(Launch.occurrence)).where(col(Launch.id).in_(launches)))
     return {
         id_: occurrence.removeprefix("prefect:")

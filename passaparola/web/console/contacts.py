@@ -28,7 +28,7 @@ PAGE_SIZE = 50
 
 @router.get("/people")
 def people(request: Request, q: str = "", member: Member = Depends(require_role("reader"))) -> Response:
-    """Search contacts looked for by name or address; and who everyone is together."""
+    """Search contacts by name or address, above the counts of all."""
     with store().read() as session:
         rows = []
         if words := q.strip().lower()[:100]:

@@ -157,7 +157,7 @@ def _name(person: Contact | None) -> str:
 
 
 def _response_clock(conversation: Conversation, now: datetime) -> tuple[str, str]:
-    """Describe the response clock: (how it stands, in words): late, soon or fine."""
+    """Describe the response clock: its state (late, soon or fine), and in words."""
     if conversation.state != "open" or conversation.due_at is None:
         return ("", "")
     minutes = round((conversation.due_at - now).total_seconds() / 60)
