@@ -1,4 +1,4 @@
-"""Anything else that knows what people do: your own shop, till or app, by POST /events. It only listens.
+"""Anything else that knows what people do: your own shop, till or app, by POST /events. It only receives.
 
 Signed after Standard Webhooks (https://www.standardwebhooks.com), named after the Segment spec: one event, or
 `{"batch": [...]}`, each with `event`, `timestamp`, `messageId`, whose it is (`email`, `phone`, `traits`, or

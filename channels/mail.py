@@ -1,4 +1,4 @@
-"""Letters that come to us in a mailbox: by IMAP, or in a Maildir that a mail server on this machine fills. It only
+"""Emails that come to us in a mailbox: by IMAP, or in a Maildir that a mail server on this machine fills. It only
 listens.
 
 Nothing is deleted there. A letter is marked as seen by us only after it is on our own disk.
@@ -40,7 +40,9 @@ class MailReceiver(Poll):
             return await to_thread(_poll_maildir, Path(settings.mail_maildir), since)
         if url := settings.mail_imap_url.get_secret_value():
             return await to_thread(_poll_imap, url, since)
-        raise Misconfigured("Set PASSAPAROLA_MAIL_IMAP_URL, or PASSAPAROLA_MAIL_MAILDIR, to hear who answers by mail.")
+        raise Misconfigured(
+            "Set PASSAPAROLA_MAIL_IMAP_URL, or PASSAPAROLA_MAIL_MAILDIR, to read what is answered by mail."
+        )
 
     @classmethod
     def may_be_urgent(cls, body: bytes) -> bool:

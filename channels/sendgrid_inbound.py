@@ -1,6 +1,7 @@
-"""Letters that come to us by SendGrid's Inbound Parse: raw or taken apart, signed like its events.
+"""Emails that come to us by SendGrid's Inbound Parse: raw or taken apart, signed like its events.
 
-https://www.twilio.com/docs/sendgrid/for-developers/parsing-email/setting-up-the-inbound-parse-webhook. It only listens.
+https://www.twilio.com/docs/sendgrid/for-developers/parsing-email/setting-up-the-inbound-parse-webhook.
+It only receives.
 """
 
 import re

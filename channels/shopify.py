@@ -1,4 +1,4 @@
-"""Shopify's shop: orders paid, fulfilled, cancelled, refunded, and checkouts begun. It only listens.
+"""Shopify's shop: orders paid, fulfilled, cancelled, refunded, and checkouts begun. It only receives.
 
 https://shopify.dev/docs/apps/build/webhooks: HMAC-SHA256 over the raw body, no timestamp; answered within five seconds.
 """

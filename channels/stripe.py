@@ -1,4 +1,4 @@
-"""Stripe's checkout: paid sessions and refunded charges. It only listens.
+"""Stripe's checkout: paid sessions and refunded charges. It only receives.
 
 https://docs.stripe.com/webhooks: `t=…,v1=…` is HMAC-SHA256 over `t.body`, no older than five minutes.
 """

@@ -1,4 +1,4 @@
-"""WooCommerce's shop: an order as it now stands, from which what happened is read. It only listens.
+"""WooCommerce's shop: an order as it now stands, from which what happened is read. It only receives.
 
 https://woocommerce.com/document/webhooks/: HMAC-SHA256 over the raw body. The Delivery-ID is no name of a delivery (it
 is a hash of the second), so an order, its state and when it changed are; the first delivery is an unsigned greeting.

@@ -1,7 +1,7 @@
-"""The rooms in a row: what came in is applied, who is due moves on, what is due is sent. Every door opens onto this.
+"""The engine: apply inbound events, advance enrolments, deliver the outbox. Every entry point calls this module.
 
-Rooms beside each other do not know each other; here they are introduced. `decide` is what a clock, an event or a
-command does before it drains the outbox; any number of processes may do it at once, and die anywhere.
+Rooms beside each other do not import each other; here they are joined. `tick` is what a clock, an event or a command
+does before it drains the outbox; any number of processes may do it at once, and die anywhere.
 """
 
 from collections import Counter

@@ -27,7 +27,7 @@ MAX_CONNECTIONS = 5
 
 class SmtpSettings(FromEnvironment):
     smtp_url: SecretStr = SecretStr("")
-    bounce_address: str = ""  # bounces come back to bounce+<message>@…; a channel that hears mail reads them
+    bounce_address: str = ""  # bounces come back to bounce+<message>@…; the channel `mail` reads them
 
 
 class SmtpSender(Sender):

@@ -1,7 +1,7 @@
-"""The vocabulary of listening: what a body says that came in, and what an ear must be able to do.
+"""The contract of receivers: what an inbound body says, and what a channel's inbound half must be able to do.
 
-A channel's ear is a `Webhook` that others speak into, a `Poll` that goes and looks, or both. Bodies are kept as
-they come and understood later, so the two need no more than to be believed and to be read.
+A receiver is a `Webhook` that others call, a `Poll` that fetches, or both. Bodies are stored as they come and parsed
+later, so a receiver has to verify and to parse, and nothing else.
 """
 
 from abc import ABC, abstractmethod
@@ -130,7 +130,7 @@ class Receiver(ABC):
     """A channel's inbound half: bodies are stored as they come, and parsed later."""
 
     name: ClassVar[str]
-    media: ClassVar[tuple[str, ...]] = ()  # on which it hears people, where that is not the medium of its own name
+    media: ClassVar[tuple[str, ...]] = ()  # on which people write to it, where that is not the medium of its own name
     needs_deadline: ClassVar[bool] = (
         False  # how long reading a body takes is the stranger's who wrote it: it gets a deadline
     )

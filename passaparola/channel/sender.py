@@ -1,8 +1,8 @@
-"""The vocabulary of speaking: what is handed to a channel, what it answers, and what it must be able to do.
+"""The contract of senders: what a channel is given to send, what it answers, and what it must be able to do.
 
-A channel is one file here with a mouth (`Channel`), an ear (hearing.py), or both. It declares its settings; the
-mouth its medium, limits and prices, and how a dispatch is sent; the ear whose body it believes, and what that
-body says. `errors.ChannelError` draws the tree of what a mouth may raise instead of an answer.
+A channel is a file or folder of `channels/` with a sender, a receiver (receiver.py), or both. It declares its settings;
+the sender its medium, limits and prices, and how a dispatch is sent; the receiver which bodies it verifies, and how
+they are parsed. `errors.ChannelError` draws the tree of what a sender may raise instead of an answer.
 """
 
 from abc import ABC, abstractmethod

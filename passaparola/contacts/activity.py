@@ -17,8 +17,8 @@ COLUMNS = ["contact_id", "kind", "count", "first_at", "total", *LATEST]
 
 
 def add_events(session: Session, currency: str, new: Iterable[NewEvent], anew: Collection[int] = ()) -> None:
-    """Bring the rows up to date by events that were just kept. Contacts in `anew`, of whose earlier events something
-    changed besides, are made anew instead."""
+    """Update activity rows by events that were just recorded. Contacts in `anew`, of whose earlier events something
+    changed, are counted from their events instead."""
     by_row: dict[tuple[int, str], list[NewEvent]] = {}
     for event in new:
         if not event.machine and event.contact_id not in anew:
@@ -66,12 +66,12 @@ def lock_contacts(session: Session, contacts: Collection[int]) -> None:
 
 
 def recounting(currency: str) -> Callable[[Session, list[int]], None]:
-    """Return what makes rows anew, for who takes events out of the store."""
+    """Return the function that counts activity anew, for code that takes events out of the store."""
     return lambda session, contacts: refresh(session, currency, contacts)
 
 
 def refresh(session: Session, currency: str, contacts: Collection[int] | None = None) -> None:
-    """Make the rows of these contacts (or of everyone) anew from their events. `currency` is the one that is summed."""
+    """Count activity anew from the events of these contacts, or of everyone. `currency` is the one that is summed."""
     if contacts is not None:
         lock_contacts(session, contacts)
     mine = [~col(Event.machine), *([] if contacts is None else [in_values(session, col(Event.contact_id), contacts)])]

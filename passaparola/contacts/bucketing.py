@@ -13,8 +13,8 @@ PRIME = 2**31 - 1  # Mersenne's; what is multiplied is always smaller
 
 
 def bucket(contact_id: Any, purpose: str) -> Any:
-    """Compute a contact's bucket, in SQL over a column, or in Python over a number: the same. `purpose` is such as
-    `holdout of welcome`."""
+    """Compute a contact's bucket, in SQL over a column or in Python over a number, with the same result. `purpose`
+    is such as `holdout of welcome`."""
     dice = sha256(purpose.encode()).digest()
     first, second, third = (int.from_bytes(dice[at : at + 4], "big") % PRIME for at in (0, 4, 8))
     number = contact_id

@@ -87,8 +87,8 @@ def record_dated(  # noqa: PLR0913  a consent is as many facts, each named by it
     source: str,
     proof: dict[str, Any],
 ) -> None:
-    """Record an answer as of its own date, whatever was told before it came: what holds is the latest by date, in
-    any order of telling. Called once for each that is new."""
+    """Record an answer by its own date: the latest by date holds, in whichever order they are recorded. Called once
+    for each that is new."""
     if not granted:  # a purchase allows something only to who never said no, also where that is told later
         allowed = select(func.max(col(Consent.at))).where(
             col(Consent.contact_id) == contact_id,
@@ -117,9 +117,9 @@ def record_dated(  # noqa: PLR0913  a consent is as many facts, each named by it
 def record_soft_opt_in(
     session: Session, contact_id: int, topic: str, *, agrees: bool | None, at: datetime, source: str, order: str
 ) -> bool:
-    """Record a soft opt-in. Who bought may be written to by email about the like, until they say no: where they were
-    told so and could refuse (ePrivacy directive, 13.2; in Italy art. 130.4 of the Codice privacy). Never where
-    they were asked and did not agree, and never over anything that they ever said."""
+    """Record a soft opt-in: buyers may be written to by email about the like, until they say no, where they were
+    told so and could refuse (ePrivacy directive, 13.2; in Italy art. 130.4 of the Codice privacy). Never where they
+    were asked and did not agree, and never over anything that they ever said."""
     if agrees is False or _latest_answer(session, contact_id, topic):
         return False
     return record(
@@ -148,7 +148,7 @@ SEVERITY = ("complaint", "hard bounce", "invalid address")
 
 
 def suppress(session: Session, medium: str, key: str, reason: str, *, at: datetime, source: str) -> bool:
-    """Suppress an address: never write to this address again; False when it already is suppressed."""
+    """Suppress an address for good. Return False where it already is suppressed."""
     if existing := session.get(Suppression, key):
         if _outweighs(reason, at, existing):
             existing.reason, existing.at, existing.source = reason, at, source

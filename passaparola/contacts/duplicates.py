@@ -30,7 +30,7 @@ class DuplicateCandidate:
 
 
 def propose_duplicates(session: Session, now: datetime) -> int:
-    """Propose what has not been proposed yet. Returns how many."""
+    """Propose merges that have not been proposed yet. Return how many."""
     proposed = 0
     for first, second, reason in _same_mailbox(session):
         proposed += propose_merge(session, first, second, 0.95, [reason], now)

@@ -78,14 +78,13 @@ def record_events(session: Session, events: Iterable[NewEvent]) -> list[NewEvent
 
 
 def property_type(value: object) -> str:
-    """Name a value's type as a question may ask of it."""
+    """Return the type of a value as a question may ask of it."""
     kinds = {str: "text", bool: "boolean", int: "number", float: "number"}
     return kinds.get(type(value), "list")
 
 
 def _record_properties(session: Session, events: Iterable[NewEvent]) -> None:
-    """Record the properties that came in: what questions may ask of these kinds: a misspelt property would be
-    nobody's, in silence."""
+    """Record which properties events have, for questions: a misspelt one would fit nobody, without a word."""
     store = str(session.get_bind().engine.url)
     seen = {
         (event.kind, name[:60], property_type(value))
@@ -107,7 +106,7 @@ def _record_properties(session: Session, events: Iterable[NewEvent]) -> None:
 
 
 def delete_events(session: Session, which: ColumnElement[bool]) -> None:
-    """Delete events and their names. Events of which nothing is to be left, nor of their names."""
+    """Delete events and their names, so that nothing of them is left."""
     named = select(col(Event.source), col(Event.source_id)).where(which)
     gone = tuple_(col(EventName.source), col(EventName.source_id)).in_(named)
     execute_update(session, delete(EventName).where(gone))

@@ -23,10 +23,8 @@ A_YEAR = timedelta(days=365)
 
 
 def refresh_lifecycles(session: Session, promoter_score: float, now: datetime) -> int:
-    """Work it out anew for everyone, writing only rows that change. Return how many did.
-
-    `promoter_score`, from 0 to 10, is the one from which on an answer recommends us (policies/care.yaml).
-    """
+    """Refresh everyone's lifecycle and participation, writing only rows that change. Return how many did.
+    `promoter_score`, from 0 to 10, is the one from which on an answer recommends us (policies/care.yaml)."""
     lifecycle, participation = _lifecycle(promoter_score), _participation(now)
     alive = and_(col(Contact.erased_at).is_(None), col(Contact.merged_into).is_(None))
     differs = or_(

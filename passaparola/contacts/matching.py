@@ -16,8 +16,8 @@ MAX_SHARERS = 6  # more people than this with one telephone are an office, and n
 
 
 def identifying_addresses(addresses: Mapping[str, str]) -> set[tuple[str, str]]:
-    """Return of the addresses that somebody was named by in one breath those that say who it is: a shop's own number
-    and an email where there is either, else their handles, else their telephones."""
+    """Return, of the addresses of one event or row, those that identify a contact: a shop's own number and an email
+    where there is either, else handles, else telephones."""
     numbers = {pair for pair in addresses.items() if pair[0] not in media()}
     emails = {pair for pair in addresses.items() if pair[0] == "email"}
     handles = {pair for pair in addresses.items() if pair[0] != "phone"} - numbers - emails
@@ -32,7 +32,8 @@ def decide_between(
     source: str,
     now: datetime,
 ) -> int:
-    """Decide between two people were named in one breath. Returns whose it is."""
+    """Decide which of several contacts an event is about, when its addresses belong to more than one. Return the
+    contact."""
     kept, *others = sorted(owners)
     sure = any(medium not in media() for medium in addresses)
     for other in others:

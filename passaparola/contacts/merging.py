@@ -34,7 +34,7 @@ OWN_WORDS_SOURCES = ("sign-up", "preferences", "survey", "form")
 
 
 def resolve_contact(session: Session, contact_id: int) -> int:
-    """Resolve who an id stands for now: old ones keep leading to the person. Raises Unknown."""
+    """Return the contact that an id stands for now: old ids keep leading to the person. Raises Unknown."""
     seen = contact_id
     for _ in range(100):
         kept = session.execute(select(col(Contact.id), col(Contact.merged_into)).where(col(Contact.id) == seen)).first()
@@ -47,7 +47,7 @@ def resolve_contact(session: Session, contact_id: int) -> int:
 
 
 def resolve_contacts(session: Session, contacts: Collection[int]) -> dict[int, int]:
-    """Resolve many contacts at once. The same for many at once."""
+    """Resolve many ids at once, as `resolve_contact` does."""
     resolved = {contact: contact for contact in contacts}
     moved = select(col(Contact.id), col(Contact.merged_into)).where(
         in_values(session, col(Contact.id), contacts), col(Contact.merged_into).is_not(None)
@@ -96,8 +96,7 @@ def merge(
 
 
 def merge_opt_outs(session: Session, row: Merge) -> None:
-    """Merge opt-outs. A no that the one person said is a no of both: whoever of the two it was, nobody is written to
-    against it."""
+    """Merge opt-outs: a no of either row is a no of both."""
     query = select(Consent).where(
         col(Consent.contact_id) == row.kept_id,
         col(Consent.at) >= row.at,
@@ -109,8 +108,8 @@ def merge_opt_outs(session: Session, row: Merge) -> None:
 
 
 def _surviving_fields(kept: Contact, merged: Contact) -> dict[str, Any]:
-    """Choose the surviving fields. What the kept row lacks comes from the other; where both speak, their own word,
-    then the newer one."""
+    """Choose the surviving fields: what the kept row lacks comes from the other; where both have it, what the
+    contact typed themselves, then the newer one."""
     taken: dict[str, Any] = {}
     for name in FIELDS:
         kept_value, merged_value = getattr(kept, name), getattr(merged, name)
@@ -166,7 +165,7 @@ def _move(session: Session, table: Any, source: int, to: int) -> list[int]:
 
 
 def _move_addresses(session: Session, source: int, to: int) -> list[list[Any]]:
-    """Move addresses. The kept row's own are written to first."""
+    """Move addresses behind the kept row's own, which are written to first."""
     mine = list(
         session.execute(select(Address).where(col(Address.contact_id) == source).order_by(col(Address.rank))).scalars()
     )

@@ -26,8 +26,8 @@ CONFIRMATIONS_PER_RUN = 200
 def request_signup(
     session: Session, address: str, topics: Sequence[str], language: str, proof: dict[str, Any], now: datetime
 ) -> None:
-    """Store a request to sign up. Kept, and nothing else: whether we know the address makes no difference that
-    anyone could see or measure."""
+    """Store a sign-up and nothing else, so that whether we know the address makes no difference that anyone could
+    see or measure."""
     session.add(
         SignUp(medium="email", address=address[:320], language=language, topics=list(topics), proof=proof, asked_at=now)
     )
@@ -36,7 +36,7 @@ def request_signup(
 def send_confirmations(
     store: Store, settings: Settings, now: datetime, write: Callable[[Session, int, int, str], None]
 ) -> int:
-    """Send a confirmation to each who asked, by `write(session, contact, sign-up, language)`. Returns how many."""
+    """Send the confirmations that are due, by `write(session, contact, sign-up, language)`. Return how many."""
     with store.read() as session:
         if session.execute(select(col(SignUp.id)).where(col(SignUp.state) == "asked").limit(1)).scalar() is None:
             return 0
@@ -57,8 +57,8 @@ def send_confirmations(
 
 
 def _contact(session: Session, settings: Settings, row: SignUp, now: datetime) -> int | None:
-    """Find or make the contact to confirm. None: not an address, one that is never written to again, or one that has
-    had its letter today."""
+    """Find or create the contact to confirm. Return None where it is no address, one that is never written to
+    again, or one that had its email today."""
     try:
         value = normalise_address("email", row.address)
     except ValueError:
@@ -89,8 +89,8 @@ def _contact(session: Session, settings: Settings, row: SignUp, now: datetime) -
 def confirm_signup(
     session: Session, settings: Settings, id_: int, proof: dict[str, Any], now: datetime
 ) -> SignUp | None:
-    """Confirm a sign-up. The second yes. None: there is no such sign-up, or it came too late. Confirming twice is
-    confirming once."""
+    """Confirm a sign-up by the second yes. Return None where there is no such sign-up, or it came too late.
+    Confirming twice is confirming once."""
     row = session.get(SignUp, id_, with_for_update=True)
     if row is None or row.contact_id is None or row.state not in ("written to", "confirmed"):
         return None

@@ -41,7 +41,7 @@ def change_staff(
     password: str | None = None,
     active: bool | None = None,
 ) -> None:
-    """Change a member of staff. Whatever changes, every session that is open ends. Raises Unknown, NotAllowed."""
+    """Change a colleague's role, password or access. Every open session of theirs ends. Raises Unknown, NotAllowed."""
     member = session.get(Staff, name)
     if member is None:
         raise Unknown(f"Nobody called “{name}” works here.")
@@ -60,7 +60,7 @@ def change_staff(
 
 
 def authenticate(session: Session, name: str, password: str) -> Staff | None:
-    """Authenticate a member of staff. Whoever name and password belong to; the same time is taken for nobody."""
+    """Return the colleague whom a name and a password belong to; it takes the same time where there is none."""
     member = session.get(Staff, name[:100])
     right = HASH.verify(password[:1_000], member.password if member else DUMMY_HASH)
     return member if member and right and member.active else None

@@ -25,7 +25,7 @@ MAX_TEXT_CHARS = 400
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """`side` is whose it is: theirs, ours, or the system's; `to` is where the console shows more."""
+    """One line of a timeline. `side` is theirs, ours or the system's; `to` is where the console shows more."""
 
     at: datetime
     side: str
@@ -35,7 +35,7 @@ class TimelineEntry:
 
 
 def contact_timeline(session: Session, contact_id: int, most: int = 150) -> list[TimelineEntry]:
-    """Build a contact's timeline, newest first. Newest first."""
+    """Build a contact's timeline, newest first."""
     entries = [
         *_events(session, contact_id, most),
         *_consents(session, contact_id),

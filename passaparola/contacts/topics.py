@@ -39,7 +39,7 @@ def load_topics(home: Path) -> dict[str, Topic]:
 
 
 def basis_of(home: Path, name: str) -> str:
-    """Tell on what basis a topic's letters go out. Raises BadContent."""
+    """Return on what basis a topic's messages go out. Raises BadContent."""
     described = load_topics(home).get(name)
     return described.basis if described else "consent"
 

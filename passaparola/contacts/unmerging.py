@@ -68,7 +68,7 @@ def _move_back(session: Session, row: Merge) -> None:
 
 
 def _restore_field(kept: Contact, name: str, row: Merge) -> None:
-    """Restore a field, only what still is as the merge made it; what was learned since stays."""
+    """Restore a field that still is as the merge made it; what was learnt since stays."""
     made = row.fields[name].get("value")
     if name.startswith("traits."):
         trait = name.removeprefix("traits.")

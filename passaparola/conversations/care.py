@@ -72,7 +72,7 @@ class Rule(StrictModel):
 
 
 class Scores(StrictModel):
-    """On a scale from 0 to 10; other scales are brought to it."""
+    """The scores from which on an answer is low or high, from 0 to 10; other scales are brought to it."""
 
     low: int = Field(6, ge=0, le=10, description="up to this, an answer to a survey opens a conversation")
     high: int = Field(9, ge=0, le=10, description="from this, someone is asked to pass the word on")
@@ -89,7 +89,7 @@ class CarePolicy(StrictModel):
     rules: list[Rule] = []
 
     def rule_for(self, facts: "ConversationFacts") -> Rule:
-        """Return the first that fits."""
+        """Return the first rule that fits."""
         return next((rule for rule in self.rules if _matches(rule.when, facts)), Rule(team="care"))
 
 
@@ -105,14 +105,14 @@ class ConversationFacts:
 
 
 def load_policy(home: Path) -> CarePolicy:
-    """Load the policy of care. Raises BadContent. A house without a policy has a plain one."""
+    """Load the policy of care, or a plain one where there is no file. Raises BadContent."""
     path = home / "policies" / "care.yaml"
     return _read_policy(path, path.stat().st_mtime_ns, home) if path.is_file() else CarePolicy()
 
 
 def current_policy(home: Path) -> CarePolicy:
-    """Return the policy, or a plain one while its file cannot be read: nobody goes unheard for a typo. `passaparola
-    check` names it."""
+    """Return the policy, or a plain one while its file cannot be read: no conversation is dropped for a typo.
+    `passaparola check` names it."""
     try:
         return load_policy(home)
     except BadContent:
@@ -160,8 +160,8 @@ def parse_open_hours(words: str) -> tuple[frozenset[int], time, time]:
 
 
 def response_due_at(care: CarePolicy, within: timedelta, received_at: datetime, zone: str) -> datetime:
-    """Return when the time for an answer is up, counted in open hours only, on the house's clock; a day is a working
-    day."""
+    """Compute when the time for an answer is up, counted in open hours only, on the house's clock; a day is a
+    working day."""
     days, opens, closes = parse_open_hours(care.hours)
     local = received_at.astimezone(ZoneInfo(zone))
     left = within.days * _hours_between(opens, closes) + timedelta(seconds=within.seconds)

@@ -22,7 +22,7 @@ FLOOD_WINDOW, MAX_PER_HOUR = timedelta(hours=1), 20  # nobody writes more; two m
 
 @dataclass(frozen=True)
 class IncomingText:
-    """Something said, whose it is known: a letter, a post, an answer to a survey."""
+    """A text of a known contact: an email, a post, an answer to a survey."""
 
     contact: int
     event: int
@@ -35,8 +35,8 @@ class IncomingText:
 
 
 def receive(session: Session, settings: Settings, spoken: IncomingText, now: datetime) -> Conversation | None:
-    """Receive a text, and put it into its conversation. None: nothing that anyone has to see to, such as an
-    out-of-office or a good score without a word."""
+    """Put a text into its conversation. Return None for what nobody has to see to, such as an out-of-office or a
+    good score without a word."""
     care = policy.current_policy(settings.home)
     low = spoken.score is not None and spoken.score <= care.scores.low
     if spoken.score is not None and not low and not spoken.text.text:
@@ -128,15 +128,16 @@ def _is_flood(session: Session, spoken: IncomingText) -> bool:
 
 
 def _annotate(session: Session, event: int, kind: str, topic: str, sentiment: float) -> None:
-    """Annotate the event, so that audiences may ask: replied with sentiment = "bad" within 30 days."""
+    """Write what was understood onto the event, so that audiences may ask: replied with sentiment = "bad" within 30
+    days."""
     row = session.get(Event, event)
     if row:
         row.properties = {**row.properties, "meant": kind, "about": topic, "sentiment": policy.mood_of(sentiment)}
 
 
 def _start_response_clock(conversation: Conversation, care: CarePolicy, at: datetime, zone: str) -> None:
-    """Start the response clock. They spoke last: it is open, and the clock of its rule runs from their first word
-    that has no answer yet."""
+    """Open the conversation and start the clock of its rule, which runs from the contact's first words that have no
+    answer yet."""
     waited = conversation.state == "open" and conversation.due_at is not None
     rule = care.rule_for(
         ConversationFacts(
@@ -153,7 +154,7 @@ def _start_response_clock(conversation: Conversation, care: CarePolicy, at: date
 
 
 def escalate_overdue(session: Session, settings: Settings, now: datetime) -> int:
-    """Escalate overdue conversations: those whose time is up go to whom the rule says, once, with more weight."""
+    """Escalate overdue conversations to whom their rule says, once, with a higher priority."""
     care = policy.current_policy(settings.home)
     late = select(Conversation).where(
         col(Conversation.state) == "open", col(Conversation.due_at) <= now, col(Conversation.escalated_at).is_(None)
@@ -176,7 +177,7 @@ def escalate_overdue(session: Session, settings: Settings, now: datetime) -> int
 
 
 def get_conversation(session: Session, id_: int, *, locked: bool = False) -> Conversation:
-    """Get a conversation. Raises Unknown."""
+    """Return a conversation. Raises Unknown."""
     conversation = session.get(Conversation, id_, with_for_update=locked)
     if conversation is None:
         raise Unknown(f"There is no conversation {id_}.")
@@ -189,7 +190,7 @@ def assign(session: Session, id_: int, assignee: str, *, actor: str, now: dateti
 
 
 def close_conversation(session: Session, id_: int, *, actor: str, now: datetime) -> Conversation:
-    """Close a conversation. Seen to. Raises Unknown; NotAllowed where it is closed already."""
+    """Close a conversation. Raises Unknown; NotAllowed where it is closed already."""
     closing = update(Conversation).where(col(Conversation.id) == id_, col(Conversation.state) != "closed")
     closed = execute_update(session, closing.values(state="closed", closed_at=now, due_at=None, escalated_at=None))
     if not closed:
@@ -204,7 +205,7 @@ def close_conversation(session: Session, id_: int, *, actor: str, now: datetime)
 def record_answer(
     session: Session, id_: int, text: str, enrolment: int, name: str, *, actor: str, now: datetime
 ) -> None:
-    """Record an answer of ours. Our turn: the clock stands, and the conversation waits for them."""
+    """Record an answer of ours: the clock stops, and the conversation waits for the contact."""
     conversation = get_conversation(session, id_, locked=True)
     session.add(Turn(conversation_id=id_, at=now, author=actor, text=text, enrolment_id=enrolment, name=name))
     conversation.state, conversation.answered_at, conversation.due_at, conversation.escalated_at = (

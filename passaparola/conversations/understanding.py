@@ -50,8 +50,8 @@ class Understanding:
 
 
 def understand(text: str, care: CarePolicy, spoken: str | None = None) -> Understanding:
-    """Understand a text: language, sentiment, intent and topic. `spoken` is the language we know the person by,
-    which short texts are taken to be in."""
+    """Understand a text: language, sentiment, intent and topic. `spoken` is the contact's known language, in which
+    short texts are taken to be."""
     lang = detect_language(text, spoken)
     feeling = measure_sentiment(text)
     return Understanding(lang, feeling, classify_intent(text, feeling), find_topic(text, care))
@@ -66,7 +66,8 @@ def detect_language(text: str, spoken: str | None = None) -> str:
 
 @cache
 def _identifier(spoken: str) -> Any:
-    """Load the language identifier. Between our languages and their own, where that is one it knows."""
+    """Load the language identifier, for the languages that we have words of, and the contact's own where it knows
+    it."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
@@ -78,8 +79,8 @@ def _identifier(spoken: str) -> Any:
 
 
 def measure_sentiment(text: str) -> float:
-    """Measure sentiment, from -1 to 1: what is good and bad in it, turned by a no before it, weighed by a very; a
-    score counts as one."""
+    """Measure sentiment, from -1 to 1: good and bad words, turned by a negation before them, weighed by a “very”; a
+    score counts as one word."""
     score, counted = 0.0, 0.0
     tokens = _tokens(text)
     for place, word in enumerate(tokens):
@@ -113,7 +114,7 @@ def classify_intent(text: str, feeling: float) -> Kind:
 
 
 def _is_complaint(low: str, text: str) -> bool:
-    """Tell whether a text complains. A complaint that was found is one, however kindly the rest is said; “nothing
+    """Return whether a text complains. One complaint makes it one, however kindly the rest is said; “nothing
     broken” is none."""
     _, _, phrases = _word_list("complaint")
     tokens = _tokens(text)
@@ -137,7 +138,7 @@ def _is_negated(tokens: list[str], place: int) -> bool:
 
 
 def find_topic(text: str, care: CarePolicy) -> str:
-    """Return the one that most of its words are of; empty where none is."""
+    """Return the topic that most of a text's words belong to; empty where none does."""
     tokens = [word.lower() for word in re.findall(r"[^\W\d_]+", text)]
     counts = {
         name: sum(word.startswith(tuple(start.lower().rstrip("*") for start in topic.words)) for word in tokens)

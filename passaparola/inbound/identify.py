@@ -24,11 +24,11 @@ Owners = dict[tuple[str, str], int]
 
 @dataclass(frozen=True)
 class Resolution:
-    """Whose an event is and which message of ours it came back from.
+    """The contact that an event belongs to, and the message of ours that it came back from.
 
     `introduced`: the event names its contact by an address, so it may tell us more of them. Of an event without a
-    contact `status` says why: nobody is known by it (`stranger`), they asked to be forgotten, or its order has
-    not come (`waiting`).
+    contact `status` says why: nobody is known by it (`stranger`), they asked to be forgotten, or its order has not
+    come (`waiting`).
     """
 
     contact: int | None
@@ -49,7 +49,7 @@ def identify_events(
 
 
 class _Identifying:
-    """Some events in one transaction: whoever the first one introduces is known to the next."""
+    """Resolves the events of one transaction: a contact whom the first one creates is known to the next."""
 
     def __init__(self, session: Session, settings: Settings, events: Sequence[IncomingEvent], now: datetime) -> None:
         self.session, self.settings, self.events, self.now = session, settings, events, now
@@ -75,8 +75,8 @@ class _Identifying:
         return self._resolve_feedback(incoming, owned, message)
 
     def _resolve_feedback(self, incoming: IncomingEvent, owned: set[int], message: MessageRef | None) -> Resolution:
-        """Resolve feedback. Feedback is of whom the message was sent to, even if they have another address by now;
-        it introduces nobody."""
+        """Resolve feedback to the contact that the message was sent to, even if they have another address by now.
+        It creates nobody."""
         event = incoming.event
         contact = (message.contact if message else None) or next(iter(owned), None)
         if contact and message is None and not event.properties.get("everything"):
@@ -85,8 +85,8 @@ class _Identifying:
         return self._known(contact, message, incoming.address_key)
 
     def _resolve_unverified(self, incoming: IncomingEvent, owned: set[int], message: MessageRef | None) -> Resolution:
-        """Resolve what is unverified. What anyone may have written is believed of a message's own contact, and of
-        nobody else."""
+        """Resolve an event that anyone may have written: it is believed of a message's own contact, and of nobody
+        else."""
         if incoming.event.kind == "unsubscribed":  # who writes "stop" means themselves, whoever got the email first
             contact = next(iter(owned), None)
             own_message = message if message and contact == message.contact else None
@@ -97,8 +97,8 @@ class _Identifying:
         return Resolution(message.contact, message, key)
 
     def _resolve_person(self, incoming: IncomingEvent, owned: set[int], message: MessageRef | None) -> Resolution:
-        """Resolve what a person did. Whoever came and did something is known by an address, else by the thread of
-        our message, else they are new."""
+        """Resolve what a person did: by an address, else by the message that they answer, else they are a new
+        contact."""
         contact = self._one_of(owned, incoming) or (message.contact if message else None)
         if len(owned) > 1:
             for pair, owner in self.owners.items():
@@ -119,7 +119,8 @@ class _Identifying:
         return Resolution(contact, message, key, status="known" if contact is not None else "stranger")
 
     def _one_of(self, owned: set[int], incoming: IncomingEvent) -> int | None:
-        """Decide between two contacts in one event: the same where a shop's own number says so, else perhaps."""
+        """Decide between the contacts whom one event's addresses belong to; a shop's own customer number makes them
+        one."""
         if len(owned) < 2:
             return next(iter(owned), None)
         return matching.decide_between(
@@ -127,8 +128,8 @@ class _Identifying:
         )
 
     def _without_forgotten(self, resolved: list[Resolution]) -> list[Resolution]:
-        """Withhold what belongs to the forgotten. What still comes back of someone who asked to be forgotten belongs
-        to nobody."""
+        """Replace resolutions to contacts who asked to be forgotten: what still comes back of them belongs to
+        nobody."""
         contacts = {resolution.contact for resolution in resolved if resolution.contact is not None}
         if not contacts:
             return resolved
@@ -142,8 +143,7 @@ class _Identifying:
         ]
 
     def _resolve_by_order(self, incoming: IncomingEvent, resolved: Sequence[Resolution]) -> Resolution:
-        """Resolve by the related order. An event without an address is of whoever the related event of its source is
-        of."""
+        """Resolve an event without an address by the order of its source that it refers to."""
         source, related = incoming.source, incoming.event.related_event
         for other, resolution in zip(self.events, resolved, strict=True):
             if other.source == source and other.event.id == related and resolution.contact is not None:
@@ -175,8 +175,7 @@ class _Identifying:
             self.owners[medium, value] = contact
 
     def _propose_shared(self, contact: int, incoming: IncomingEvent) -> None:
-        """Propose merges of who shares a telephone. A telephone that is somebody else's too may be a household's:
-        whether they are one person, somebody decides."""
+        """Propose merges of contacts who share a telephone, which may be a household's: somebody decides."""
         identifying = matching.identifying_addresses(incoming.addresses)
         for pair in incoming.addresses.items():
             other = merging.resolve_contact(self.session, self.owners[pair])

@@ -95,7 +95,7 @@ def _apply_batch(store: Store, settings: Settings, now: datetime) -> Counter[str
 
 @dataclass(frozen=True)
 class _Passage:
-    """Whose enrolment it is by now, and what an event says of its launch."""
+    """The enrolment's contact by now, and what an event says of its launch."""
 
     contact: int
     properties: dict[str, Any]
@@ -156,7 +156,7 @@ def _load_passages(session: Session, enrolments: Collection[int]) -> dict[int, _
 
 
 def _load_tracked(session: Session, rows: Sequence[LinkEvent], passages: dict[int, _Passage]) -> set[tuple[int, str]]:
-    """Return (contact, medium) of those who allow tracking, of those it is asked of."""
+    """Return the (contact, medium) pairs that allow tracking."""
     contacts_by_medium: dict[str, set[int]] = {}
     for row in rows:
         if row.kind in NEEDS_TRACKING and row.enrolment_id in passages:

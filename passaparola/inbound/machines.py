@@ -29,7 +29,7 @@ class Touch:
 
 
 def find_machine_touches(touches: Sequence[Touch], sent_at: datetime | None) -> set[int]:
-    """Return which of one message's touches no person made: too soon after it left, or every link in one go."""
+    """Find the touches of one message that no person made: too soon after it left, or every link in one go."""
     machine = {touch.id for touch in touches if touch.flagged}
     if sent_at is not None:
         machine |= {touch.id for touch in touches if -CLOCK_STEP <= touch.at - sent_at < TOO_SOON}

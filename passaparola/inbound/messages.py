@@ -18,7 +18,7 @@ LATE_BOUNCE = timedelta(days=7)
 
 @dataclass(frozen=True)
 class MessageRef:
-    """A message of ours: its id, whose it is by now (None: a public post), and what its launch is about."""
+    """A message of ours: its id, its contact by now (None: a public post), and what its launch is about."""
 
     id: MessageId
     contact: int | None

@@ -44,7 +44,7 @@ class IncomingEvent:
 
     @property
     def is_attributable(self) -> bool:
-        """Return whether anything in it says whose it is."""
+        """Return whether anything in it identifies a contact."""
         return bool(self.addresses or self.event.related_event or self.event.message)
 
 
@@ -60,7 +60,7 @@ class ParsedBody:
 
     @property
     def state(self) -> str:
-        """Return what the body is at once it is applied."""
+        """Return the state of the body once it is applied."""
         return "invalid" if self.problems else "applied" if self.events else "ignored"
 
 

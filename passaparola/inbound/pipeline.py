@@ -85,7 +85,7 @@ def _apply_some(
 
 
 def _isolate(store: Store, now: datetime, most: int, last: int | None, urgent: bool, error: Exception) -> int:
-    """Find the one body that can't be applied, one by one, and set it aside; the others go on."""
+    """Apply bodies one by one to find the one that fails, and set it aside; the others go on."""
     if most == 1:
         with store.write() as session:
             if row := session.execute(_waiting(last, urgent).limit(1)).scalar():
@@ -185,7 +185,7 @@ def _finish_unresolved(row: RawBody, incoming: IncomingEvent, resolution: Resolu
 
 
 def _wake_waiting(session: Session, sources: Iterable[str]) -> None:
-    """Wake waiting bodies. Bodies that wait for an order are looked at again in the next round: it may have come."""
+    """Look again, in the next round, at bodies that wait for an order: it may have come."""
     session.flush()
     waiting = update(RawBody).where(col(RawBody.state) == "waiting", col(RawBody.source).in_(set(sources)))
     execute_update(session, waiting.values(state="new"))

@@ -22,7 +22,8 @@ def react(
     identified: Sequence[IdentifiedEvent],
     now: datetime,
 ) -> None:
-    """Do everything that new events do, in the transaction that records them.
+    """Suppress, open conversations, record consents and count activity for new events, in the transaction that
+    records them.
 
     `identified` are also those that were recorded before: a consent at a checkout is asked of each.
     """
@@ -49,7 +50,7 @@ def react_to_strangers(session: Session, strangers: Sequence[tuple[IncomingEvent
 
 
 def _receive_text(session: Session, settings: Settings, recorded: RecordedEvent, now: datetime) -> None:
-    """Hand what a contact wrote, or scored, to their conversation."""
+    """Put what a contact wrote, or scored, into their conversation."""
     incoming, row = recorded.identified.incoming, recorded.row
     event, text, score = incoming.event, incoming.event.text, None
     given = event.properties.get("score")

@@ -23,7 +23,7 @@ MAX_SOURCE_ID_CHARS = 250
 
 @dataclass(frozen=True, slots=True)
 class IdentifiedEvent:
-    """An incoming event together with whose it is."""
+    """An incoming event with its resolution."""
 
     incoming: IncomingEvent
     resolution: Resolution
@@ -36,7 +36,7 @@ class IdentifiedEvent:
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """An event that nobody told before, as it was recorded."""
+    """An event that was not known before, as it was recorded."""
 
     identified: IdentifiedEvent
     row: NewEvent

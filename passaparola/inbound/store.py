@@ -97,7 +97,8 @@ def count_bodies(session: Session, shown: int = 20) -> RawBodyCounts:
 
 
 def replay(store: Store, *, since: datetime, until: datetime, source: str | None, actor: str, now: datetime) -> int:
-    """Replay bodies. Bodies of a span are new once more; applying them again changes only what was missing."""
+    """Mark the bodies of a span as new, to be applied once more, which changes only what was missing. Return how
+    many."""
     with store.write() as session:
         again = update(RawBody).where(col(RawBody.received_at) >= since, col(RawBody.received_at) < until)
         again = again.where(col(RawBody.source) == source) if source else again

@@ -58,7 +58,7 @@ def _apply(session: Session, recorded: RecordedEvent) -> None:
 
 
 def _soft_bounce_candidates(session: Session, feedback: Sequence[RecordedEvent]) -> set[int]:
-    """Return whom another bounce may silence, or something that arrived let be written to again."""
+    """Return the contacts whom another bounce may suppress, or a delivery may let be written to again."""
     bounced = {recorded.row.contact_id for recorded in feedback if recorded.row.kind == "bounced"}
     arrived = {
         key: recorded.row.contact_id
@@ -74,7 +74,7 @@ def _soft_bounce_candidates(session: Session, feedback: Sequence[RecordedEvent])
 
 
 def _suppress_soft_bouncing(session: Session, contacts: Iterable[int], now: datetime) -> None:
-    """Suppress who could not be reached so many times, and no longer when it turns out that something did arrive."""
+    """Suppress an address that bounced so many times in a row, and lift it when something was delivered after all."""
     facts = select(
         col(Event.contact_id),
         col(Event.kind),

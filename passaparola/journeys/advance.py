@@ -1,4 +1,4 @@
-"""A tick: every launch hears what happened, takes in who may enter, and moves on who is due. By set, never one by one.
+"""Advance launches: apply pending events, start due occurrences, and move on who is due. By set, never one by one.
 
 Each tick is a handful of statements per launch and step, and each step a transaction of its own that locks the launch:
 a tick may die anywhere, two of them may run at once, and a tick that is late does what many small ones would have done.
@@ -29,7 +29,8 @@ from passaparola.store.types import add_seconds
 
 
 class PlanMessages(Protocol):
-    """Plans a step's messages in the transaction that moves its people on; handed in by who knows the outbox."""
+    """Plans a step's messages in the transaction that moves its people on; passed in by the engine, as this room
+    does not know the outbox."""
 
     def __call__(
         self,
@@ -121,8 +122,8 @@ class _LaunchTick:
         return enrolment.launch_catalogue(self.content, known)
 
     def _lock_launch(self, session: Session) -> Launch | None:
-        """Lock the launch. Two ticks of one launch take turns; one that was paused or recalled meanwhile stands
-        still."""
+        """Lock the launch, so that two ticks of it take turns. Return None where it was paused or recalled
+        meanwhile."""
         launch = session.get(Launch, self.id, with_for_update=True, populate_existing=True)
         self.launch = launch or self.launch
         return launch if launch and launch.state == "running" else None
@@ -163,8 +164,8 @@ class _LaunchTick:
         return col(Enrolment.contact_id).in_(select(col(Contact.id)).where(question.clause(self.now)))
 
     def _plan_say(self, session: Session, number: int, due: Clause) -> None:
-        """Plan the messages of a say. After a stillness what was missed keeps its distances: nobody gets a week's
-        letters in one morning."""
+        """Plan the messages of a say. After an outage, overdue messages of one contact keep their distances: nobody
+        gets a week's emails in one morning."""
         earliest = session.execute(select(func.min(col(Enrolment.due_at))).where(due)).scalar()
         if earliest is None:
             return
@@ -185,14 +186,14 @@ class _LaunchTick:
             self.moved["said"] += steps.move_to_next_step(session, self.launch, number, self.now, due)
 
     def _wait_after(self, number: int) -> Pause | None:
-        """Find the wait to take together with a say. A wait for everybody that follows a say: both steps are taken
-        in one write, which is most of what a tick costs."""
+        """Return the wait after a say, where it is for everybody: both steps are taken in one write, which is most
+        of what a tick costs."""
         following = self.content["steps"][number + 1 : number + 2]
         step = STEP.validate_python(following[0]) if following else None
         return step if isinstance(step, Pause) and not step.when else None
 
     def _planned_in_this_tick(self, number: int) -> Clause:
-        """Return those for whom this very tick has an earlier letter ready."""
+        """Match enrolments for which this very tick has planned an earlier message."""
         ready = (
             select(col(Message.enrolment_id))
             .join(Batch, col(Batch.id) == col(Message.batch_id))

@@ -104,7 +104,7 @@ class Enter(BaseModel):
 
     @property
     def rule(self) -> str:
-        """Decide who may enter again: a broadcast says a thing once, an order is thanked for each time."""
+        """Return the re-entry rule: a broadcast says a thing once, an order is thanked for each time."""
         return self.again or ("always" if self.key else "never")
 
 
@@ -209,7 +209,8 @@ class Campaign(BaseModel):
         yield from (step for step in self.steps if isinstance(step, Say))
 
     def wordings_needed(self) -> Iterator[tuple[str, str]]:
-        """Return every wording that it needs, as message and medium; a variant is the message's sub-folder."""
+        """Return every wording that the campaign needs, as message and medium; a variant is the message's
+        sub-folder."""
         for step in self.say_steps():
             for medium in step.by:
                 for variant in step.variants or ("",):
@@ -221,11 +222,8 @@ def campaign_names(home: Path) -> list[str]:
 
 
 def read_campaign(home: Path, name: str) -> Campaign:
-    """Read a campaign's file, each field understood; `journeys.validate` checks it as a whole. Raises Unknown,
-    BadContent.
-
-    Raises Unknown, BadContent.
-    """
+    """Read a campaign's file, each field by itself; `journeys.validate` checks it as a whole. Raises Unknown,
+    BadContent."""
     if name not in (known := campaign_names(home)):
         raise Unknown(f"There is no campaign “{name}”{did_you_mean(name, known)}")
     return read_yaml(home / "campaigns" / f"{name}.yaml", Campaign, home)

@@ -27,8 +27,7 @@ def launch_catalogue(content: dict[str, Any], known: Catalogue) -> Catalogue:
 
 
 def enrol_audience(session: Session, launch: Launch, known: Catalogue, now: datetime) -> int:
-    """Enrol an audience. The snapshot of who, as the launch's words ask it; the public's posts hang on an enrolment
-    of its own."""
+    """Enrol the members of the launch's audience; its public posts get an enrolment of their own."""
     assert launch.id is not None
     content, due = launch.content, minute(launch.due_at)
     question = Question.parse(content["audience"], launch_catalogue(content, known))
@@ -71,8 +70,8 @@ def _followed_already(campaign: str) -> Any:
 
 
 def enrol_from_events(session: Session, launch: Launch, since: datetime, now: datetime) -> int:
-    """Enrol by events: whoever did it since the launch began to listen, once per key, however often and late it is
-    told."""
+    """Enrol by events since the launch began to accept people, once per key, however often and late an event is
+    recorded."""
     content, enter = launch.content, launch.content["enter"]
     key = _enrolment_key(enter)
     alike = (col(Event.contact_id), key) if enter.get("key") else (col(Event.contact_id),)
@@ -112,8 +111,9 @@ def enrol_from_events(session: Session, launch: Launch, since: datetime, now: da
 
 
 def _enrolment_key(enter: dict[str, Any]) -> ColumnElement[str]:
-    """Return what makes an event its own passage: the property; where it is missing, the sender's name of the event.
-    Without a property each passage is known by its event, and one by one they are let in by the re-entry rule."""
+    """Build the key by which an event is a passage of its own: the property; where it is missing, the sender's id
+    of the event. Without a property each passage is known by its event, and they are let in one by one by the
+    re-entry rule."""
     if not enter.get("key"):
         return literal("") if enter["again"] == "never" else cast(col(Event.id), String)
     return func.coalesce(scalar(col(Event.properties), enter["key"], "key"), col(Event.source_id))

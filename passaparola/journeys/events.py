@@ -1,4 +1,4 @@
-"""What happened, as journeys hear it: someone enters, goes on, leaves, or has done what the campaign is for.
+"""Apply events to journeys: someone enters, goes on, leaves, or has done what the campaign is for.
 
 What is new is known by when it was received, with a margin: a transaction may commit after one that began later. Every
 statement may run again over the same news and changes nothing the second time.
@@ -24,13 +24,13 @@ CLOCK_MARGIN = timedelta(minutes=10)
 
 
 def event_kinds(content: dict[str, Any]) -> set[str]:
-    """Return the events that a campaign listens to."""
+    """Return the kinds of event that a campaign waits for."""
     named = [content["enter"].get("on"), (content["leave"] or {}).get("on"), (content["goal"] or {}).get("on")]
     return {kind for kind in (*named, *(step.get("wait for") for step in content["steps"])) if kind}
 
 
 def pending_event_kinds(session: Session, launch: Launch, now: datetime) -> frozenset[str]:
-    """Return the kinds of event that came in since the launch last listened."""
+    """Return the kinds of event that were recorded since the launch last looked."""
     if not (wanted := event_kinds(launch.content)):
         return frozenset()
     query = select(col(Event.id)).where(col(Event.received_at) >= _events_since(launch, now)).limit(1)
@@ -45,14 +45,14 @@ def _events_since(launch: Launch, now: datetime) -> datetime:
 
 
 def apply_events(session: Session, launch: Launch, new: Collection[str], now: datetime) -> Counter[str]:
-    """Apply what came in; the launch is locked."""
+    """Apply pending events to a launch, which is locked."""
     since, content, moved = _events_since(launch, now), launch.content, Counter[str]()
     if launch.accepting and content["enter"].get("on") in new:
         moved["entered"] += enrolment.enrol_from_events(session, launch, since, now)
     if content["leave"] and content["leave"].get("on") in new:
         moved["left"] += end_passages(session, launch, _contacts_with_event(content["leave"]["on"], since), now)
     for kind in {step["wait for"] for step in content["steps"] if step.get("wait for") in new}:
-        moved["heard"] += wake_waiting(session, launch, kind, _contacts_with_event(kind, since))
+        moved["woken"] += wake_waiting(session, launch, kind, _contacts_with_event(kind, since))
     if content["goal"] and content["goal"]["on"] in new:
         moved["reached the goal"] += _record_goals(session, launch, _contacts_with_event(content["goal"]["on"], since))
     launch.events_cursor = now
@@ -66,7 +66,7 @@ def _contacts_with_event(kind: str, since: datetime) -> Clause:
 
 
 def end_passages(session: Session, launch: Launch, who: Clause, now: datetime) -> int:
-    """End passages: those of them for whom the event that ends the passage has happened."""
+    """End the enrolments for which the ending event has happened."""
     kind = (launch.content["leave"] or {}).get("on")
     if not kind:
         return 0
@@ -88,7 +88,7 @@ def end_passages(session: Session, launch: Launch, who: Clause, now: datetime) -
 
 
 def wake_waiting(session: Session, launch: Launch, kind: str, who: Clause) -> int:
-    """Wake those of them who wait for it go on from the minute in which it happened."""
+    """Move on those who waited for an event, from the minute in which it happened."""
     within = (col(Event.at) >= col(Enrolment.since), col(Event.at) <= col(Enrolment.due_at))
     first = select(truncate_to_minute(func.min(col(Event.at)))).where(*_is_own_event(launch.content, kind), *within)
     waiting = update(Enrolment).where(
@@ -108,7 +108,7 @@ def wake_waiting(session: Session, launch: Launch, kind: str, who: Clause) -> in
 
 
 def _record_goals(session: Session, launch: Launch, who: Clause) -> int:
-    """Record goals of everyone who entered, written to or not: that is how the effect is measured."""
+    """Record the goals of everyone who entered, written to or not: that is how the effect is measured."""
     goal = launch.content["goal"]
     within = (
         col(Event.at) > col(Enrolment.entered_at),

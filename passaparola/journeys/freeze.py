@@ -17,14 +17,14 @@ FreezeMessage = Callable[[str, str, str], Mapping[str, Any]]
 
 
 def freeze_now(store: Store, settings: Settings, name: str, freeze: FreezeMessage) -> dict[str, Any]:
-    """Return what a launch that is prepared now would freeze: for whoever looks before. Raises Unknown, BadContent."""
+    """Freeze what a launch would say if it were prepared now, for previews. Raises Unknown, BadContent."""
     with store.read() as session:
         words = audience.load_catalogue(session, settings)
     return freeze_content(settings, name, freeze, words)
 
 
 def freeze_content(settings: Settings, name: str, freeze: FreezeMessage, words: Catalogue) -> dict[str, Any]:
-    """Return everything that decides what a launch says, to whom and when, as plain values. `words` knows the
+    """Freeze everything that decides what a launch says, to whom and when, as plain values. `words` knows the
     store's own traits and events. Raises Unknown, BadContent."""
     campaign = load_campaign(settings, name, words)
     wordings = list(campaign.wordings_needed())

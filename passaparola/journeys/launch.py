@@ -126,8 +126,8 @@ def approve(  # noqa: PLR0913  the parts of a decision, each named by its caller
 
 
 def release(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
-    """Set an approved launch going: from now on it moves its people. Raises NotAllowed: no approval of this hash, or
-    it has expired."""
+    """Start an approved launch: from now on it moves its people. Raises NotAllowed: no approval of this hash, or it
+    has expired."""
     with store.write() as session:
         launch = lock_launch(session, launch_id)
         if launch.state != "approved":
@@ -148,7 +148,7 @@ def release(store: Store, launch_id: int, *, actor: str, now: datetime) -> None:
 
 
 def release_approved(store: Store, *, actor: str, now: datetime) -> None:
-    """Release launches that were approved when whoever should have released them died."""
+    """Release launches that were approved, and not released because the process died."""
     with store.read() as session:
         waiting = list(session.execute(select(col(Launch.id)).where(col(Launch.state) == "approved")).scalars())
     for launch_id in waiting:
@@ -157,8 +157,7 @@ def release_approved(store: Store, *, actor: str, now: datetime) -> None:
 
 
 def supersede(session: Session, launch: Launch, actor: str, now: datetime) -> None:
-    """Supersede older versions. A newer version takes people in from now on; those inside the older ones finish what
-    they entered."""
+    """Stop older versions from accepting people; those inside finish what they entered."""
     older = select(Launch).where(
         col(Launch.campaign) == launch.campaign, col(Launch.accepting), col(Launch.id) != launch.id
     )
@@ -171,7 +170,7 @@ def supersede(session: Session, launch: Launch, actor: str, now: datetime) -> No
 
 
 def stop_accepting(store: Store, name: str, *, actor: str, now: datetime) -> int:
-    """Take nobody in any more; those inside finish. Returns the launch. Raises NotAllowed: it does not stand."""
+    """Stop accepting people; those inside finish. Return the launch. Raises NotAllowed: it accepts nobody."""
     with store.write() as session:
         launch = accepting_launch(session, name)
         if launch is None:
@@ -183,7 +182,7 @@ def stop_accepting(store: Store, name: str, *, actor: str, now: datetime) -> int
 
 
 def accepting_launch(session: Session, name: str) -> Launch | None:
-    """Return the launch that takes people into a campaign now."""
+    """Return the launch that accepts people into a campaign now."""
     accepting = select(Launch).where(
         col(Launch.campaign) == name, col(Launch.accepting), col(Launch.state).in_(["running", "paused"])
     )
@@ -192,8 +191,7 @@ def accepting_launch(session: Session, name: str) -> Launch | None:
 
 
 def unfinished_launch(session: Session, name: str, wording: str) -> int | None:
-    """Return the launch of a campaign that is still under way with these very words; one of other words is another
-    launch."""
+    """Return the unfinished launch of a campaign with these very words; one of other words is another launch."""
     going = select(col(Launch.id)).where(
         col(Launch.campaign) == name,
         col(Launch.wording) == wording,
@@ -214,8 +212,7 @@ def reject(store: Store, launch_id: int, *, approver: str, now: datetime, commen
 
 
 def lock_launch(session: Session, launch_id: int) -> Launch:
-    """Lock a launch. Locked until the transaction ends: whoever decides about a launch decides alone. Raises
-    Unknown."""
+    """Lock a launch until the transaction ends, so that one decides about it at a time. Raises Unknown."""
     launch = session.get(Launch, launch_id, with_for_update=True)
     if launch is None:
         raise Unknown(f"There is no launch {launch_id}.")

@@ -9,7 +9,7 @@ from passaparola.store.models import Enrolment, Launch
 
 
 def next_due(session: Session, launch: int | None = None) -> datetime | None:
-    """Return when anything is next to be moved in a running launch; events apart, nothing happens before."""
+    """Return when an enrolment of a running launch is next due; events apart, nothing happens before."""
     earliest = (
         select(func.min(col(Enrolment.due_at)))
         .join(Launch, col(Launch.id) == col(Enrolment.launch_id))

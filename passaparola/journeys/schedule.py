@@ -15,7 +15,7 @@ Occurrence = tuple[str, datetime]
 
 
 def due_occurrences(launch: Launch, now: datetime) -> list[Occurrence]:
-    """Return the occurrences that have come since the last one that was seen to."""
+    """Return the occurrences that have come since the last one that was launched."""
     every = launch.content["enter"].get("every")
     if not every or not launch.accepting or launch.started_at is None:
         return []
@@ -26,8 +26,7 @@ def due_occurrences(launch: Launch, now: datetime) -> list[Occurrence]:
 def start_occurrence(
     session: Session, plan: Launch, come: list[Occurrence], known: Catalogue, now: datetime
 ) -> list[int]:
-    """Start an occurrence: the launch of the last occurrence; earlier ones were missed, and are not made up for.
-    `plan` is locked."""
+    """Start the launch of the last occurrence; earlier ones were missed, and are not made up for. `plan` is locked."""
     started: list[int] = []
     for local, at in come[:-1]:
         audit(session, now, "schedule", "missed", f"launch:{plan.id}", occurrence=local, since=at.isoformat())
@@ -52,7 +51,7 @@ def start_occurrence(
 
 
 def next_occurrence(plan: Launch, now: datetime) -> datetime | None:
-    """Return when a standing campaign starts its next launch; None: it is on no schedule."""
+    """Return when a scheduled campaign starts its next launch; None: it is on no schedule."""
     every = plan.content["enter"].get("every")
     if not every or not plan.accepting:
         return None
@@ -78,7 +77,7 @@ def _launch_of_occurrence(plan: Launch, name: str, at: datetime, now: datetime) 
 
 
 def _copy_approval(session: Session, plan: Launch, made: Launch) -> None:
-    """Approve an occurrence as the plan was that stands for all of them."""
+    """Approve an occurrence as its plan was approved, which stands for all of them."""
     given = session.execute(select(Approval).where(col(Approval.launch_id) == plan.id)).scalar()
     if given:
         comment = f"as launch {plan.id}, which stands for every occurrence"

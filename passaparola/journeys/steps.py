@@ -25,10 +25,8 @@ def move_to_next_step(session: Session, launch: Launch, number: int, now: dateti
 
 
 def start_wait(session: Session, settings: Settings, number: int, step: Pause, due: Clause, now: datetime) -> int:
-    """Start waiting. The end of a wait is computed once for all who share a minute, a clock and a calendar.
-
-    Return how many wait.
-    """
+    """Start a wait, whose end is computed once for all who share a minute, a clock and a calendar. Return how many
+    wait."""
     ends = step.ends()
     if not ends.needs_clock:
         seconds = int((ends.ends_at(now, "UTC") - now).total_seconds())
@@ -61,8 +59,8 @@ def start_wait(session: Session, settings: Settings, number: int, step: Pause, d
 def wait_for_event(
     session: Session, launch: Launch, number: int, step: WaitFor, due: Clause, now: datetime
 ) -> Counter[str]:
-    """Wait for an event. Who has waited long enough goes on; who has just arrived begins to wait, and an event that
-    happened since is theirs already."""
+    """Wait for an event. Those who have waited long enough go on; those who have just arrived begin to wait, and an
+    event that happened since counts at once."""
     moved: Counter[str] = Counter()
     waiting = and_(due, col(Enrolment.waiting).is_not(None))
     moved["timed out"] += move_to_next_step(session, launch, number, now, waiting)
@@ -82,6 +80,6 @@ def wait_for_event(
     )
     moved["waiting"] += execute_update(session, begin)
     just = and_(col(Enrolment.since) >= earliest, col(Enrolment.step) == number)
-    moved["heard"] += events.wake_waiting(session, launch, step.wait_for, just)
+    moved["woken"] += events.wake_waiting(session, launch, step.wait_for, just)
     move_to_next_step(session, launch, number, now, waiting)
     return moved

@@ -34,7 +34,7 @@ class Wait(BaseModel):
     at: str = ""
 
     def ends_at(self, start: datetime, zone: str, country: str | None = None) -> datetime:
-        """Return the instant at which who begins to wait at `start` goes on."""
+        """Return the instant at which a wait that begins at `start` ends."""
         local = Instant.from_timestamp(start.timestamp()).to_tz(zone)
         if self.kind == "span" and self.unit in ("minute", "hour"):
             return start + self.number * UNITS[self.unit]
@@ -72,7 +72,7 @@ def _next_working_day(day: Date, country: str) -> Date:
 
 @cache
 def _holiday_calendar(country: str) -> HolidayBase:
-    """Load the holidays of a country. Of a country whose holidays nobody wrote down, only the weekend is known."""
+    """Load the holidays of a country; none but the weekend where they are not known."""
     try:
         return country_holidays(country)
     except NotImplementedError:
@@ -173,5 +173,5 @@ def next_occurrence(expression: str, zone: str, after: datetime) -> tuple[str, d
 
 
 def truncate_to_minute(at: datetime) -> datetime:
-    """Truncate to the minute. Journeys think in minutes: those who are due in the same one move together."""
+    """Truncate to the minute: those who are due in the same one move together."""
     return at.replace(second=0, microsecond=0)

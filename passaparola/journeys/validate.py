@@ -83,8 +83,7 @@ class _Validation:
                 raise self._error(f"“{enter.every}” never comes; is that day in the calendar?", "every")
 
     def _check_transactional(self) -> None:
-        """Check a transactional campaign. What goes out without a yes is of a person's own order or request, and of
-        nothing else."""
+        """Check that a transactional campaign is about a person's own order or request, and nothing else."""
         if topics.basis_of(self.settings.home, self.plan.topic) != "transactional":
             return
         remedy = "enter on something like order_completed, or choose a topic that people say yes to"
@@ -169,7 +168,7 @@ class _Validation:
 
 
 def _is_satisfiable(node: tree.Node) -> bool:
-    """Tell whether any truth of its parts makes a condition true; parts that ask the same count as one."""
+    """Return whether any truth of its parts makes a condition true; parts that ask the same count as one."""
     leaves = list(dict.fromkeys(part.model_dump_json() for part in node.walk() if not part.parts))
     if len(leaves) > MAX_LEAVES:
         return True

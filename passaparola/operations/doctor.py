@@ -137,10 +137,10 @@ def _check_receivers(settings: Settings) -> Iterator[CheckResult]:
         except PassaparolaError:
             continue
         if has:
-            yield CheckResult(f"hears {name}", "ok", f"a secret is set for POST /webhooks/{name}")
+            yield CheckResult(f"receives {name}", "ok", f"a secret is set for POST /webhooks/{name}")
         elif name == settings.email_channel and issubclass(type(registry.webhook_class(name)()), Webhook):
             yield CheckResult(
-                f"hears {name}",
+                f"receives {name}",
                 "warning",
                 "no secret is set, so nothing is known of deliveries, bounces and complaints",
             )

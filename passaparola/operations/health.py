@@ -45,7 +45,7 @@ class HealthSnapshot:
     invalid_bodies: int = 0  # bodies that were not understood
     paused: dict[str, str] = field(default_factory=dict)  # channel → why
     backoffs: dict[str, datetime] = field(default_factory=dict)
-    polled_at: dict[str, datetime] = field(default_factory=dict)  # ears that go and look, and when they last did
+    polled_at: dict[str, datetime] = field(default_factory=dict)  # polled channels, and when they last were
     incidents: list[tuple[int, str, str]] = field(default_factory=list)  # launches that stopped themselves, and why
 
 

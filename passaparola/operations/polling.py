@@ -1,7 +1,6 @@
-"""Going and looking: what each ear finds is kept as it came, with how far it looked, and applied like every other body.
+"""Poll channels: what each receiver fetches is stored as it came, with its cursor, and applied like every other body.
 
-And what the clock of listening does besides: response clocks that ran out, where people stand, the audit's chain,
-retention.
+And what the same clock does besides: overdue response clocks, lifecycle, the audit's chain, retention.
 """
 
 import asyncio
@@ -49,7 +48,7 @@ async def poll_channels(store: Store, settings: Settings, now: datetime) -> Poll
             await _poll_channel(store, name, now, result)
         except Misconfigured:
             await asyncio.to_thread(_clear_incident, store, name)  # this house does not listen there
-        except Exception as error:  # whatever one network does to its ear, the others are heard
+        except Exception as error:  # one network's error keeps no other from being polled
             reason = str(error) if isinstance(error, ChannelError) else f"it could not be read ({type(error).__name__})"
             result.problems[name] = reason
             await asyncio.to_thread(_record_problem, store, name, reason, isinstance(error, Blocked), now)

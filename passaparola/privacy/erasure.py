@@ -45,9 +45,9 @@ FILE_PATTERNS = ("*.csv", "*.json", "*.jsonl", "*.txt", "*.log")  # what under v
 
 
 def erase(store: Store, settings: Settings, contact_id: int, *, actor: str, now: datetime) -> None:
-    """Forget a person everywhere. Erasing again finishes what a crash cut off. Raises Unknown, NotAllowed.
+    """Erase a person everywhere. Erasing again finishes what a crash cut off. Raises Unknown, NotAllowed.
 
-    What came in must be applied before: a no of someone else may be in the same body (`engine.erase_contact`).
+    What came in must be applied before: somebody else's opt-out may be in the same body (`engine.erase_contact`).
     """
     with store.write() as session:
         everyone = _merged_rows(session, contact_id)
@@ -58,8 +58,7 @@ def erase(store: Store, settings: Settings, contact_id: int, *, actor: str, now:
 
 
 def erase_unconfirmed(store: Store, settings: Settings, contact_id: int, *, now: datetime) -> None:
-    """Erase who never confirmed. Someone else may have typed the address: it is forgotten, and may be asked for
-    again."""
+    """Erase contacts who never confirmed: someone else may have typed the address. It may be asked for again."""
     with store.write() as session:
         words = _identifying_words(session, [contact_id])
         messages = _erase_rows(session, [contact_id], words, "retention", now, suppressing=False)
@@ -68,7 +67,7 @@ def erase_unconfirmed(store: Store, settings: Settings, contact_id: int, *, now:
 
 
 def _merged_rows(session: Session, contact_id: int) -> list[int]:
-    """Return the contact and whoever turned out to be them."""
+    """Return the contact and all rows that were merged into it."""
     person = session.get(Contact, contact_id)
     if person is None:
         raise Unknown(f"There is no contact {contact_id}.")
@@ -82,7 +81,7 @@ def _merged_rows(session: Session, contact_id: int) -> list[int]:
 
 
 def _identifying_words(session: Session, people: list[int]) -> list[str]:
-    """Return how a body or a file may name them: by address. Short handles are looked for with their sign."""
+    """Return the words by which a body or a file may name them: their addresses, short handles with their sign."""
     rows = session.execute(select(col(Address.medium), col(Address.value)).where(col(Address.contact_id).in_(people)))
     return [value for _, value in rows if len(value) > 3]
 
@@ -125,7 +124,7 @@ def _erase_rows(
 
 
 def _blank_contacts(session: Session, people: list[int], now: datetime) -> None:
-    """Leave of the contacts no more than that they asked to be forgotten."""
+    """Blank the contacts: no more is left than that they asked to be forgotten."""
     blank: dict[str, Any] = {
         name: None for name in Contact.model_fields if name not in ("id", "created_at", "erased_at", "merged_into")
     }
@@ -134,7 +133,7 @@ def _blank_contacts(session: Session, people: list[int], now: datetime) -> None:
 
 
 def _scrub_ledger(session: Session, people: list[int], enrolments: Any, words: list[str]) -> None:
-    """Scrub the ledger. Providers' sentences name addresses, and an order's number may be a name."""
+    """Scrub the ledger: providers' sentences name addresses, and an order's number may be a name."""
     mine = col(Message.enrolment_id).in_(enrolments)
     reasons = update(Message).where(mine, col(Message.reason).is_not(None))
     execute_update(session, reasons.values(reason=FORGOTTEN))
@@ -158,7 +157,7 @@ def _scrub_ledger(session: Session, people: list[int], enrolments: Any, words: l
 
 
 def _scrub_bodies(session: Session, words: Sequence[str]) -> None:
-    """Scrub bodies. Bodies as they came in that name the person; what is not applied yet was applied before this."""
+    """Scrub the raw bodies that name the person; everything was applied before this."""
     if session.get_bind().dialect.name == "sqlite":
         readable: Any = func.lower(cast(col(RawBody.body), Text()))
     else:
@@ -174,7 +173,7 @@ def _scrub_bodies(session: Session, words: Sequence[str]) -> None:
 
 
 def _word_pattern(words: Sequence[str]) -> re.Pattern[bytes]:
-    """Return these addresses and no longer ones that hold them: anna@x.it is not susanna@x.it."""
+    """Build the pattern that finds these addresses and no longer ones that hold them: anna@x.it is not susanna@x.it."""
     forms = {form for word in words for form in (word, quote(word).lower())} or {"\0"}
     return re.compile(
         rb"(?:(?<![\w.+-])|(?<=%[0-9a-f]{2}))(?:"
@@ -184,7 +183,7 @@ def _word_pattern(words: Sequence[str]) -> re.Pattern[bytes]:
 
 
 def _erase_files(settings: Settings, words: list[str], messages: list[str]) -> None:
-    """Erase files: the local mailbox's copies of their letters, and their rows in rejects and logs."""
+    """Erase the mailbox's copies of their messages, and their rows in rejects and logs."""
     box = settings.var / "mailbox"
     for id_ in messages:
         for path in box.glob(f"*/*/{id_},*") if box.is_dir() else ():

@@ -29,7 +29,7 @@ INTERNAL_FIELDS = {"to", "attempt", "smtp_id"}  # our keys and the provider's
 
 
 def export_contact(session: Session, contact_id: int, now: datetime) -> dict[str, Any]:
-    """Export a contact as plain values. Plain values. Raises Unknown."""
+    """Export a contact as plain values. Raises Unknown."""
     person = session.get(Contact, contact_id)
     if person is None:
         raise Unknown(f"There is no contact {contact_id}.")

@@ -24,7 +24,7 @@ DELETE_BATCH_ROWS = 5_000
 
 
 def purge_expired(store: Store, settings: Settings, now: datetime) -> Counter[str]:
-    """Let go of what has been kept long enough. Returns what, and how much of it."""
+    """Delete what has been kept long enough. Return what, and how much of it."""
     gone: Counter[str] = Counter()
     with store.write() as session:
         bodies = update(RawBody).where(

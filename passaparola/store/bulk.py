@@ -82,8 +82,7 @@ def insert_many(session: Session, model: type[SQLModel], rows: Sequence[Mapping[
 
 
 def allocate_ids(session: Session, model: type[SQLModel], count: int) -> list[int]:
-    """Allocate so many new ids, before the rows that get them. SQLite has one writer at a time, so the next ones are
-    ours."""
+    """Allocate ids for rows to be inserted. SQLite has one writer at a time, so the next ones are ours."""
     table = model.__tablename__
     if on_postgresql(session):
         drawn = text(f"SELECT nextval('{table}_id_seq') FROM generate_series(1, :count)")
@@ -94,7 +93,7 @@ def allocate_ids(session: Session, model: type[SQLModel], count: int) -> list[in
 
 
 def _sqlite_text(at: datetime | None) -> str | None:
-    """Format an instant for SQLite. As SQLAlchemy writes it there, in one call."""
+    """Format an instant as SQLAlchemy writes it for SQLite, in one call."""
     return at.astimezone(UTC).isoformat(" ", "microseconds")[:26] if at else None
 
 

@@ -30,7 +30,7 @@ def utc_now() -> datetime:
 
 
 class Store:
-    """`with store.write() as session:` is one transaction: committed at the end, undone by any error."""
+    """The contact store. `with store.write() as session:` is one transaction, undone by any error."""
 
     def __init__(self, url: str, busy_timeout: float = BUSY_TIMEOUT_SECONDS) -> None:
         self.url, self.busy_timeout = url, busy_timeout
@@ -139,8 +139,8 @@ class Store:
                     raw.execute("PRAGMA foreign_keys=ON")
 
     def backup(self, path: Path) -> None:
-        """Back up a whole and consistent copy while everything goes on. Raises Misconfigured: on PostgreSQL its own
-        tools do that."""
+        """Copy the store to a file, whole and consistent, while everything goes on. Raises Misconfigured: on
+        PostgreSQL its own tools do that."""
         if not self.on_sqlite:
             raise Misconfigured(
                 "PostgreSQL is backed up by its own tools: pg_dump, or an archived log; see docs/operations.md"
@@ -153,8 +153,8 @@ class Store:
             raw.execute("VACUUM INTO ?", (str(path),))
 
     def truncate_wal(self) -> None:
-        """Truncate the write-ahead log. Of what was just deleted SQLite's write-ahead log still holds a copy;
-        PostgreSQL's own vacuum sees to that."""
+        """Truncate SQLite's write-ahead log, which still holds a copy of what was just deleted; PostgreSQL's own
+        vacuum sees to that."""
         if self.on_sqlite:
             with self.engine.connect() as connection:
                 connection.rollback()
@@ -162,11 +162,11 @@ class Store:
                 raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def analyse(self) -> None:
-        """Analyse tables. What the planner knows of the tables, anew: after many rows came in, and once an hour.
-        Without it SQLite takes the index of kinds for a click, and reads every click that ever was; PostgreSQL waits
-        a minute for autovacuum.
+        """Update the planner's statistics: after many rows came in, and once an hour.
 
-        A thousand rows of each index are enough: https://www.sqlite.org/lang_analyze.html#approx
+        Without it SQLite takes the index of kinds for a click, and reads every click that ever was; PostgreSQL
+        waits a minute for autovacuum. A thousand rows of each index are enough:
+        https://www.sqlite.org/lang_analyze.html#approx
         """
         with suppress(OperationalError):  # somebody writes for long: what was done stays done, and the next one counts
             self._count_rows()
@@ -193,7 +193,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def retry_while_db_unavailable(work: Callable[P, T]) -> Callable[P, T]:
-    """Retry one transaction, tried again for two minutes while the database is busy, full or away."""
+    """Retry one transaction for two minutes, while the database is busy, full or away."""
     return retry(
         retry=retry_if_exception(is_transient),
         wait=wait_random_exponential(multiplier=0.1, max=5),
@@ -204,8 +204,8 @@ def retry_while_db_unavailable(work: Callable[P, T]) -> Callable[P, T]:
 
 @cache
 def latest_revision() -> str:
-    """Return the version of the tables that this code knows: our migrations are one line, each file begins with its
-    number."""
+    """Return the revision of the tables that this code needs: the number with which the newest migration's file
+    begins."""
     return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 

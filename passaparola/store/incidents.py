@@ -19,8 +19,8 @@ Direction = Literal["sending", "receiving"]
 
 
 def open_incident(session: Session, channel: str, direction: Direction, reason: str, now: datetime) -> None:
-    """Open an incident. A channel that may not speak is paused: nothing of any campaign goes to it, and nothing else
-    waits for it."""
+    """Open an incident. A channel that may not send is paused: no campaign's messages go to it, and no other
+    channel waits for it."""
     # Two workers may meet the same refusal at once.
     new = insert_or_ignore(session, ChannelIncident).values(
         channel=channel, direction=direction, since=now, reason=reason[:300], notified_at=None
@@ -31,7 +31,7 @@ def open_incident(session: Session, channel: str, direction: Direction, reason: 
 
 
 def back_off(session: Session, channel: str, until: datetime) -> None:
-    """Back off from a channel. The provider asked for a pause; the longest one that was asked for holds."""
+    """Back off from a channel for as long as its provider asked; the longest pause holds."""
     known = session.get(ChannelBackoff, channel, with_for_update=True)
     if known is None:
         session.execute(insert_or_ignore(session, ChannelBackoff).values(channel=channel, until=until))
@@ -40,13 +40,13 @@ def back_off(session: Session, channel: str, until: datetime) -> None:
 
 
 def active_backoffs(session: Session, now: datetime) -> dict[str, datetime]:
-    """Return channels that are left alone for now, and until when."""
+    """Return the channels that are backing off, and until when."""
     rests = select(col(ChannelBackoff.channel), col(ChannelBackoff.until)).where(col(ChannelBackoff.until) > now)
     return dict(row for row in session.execute(rests))
 
 
 def clear_incident(session: Session, channel: str, direction: Direction) -> bool:
-    """Clear an incident. It works again. Returns whether it had not."""
+    """Clear an incident. Return whether there was one."""
     known = session.get(ChannelIncident, (channel, direction))
     if known is not None:
         session.delete(known)
@@ -54,7 +54,7 @@ def clear_incident(session: Session, channel: str, direction: Direction) -> bool
 
 
 def resume_channel(session: Session, channel: str, *, actor: str, now: datetime) -> None:
-    """Let a paused channel speak again. Raises Unknown: it is not paused."""
+    """Resume a paused channel. Raises Unknown: it is not paused."""
     if not clear_incident(session, channel, "sending"):
         paused = sorted(incident.channel for incident in open_incidents(session) if incident.direction == "sending")
         raise Unknown(f"“{channel}” is not paused; {'paused: ' + ', '.join(paused) if paused else 'no channel is'}.")
@@ -62,7 +62,7 @@ def resume_channel(session: Session, channel: str, *, actor: str, now: datetime)
 
 
 def open_incidents(session: Session) -> list[ChannelIncident]:
-    """Return what is wrong now, the oldest first."""
+    """Return the open incidents, the oldest first."""
     return list(
         session.execute(
             select(ChannelIncident).order_by(col(ChannelIncident.since), col(ChannelIncident.channel))
@@ -71,12 +71,12 @@ def open_incidents(session: Session) -> list[ChannelIncident]:
 
 
 def pending_notifications(session: Session) -> list[ChannelIncident]:
-    """List incidents of which nobody was told yet."""
+    """Return incidents of which nobody was notified yet."""
     return [incident for incident in open_incidents(session) if incident.notified_at is None]
 
 
 def mark_notified(session: Session, those: Iterable[ChannelIncident], now: datetime) -> None:
-    """Mark incidents as notified: those, and none that came while they were told."""
+    """Mark these incidents as notified, and none that was opened meanwhile."""
     for incident in those:
         known = session.get(ChannelIncident, (incident.channel, incident.direction))
         if known and known.since == incident.since:
@@ -84,7 +84,7 @@ def mark_notified(session: Session, those: Iterable[ChannelIncident], now: datet
 
 
 def describe_incident(incident: ChannelIncident, zone: str) -> str:
-    """Describe an incident. `zone` is the house's."""
+    """Describe an incident in a sentence. `zone` is the house's."""
     what = "is paused" if incident.direction == "sending" else "receives nothing"
     return (
         f"{incident.channel} {what} since {clock.format_local(incident.since, zone, '%d %B, %H:%M')}: {incident.reason}"
@@ -103,7 +103,7 @@ class ChannelStatus:
 
 
 def channel_statuses(session: Session, zone: str) -> list[ChannelStatus]:
-    """Return every file of channels/, the paused ones first."""
+    """Return the status of every channel, the paused ones first."""
     wrong = {(incident.channel, incident.direction): incident for incident in open_incidents(session)}
     cursors = {row.source: row for row in session.execute(select(PollCursor)).scalars()}
     statuses = []

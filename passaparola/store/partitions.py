@@ -49,7 +49,7 @@ def _partitions(session: Session) -> list[Partition]:
 
 
 def create_ahead(store: Store, now: datetime) -> list[str]:
-    """Make a place for the months to come. Returns the new ones."""
+    """Create the partitions of the months to come. Return the new ones."""
     if store.on_sqlite:
         return []
     made = []
@@ -72,8 +72,7 @@ def _next_month(month: YearMonth) -> YearMonth:
 
 
 def _create(session: Session, name: str, start: str, end: str) -> list[str]:
-    """Create a partition. Nothing, where events of that month lie in the partition of all the rest already: there
-    they stay."""
+    """Create a partition; not where events of that month lie in the default partition already: there they stay."""
     bounds = f"FROM ('{start} 00:00:00+00') TO ('{end} 00:00:00+00')"
     try:
         with session.begin_nested():
@@ -86,10 +85,8 @@ def _create(session: Session, name: str, start: str, end: str) -> list[str]:
 def detach(
     store: Store, month: str, *, recount: Callable[[Session, list[int]], None], actor: str, now: datetime
 ) -> tuple[str, int]:
-    """Take a month out. Return its table and of how many contacts `recount` counted the activity without it.
-
-    Raises Unknown, NotAllowed.
-    """
+    """Detach a month. Return its table and of how many contacts `recount` counted the activity without it. Raises
+    Unknown, NotAllowed."""
     if store.on_sqlite:
         raise NotAllowed("SQLite keeps everything in one table; months are PostgreSQL's.")
     name = f"event_{month.replace('-', '_')}"

@@ -12,7 +12,7 @@ RECALLED = "recalled"
 
 
 def recall(session: Session, launch: Launch, note: str, now: datetime) -> None:
-    """Recall a launch. `launch` is locked. What is on its way lands; what still was to come never does."""
+    """Recall a launch, which is locked. Calls under way end; what was still to come never goes out."""
     launch.state, launch.note, launch.accepting = RECALLED, note, False
     inside = update(Enrolment).where(col(Enrolment.launch_id) == launch.id, col(Enrolment.outcome).is_(None))
     ended = inside.values(outcome=RECALLED, ended_at=now, waiting=None)

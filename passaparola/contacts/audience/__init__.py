@@ -87,8 +87,8 @@ class Question:
         return compile_question(self.node, self.catalogue, now)
 
     def members(self, now: datetime) -> Clause:
-        """Return the clause of those in the audience; the erased are in none, and who turned out to be someone else
-        is not counted twice."""
+        """Build the clause of the audience's members, without the erased and without rows that were merged into
+        another."""
         return self.clause(now) & col(Contact.erased_at).is_(None) & col(Contact.merged_into).is_(None)
 
 
@@ -98,8 +98,7 @@ def count_members(session: Session, question: Question, now: datetime) -> int:
 
 
 def sample_members(session: Session, question: Question, now: datetime, size: int = 10) -> list[Contact]:
-    """Pick a few members, the same each time: the same few each time: spread by a fixed shuffle of the ids, not the
-    oldest ones."""
+    """Pick a few members, the same each time: spread by a fixed shuffle of the ids, not the oldest ones."""
     spread = (col(Contact.id) * literal_column("7919")) % literal_column("104729")
     chosen = select(Contact).where(question.members(now)).order_by(spread, col(Contact.id)).limit(size)
     return list(session.execute(chosen).scalars())

@@ -125,8 +125,8 @@ class _Compiler:
         return col(Contact.id).in_(seen.where(*([at >= start] if start else []), *([at < end] if end else [])))
 
     def _total(self, node: tree.Total) -> Clause:
-        """Compile a total. Those without any event spent nothing, so where nothing passes, who fails is who is
-        excluded."""
+        """Compile a total. Contacts without any event spent nothing, so where zero would pass, those who fail are
+        excluded instead."""
         currency = node.currency or self.catalogue.currency
         value = minor_units(node.value, currency)
         passes_at_zero = OPERATORS[node.sign](0, value)

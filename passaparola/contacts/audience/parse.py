@@ -104,7 +104,7 @@ class QuestionReader(EventReader):
         return parts[0] if len(parts) == 1 else tree.Any(of=tuple(parts), text=self._words(meta))
 
     def _two_for_one(self, meta: Meta, parts: list[tree.Node]) -> None:
-        """Refuse an ambiguous pair. “ordered since … and ordered before …” is meant as one order between the two,
+        """Refuse an ambiguous pair: “ordered since … and ordered before …” is meant as one order between the two,
         and asks for two of them."""
         did = [
             part for part in parts if isinstance(part, tree.EventCount) and part.at_least > 0 and part.at_most is None

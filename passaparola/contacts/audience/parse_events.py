@@ -74,8 +74,7 @@ class EventReader(ReaderBase):
         return filter_
 
     def _properties(self, event: str, filters: Iterable[tree.Filter]) -> None:
-        """Check the properties of a filter. A property that no event has is nobody's, and its “never” everybody's:
-        what is not known is refused."""
+        """Refuse a filter by a property that no event has: nobody would fit it, and everybody its “never”."""
         for filter_ in filters:
             name, given = self.places[id(filter_)], {str: "text", bool: "boolean"}.get(type(filter_.value), "number")
             if name == "amount" and given != "number":

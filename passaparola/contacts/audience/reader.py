@@ -12,7 +12,7 @@ from passaparola.errors import BadQuestion, did_you_mean
 
 
 class ReaderBase(Transformer[Token, Anything]):
-    """Read names and values. Errors point at the word and say what is known."""
+    """Reads names and values. Errors point at the word and say what is known."""
 
     def __init__(self, text: str, catalogue: Catalogue, where: str) -> None:
         super().__init__()

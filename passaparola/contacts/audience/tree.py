@@ -17,7 +17,8 @@ Unit = Literal["hour", "day", "week", "month", "year"]
 
 
 class Condition(BaseModel):
-    """`text` is how the marketer wrote it; two parts that ask the same are equal however they are written."""
+    """A part of a question. `text` is how the marketer wrote it; two parts that ask the same are equal however they
+    are written."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     text: str = Field("", repr=False, exclude=True)

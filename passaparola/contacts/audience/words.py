@@ -71,14 +71,13 @@ EXTRA_ADDRESS_KINDS = {"phone", "instagram"}  # though nothing here speaks on it
 
 @cache
 def media() -> frozenset[str]:
-    """Return what people are reached or known by: the addresses of whatever a file in channels/ speaks or hears
-    people on."""
+    """Return the kinds of address that contacts are reached or known by, over all channels."""
     return frozenset(EXTRA_ADDRESS_KINDS | {registry.address_kind(medium) for medium in registry.media()})
 
 
 def is_medium(name: str) -> bool:
-    """Tell whether a name is a medium: one of the above, what a message goes out on, or the name of who numbers
-    customers: a shop, a till."""
+    """Return whether a name is a medium: a kind of address, what a message goes out on, or a shop or till that
+    numbers its customers."""
     return name in media() or name in registry.media() or name == "till" or name in registry.receiver_names()
 
 
@@ -102,8 +101,7 @@ class Catalogue:
         return {*EVENTS, *self.events}
 
     def known_properties(self, kind: str) -> dict[str, frozenset[str]]:
-        """List the known properties of a kind of event: name → types. Empty where none has come in yet, so that
-        nothing is known of it."""
+        """Return the known properties of a kind of event: name → types. Empty where none has come in yet."""
         seen = self.properties.get(kind)
         if not seen:
             return {}

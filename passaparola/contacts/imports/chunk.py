@@ -19,7 +19,7 @@ NAMED = (*TRAITS, "birthday")
 
 
 class Chunk:
-    """A few thousand people into the store with a handful of statements."""
+    """Writes a few thousand people into the store with a handful of statements."""
 
     def __init__(self, plan: ImportPlan, session: Session, now: datetime, tally: ImportTally) -> None:
         self.plan, self.session, self.now, self.tally = plan, session, now, tally
@@ -157,8 +157,8 @@ class Chunk:
         insert_many(self.session, Address, rows)
 
     def _propose_shared(self, pairs: list[PersonAndContact], owners: dict[tuple[str, str], int]) -> None:
-        """Propose merges of who shares a telephone. A telephone that is somebody else's already stays theirs;
-        whether the two are one person, somebody decides."""
+        """Propose merges of contacts who share a telephone. It stays with whom it belonged to; whether the two are
+        one person, somebody decides."""
         for person, contact in pairs:
             for pair in person.addresses.items():
                 other = owners.get(pair, self.reached.get(pair, contact))

@@ -67,8 +67,7 @@ class ColumnMapping(BaseModel):
 
 
 def guess_columns(header: Iterable[str]) -> dict[str, str]:
-    """Guess the field of every header; every header with the field it most likely is; what is not recognised becomes
-    a custom trait."""
+    """Guess the field of every header; one that is not recognised becomes a custom trait."""
     taken: dict[str, str] = {}
     for name in header:
         words = normalise_header(name)
@@ -81,13 +80,13 @@ def guess_columns(header: Iterable[str]) -> dict[str, str]:
 
 @cache
 def _synonyms() -> list[tuple[str, str]]:
-    """Return each way of saying a field, its own name first."""
+    """Return each name of a field, its own first."""
     plain_names = [(role, role.replace("_", " ")) for role in (*SYNONYMS, *sorted(media()))]
     return plain_names + [(role, text) for role, phrases in SYNONYMS.items() for text in phrases.split(", ")]
 
 
 def normalise_header(text: str) -> str:
-    """Normalise a header: in small letters, without accents and signs, so that two ways of writing a header are one."""
+    """Normalise a header to small letters without accents and signs, so that two ways of writing it are one."""
     ascii_only = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return " ".join(re.findall(r"[a-z0-9]+", ascii_only))
 
@@ -133,7 +132,7 @@ def parse_time_zone(raw: str) -> str:
 
 
 def parse_instant(raw: str, mapping: ColumnMapping, zone: str) -> datetime:
-    """Return an instant; a time without a zone is on the house clock."""
+    """Parse an instant; a time without a zone is on the house's clock."""
     value = raw.strip().replace("Z", "+00:00")
     at: datetime | None = None
     try:
@@ -160,7 +159,8 @@ def parse_birthday(raw: str, mapping: ColumnMapping) -> str:
 
 
 def parse_number(raw: str, mapping: ColumnMapping) -> Decimal:
-    """Read as the mapping says, else by its look: the last of , and . with two digits behind it is the decimal sign."""
+    """Parse a number as the mapping says, else by its look: the last of , and . with two digits behind it is the
+    decimal sign."""
     value = re.sub(r"[^\d.,+-]", "", raw)
     locale = mapping.numbers or ("it" if re.search(r",\d{1,2}$", value) else "en")
     try:

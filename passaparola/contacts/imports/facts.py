@@ -42,7 +42,7 @@ def record_consents(
 
 
 def _wanted_consents(plan: ImportPlan, pairs: list[PersonAndContact]) -> dict[tuple[int, str, str], Person]:
-    """Return who says yes to what (contact, topic, medium); whoever says no in any row says no yes in another."""
+    """Collect each yes by (contact, topic, medium); a contact who says no in any row says yes in none."""
     wanted: dict[tuple[int, str, str], Person] = {}
     refused = {contact for person, contact in pairs if person.refuses}
     for person, contact in pairs:

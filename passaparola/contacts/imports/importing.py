@@ -48,8 +48,8 @@ class Import(ImportPlan):
         return tally
 
     def _reader(self, header: list[str], chunk: list[Row], now: datetime) -> RowReader:
-        """Build the reader of this chunk. What a custom trait is was decided when it was first seen, in this file or
-        in an earlier one."""
+        """Build the reader of this chunk. A custom trait keeps the type with which it was first seen, in this file
+        or an earlier one."""
         custom = {role for role in self.mapping.columns.values() if role not in {*NAMED, *media(), "ignore"}}
         custom = {role for role in custom if not role.startswith(("order_", "consent"))}
         if unknown := custom - self.seen.keys():

@@ -39,8 +39,8 @@ EMPTY = {"", "none", "null", "na", "n a", "no value", "nan", "never", "mai"}
 
 
 def is_opt_out_cell(header: str, role: str, cell: str) -> bool:
-    """Tell whether a cell opts out. `role` is what the column was mapped to: a name or a town that sounds like a no
-    is none."""
+    """Return whether a cell is an opt-out. `role` is what the column was mapped to: a name or a town that sounds
+    like a no is none."""
     if role in TRAITS and role != "country":
         return False
     name, text = normalise_header(header), normalise_header(cell)

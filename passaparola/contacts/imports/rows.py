@@ -146,8 +146,7 @@ def _parse_custom(name: str, cell: str, kind: str) -> Any:
 
 
 def infer_trait_kind(cells: list[str]) -> str:
-    """Infer a custom trait's kind what a custom trait is, by the first values seen of it. Codes such as 00123 stay
-    text."""
+    """Infer a custom trait's type by its first values. Codes such as 00123 stay text."""
     given = [cell.strip() for cell in cells if cell.strip()]
     if not given:
         return "text"

@@ -57,7 +57,8 @@ def open_table(path: Path) -> Iterator[Table]:
 
 
 def _encoding(head: bytes) -> str:
-    """Return UTF-8 where most of what is not ASCII reads as that; a few bad rows do not make it another encoding."""
+    """Guess the encoding: UTF-8 where most of what is not ASCII reads as that; a few bad rows do not make it
+    another one."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     text = head[: head.rfind(b"\n") + 1 or None].decode("utf-8", "replace")
@@ -75,7 +76,7 @@ def _encoding(head: bytes) -> str:
 
 
 def _implausible_words(text: str) -> int:
-    """Return words with a sign in them that no language has there: a symbol between letters, a capital after a small
+    """Count words with a sign in them that no language has there: a symbol between letters, a capital after a small
     letter, three accents in a row."""
     return sum(not word.isascii() and bool(IMPLAUSIBLE.search(word)) for word in WORD.findall(text))
 
@@ -129,5 +130,6 @@ def _cell(value: object) -> str:
 
 
 def neutralise_cell(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula. https://owasp.org/www-community/attacks/CSV_Injection"""
+    """Neutralise a cell that a spreadsheet would take for a formula.
+    https://owasp.org/www-community/attacks/CSV_Injection"""
     return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell

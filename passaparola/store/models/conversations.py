@@ -14,7 +14,7 @@ class Conversation(SQLModel, table=True):
     id: int | None = primary_key()
     contact_id: int = foreign_key("contact.id")
     medium: str
-    source: str = Field(description="the ear that heard it: mail, twitter, survey")
+    source: str = Field(description="the receiver it came by: mail, twitter, survey")
     thread: str = Field(default="", description="how the medium calls the thread, to answer in it")
     subject: str = ""
     about: str = Field(default="", description="the message of ours that it answers, if any")

@@ -10,7 +10,7 @@ from passaparola.store.models.base import instant, json, primary_key
 
 
 class RawBody(SQLModel, table=True):
-    """A body as it came in through the door, kept before it was answered. What it says is applied afterwards."""
+    """A delivery as it came, stored before it was answered. What it says is applied afterwards."""
 
     __tablename__ = "raw_body"
 
@@ -33,8 +33,8 @@ class RawBody(SQLModel, table=True):
 
 
 class LinkEvent(SQLModel, table=True):
-    """A followed link of ours as it came in at the door: a click, an open, a share or a tap. It becomes an event,
-    judged whether a person made it, and is deleted with that."""
+    """A followed link of ours as it came: a click, an open, a share or a tap. It becomes an event, judged whether a
+    person made it, and is deleted with that."""
 
     __tablename__ = "link_event"
 
@@ -89,8 +89,8 @@ class Event(SQLModel, table=True):
 
 
 class EventName(SQLModel, table=True):
-    """The names of all events, by which one that is told again is known; a partitioned table can't be unique by
-    them."""
+    """The identities of all events, so that one that is recorded again is known; a partitioned table can't be
+    unique by them."""
 
     __tablename__ = "event_name"
 
@@ -129,7 +129,7 @@ class Activity(SQLModel, table=True):
 
 
 class PollCursor(SQLModel, table=True):
-    """How far each ear that goes and looks has looked."""
+    """How far each polled channel has been read."""
 
     __tablename__ = "poll_cursor"
 

@@ -13,7 +13,7 @@ from passaparola.store.states import MessageState
 
 
 class Launch(SQLModel, table=True):
-    """One time a campaign was set going, with the content frozen as it was. Approval is of `hash`."""
+    """One time a campaign was started, with the content frozen as it was. Approval is of `hash`."""
 
     id: int | None = primary_key()
     campaign: str
@@ -84,7 +84,8 @@ class Enrolment(SQLModel, table=True):
 
 
 class Batch(SQLModel, table=True):
-    """Up to a request's worth of messages that share skeleton and fate. What is claimed is a batch, never a message."""
+    """Up to a request's worth of messages that share skeleton and state. What is claimed is a batch, never a
+    message."""
 
     id: int | None = primary_key()
     launch_id: int = foreign_key("launch.id")
@@ -127,8 +128,8 @@ class Batch(SQLModel, table=True):
 class Message(SQLModel, table=True):
     """One content to one contact (or to the public) on one medium.
 
-    `state` is empty while the message shares its batch's fate, which is why a thousand of them are claimed and
-    recorded by writing one row; held, failed and unknown ones carry their own, with the reason.
+    `state` is empty while the message shares its batch's, which is why a thousand of them are claimed and recorded
+    by writing one row; held, failed and unknown ones carry their own, with the reason.
     """
 
     # No foreign keys: with them a million rows take eight times as long to plan.
@@ -170,8 +171,8 @@ class Attempt(SQLModel, table=True):
 
 
 class ChannelBackoff(SQLModel, table=True):
-    """Until when a provider asked us to leave it alone: whoever calls through that channel waits, not one batch
-    alone."""
+    """Until when a provider asked us to leave its channel alone: every call through that channel waits, not one
+    batch alone."""
 
     __tablename__ = "channel_backoff"
 
@@ -180,7 +181,7 @@ class ChannelBackoff(SQLModel, table=True):
 
 
 class ChannelIncident(SQLModel, table=True):
-    """What keeps a channel from speaking, which pauses it, or from listening; gone as soon as it is mended."""
+    """What keeps a channel from sending, which pauses it, or from receiving; deleted as soon as it is mended."""
 
     __tablename__ = "channel_incident"
 
@@ -192,11 +193,11 @@ class ChannelIncident(SQLModel, table=True):
 
 
 def wording_hash(content: dict[str, Any], due_at: datetime | None = None) -> str:
-    """Return the hash of a launch's content. With its schedule it is what is approved; without, what was looked at."""
+    """Hash a launch's content: with its schedule it is what is approved, without it what was looked at."""
     whole = {**content, "due_at": due_at.astimezone(UTC).isoformat()} if due_at else content
     return hashlib.sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def message_state() -> ColumnElement[str]:
-    """Return what a message is at: its own state, or its batch's."""
+    """Return a message's state: its own, or its batch's."""
     return func.coalesce(col(Message.state), col(Batch.state))
