@@ -5,12 +5,12 @@ reserve   choose a due batch, ask every guard again, render, write the attempt, 
 record    write what became of it, if the batch is still ours
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, String, and_, bindparam, select, text, update
+from sqlalchemy import and_, select, text, update
 from sqlmodel import Session, col
 
 from passaparola.channel.registry import sender_class, sender_names
@@ -23,7 +23,7 @@ from passaparola.outbox.guards import FrequencyCap, GuardContext
 from passaparola.outbox.personal import MessageBuilder
 from passaparola.outbox.quiet_hours import quiet_until
 from passaparola.outbox.reasons import HoldReason
-from passaparola.outbox.recipients import OPEN, recipients_statement
+from passaparola.outbox.recipients import Recipient, load_post, load_recipients
 from passaparola.settings import Settings
 from passaparola.store import incidents
 from passaparola.store.database import Store, audit
@@ -118,9 +118,6 @@ def unpaused_channels(session: Session, silent: Collection[str] = ()) -> list[An
     return [~and_(col(Batch.medium) == medium, carried[medium].as_string() == name) for name, medium in named.items()]
 
 
-_ONCE = select(col(Message.enrolment_id), bindparam("reason", type_=String()).label("reason")).where(*OPEN)
-
-
 class _Reservation:
     """One batch on its way from queued to sending, inside one transaction."""
 
@@ -167,7 +164,7 @@ class _Reservation:
         self.batch.state, self.batch.finished_at = MessageState.SENT, self.now
         return True
 
-    def _pass_guards(self) -> Sequence[Row[Any]]:
+    def _pass_guards(self) -> list[Recipient]:
         """Return recipients who pass all guards. Hold the rejected; defer those in quiet hours."""
         rows = self._recipients()
         held = [{"e": row.enrolment_id, "why": row.reason} for row in rows if row.reason]
@@ -178,21 +175,22 @@ class _Reservation:
             return rows
         return self._defer_quiet(rows)
 
-    def _recipients(self) -> Sequence[Row[Any]]:
-        """Return everything that rendering and the guards need of a batch's messages, in one statement."""
+    def _recipients(self) -> list[Recipient]:
+        """Return everything that rendering and the guards need of the batch's messages."""
         if self.public:
             again = self.content["said_once"] and repeats.post_repeat_reason(self.session, self.batch, settled=False)
-            return self.session.execute(
-                _ONCE, {"batch": self.id, "reason": HoldReason.ALREADY_POSTED.text() if again else None}
-            ).all()
-        context, cap = (
+            return load_post(self.session, self.id, HoldReason.ALREADY_POSTED.text() if again else None)
+        return load_recipients(
+            self.session,
+            self.id,
             GuardContext.for_step(self.session, self.launch, self.batch.medium, self.batch.step),
             FrequencyCap.from_settings(self.settings),
+            on_event="on" in self.content["enter"],
+            now=self.now,
+            wording=self.batch.wording,
         )
-        params = {"batch": self.id, **guards.guard_instants(context, cap, self.now), "read": self.batch.wording}
-        return self.session.execute(recipients_statement(context, cap, "on" in self.content["enter"]), params).all()
 
-    def _defer_quiet(self, rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
+    def _defer_quiet(self, rows: list[Recipient]) -> list[Recipient]:
         ends = {
             zone: quiet_until(self.settings.quiet_hours, zone, self.now)
             for zone in {row.time_zone or self.settings.time_zone for row in rows}
@@ -202,7 +200,7 @@ class _Reservation:
             move_messages(self.session, self.batch, asleep, due_at=until, because="quiet hours")
         return [row for row in rows if ends[row.time_zone or self.settings.time_zone] is None]
 
-    def _render(self, rows: Sequence[Row[Any]]) -> list[OutboundMessage]:
+    def _render(self, rows: list[Recipient]) -> list[OutboundMessage]:
         """Render for each recipient. A contact for whom it fails is failed alone."""
         personal = MessageBuilder(self.content, self.batch, self.settings, self.ready)
         messages, failed = [], []

@@ -3,18 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlmodel import col
-
 from passaparola.channel.message_ids import MessageId, sign_message_id
 from passaparola.channel.sender import OutboundMessage
 from passaparola.outbox.links import LinkRef, Links
+from passaparola.outbox.recipients import TRAITS, Recipient
 from passaparola.outbox.render import share
 from passaparola.outbox.render.frozen import CutWording, launch_constants
 from passaparola.settings import Settings
-from passaparola.store.models import Batch, Event
-
-TRAITS = ("first_name", "last_name", "language", "country", "city", "time_zone", "birthday")
-EVENT = (col(Event.kind), col(Event.at), col(Event.amount), col(Event.currency), col(Event.properties))
+from passaparola.store.models import Batch
 
 
 class MessageBuilder:
@@ -39,26 +35,24 @@ class MessageBuilder:
         }
         self.made = [(name, make) for name, make in made.items() if name in reads]
 
-    def build(self, row: Any) -> OutboundMessage:
+    def build(self, to: Recipient) -> OutboundMessage:
         """Build one contact's message. Raises TemplateError, ValueError."""
+        id_ = str(MessageId(to.enrolment_id, self.batch.step, self.batch.medium))
         if self.public:
-            id_ = str(MessageId(row[0], self.batch.step, self.batch.medium))
             return OutboundMessage(id_, "", "", self.ready.values(self.constants), {})
-        enrolment, _, address, tracking, traits, *typed = row[: 5 + len(TRAITS)]
-        contact = without_point(traits)
-        id_ = str(MessageId(enrolment, self.batch.step, self.batch.medium))
-        for trait, value in zip(TRAITS, typed, strict=True):
-            if value is not None:
+        contact = without_point(to.traits)
+        for trait in TRAITS:
+            if (value := getattr(to, trait)) is not None:
                 contact[trait] = value
         unsubscribe = self.links.unsubscribe(id_)
         given = {**self.constants, "contact": contact, "unsubscribe_url": unsubscribe}
         for name, make in self.made:
-            given[name] = make(id_, tracking)
-        if event_columns := row[5 + len(TRAITS) :]:
-            given |= _event_values(*event_columns)
-        name = " ".join(part for part in typed[:2] if part)
+            given[name] = make(id_, bool(to.tracking))
+        if to.event_kind:
+            given["event"] = _event_values(to)
+        full_name = " ".join(part for part in (to.first_name, to.last_name) if part)
         headers = self.headers if self.answers else self._unsubscribe_headers(id_, unsubscribe)
-        return OutboundMessage(id_, address, name, self.ready.values(given), headers)
+        return OutboundMessage(id_, to.address, full_name, self.ready.values(given), headers)
 
     def _ref(self, id_: str) -> LinkRef:
         message = MessageId.parse(id_)
@@ -90,11 +84,7 @@ def without_point(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _event_values(
-    kind: str | None, at: Any, amount: int | None, currency: str | None, properties: Any
-) -> dict[str, Any]:
-    """Return the event that started the enrolment, as templates read it; nothing where it was deleted."""
-    if not kind:
-        return {}
-    money = {} if amount is None else {"amount": amount, "currency": currency}
-    return {"event": {"at": at, **without_point(properties), "kind": kind, **money}}
+def _event_values(to: Recipient) -> dict[str, Any]:
+    """Return the event that started the enrolment, as templates read it."""
+    money = {} if to.event_amount is None else {"amount": to.event_amount, "currency": to.event_currency}
+    return {"at": to.event_at, **without_point(to.event_properties or {}), "kind": to.event_kind, **money}
