@@ -1,1 +1,1 @@
-"""The memory: who they are, what they allow, what happened."""
+"""Contacts: who they are, what they allow, what they did."""

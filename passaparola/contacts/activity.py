@@ -1,4 +1,4 @@
-"""What each contact did, per kind, in one row: always what the events say, because it is made from them."""
+"""Activity: one row per contact and kind of event, always derived from the events themselves."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Addresses as everyone writes them, made into the one form in which we keep and compare them."""
+"""Normalisation of addresses to the one form in which they are stored and compared."""
 
 import hmac
 from functools import lru_cache
@@ -8,8 +8,8 @@ from email_validator import EmailNotValidError, validate_email
 
 
 def normalise_address(medium: str, raw: str, country: str | None = None) -> str:
-    """Normalise an address. `country` reads a phone number that has no prefix. Raises ValueError, in words for a
-    rejects file."""
+    """Normalise an address; `country` is for phone numbers without a prefix. Raises ValueError, in words for a rejects
+    file."""
     return _normalise(medium, raw, country)
 
 

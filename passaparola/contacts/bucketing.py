@@ -1,4 +1,4 @@
-"""Who falls where: a number from 0 to 9,999 that is a contact's own for a purpose, for ever and on every database.
+"""Buckets: a number from 0 to 9,999 for each contact and purpose, the same for ever and on every database.
 
 Arithmetic that SQLite and PostgreSQL share, in place of a hash function that they do not; every step stays below 2^62.
 """
@@ -41,7 +41,7 @@ def in_share(contact_id: object, purpose: str, part: float) -> ColumnElement[boo
 
 
 def pick_variant(contact_id: object, purpose: str, shares: dict[str, int]) -> ColumnElement[str]:
-    """Return the variant that is a contact's; `shares` are in percent and make 100."""
+    """Pick a contact's variant; `shares` are percentages that add up to 100."""
     number, upto, cases = bucket(contact_id, purpose), 0, []
     for name, percent in shares.items():
         upto += percent * BUCKETS // 100

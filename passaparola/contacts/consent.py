@@ -68,8 +68,7 @@ def record(  # noqa: PLR0913  a consent is as many facts, each named by its call
 def record_reported(
     session: Session, contact_id: int, topic: str, granted: bool, *, at: datetime, source: str, proof: dict[str, Any]
 ) -> bool:
-    """Record an answer that another system took and dates, to email: it holds only where nothing was said here
-    since."""
+    """Record an answer about email with another system's date; it holds only where nothing was said here since."""
     latest = _latest_answer(session, contact_id, topic)
     if latest and (latest[0].at >= at or latest[0].granted is granted):
         return False
@@ -117,9 +116,9 @@ def record_dated(  # noqa: PLR0913  a consent is as many facts, each named by it
 def record_soft_opt_in(
     session: Session, contact_id: int, topic: str, *, agrees: bool | None, at: datetime, source: str, order: str
 ) -> bool:
-    """Record a soft opt-in: buyers may be written to by email about the like, until they say no, where they were
-    told so and could refuse (ePrivacy directive, 13.2; in Italy art. 130.4 of the Codice privacy). Never where they
-    were asked and did not agree, and never over anything that they ever said."""
+    """Record a soft opt-in: a buyer who was told so and could refuse may be emailed about similar products until they
+    say no (ePrivacy directive, 13.2; in Italy art. 130.4 of the Codice privacy). Not where they were asked and did not
+    agree, and never over an answer that they gave."""
     if agrees is False or _latest_answer(session, contact_id, topic):
         return False
     return record(

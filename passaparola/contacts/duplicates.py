@@ -1,5 +1,5 @@
-"""Who may be one person: rows that share a mailbox, a name and a birthday, or a name and a town; each with a score
-and reasons."""
+"""Likely duplicates: contacts that share a mailbox, a name and a birthday, or a name and a town; with score and
+reasons."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -42,7 +42,7 @@ def propose_duplicates(session: Session, now: datetime) -> int:
 
 
 def similarity(first: DuplicateCandidate, second: DuplicateCandidate) -> tuple[float, list[str]]:
-    """Return how likely two rows are one person; 0 where something speaks against it."""
+    """Score two rows as one person, with the reasons; 0 where something speaks against it."""
     if first.birthday and second.birthday and first.birthday != second.birthday:
         return 0.0, []
     names = WRatio(first.name.lower(), second.name.lower()) / 100
@@ -87,7 +87,7 @@ def _same_mailbox(session: Session) -> Iterator[tuple[int, int, str]]:
 
 
 def _similar_pairs(session: Session) -> Iterator[tuple[DuplicateCandidate, DuplicateCandidate]]:
-    """Return pairs that share a birthday and the beginning of a last name, or first name and town."""
+    """Yield pairs that share the start of a last name, and a birthday or first name and town."""
     blocks: dict[tuple[Any, ...], list[DuplicateCandidate]] = defaultdict(list)
     for row in _load_candidates(session):
         first, _, last = row.name.lower().partition(" ")

@@ -1,4 +1,4 @@
-"""Record events: each once, however often and by whomever it is told."""
+"""Recording of events: each once, however often it is reported."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
@@ -78,13 +78,13 @@ def record_events(session: Session, events: Iterable[NewEvent]) -> list[NewEvent
 
 
 def property_type(value: object) -> str:
-    """Return the type of a value as a question may ask of it."""
+    """Return a value's type in the audience language."""
     kinds = {str: "text", bool: "boolean", int: "number", float: "number"}
     return kinds.get(type(value), "list")
 
 
 def _record_properties(session: Session, events: Iterable[NewEvent]) -> None:
-    """Record which properties events have, for questions: a misspelt one would fit nobody, without a word."""
+    """Record which properties events have, so that a question with a misspelt one is refused."""
     store = str(session.get_bind().engine.url)
     seen = {
         (event.kind, name[:60], property_type(value))

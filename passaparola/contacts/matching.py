@@ -1,4 +1,4 @@
-"""Who an event or a row is of: which addresses identify, and what is proposed where that is not certain."""
+"""Matching to contacts: which addresses identify, and which merges are proposed where that is uncertain."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -32,8 +32,8 @@ def decide_between(
     source: str,
     now: datetime,
 ) -> int:
-    """Decide which of several contacts an event is about, when its addresses belong to more than one. Return the
-    contact."""
+    """Merge the contacts that an event's addresses belong to where that is sure, else propose it. Return the one to
+    use."""
     kept, *others = sorted(owners)
     sure = any(medium not in media() for medium in addresses)
     for other in others:

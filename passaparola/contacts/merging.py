@@ -1,8 +1,7 @@
-"""One person over many addresses and ids: certain matches become one by themselves, likely ones are proposed, every
-merge can be undone.
+"""Merging of contacts: certain matches are merged automatically, likely ones are proposed, every merge can be undone.
 
-What is certain: a shop's or a till's own number of a customer. Next an email address decides; a telephone or a
-handle is a household's or a team's as soon as it comes with another email, and only proposes.
+A shop's or a till's own customer number is certain. Next an email address decides; a telephone or a handle may be a
+household's or a team's as soon as it comes with another email, and only proposes.
 """
 
 from collections.abc import Collection
@@ -60,7 +59,7 @@ def resolve_contacts(session: Session, contacts: Collection[int]) -> dict[int, i
 def merge(
     session: Session, settings: Settings, contact: int, other: int, *, actor: str, now: datetime, reasons: list[str]
 ) -> Merge:
-    """Merge two contacts: the second becomes the first. Raises NotAllowed, Unknown."""
+    """Merge the second contact into the first. Raises NotAllowed, Unknown."""
     kept_id, merged_id = resolve_contact(session, contact), resolve_contact(session, other)
     if kept_id == merged_id:
         raise NotAllowed(f"Contacts {contact} and {other} are one person already.")
@@ -96,7 +95,7 @@ def merge(
 
 
 def merge_opt_outs(session: Session, row: Merge) -> None:
-    """Merge opt-outs: a no of either row is a no of both."""
+    """Copy opt-outs made since a merge to the merged row."""
     query = select(Consent).where(
         col(Consent.contact_id) == row.kept_id,
         col(Consent.at) >= row.at,

@@ -1,4 +1,4 @@
-"""Signing up with a second yes: asked on the page, confirmed from the mailbox, and only then a consent with both as
+"""Sign-up with double opt-in: asked on the page, confirmed from the mailbox, and only then a consent with both as
 proof.
 
 The second yes is the least that proves consent in Italy: Garante, provvedimento 330 of 4 June 2025.

@@ -1,4 +1,4 @@
-"""Who works in the console: argon2 passwords, four roles, and an entry that ends old sessions when something
+"""Staff of the console: argon2 passwords, four roles, and a session key that ends old sessions when something
 changes."""
 
 import secrets
@@ -60,7 +60,7 @@ def change_staff(
 
 
 def authenticate(session: Session, name: str, password: str) -> Staff | None:
-    """Return the colleague whom a name and a password belong to; it takes the same time where there is none."""
+    """Authenticate active staff, or return None; an unknown name takes as long as a wrong password."""
     member = session.get(Staff, name[:100])
     right = HASH.verify(password[:1_000], member.password if member else DUMMY_HASH)
     return member if member and right and member.active else None

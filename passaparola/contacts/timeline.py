@@ -1,4 +1,4 @@
-"""One person's whole story on one line of time: what they did, what we sent, what was said, what they allowed."""
+"""A contact's timeline: what they did, what we sent, what was said, what they allowed."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +18,7 @@ from passaparola.store.models import (
     Message,
     Turn,
     message_state,
+    select_messages,
 )
 
 MAX_TEXT_CHARS = 400
@@ -84,16 +85,14 @@ def _consents(session: Session, contact_id: int) -> list[TimelineEntry]:
 
 def _messages(session: Session, contact_id: int, most: int) -> list[TimelineEntry]:
     chosen = (
-        select(
+        select_messages(
             func.coalesce(col(Batch.finished_at), col(Batch.due_at), col(Enrolment.due_at)).label("at"),
             col(Launch.campaign),
             col(Message.medium),
             message_state().label("state"),
             col(Message.reason),
         )
-        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
         .join(Launch, col(Launch.id) == col(Enrolment.launch_id))
-        .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
         .where(col(Enrolment.contact_id) == contact_id)
         .order_by(col(Message.enrolment_id).desc())
         .limit(most)

@@ -1,4 +1,4 @@
-"""Undo a merge: what was learned before it goes back to whom it belonged to, what was learned since stays."""
+"""Undoing of merges: what was learned before goes back to its contact, what was learned since stays."""
 
 from datetime import datetime
 

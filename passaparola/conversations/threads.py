@@ -1,4 +1,4 @@
-"""Conversations: what someone says joins its thread or opens one, is understood, and starts the response clock."""
+"""Conversations: a text joins its thread or opens one, is classified, and starts the response clock."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -91,7 +91,7 @@ def _turn(conversation: int, spoken: IncomingText, automatic: bool) -> Turn:
 
 
 def _current_conversation(session: Session, spoken: IncomingText) -> Conversation | None:
-    """Return the conversation that this goes on with: of the same thread, or open, or not long over."""
+    """Find the conversation that a text continues: of its thread, else open or recently closed."""
     mine = (
         select(Conversation)
         .where(col(Conversation.contact_id) == spoken.contact, col(Conversation.medium) == spoken.medium)
@@ -154,7 +154,7 @@ def _start_response_clock(conversation: Conversation, care: CarePolicy, at: date
 
 
 def escalate_overdue(session: Session, settings: Settings, now: datetime) -> int:
-    """Escalate overdue conversations to whom their rule says, once, with a higher priority."""
+    """Escalate overdue conversations once: to their rule's team, at a higher priority."""
     care = policy.current_policy(settings.home)
     late = select(Conversation).where(
         col(Conversation.state) == "open", col(Conversation.due_at) <= now, col(Conversation.escalated_at).is_(None)

@@ -1,7 +1,7 @@
-"""What someone says, understood without asking anybody: language, sentiment, what they want, what it is about.
+"""Classification of texts: language, sentiment, intent and topic.
 
-Italian and English, by lists of words in words/*.yaml: no model, no network, the same answer each time. A word ending
-with * stands for all that begin with it.
+Italian and English, by lists of words in words/*.yaml; only the language itself by py3langid's model. No network, the
+same answer each time. A word ending with * stands for all that begin with it.
 """
 
 import re

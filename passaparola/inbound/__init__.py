@@ -1,2 +1,2 @@
-"""What came in: verify → store → parse → identify → record → react, each stage a function of values in a module of
-its own."""
+"""Inbound: verify → store → parse → identify → record → react, each stage a function of values in a module of its
+own."""

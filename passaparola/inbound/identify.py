@@ -1,4 +1,4 @@
-"""Stage 4: resolve which contact an incoming event belongs to: by our message, then address, then order; else a new
+"""Stage 4: resolve which contact an incoming event belongs to, by our message, an address or an order; else create
 one."""
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -85,8 +85,7 @@ class _Identifying:
         return self._known(contact, message, incoming.address_key)
 
     def _resolve_unverified(self, incoming: IncomingEvent, owned: set[int], message: MessageRef | None) -> Resolution:
-        """Resolve an event that anyone may have written: it is believed of a message's own contact, and of nobody
-        else."""
+        """Resolve an unverified event: an opt-out by its address, anything else only to the message's own contact."""
         if incoming.event.kind == "unsubscribed":  # who writes "stop" means themselves, whoever got the email first
             contact = next(iter(owned), None)
             own_message = message if message and contact == message.contact else None

@@ -1,7 +1,7 @@
-"""Clicks, opens, shares and taps: stored at the door in one insert for all who come at once, applied in bulk
+"""Clicks, opens, shares and taps: stored on arrival, one insert for all that come at once, and applied in bulk
 afterwards.
 
-The door verifies the signed token and finds the frozen link in memory; whose it was, and whether a person did it,
+The endpoint verifies the signed token and finds the frozen link in memory; whose it was, and whether a person did it,
 is decided here, for all of them together.
 """
 
@@ -102,7 +102,7 @@ class _Passage:
 
 
 def _to_events(session: Session, rows: Sequence[LinkEvent], now: datetime) -> list[NewEvent]:
-    """Return the events of link events whose contact is still known and, where it takes that, allows tracking."""
+    """Build the events of link events whose contact is still known and, where needed, allows tracking."""
     passages = _load_passages(session, {row.enrolment_id for row in rows})
     tracked = _load_tracked(session, rows, passages)
     return [

@@ -1,4 +1,5 @@
-"""Which opens, clicks, shares and taps no person made: scanners, proxies and prefetches are kept and decide nothing."""
+"""Machine-made opens, clicks, shares and taps: those of scanners, proxies and prefetches are kept and decide
+nothing."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the ledger knows of the messages that events came back from."""
+"""Look-up of the messages that events came back from."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sqlmodel import Session, col
 from passaparola.channel.message_ids import MessageId
 from passaparola.contacts import merging
 from passaparola.store.bulk import in_values
-from passaparola.store.models import Batch, Enrolment, Launch, Message, message_state
+from passaparola.store.models import Batch, Enrolment, Launch, Message, message_state, select_messages
 from passaparola.store.states import MessageState
 
 LATE_BOUNCE = timedelta(days=7)
@@ -60,9 +60,7 @@ def last_sent(session: Session, contact: int, medium: str, before: datetime) -> 
     """
     left_at = func.coalesce(col(Batch.finished_at), col(Batch.claimed_at))
     sent = (
-        select(col(Message.enrolment_id), col(Message.step), col(Message.medium))
-        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
-        .join(Batch, col(Batch.id) == col(Message.batch_id))
+        select_messages(col(Message.enrolment_id), col(Message.step), col(Message.medium))
         .where(
             col(Enrolment.contact_id) == contact,
             col(Message.medium) == medium,

@@ -1,7 +1,7 @@
 """Stage 3: parse a stored body into events, before anything is locked.
 
-Most bodies are parsed at once; a stranger's email by a process of its own, which is ended when it takes too long.
-An email's length, its nesting and its lines are its writer's, and no parser of emails is safe from all of them.
+Most bodies are parsed at once; a stranger's email by a process of its own, which is ended when it takes too long: its
+length, nesting and lines are up to its writer, and no email parser is safe from all of them.
 """
 
 import os
@@ -79,7 +79,7 @@ def parse_body(row: RawBody, secret: str) -> ParsedBody:
 
 
 def parse_raw(row: RawBody) -> ParseResult:
-    """Let the source's receiver parse a body, under a deadline where its length is a stranger's."""
+    """Parse a body with its source's receiver, under a deadline where a stranger decides its length."""
     headers, body = {**row.headers, ":at": row.received_at.isoformat()}, bytes(row.body)
     try:
         receiver = registry.receiver_class(row.source)
@@ -94,7 +94,7 @@ def parse_raw(row: RawBody) -> ParseResult:
 
 
 def _normalise(row: RawBody, event: InboundEvent, secret: str) -> tuple[IncomingEvent, list[str]]:
-    """Bring an event's addresses into our own form. Return it with what was wrong with them."""
+    """Normalise an event's addresses. Return it with what was wrong with them."""
     addresses, wrong = {}, []
     for medium, value in event.addresses.items():
         try:
@@ -110,8 +110,8 @@ def _normalise(row: RawBody, event: InboundEvent, secret: str) -> tuple[Incoming
 
 
 def _parse_apart(source: str, headers: Mapping[str, str], body: bytes) -> ParseResult:
-    """Parse in a process of its own. Raises TimeoutError, what the receiver raised; ValueError: the process died of
-    it."""
+    """Parse in a process of its own. Raises TimeoutError, ValueError where that process died, and what the receiver
+    raised."""
     environment = {name: value for name, value in os.environ.items() if name.startswith(ENVIRONMENT_PREFIX)}
     with _turn:
         try:

@@ -1,7 +1,7 @@
-"""The inbound pipe: stored bodies are parsed, identified, recorded and reacted to, some bodies a transaction.
+"""The inbound pipeline: stored bodies are parsed, identified, recorded and reacted to, some bodies a transaction.
 
-Twice, late and in any order: the same end. An event is known by its source's name of it; a refund that comes before its
-order waits for it. An opt-out, a complaint and a hard bounce have a lane of their own and go first.
+Applied twice, late or in any order, they end the same. An event is known by its source's id of it; a refund that comes
+before its order waits for it. Opt-outs, complaints and hard bounces go first, in a lane of their own.
 """
 
 import time
@@ -33,7 +33,7 @@ Clock = Callable[[], datetime]
 
 
 def apply_inbound(store: Store, settings: Settings, now: datetime) -> Counter[str]:
-    """Apply everything that had come when it began. Return the kinds of new events, and how often."""
+    """Apply all that had come in when the run began. Return the number of new events by kind."""
     began = time.monotonic()
 
     def clock() -> datetime:
@@ -69,7 +69,7 @@ def _apply_urgent(store: Store, settings: Settings, clock: Clock) -> Counter[str
 def _apply_some(
     store: Store, settings: Settings, clock: Clock, last: int | None, *, urgent: bool
 ) -> Counter[str] | None:
-    """Apply one transaction's worth, whatever clashes. Return None when there is nothing left."""
+    """Apply one transaction's worth of bodies, again after a clash. Return None when nothing is left."""
     most, clashes = BATCH_BODIES, 0
     while True:
         try:
@@ -85,7 +85,7 @@ def _apply_some(
 
 
 def _isolate(store: Store, now: datetime, most: int, last: int | None, urgent: bool, error: Exception) -> int:
-    """Apply bodies one by one to find the one that fails, and set it aside; the others go on."""
+    """Set aside the failing body once bodies are applied one by one. Return that batch size."""
     if most == 1:
         with store.write() as session:
             if row := session.execute(_waiting(last, urgent).limit(1)).scalar():
@@ -146,7 +146,7 @@ def _apply_parsed(
     urgent: bool,
     now: datetime,
 ) -> tuple[Counter[str], bool]:
-    """Identify, record and react. Return the new events' kinds, and whether anything came of someone forgotten."""
+    """Identify, record and react to events. Return the new ones' kinds, and whether any was of a forgotten contact."""
     events = [incoming for body in parsed for incoming in body.events if incoming.event.is_urgent or not urgent]
     resolutions = identify_events(session, settings, events, now)
     pairs = list(zip(events, resolutions, strict=True))

@@ -22,10 +22,10 @@ def react(
     identified: Sequence[IdentifiedEvent],
     now: datetime,
 ) -> None:
-    """Suppress, open conversations, record consents and count activity for new events, in the transaction that
-    records them.
+    """Suppress, open conversations, record consents and count activity for new events, in the transaction that records
+    them.
 
-    `identified` are also those that were recorded before: a consent at a checkout is asked of each.
+    `identified` also holds events recorded before: each is checked for a consent at a checkout.
     """
     feedback = [fact for fact in recorded if fact.identified.incoming.event.is_feedback]
     suppression.apply_feedback(session, feedback, now)
@@ -41,7 +41,8 @@ def react(
 
 
 def react_to_strangers(session: Session, strangers: Sequence[tuple[IncomingEvent, Resolution]], now: datetime) -> None:
-    """Suppress an address that said stop before we knew anyone by it: should a file bring them in later, it holds."""
+    """Suppress addresses that unsubscribed before we knew anyone by them: should a file bring them in later, it
+    holds."""
     for incoming, resolution in strangers:
         event, key = incoming.event, resolution.address_key
         if event.kind == "unsubscribed" and event.properties.get("everything") and key:

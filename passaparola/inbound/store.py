@@ -44,7 +44,7 @@ class NewBody:
 
 
 def store_bodies(session: Session, bodies: Sequence[NewBody]) -> list[bool]:
-    """Store deliveries as they came, one row each however often it is made. Return which were new."""
+    """Store deliveries as they came; a repeated one stays one row. Return which were new."""
     return [store_body(session, body) for body in bodies]
 
 

@@ -1,5 +1,5 @@
-"""Answers to surveys. A tap in the letter is an answer as soon as it is sure that a person tapped: a scanner follows
-every number at once, a person one."""
+"""Answers to surveys. A tap in the email is an answer once it is certain that a person tapped: a scanner follows every
+number at once, a person one."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -100,7 +100,8 @@ class SurveyAnswer:
 
 
 def record_answer(session: Session, settings: Settings, answer: SurveyAnswer, now: datetime) -> bool:
-    """Record an answer, once per message; a low score opens a conversation. Return False: it had been answered.
+    """Record an answer, once per message; a low score opens a conversation. Return False for a mere repeat or
+    correction.
 
     A second answer corrects the first; words that come with it are received.
     """

@@ -8,9 +8,9 @@ from passaparola.inbound.store import NewBody
 
 
 def verify_delivery(receiver: Webhook, headers: Mapping[str, str], body: bytes, now: datetime) -> NewBody | None:
-    """Return what is to be stored of a delivery; None for a greeting that says nothing.
+    """Verify a delivery. Return the body to store; None for a greeting that says nothing.
 
-    Raises Misconfigured: we have no secret to verify it by. Forged: it is not from whom it says. ValueError: not
+    Raises Misconfigured: there is no secret to verify it by. Forged: it is not from its claimed sender. ValueError: not
     a delivery.
     """
     key = receiver.verify(headers, body, now)

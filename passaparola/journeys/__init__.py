@@ -1,1 +1,1 @@
-"""Deciding: who is in, what is next, and when."""
+"""Journeys: who is in, what is next, and when."""

@@ -29,8 +29,8 @@ from passaparola.store.types import add_seconds
 
 
 class PlanMessages(Protocol):
-    """Plans a step's messages in the transaction that moves its people on; passed in by the engine, as this room
-    does not know the outbox."""
+    """Plans a step's messages in the transaction that moves its people on; passed in by the engine, as journeys do not
+    know the outbox."""
 
     def __call__(
         self,
@@ -48,7 +48,7 @@ class PlanMessages(Protocol):
 def advance(
     store: Store, settings: Settings, now: datetime, plan: PlanMessages, launch: int | None = None
 ) -> Counter[str]:
-    """Move every running launch on. Return how many entered, left, reached the goal and moved."""
+    """Advance the running launches. Return how many entered, left, reached the goal and moved."""
     moved: Counter[str] = Counter()
     with store.read() as session:
         running = select(col(Launch.id)).where(col(Launch.state) == "running", col(Launch.due_at) <= now)

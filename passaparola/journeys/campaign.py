@@ -1,4 +1,4 @@
-"""A file of campaigns/: the plan. Strict models, so that a typo is a sentence in a check and not a silence in March."""
+"""The models of a campaign's file. They are strict, so that a typo is an error in a check and not a silent failure."""
 
 import json
 import re

@@ -1,5 +1,4 @@
-"""Who comes in: an audience at once, on each occurrence of a schedule, or one by one on an event. Each one
-statement."""
+"""Enrolment: an audience at once or on each occurrence of a schedule, or one by one on an event; each one statement."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,7 +21,7 @@ COLUMNS = ["launch_id", "contact_id", "key", "event_id", "holdout", "entered_at"
 
 
 def launch_catalogue(content: dict[str, Any], known: Catalogue) -> Catalogue:
-    """Return a launch's audiences as they were frozen, over what the store knows now."""
+    """Return the catalogue of a launch: its frozen audiences, over what the store knows now."""
     return replace(known, audiences={**content["inside"]}, properties={})
 
 
@@ -111,9 +110,8 @@ def enrol_from_events(session: Session, launch: Launch, since: datetime, now: da
 
 
 def _enrolment_key(enter: dict[str, Any]) -> ColumnElement[str]:
-    """Build the key by which an event is a passage of its own: the property; where it is missing, the sender's id
-    of the event. Without a property each passage is known by its event, and they are let in one by one by the
-    re-entry rule."""
+    """Return the key of an event's enrolment: the property named by the campaign, else the event's `source_id`. Without
+    such a property: empty where re-entry is never allowed, else the event's id."""
     if not enter.get("key"):
         return literal("") if enter["again"] == "never" else cast(col(Event.id), String)
     return func.coalesce(scalar(col(Event.properties), enter["key"], "key"), col(Event.source_id))
@@ -126,7 +124,7 @@ def is_held_out(content: dict[str, Any], contact_id: object) -> ColumnElement[bo
 def _reentry_allowed(
     content: dict[str, Any], contact_id: object, now: datetime, key: ColumnElement[str] | None = None
 ) -> ColumnElement[bool]:
-    """Build the re-entry rule, over every version of the campaign."""
+    """Build the re-entry condition, over every version of the campaign."""
     rule = content["enter"]["again"]
     other, launch = _aliases()
     if content["said_once"]:

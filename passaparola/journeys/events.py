@@ -24,7 +24,7 @@ CLOCK_MARGIN = timedelta(minutes=10)
 
 
 def event_kinds(content: dict[str, Any]) -> set[str]:
-    """Return the kinds of event that a campaign waits for."""
+    """Return the kinds of event a campaign reacts to."""
     named = [content["enter"].get("on"), (content["leave"] or {}).get("on"), (content["goal"] or {}).get("on")]
     return {kind for kind in (*named, *(step.get("wait for") for step in content["steps"])) if kind}
 
@@ -126,8 +126,8 @@ def _record_goals(session: Session, launch: Launch, who: Clause) -> int:
 
 
 def _is_own_event(content: dict[str, Any], kind: str, *, keyed: bool = True) -> list[Clause]:
-    """Build the condition of an event of the enrolment's own: not the one that started it, and where it names a key,
-    of that key."""
+    """Build the conditions of an event of the enrolment's own: not the one that started it, and of its key where it
+    names one."""
     conditions: list[Any] = [
         col(Event.contact_id) == col(Enrolment.contact_id),
         col(Event.kind) == kind,

@@ -67,7 +67,7 @@ def _goal(campaign: Campaign) -> dict[str, Any] | None:
 
 
 def _nested_audiences(words: Catalogue, campaign: Campaign) -> dict[str, str]:
-    """Return the audiences that its questions are made of, as they read now."""
+    """Return the audiences a campaign's questions refer to, as they read now."""
     nested: dict[str, str] = {}
     waiting = [step.when for step in campaign.steps if step.when]
     if campaign.leave and campaign.leave.when:

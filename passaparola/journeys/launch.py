@@ -1,4 +1,4 @@
-"""A campaign set going: content and audience frozen under one hash, approved by that hash, or not at all."""
+"""Launches: content and audience frozen under one hash, approved by that hash, or not at all."""
 
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -34,12 +34,12 @@ def prepare(  # noqa: PLR0913  the parts of a decision, each named by its caller
 ) -> Launch:
     """Freeze the content and enrol the audience; nothing is sent before it is approved and released.
 
-    A campaign that stands (on a schedule, on an event) takes people in from its release on.
+    A standing campaign (on a schedule, on an event) takes people in from its release on.
     Asked again for the same `occurrence`, it returns the launch that was made the first time.
 
     Raises:
-        Unknown, BadContent: it is not there, or not fine.
-        NotAllowed: it stands already, with the very same words; or the time it is to go at has passed.
+        Unknown, BadContent: the campaign does not exist, or is not valid.
+        NotAllowed: it stands already with the same words, or its time has passed.
     """
     with store.read() as session:
         if made := _launch_of(session, occurrence):
@@ -97,7 +97,7 @@ def approve(  # noqa: PLR0913  the parts of a decision, each named by its caller
     now: datetime,
     comment: str = "",
 ) -> None:
-    """Approve what was seen. Raises NotAllowed: it is not what the files say any more, or is past approving."""
+    """Approve a launch by the hash seen. Raises NotAllowed: the files differ by now, or it is past approving."""
     if not approver.strip():
         raise NotAllowed("An approval needs the name of who gives it.")
     with store.write() as session:

@@ -1,4 +1,4 @@
-"""When anything is next to be moved in a launch."""
+"""When the next enrolment is due."""
 
 from datetime import datetime
 

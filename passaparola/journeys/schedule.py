@@ -1,5 +1,4 @@
-"""A campaign on a schedule: each occurrence is a launch of its own, made exactly once, with the words that were
-approved."""
+"""Campaigns on a schedule: each occurrence is a launch of its own, made exactly once, with the approved words."""
 
 from datetime import datetime, timedelta
 

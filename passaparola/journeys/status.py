@@ -58,7 +58,7 @@ def launch_status(session: Session, launch: Launch) -> LaunchStatus:
 
 
 def describe_step(step: dict[str, Any]) -> str:
-    """Return a step in a few words."""
+    """Describe a step in a few words."""
     if "say" in step:
         return f"say {step['say']}"
     if "wait" in step:

@@ -1,4 +1,4 @@
-"""Move people on from a step: to the next one, into a wait, or to an event. By set, in the caller's transaction."""
+"""Moves from a step: to the next one, into a wait, or to an event. By set, in the caller's transaction."""
 
 from collections import Counter
 from datetime import datetime
@@ -17,7 +17,7 @@ from passaparola.store.types import add_seconds
 
 
 def move_to_next_step(session: Session, launch: Launch, number: int, now: datetime, who: Clause) -> int:
-    """Move on to the next step at the same time, or to the end. Return how many moved."""
+    """Move enrolments to the next step, due as before, or to the end. Return how many."""
     values: dict[str, Any] = {"step": number + 1, "waiting": None, "since": None}
     if number + 1 == len(launch.content["steps"]):
         values |= {"outcome": "finished", "ended_at": now}

@@ -1,4 +1,4 @@
-"""When is next: spans, weekdays, working days and clock times, on a contact's own clock. Pure functions of values.
+"""Times: spans, weekdays, working days and clock times, on a contact's own clock. Pure functions of values.
 
 A wall-clock time is kept as wall clock and zone and resolved when it is due. Where a clock is put forward a time that
 does not exist means the one an hour later; where it is put back, the first of the two (RFC 5545, 3.3.5).
@@ -151,7 +151,7 @@ def _parse_days(words: str, text: str) -> str:
 
 
 def occurrences(expression: str, zone: str, after: datetime, until: datetime) -> Iterator[tuple[str, datetime]]:
-    """Return each wall-clock time of a schedule in (after, until], with the instant it means: ("2026-03-29T02:30",
+    """Yield each wall-clock time of a schedule in (after, until], with the instant it means: ("2026-03-29T02:30",
     …)."""
     local = Instant.from_timestamp(after.timestamp()).to_tz(zone)
     begin = datetime.combine(local.date().to_stdlib(), time()) - timedelta(days=1, minutes=1)

@@ -1,4 +1,4 @@
-"""A plan read as a whole: what it names exists, every step can be reached, and nobody waits for ever."""
+"""Validation of a campaign: what it names exists, every step can be reached, and nobody waits for ever."""
 
 import re
 from datetime import UTC, datetime
@@ -40,8 +40,7 @@ MAX_LEAVES = 10  # of a condition that is tried out in full: a thousand cases
 
 
 def load_campaign(settings: Settings, name: str, words: Catalogue) -> Campaign:
-    """Return a campaign that makes sense. `words` knows the store's own traits and events. Raises Unknown,
-    BadContent."""
+    """Load a campaign and validate it. `words` knows the store's own traits and events. Raises Unknown, BadContent."""
     plan = campaigns.read_campaign(settings.home, name)
     _Validation(settings, name, plan, words).check()
     return plan

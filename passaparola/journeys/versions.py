@@ -1,4 +1,4 @@
-"""Changing a campaign in flight: people finish the version they entered, unless they are moved, and it is said first
+"""Changing a campaign in flight: people finish the version they entered unless they are moved, after a plan that says
 where to."""
 
 from collections.abc import Mapping
@@ -91,7 +91,7 @@ def _kind(step: Mapping[str, Any]) -> str:
 
 
 def move_enrolments(store: Store, name: str, *, actor: str, now: datetime) -> Move:
-    """Move enrolments as `plan_move` says: a new one where the old one was, and the old one is over. Raises
+    """Move enrolments as `plan_move` says, by ending each old one and adding one to the newer version. Raises
     NotAllowed."""
     with store.write() as session:
         move = plan_move(session, name)

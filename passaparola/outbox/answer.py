@@ -20,7 +20,7 @@ from passaparola.outbox.reasons import HoldReason
 from passaparola.outbox.wordings import StepWordings
 from passaparola.settings import Settings
 from passaparola.store.database import audit
-from passaparola.store.models import Batch, Contact, Conversation, Enrolment, Launch, Message, Turn
+from passaparola.store.models import Batch, Contact, Conversation, Enrolment, Launch, Message, Turn, select_messages
 from passaparola.store.states import MessageState
 
 MAX_ANSWER_CHARS = 20_000
@@ -162,10 +162,8 @@ def close_and_resume(session: Session, id_: int, *, actor: str, now: datetime) -
 def _held_for_care(contact_id: int) -> Any:
     """Build the query of what is held from a contact until their conversation is closed."""
     return (
-        select(Message, Launch, Batch, Enrolment)
-        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
+        select_messages(Message, Launch, Batch, Enrolment)
         .join(Launch, col(Launch.id) == col(Enrolment.launch_id))
-        .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
         .where(
             col(Enrolment.contact_id) == contact_id,
             col(Message.state) == MessageState.HELD,

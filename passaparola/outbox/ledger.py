@@ -15,7 +15,7 @@ from passaparola.outbox.reasons import HoldReason
 from passaparola.store import recalls
 from passaparola.store.bulk import execute_update
 from passaparola.store.database import Store, audit
-from passaparola.store.models import Batch, Enrolment, Launch, Message, message_state
+from passaparola.store.models import Batch, Enrolment, Launch, Message, message_state, select_messages
 from passaparola.store.states import FINAL_STATES, MessageState
 
 UNFINISHED_STATES = ("prepared", "approved", "running", "paused")
@@ -69,9 +69,7 @@ def tally_launch(session: Session, launch_id: int) -> LaunchTally:
     tally = LaunchTally(launch_id, launch.campaign, launch.state, launch.note, audience)
     state = message_state().label("state")
     counted = (
-        select(col(Message.medium), state, col(Message.reason), func.count())
-        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
-        .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
+        select_messages(col(Message.medium), state, col(Message.reason), func.count())
         .where(mine, addressed)
         .group_by(col(Message.medium), state, col(Message.reason))
     )

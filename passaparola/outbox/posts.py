@@ -10,7 +10,16 @@ from sqlmodel import Session, col
 
 from passaparola.channel import registry
 from passaparola.store import incidents
-from passaparola.store.models import Batch, Conversation, Enrolment, Event, Launch, Message, Turn, message_state
+from passaparola.store.models import (
+    Conversation,
+    Enrolment,
+    Event,
+    Launch,
+    Message,
+    Turn,
+    message_state,
+    select_messages,
+)
 from passaparola.store.states import MessageState
 
 
@@ -40,9 +49,9 @@ def paused_media(session: Session, launch: Launch) -> dict[str, str]:
 
 def launch_posts(session: Session, launch: Launch, paused: Mapping[str, str]) -> list[Post]:
     public = (
-        select(col(Message.medium), col(Message.step), message_state(), col(Message.reason), col(Message.receipt))
-        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
-        .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
+        select_messages(
+            col(Message.medium), col(Message.step), message_state(), col(Message.reason), col(Message.receipt)
+        )
         .where(col(Enrolment.launch_id) == launch.id, col(Enrolment.contact_id).is_(None))
         .order_by(col(Message.step), col(Message.medium))
     )

@@ -8,7 +8,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from passaparola.outbox.reasons import HoldReason
-from passaparola.store.models import Batch, Contact, Enrolment, Launch, Message
+from passaparola.store.models import Batch, Contact, Enrolment, Launch, Message, select_messages
 from passaparola.store.states import MessageState
 
 LAST_LAUNCH = 2**62  # the number of a launch that is not there yet: all others are earlier
@@ -52,16 +52,11 @@ def post_repeat_reason(session: Session, batch: Batch, *, settled: bool) -> bool
     """Return whether the public has these very words from another launch, or gets them from an earlier one."""
     launch = batch.launch_id
     ready = false() if settled else _pending_elsewhere(launch)(Message, Batch)
-    repeats = (
-        select(col(Message.enrolment_id))
-        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
-        .join(Batch, col(Batch.id) == col(Message.batch_id))
-        .where(
-            col(Batch.wording) == batch.wording,
-            col(Enrolment.contact_id).is_(None),
-            col(Message.medium) == batch.medium,
-            or_(_delivered_elsewhere(launch)(Message, Batch), ready),
-        )
+    repeats = select_messages(col(Message.enrolment_id)).where(
+        col(Batch.wording) == batch.wording,
+        col(Enrolment.contact_id).is_(None),
+        col(Message.medium) == batch.medium,
+        or_(_delivered_elsewhere(launch)(Message, Batch), ready),
     )
     return bool(batch.wording) and session.execute(repeats.limit(1)).scalar() is not None
 

@@ -81,7 +81,7 @@ def _merged_rows(session: Session, contact_id: int) -> list[int]:
 
 
 def _identifying_words(session: Session, people: list[int]) -> list[str]:
-    """Return the words by which a body or a file may name them: their addresses, short handles with their sign."""
+    """Return the addresses that bodies and files may name them by, without those under four characters."""
     rows = session.execute(select(col(Address.medium), col(Address.value)).where(col(Address.contact_id).in_(people)))
     return [value for _, value in rows if len(value) > 3]
 

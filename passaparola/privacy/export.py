@@ -23,6 +23,7 @@ from passaparola.store.models import (
     Suppression,
     Turn,
     message_state,
+    select_messages,
 )
 
 INTERNAL_FIELDS = {"to", "attempt", "smtp_id"}  # our keys and the provider's
@@ -75,16 +76,14 @@ def _suppressed(session: Session, contact_id: int) -> list[dict[str, Any]]:
 
 def _messages(session: Session, contact_id: int) -> list[dict[str, Any]]:
     chosen = (
-        select(
+        select_messages(
             col(Launch.campaign),
             col(Message.medium),
             message_state().label("state"),
             col(Message.reason),
             col(Batch.finished_at),
         )
-        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
         .join(Launch, col(Launch.id) == col(Enrolment.launch_id))
-        .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
         .where(col(Enrolment.contact_id) == contact_id)
         .order_by(col(Message.enrolment_id), col(Message.step))
     )

@@ -38,7 +38,7 @@ def purge_expired(store: Store, settings: Settings, now: datetime) -> Counter[st
         gone["sign-ups"] = execute_update(session, late)
         if any(gone.values()):
             audit(session, now, "retention", "let go", "store", **{k.replace("-", "_"): v for k, v in gone.items()})
-    for contact in _purge_unconfirmed(store, now):
+    for contact in _unconfirmed_contacts(store, now):
         erasure.erase_unconfirmed(store, settings, contact, now=now)
         gone["people who never confirmed"] += 1
     return gone
@@ -56,8 +56,8 @@ def _purge_feedback(session: Session, settings: Settings, now: datetime) -> int:
     return len(rows)
 
 
-def _purge_unconfirmed(store: Store, now: datetime) -> list[int]:
-    """Purge those whom nothing but an unconfirmed sign-up ties to us."""
+def _unconfirmed_contacts(store: Store, now: datetime) -> list[int]:
+    """Return contacts that only an unconfirmed sign-up ties to us."""
     newer = aliased(SignUp)
     known = (
         select(1).where(

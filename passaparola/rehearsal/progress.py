@@ -12,7 +12,7 @@ from passaparola.channel.registry import sender_for
 from passaparola.outbox.batches import cut_batch_wording
 from passaparola.rehearsal.result import PlannedMessage, Rehearsal, TimelineLine
 from passaparola.settings import Settings
-from passaparola.store.models import Batch, Enrolment, Launch, Message, message_state
+from passaparola.store.models import Batch, Enrolment, Launch, Message, message_state, select_messages
 from passaparola.store.states import MessageState
 
 
@@ -84,10 +84,7 @@ class Progress:
 
 def _messages_of(progress: Progress, *chosen: Any) -> Select[Any]:
     return (
-        select(*chosen)
-        .select_from(Message)
-        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
+        select_messages(*chosen)
         .join(Launch, col(Launch.id) == col(Enrolment.launch_id))
-        .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
         .where(*progress.own_launches())
     )

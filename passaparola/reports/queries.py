@@ -9,7 +9,7 @@ from sqlmodel import Session, col
 from passaparola.reports.figures import ANSWERS, FACTS, CampaignReport
 from passaparola.settings import Settings
 from passaparola.store.bulk import table_of
-from passaparola.store.models import Batch, Enrolment, Event, Launch, Message, message_state
+from passaparola.store.models import Batch, Enrolment, Event, Launch, Message, message_state, select_messages
 from passaparola.store.states import MessageState
 from passaparola.store.types import add_seconds
 
@@ -63,7 +63,7 @@ def message_facts(ids: list[int]) -> Any:
     )
     reason = case((state == MessageState.HELD, col(Message.reason)), else_=None)
     return (
-        select(
+        select_messages(
             col(Enrolment.launch_id),
             col(Message.step),
             col(Message.medium),
@@ -73,8 +73,6 @@ def message_facts(ids: list[int]) -> Any:
             func.count().label("messages"),
             *sums,
         )
-        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
-        .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
         .outerjoin(
             facts,
             and_(

@@ -1,7 +1,7 @@
-"""The audit as a chain: each row's link is the hash of the row and of the link before it, so nothing can be changed
-or taken out without being missed.
+"""The audit as a chain: each row's link is the hash of the row and of the link before it, so that no change or removal
+goes unnoticed.
 
-Rows are written by many at once and linked a moment later by one; what is not linked yet is counted as such.
+Rows are written by many at once and linked a moment later by one; those not linked yet are counted as waiting.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class ChainCheck:
 
 
 def link_new_rows(store: Store, now: datetime) -> int:
-    """Link what was written since. Returns how many rows."""
+    """Link the rows not linked yet. Return how many."""
     linked = 0
     while new := _link_batch(store, now):
         linked += new
@@ -58,7 +58,7 @@ def _link_batch(store: Store, now: datetime) -> int:
 
 
 def verify_chain(session: Session) -> ChainCheck:
-    """Read the whole chain from its beginning to its seal."""
+    """Verify the whole chain from its beginning to its seal."""
     waiting = session.execute(select(func.count()).where(col(Audit.number).is_(None))).scalar_one()
     before, number = GENESIS_LINK, 0
     chained = select(Audit).where(col(Audit.number).is_not(None)).order_by(col(Audit.number))

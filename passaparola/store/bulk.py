@@ -57,7 +57,7 @@ def in_values(session: Session, column: Any, values: Collection[Any]) -> ColumnE
 
 
 def insert_many(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows that all have the same columns, and every one that the table asks for."""
+    """Insert rows of the same columns, among them all that the table requires."""
     if not rows:
         return
     session.flush()
@@ -111,8 +111,8 @@ _gc_lock, _usual, _busy = threading.Lock(), gc.get_threshold(), 0
 
 @contextmanager
 def relaxed_gc() -> Iterator[None]:
-    """Relax garbage collection. Rows by the thousand are short-lived objects and no cycles; without this the
-    collector walks everything that was ever imported again and again, a third of the time.
+    """Relax garbage collection during bulk work. Rows by the thousand are short-lived objects and no cycles; without
+    this the collector walks everything ever imported again and again, a third of the time.
     https://docs.python.org/3/library/gc.html#gc.freeze"""
     global _busy
     with _gc_lock:

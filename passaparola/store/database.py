@@ -139,8 +139,8 @@ class Store:
                     raw.execute("PRAGMA foreign_keys=ON")
 
     def backup(self, path: Path) -> None:
-        """Copy the store to a file, whole and consistent, while everything goes on. Raises Misconfigured: on
-        PostgreSQL its own tools do that."""
+        """Back up a consistent copy while everything goes on. Raises Misconfigured: the file exists, or PostgreSQL has
+        its own tools."""
         if not self.on_sqlite:
             raise Misconfigured(
                 "PostgreSQL is backed up by its own tools: pg_dump, or an archived log; see docs/operations.md"

@@ -1,5 +1,5 @@
-"""What keeps a channel from speaking or listening, until someone mends it: noted once, told once, and shown wherever
-one looks."""
+"""Incidents that stop a channel's sending or receiving until fixed: recorded once, notified once, and shown
+everywhere."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -93,7 +93,7 @@ def describe_incident(incident: ChannelIncident, zone: str) -> str:
 
 @dataclass(frozen=True)
 class ChannelStatus:
-    """One channel as it is: `sending` and `receiving` say so, or why not; empty where it never does."""
+    """One channel's state in words: `sending` and `receiving`, or why not; empty where it never does."""
 
     name: str
     title: str

@@ -1,5 +1,4 @@
-"""On PostgreSQL what happened lies in a partition for each month in which it came to be known; old ones leave in one
-statement.
+"""Monthly partitions of events on PostgreSQL, by when they were received; old ones are detached in one statement.
 
 https://www.postgresql.org/docs/current/ddl-partitioning.html. On SQLite there is one table, and nothing to do.
 """
@@ -29,7 +28,7 @@ WHERE parent.relname = 'event' ORDER BY child.relname
 
 @dataclass(frozen=True)
 class Partition:
-    """One partition; `about` is how many events, as PostgreSQL last estimated them."""
+    """One partition; `estimated_events` is PostgreSQL's last estimate."""
 
     name: str
     bounds: str

@@ -1,4 +1,4 @@
-"""A launch that is recalled, by whomever and for whatever reason: nobody in it is promised anything any more."""
+"""Recall of a launch, by whomever and for whatever reason: every open enrolment ends."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Instants that mean the same on SQLite and PostgreSQL, and what is reckoned with them in SQL."""
+"""Instants that mean the same on SQLite and PostgreSQL, and SQL functions on them."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -45,7 +45,8 @@ class add_seconds(FunctionElement[datetime]):
 
 
 class unindexed(FunctionElement[Any]):
-    """A column by whose index SQLite is not to look: https://www.sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_"""
+    """A column whose index SQLite is not to use:
+    https://www.sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_"""
 
     inherit_cache = True
 

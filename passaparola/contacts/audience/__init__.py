@@ -1,6 +1,7 @@
 """Audiences: named questions put to the contact store, asked anew each time.
 
-`load` reads audiences/*.yaml, `Question` is one of them (or a text), `count`, `sample` and `explain` put it.
+`load_audience` reads audiences/*.yaml, a `Question` is one of them (or a text), `count_members`, `sample_members` and
+`explain_contact` put it.
 """
 
 from contextlib import suppress
@@ -43,7 +44,7 @@ def load_audience(home: Path, name: str) -> Audience:
 
 
 def load_catalogue(session: Session | None, settings: Settings) -> Catalogue:
-    """Return what may be asked: the language's own words, the audiences beside it, and what this store has seen."""
+    """Load the catalogue of what may be asked: the language's words, the audiences, and what this store has seen."""
     audiences, home = {}, settings.home
     for name in audience_names(home):
         with suppress(BadContent):  # one file that can't be read stops no other; `passaparola check` names it
@@ -114,7 +115,7 @@ class ConditionResult:
 
 
 def explain_contact(session: Session, question: Question, contact_id: int, now: datetime) -> list[ConditionResult]:
-    """Return every part of the question, outermost first, asked of one contact."""
+    """Evaluate every part of the question for one contact, outermost first."""
     nested = list(_with_depth(question.node))
     clauses = [compile_question(node, question.catalogue, now).label(f"part_{n}") for n, (node, _) in enumerate(nested)]
     row = session.execute(select(*clauses).select_from(Contact).where(col(Contact.id) == contact_id)).one()

@@ -1,4 +1,4 @@
-"""Tree to one SQL expression over `contact`: every value bound, every leaf true or false, the clock an argument."""
+"""Compiler from tree to one SQL expression over `contact`: values bound, leaves never NULL, clock an argument."""
 
 import operator
 from collections.abc import Callable
@@ -90,8 +90,8 @@ class _Compiler:
         return enough if node.at_most is None else and_(enough, not_(self._at_least(node, node.at_most + 1)))
 
     def _at_least(self, node: tree.EventCount, times: int) -> Clause:
-        """Compile “at least n times”: from the activity row where it knows (no filter, no end, at most five), else
-        by counting the events."""
+        """Compile “at least n times” from the activity row (no filter, no end, at most five since a start), else by
+        counting events."""
         if times <= 0:
             return true()
         start, end = node.window.edges(self.now)
@@ -164,8 +164,8 @@ class _Compiler:
         return events.group_by(col(Event.contact_id))
 
     def _passes(self, filter_: tree.Filter, currency: str) -> Clause:
-        """Compile a filter. An amount is one in the house currency, or in the one that stands beside it: 50 USD are
-        not 50 EUR."""
+        """Compile a filter. An amount is in `currency`, the house's unless another filter names one: 50 USD are not 50
+        EUR."""
         value: Any = filter_.value
         if filter_.name == "amount" and isinstance(value, float):
             field: Any = case((col(Event.currency) == currency, col(Event.amount)))

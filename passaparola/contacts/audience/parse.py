@@ -1,4 +1,4 @@
-"""Words to tree. Every error says where, what was expected there, and the nearest thing that is known."""
+"""Parser of the audience language. Every error says where, what was expected, and the nearest known word."""
 
 from functools import cache
 from itertools import product

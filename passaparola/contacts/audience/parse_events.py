@@ -74,7 +74,7 @@ class EventReader(ReaderBase):
         return filter_
 
     def _properties(self, event: str, filters: Iterable[tree.Filter]) -> None:
-        """Refuse a filter by a property that no event has: nobody would fit it, and everybody its “never”."""
+        """Refuse filters by unknown properties or of the wrong type, which would match nobody."""
         for filter_ in filters:
             name, given = self.places[id(filter_)], {str: "text", bool: "boolean"}.get(type(filter_.value), "number")
             if name == "amount" and given != "number":

@@ -1,4 +1,4 @@
-"""What every reader of a question's words needs: names that are known, values that fit, errors with their place."""
+"""Base of the grammar readers: names that are known, values that fit, errors with their place."""
 
 from typing import Any as Anything
 from typing import NoReturn

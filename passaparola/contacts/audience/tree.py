@@ -63,8 +63,7 @@ ALWAYS = Window()
 
 
 def ago(now: datetime, number: int, unit: Unit) -> datetime:
-    """Step back on a calendar. Hours are spans; days and longer are steps on the calendar of the clock that `now` is
-    on."""
+    """Step back in time: by elapsed hours, or by days and longer on the calendar of the zone that `now` is in."""
     at = Instant.from_timestamp(now.timestamp()).to_tz(getattr(now.tzinfo, "key", "UTC"))
     match unit:
         case "hour":

@@ -1,4 +1,4 @@
-"""The words that the language knows: traits, events, topics, media. What a store adds to them is in its catalogue."""
+"""The words of the audience language: traits, events, media. What a store adds to them is in its `Catalogue`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

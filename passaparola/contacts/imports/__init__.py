@@ -1,1 +1,1 @@
-"""Files of people into the store: tables read, columns recognised, rows understood, chunks written."""
+"""Import of people from files: tables read, columns recognised, rows parsed, chunks written."""

@@ -1,4 +1,4 @@
-"""A few thousand rows of a file into the store, with a handful of statements in one transaction."""
+"""One chunk of an import: a few thousand rows, written with few statements in one transaction."""
 
 from datetime import datetime
 from typing import Any
@@ -55,8 +55,8 @@ class Chunk:
         )
 
     def _create_contacts(self, people: list[Person], owners: dict[tuple[str, str], int]) -> None:
-        """Create the contacts that are new. Rows of one file that share an email are one person, whichever comes
-        first; a telephone is the first row's, and decides about those that have nothing else."""
+        """Create the new contacts. Rows that share an email are one person; a telephone belongs to the first row that
+        has it, and identifies only rows that have nothing else."""
         groups: dict[tuple[str, str], int] = {}
         fresh: list[Person] = []
         for person in people:
@@ -102,7 +102,7 @@ class Chunk:
         )
 
     def _update_contacts(self, pairs: list[PersonAndContact]) -> None:
-        """Update contacts. An empty cell says nothing; a filled one replaces what was there."""
+        """Update contacts: a filled cell replaces what was there, an empty one changes nothing."""
         ids = {contact for _, contact in pairs}
         columns = [col(Contact.id), *(col(getattr(Contact, name)) for name in NAMED), col(Contact.traits)]
         stood = {
@@ -123,7 +123,7 @@ class Chunk:
             self.session.execute(update(Contact), rows)
 
     def _add_addresses(self, pairs: list[PersonAndContact], owners: dict[tuple[str, str], int]) -> None:
-        """Add addresses. An address that is somebody else's already stays theirs."""
+        """Add addresses; one that is somebody else's already stays theirs."""
         secret = self.plan.settings.secret
         wanted: dict[tuple[str, str], tuple[int, int]] = {}
         for person, contact in pairs:

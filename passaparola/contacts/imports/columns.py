@@ -1,4 +1,4 @@
-"""Which column of a file is what: guessed from its name in English and Italian, confirmed by a mapping file."""
+"""Recognition of a file's columns: guessed from names in English and Italian, confirmed by a mapping file."""
 
 import re
 import unicodedata
@@ -80,7 +80,7 @@ def guess_columns(header: Iterable[str]) -> dict[str, str]:
 
 @cache
 def _synonyms() -> list[tuple[str, str]]:
-    """Return each name of a field, its own first."""
+    """Return (field, name) pairs, own names first."""
     plain_names = [(role, role.replace("_", " ")) for role in (*SYNONYMS, *sorted(media()))]
     return plain_names + [(role, text) for role, phrases in SYNONYMS.items() for text in phrases.split(", ")]
 
@@ -151,7 +151,7 @@ def parse_instant(raw: str, mapping: ColumnMapping, zone: str) -> datetime:
 
 
 def parse_birthday(raw: str, mapping: ColumnMapping) -> str:
-    """Parse a birthday, MM-DD. A day without a year is fine."""
+    """Parse a birthday, with or without a year, to MM-DD."""
     value = raw.strip()
     if re.fullmatch(r"\d{2}-\d{2}", value):
         return date.fromisoformat(f"2024-{value}").strftime("%m-%d")
@@ -159,8 +159,7 @@ def parse_birthday(raw: str, mapping: ColumnMapping) -> str:
 
 
 def parse_number(raw: str, mapping: ColumnMapping) -> Decimal:
-    """Parse a number as the mapping says, else by its look: the last of , and . with two digits behind it is the
-    decimal sign."""
+    """Parse a number in the mapping's locale; else a comma before one or two final digits is the decimal sign."""
     value = re.sub(r"[^\d.,+-]", "", raw)
     locale = mapping.numbers or ("it" if re.search(r",\d{1,2}$", value) else "en")
     try:

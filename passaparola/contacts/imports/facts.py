@@ -1,4 +1,4 @@
-"""Write what rows say of known contacts: their consents and their purchases."""
+"""Consents and purchases of imported rows, recorded for their contacts."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -83,7 +83,7 @@ def _consent_row(
 def record_purchases(
     session: Session, plan: ImportPlan, pairs: list[PersonAndContact], now: datetime
 ) -> tuple[int, set[int]]:
-    """Record purchases that are not known yet. Return how many were, and the lines that they stand on."""
+    """Record purchases that are not known yet. Return their number and their lines."""
     rows = [
         NewEvent(
             contact,

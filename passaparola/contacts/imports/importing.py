@@ -1,4 +1,4 @@
-"""Files into the store: a chunk is a transaction, so an import that dies is finished by starting it again."""
+"""Import of files: a chunk is a transaction, so an import that dies is finished by starting it again."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ ANALYSE_FROM_ROWS = 1_000  # rows after which the database plans anew
 
 @dataclass(frozen=True)
 class Import(ImportPlan):
-    """Import one file. `seen` are the custom traits met so far, with their kinds."""
+    """The import of one file. `seen` are the custom traits met so far, with their kinds."""
 
     seen: dict[str, str] = field(default_factory=dict)
 

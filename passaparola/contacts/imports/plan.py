@@ -1,4 +1,4 @@
-"""What is imported, by which mapping, and what came of it."""
+"""The plan of an import, and the tally of its result."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +10,8 @@ from passaparola.store.database import Store
 
 @dataclass
 class ImportTally:
-    """What an import did. `rows` is always new + changed + unchanged + rejected; `refused` of them say that the
-    person does not want to be written to, and are no yes; `shared` name a telephone or a handle that is somebody
-    else's."""
+    """Counts of an import. `rows` is always new + changed + unchanged + rejected; `refused` rows say that the person
+    does not want to be written to; `shared` counts telephones or handles that are somebody else's."""
 
     rows: int = 0
     new: int = 0

@@ -1,8 +1,7 @@
-"""Whether a row of somebody else's export says that this person does not want to be written to.
+"""Opt-outs in other tools' exports: whether a row says that this person does not want to be written to.
 
 Every tool has its own column for it (Mailchimp, Klaviyo, Shopify, HubSpot, an Italian shop's own list), so it is
-known by its words: a value that is a no wherever it stands, a yes-column that says no, a no-column that says
-anything.
+recognised by its words: a value that is a no in any column, a yes-column that says no, a no-column that says anything.
 """
 
 import re

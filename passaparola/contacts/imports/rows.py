@@ -1,4 +1,4 @@
-"""One row of a file, understood: a person, what they allow and what they bought; or why it can't be taken."""
+"""Parser of one row of a file: a person, what they allow and what they bought; or why it can't be taken."""
 
 import re
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ class Person:
 
 @dataclass(frozen=True)
 class RowReader:
-    """`kinds` says what each custom trait is: text, number or boolean."""
+    """Reader of rows. `kinds` of custom traits: text, number or boolean."""
 
     header: list[str]
     mapping: ColumnMapping

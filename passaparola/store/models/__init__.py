@@ -14,6 +14,7 @@ from passaparola.store.models.outbox import (
     Launch,
     Message,
     message_state,
+    select_messages,
     wording_hash,
 )
 from passaparola.store.models.staff import Audit, Seal, Staff
@@ -48,5 +49,6 @@ __all__ = [
     "Trait",
     "Turn",
     "message_state",
+    "select_messages",
     "wording_hash",
 ]

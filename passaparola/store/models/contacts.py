@@ -1,4 +1,4 @@
-"""Who they are, where they are reached, what they allow; and which of them turned out to be one person."""
+"""Tables of contacts: who they are, where they are reached, what they allow, and which are one person."""
 
 from datetime import datetime
 from typing import Any
@@ -122,7 +122,7 @@ class Proposal(SQLModel, table=True):
 
 
 class SignUp(SQLModel, table=True):
-    """Someone asked to be written to and has not confirmed it yet, or did: both halves of the proof."""
+    """A request to be written to, confirmed or not yet: both halves of the proof."""
 
     __tablename__ = "sign_up"
 

@@ -1,4 +1,4 @@
-"""What came in through the doors, and what it says that people did."""
+"""Tables of what came in, and of what it says that people did."""
 
 from datetime import datetime
 from typing import Any
@@ -21,7 +21,9 @@ class RawBody(SQLModel, table=True):
     headers: dict[str, Any] = json()
     body: bytes
     urgent: bool = Field(default=False, description="holds a no, a complaint or a hard bounce that is not applied yet")
-    state: str = Field(default="new", description="new, applied, ignored (nothing for us) or invalid (not understood)")
+    state: str = Field(
+        default="new", description="new, applied, ignored (nothing for us), waiting (for its order) or invalid"
+    )
     problem: str = Field(default="", description="what was not understood")
     applied_at: datetime | None = instant(default=None)
 

@@ -1,11 +1,11 @@
-"""What we plan and what we send: launches, who walks through them, and the ledger of every message."""
+"""Tables of what we plan and send: launches, their enrolments, and the ledger of every message."""
 
 import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Column, ColumnElement, Index, UniqueConstraint, func, text
+from sqlalchemy import BigInteger, Column, ColumnElement, Index, Select, UniqueConstraint, func, select, text
 from sqlmodel import Field, SQLModel, col
 
 from passaparola.store.models.base import Json, foreign_key, instant, primary_key
@@ -186,7 +186,7 @@ class ChannelIncident(SQLModel, table=True):
     __tablename__ = "channel_incident"
 
     channel: str = Field(primary_key=True)
-    direction: str = Field(primary_key=True, description="speaking or listening")
+    direction: str = Field(primary_key=True, description="sending or receiving")
     since: datetime = instant()
     reason: str
     notified_at: datetime | None = instant(default=None, description="when whoever runs this was told")
@@ -196,6 +196,16 @@ def wording_hash(content: dict[str, Any], due_at: datetime | None = None) -> str
     """Hash a launch's content: with its schedule it is what is approved, without it what was looked at."""
     whole = {**content, "due_at": due_at.astimezone(UTC).isoformat()} if due_at else content
     return hashlib.sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def select_messages(*columns: Any) -> Select[Any]:
+    """Select messages joined to their enrolment and, if any, their batch, as `message_state` needs."""
+    return (
+        select(*columns)
+        .select_from(Message)
+        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
+        .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
+    )
 
 
 def message_state() -> ColumnElement[str]:

@@ -26,7 +26,7 @@ class Audit(SQLModel, table=True):
 
 
 class Seal(SQLModel, table=True):
-    """The end of the audit's chain, so that rows cut off its end are missed too."""
+    """The end of the audit's chain, so that rows cut off its end are noticed."""
 
     id: int = Field(primary_key=True, default=1)
     number: int = Field(sa_type=BigInteger)
@@ -35,7 +35,7 @@ class Seal(SQLModel, table=True):
 
 
 class Staff(SQLModel, table=True):
-    """Someone who works in the console. `entry` changes with password, role and dismissal, and ends their sessions."""
+    """A member of staff. `session_key` changes with password, role and dismissal, which ends their sessions."""
 
     name: str = Field(primary_key=True)
     role: str = Field(description="reader, care, marketer or admin")

@@ -13,7 +13,15 @@ from passaparola.conversations import care, threads
 from passaparola.outbox import answer
 from passaparola.settings import get_settings
 from passaparola.store.database import utc_now
-from passaparola.store.models import Batch, Contact, Conversation, Enrolment, Message, Staff, Turn, message_state
+from passaparola.store.models import (
+    Contact,
+    Conversation,
+    Message,
+    Staff,
+    Turn,
+    message_state,
+    select_messages,
+)
 from passaparola.web.console.auth import Member, render_page, require_form, require_role
 from passaparola.web.link_context import store
 
@@ -140,12 +148,8 @@ def _answer_outcome(session: Session, turn: Turn) -> str:
     """Return what became of an answer of ours."""
     if turn.enrolment_id is None:
         return ""
-    chosen = (
-        select(message_state().label("state"), col(Message.reason))
-        .select_from(Message)
-        .join(Enrolment, col(Enrolment.id) == col(Message.enrolment_id))
-        .outerjoin(Batch, col(Batch.id) == col(Message.batch_id))
-        .where(col(Message.enrolment_id) == turn.enrolment_id)
+    chosen = select_messages(message_state().label("state"), col(Message.reason)).where(
+        col(Message.enrolment_id) == turn.enrolment_id
     )
     row: Any = session.execute(chosen).first()
     return "" if row is None else f"{row.state}{': ' + row.reason if row.reason else ''}"

@@ -390,10 +390,11 @@ def upgrade() -> None:
 
 
 def _create_event() -> None:
-    """On PostgreSQL events lie in a partition for each month in which they came to be known.
+    """Create the event table, on PostgreSQL with a partition for each month of receipt.
 
-    https://www.postgresql.org/docs/current/ddl-partitioning.html. Two partitions are made here: one for all that comes until
-    the end of this month, one for what no other holds; `passaparola.store.partitions` makes those of the months to come.
+    https://www.postgresql.org/docs/current/ddl-partitioning.html. Two partitions are made here: one for all that comes
+    until the end of this month, one for what no other holds; `passaparola.store.partitions` makes those of the months
+    to come.
     """
     on_postgresql = op.get_bind().dialect.name == 'postgresql'
     key = ('id', 'received_at') if on_postgresql else ('id',)
