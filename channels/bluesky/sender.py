@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from passaparola.channel import posts
 from passaparola.channel.http import HttpApi, HttpReply, NotFound, resume_hint
-from passaparola.channel.sender import Branding, Dispatch, Evidence, Media, Sender, SendResult, Skeleton
+from passaparola.channel.sender import Branding, Dispatch, Evidence, Media, Skeleton
 from passaparola.errors import Blocked, ChannelError, Misconfigured, Refused, Unavailable
 from passaparola.failpoints import failpoint
 from passaparola.settings import FromEnvironment
@@ -28,20 +28,16 @@ def graphemes(text: str) -> int:
     return len(regex.findall(r"\X", text))
 
 
-LIMITS = posts.PostLimits(300, 4, 2_000_000, (".png", ".jpg", ".jpeg", ".webp"), graphemes)
-
-
 class BlueskySettings(FromEnvironment):
     bluesky_handle: str = ""
     bluesky_app_password: SecretStr = SecretStr("")
     bluesky_url: str = "https://bsky.social"
 
 
-class BlueskySender(Sender):
+class BlueskySender(posts.PostSender):
     name = "bluesky"
     medium = "bluesky"
-    public = True
-    timeout = 60.0
+    limits = posts.PostLimits(300, 4, 2_000_000, (".png", ".jpg", ".jpeg", ".webp"), graphemes)
     branding = Branding("Bluesky", "#0085ff", share="https://bsky.app/intent/compose?text={text}%20{url}")
 
     def __init__(self) -> None:
@@ -49,36 +45,30 @@ class BlueskySender(Sender):
 
     @classmethod
     def problems(cls, skeleton: Skeleton) -> list[str]:
-        problems = posts.find_problems(skeleton, "Bluesky", LIMITS)
+        problems = super().problems(skeleton)
         if (size := len(posts.skeleton_text(skeleton).encode())) > MAX_TEXT_BYTES:
             problems.append(f"{size} bytes; Bluesky takes {MAX_TEXT_BYTES}")
         return problems
 
-    @classmethod
-    def approval_note(cls, skeleton: Skeleton) -> str:
-        return posts.length_note(skeleton, LIMITS)
-
-    async def send(self, dispatch: Dispatch) -> SendResult:
-        message, text = dispatch.messages[0], posts.dispatch_text(dispatch)
+    async def publish(self, text: str, dispatch: Dispatch) -> str:
         await self.pds.open()
-        record: dict[str, Any] = {
-            "$type": COLLECTION,
-            "text": text,
-            "createdAt": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
-        }
+        images = [await self._upload_picture(media) for media in dispatch.skeleton.media]
+        embed = {"embed": {"$type": "app.bsky.embed.images", "images": images}} if images else {}
+        return await self._put_record(text, dispatch, embed)
+
+    async def reply(self, to: str, text: str, dispatch: Dispatch) -> str:
+        await self.pds.open()
+        return await self._put_record(text, dispatch, {"reply": await self._reply_refs(to)}, personal=True)
+
+    async def _put_record(self, text: str, dispatch: Dispatch, more: dict[str, Any], *, personal: bool = False) -> str:
+        created = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        record: dict[str, Any] = {"$type": COLLECTION, "text": text, "createdAt": created, **more}
         if facets := find_facets(text):
             record["facets"] = facets
-        if answered := message.headers.get("In-Reply-To", ""):
-            record["reply"] = await self._reply_refs(answered)
-        elif dispatch.skeleton.media:
-            images = [await self._upload_picture(media) for media in dispatch.skeleton.media]
-            record["embed"] = {"$type": "app.bsky.embed.images", "images": images}
         failpoint("half_written")
         body = {"repo": self.pds.did, "collection": COLLECTION, "rkey": record_key(dispatch), "record": record}
-        made = await self.pds.call("POST", "/xrpc/com.atproto.repo.putRecord", personal=bool(answered), json=body)
-        failpoint("accepted")
-        receipt = str(made.body.get("uri", ""))
-        return SendResult(receipt=receipt, receipts={message.id: receipt})
+        made = await self.pds.call("POST", "/xrpc/com.atproto.repo.putRecord", personal=personal, json=body)
+        return str(made.body.get("uri", ""))
 
     async def _upload_picture(self, media: Media) -> dict[str, Any]:
         _, body, kind = posts.load_picture(media)

@@ -5,7 +5,7 @@ own feed tells. Codes: https://developers.facebook.com/docs/graph-api/guides/err
 """
 
 import hmac
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -13,13 +13,12 @@ from pydantic import SecretStr
 
 from passaparola.channel import posts
 from passaparola.channel.http import CredentialsRefused, HttpApi, HttpReply, NotFound, resume_hint, retry_after
-from passaparola.channel.sender import Branding, Dispatch, Evidence, Media, Sender, SendResult, Skeleton
+from passaparola.channel.sender import Branding, Dispatch, Media
 from passaparola.errors import Blocked, ChannelError, Misconfigured, Refused, Slower
 from passaparola.failpoints import failpoint
 from passaparola.settings import FromEnvironment
 
 PAGE_SIZE, MAX_MESSAGE_CHARS = 100, 2_000
-LIMITS = posts.PostLimits(63_206, 10, 4 * 1024 * 1024)
 TEMPORARY_ERRORS, RATE_LIMIT_ERRORS, TOKEN_ERRORS, DUPLICATE_ERRORS = {1, 2}, {4, 17, 32, 341, 613}, {102, 190}, {506}
 RECIPIENT_ERRORS = {2018278, 2018108, 1545041}  # they wrote too long ago, or take no messages
 PERMISSION_ERRORS = {10, 368, *range(200, 300)}
@@ -33,11 +32,10 @@ class FacebookSettings(FromEnvironment):
     facebook_api_version: str = "v26.0"
 
 
-class FacebookSender(Sender):
+class FacebookSender(posts.PostSender):
     name = "facebook"
     medium = "facebook"
-    public = True
-    timeout = 60.0
+    limits = posts.PostLimits(63_206, 10, 4 * 1024 * 1024)
     branding = Branding("Facebook", "#1877f2", fold=480, share="https://www.facebook.com/sharer/sharer.php?u={url}")
 
     def __init__(self) -> None:
@@ -49,18 +47,7 @@ class FacebookSender(Sender):
         url = f"{settings.facebook_api_url.rstrip('/')}/{settings.facebook_api_version}"
         self.graph = _GraphApi(self.name, "Facebook", url, self.timeout / 4, {"Authorization": f"Bearer {token}"})
 
-    @classmethod
-    def problems(cls, skeleton: Skeleton) -> list[str]:
-        return posts.find_problems(skeleton, "Facebook", LIMITS)
-
-    @classmethod
-    def approval_note(cls, skeleton: Skeleton) -> str:
-        return posts.length_note(skeleton, LIMITS)
-
-    async def send(self, dispatch: Dispatch) -> SendResult:
-        message, text = dispatch.messages[0], posts.dispatch_text(dispatch)
-        if answered := message.headers.get("In-Reply-To", ""):
-            return await self._reply(message.id, answered, text)
+    async def publish(self, text: str, dispatch: Dispatch) -> str:
         post: dict[str, Any] = {"message": text, **self.proof}
         pictures = [await self._upload_picture(media) for media in dispatch.skeleton.media]
         if pictures:
@@ -70,16 +57,8 @@ class FacebookSender(Sender):
         elif link := posts.URL.search(text):
             post["link"] = link[0]
         failpoint("half_written")
-        try:
-            made = await self.graph.call("POST", f"/{self.page}/feed", data=post)
-        except _Duplicate:
-            there = (await self.look_up(dispatch)).accepted
-            if message.id not in there:
-                raise Refused("Facebook already holds this very post; change the wording") from None
-            return SendResult(receipt=there[message.id], receipts=there)
-        failpoint("accepted")
-        receipt = str(made.body.get("id", ""))
-        return SendResult(receipt=receipt, receipts={message.id: receipt})
+        made = await self.graph.call("POST", f"/{self.page}/feed", data=post)
+        return str(made.body.get("id", ""))
 
     async def _upload_picture(self, media: Media) -> str:
         """Upload a picture to the page without showing it; a post that is never made leaves nothing behind."""
@@ -91,37 +70,28 @@ class FacebookSender(Sender):
         made = await self.graph.call("POST", f"/{self.page}/photos", changes=False, data=form)
         return str(made.body.get("id", ""))
 
-    async def _reply(self, id_: str, answered: str, text: str) -> SendResult:
-        if answered.startswith("direct:"):
-            text = posts.require_length(text, MAX_MESSAGE_CHARS, "Facebook")
-            person = {"id": answered.removeprefix("direct:")}
-            payload = {"recipient": person, "messaging_type": "RESPONSE", "message": {"text": text}}
-            made = await self.graph.call(
-                "POST", f"/{self.page}/messages", json=payload, params=self.proof, personal=True
-            )
-            receipt = str(made.body.get("message_id", ""))
-        else:
-            made = await self.graph.call(
-                "POST", f"/{answered}/comments", data={"message": text, **self.proof}, personal=True
-            )
-            receipt = str(made.body.get("id", ""))
-        failpoint("accepted")
-        return SendResult(receipt=receipt, receipts={id_: receipt})
+    async def reply(self, to: str, text: str, dispatch: Dispatch) -> str:
+        if not to.startswith("direct:"):
+            comment = {"message": text, **self.proof}
+            made = await self.graph.call("POST", f"/{to}/comments", data=comment, personal=True)
+            return str(made.body.get("id", ""))
+        words = posts.require_length(text, MAX_MESSAGE_CHARS, "Facebook")
+        person = {"id": to.removeprefix("direct:")}
+        payload = {"recipient": person, "messaging_type": "RESPONSE", "message": {"text": words}}
+        made = await self.graph.call("POST", f"/{self.page}/messages", json=payload, params=self.proof, personal=True)
+        return str(made.body.get("message_id", ""))
 
-    async def look_up(self, dispatch: Dispatch) -> Evidence:
-        """Look the dispatch up in the page's feed since the launch."""
-        since = int((dispatch.since - timedelta(minutes=1)).timestamp())
-        params = {"fields": "id,message,created_time,from", "limit": str(PAGE_SIZE), "since": str(since), **self.proof}
-        page = await self.graph.read(f"/{self.page}/feed", params=params)
-        message, shown = dispatch.messages[0], page.get("data")
+    async def recent(self, since: datetime) -> posts.RecentPosts | None:
+        fields, after = "id,message,created_time,from", str(int(since.timestamp()))
+        params = {"fields": fields, "limit": str(PAGE_SIZE), "since": after, **self.proof}
+        shown = (await self.graph.read(f"/{self.page}/feed", params=params)).get("data")
         if not isinstance(shown, list):
-            return Evidence()
+            return None
         own_posts = [post for post in shown if (post.get("from") or {}).get("id", self.page) == self.page]
-        for post in own_posts:
-            if posts.same_text(str(post.get("message", "")), posts.dispatch_text(dispatch)):
-                return Evidence({message.id: str(post["id"])})
         # A full page may go on where we do not look.
-        return Evidence(absent=frozenset([message.id])) if len(shown) < PAGE_SIZE else Evidence()
+        return posts.RecentPosts(
+            [(str(post["id"]), str(post.get("message", ""))) for post in own_posts], complete=len(shown) < PAGE_SIZE
+        )
 
     async def read_back(self, receipt: str) -> bool:
         try:
@@ -136,10 +106,6 @@ class FacebookSender(Sender):
 
     async def close(self) -> None:
         await self.graph.close()
-
-
-class _Duplicate(ChannelError):
-    pass
 
 
 class _GraphApi(HttpApi):
@@ -163,7 +129,7 @@ class _GraphApi(HttpApi):
             )
         if code in PERMISSION_ERRORS:
             return Blocked(f"Facebook does not let us do this: {reason}; {resume_hint('facebook')}")
-        return _Duplicate(reason) if code in DUPLICATE_ERRORS else None
+        return posts.Duplicate(reason) if code in DUPLICATE_ERRORS else None
 
     def reason(self, reply: HttpReply) -> str:
         error = reply.body.get("error")

@@ -5,7 +5,7 @@ https://learn.microsoft.com/linkedin/marketing/community-management/shares/posts
 """
 
 import re
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -14,12 +14,11 @@ from pydantic import SecretStr
 
 from passaparola.channel import posts
 from passaparola.channel.http import HttpApi, HttpReply, NotFound, resume_hint, retry_after
-from passaparola.channel.sender import Branding, Dispatch, Evidence, Media, Sender, SendResult, Skeleton
-from passaparola.errors import Blocked, ChannelError, Misconfigured, Refused, Slower
+from passaparola.channel.sender import Branding, Dispatch, Media
+from passaparola.errors import Blocked, ChannelError, Misconfigured, Slower
 from passaparola.failpoints import failpoint
 from passaparola.settings import FromEnvironment
 
-LIMITS = posts.PostLimits(3_000, 20, 8 * 1024 * 1024, (".png", ".jpg", ".jpeg", ".gif"))
 MAX_COMMENT_CHARS, PAGE_SIZE = 1_250, 100
 RESERVED = regex.compile(r"[\\|{}@\[\]()<>#*_~]")  # of its "little text" format
 RATE_LIMIT_RETRY_SECONDS = 15 * 60.0  # its limits are per day and in no header
@@ -32,11 +31,10 @@ class LinkedinSettings(FromEnvironment):
     linkedin_api_version: str = "202607"
 
 
-class LinkedinSender(Sender):
+class LinkedinSender(posts.PostSender):
     name = "linkedin"
     medium = "linkedin"
-    public = True
-    timeout = 60.0
+    limits = posts.PostLimits(3_000, 20, 8 * 1024 * 1024, (".png", ".jpg", ".jpeg", ".gif"))
     branding = Branding(
         "LinkedIn", "#0a66c2", fold=210, share="https://www.linkedin.com/sharing/share-offsite/?url={url}"
     )
@@ -44,28 +42,14 @@ class LinkedinSender(Sender):
     def __init__(self) -> None:
         self.page, self.api = open_account(self.timeout / 4)
 
-    @classmethod
-    def problems(cls, skeleton: Skeleton) -> list[str]:
-        return posts.find_problems(skeleton, "LinkedIn", LIMITS)
-
-    @classmethod
-    def approval_note(cls, skeleton: Skeleton) -> str:
-        return posts.length_note(skeleton, LIMITS)
-
-    async def send(self, dispatch: Dispatch) -> SendResult:
-        message, text = dispatch.messages[0], posts.dispatch_text(dispatch)
-        if answered := message.headers.get("In-Reply-To", ""):
-            return await self._reply(message.id, answered, text)
+    async def publish(self, text: str, dispatch: Dispatch) -> str:
+        feed = {"feedDistribution": "MAIN_FEED", "targetEntities": [], "thirdPartyDistributionChannels": []}
         post: dict[str, Any] = {
             "author": self.page,
             "commentary": little_text(text),
             "visibility": "PUBLIC",
             "lifecycleState": "PUBLISHED",
-            "distribution": {
-                "feedDistribution": "MAIN_FEED",
-                "targetEntities": [],
-                "thirdPartyDistributionChannels": [],
-            },
+            "distribution": feed,
             "isReshareDisabledByAuthor": False,
         }
         pictures = [
@@ -75,16 +59,8 @@ class LinkedinSender(Sender):
         if pictures:
             post["content"] = {"multiImage": {"images": pictures}} if len(pictures) > 1 else {"media": pictures[0]}
         failpoint("half_written")
-        try:
-            made = await self.api.call("POST", "/rest/posts", json=post)
-        except _Duplicate as error:
-            there = (await self.look_up(dispatch)).accepted
-            if message.id not in there:
-                raise Refused(f"LinkedIn already holds this very post ({error}); change the wording") from None
-            return SendResult(receipt=there[message.id], receipts=there)
-        failpoint("accepted")
-        receipt = made.headers.get("x-restli-id", "")
-        return SendResult(receipt=receipt, receipts={message.id: receipt})
+        made = await self.api.call("POST", "/rest/posts", json=post)
+        return made.headers.get("x-restli-id", "")
 
     async def _upload_picture(self, media: Media) -> str:
         _, body, kind = posts.load_picture(media)
@@ -96,34 +72,32 @@ class LinkedinSender(Sender):
         )
         return str(value.get("image"))
 
-    async def _reply(self, id_: str, comment: str, text: str) -> SendResult:
-        """Answer a comment. `comment` is urn:li:comment:(urn:li:activity:1,2); a comment on a comment names both."""
-        thing = match[1] if (match := re.match(r"urn:li:comment:\((urn:li:\w+:\d+),\d+\)", comment)) else comment
+    async def reply(self, to: str, text: str, dispatch: Dispatch) -> str:
+        """Answer a comment. `to` is urn:li:comment:(urn:li:activity:1,2); a comment on a comment names both."""
+        thing = match[1] if (match := re.match(r"urn:li:comment:\((urn:li:\w+:\d+),\d+\)", to)) else to
         payload = {
             "actor": self.page,
             "object": thing,
             "message": {"text": posts.require_length(text, MAX_COMMENT_CHARS, "LinkedIn")},
-            "parentComment": comment,
+            "parentComment": to,
         }
-        where = f"/rest/socialActions/{quote(comment, safe='')}/comments"
+        where = f"/rest/socialActions/{quote(to, safe='')}/comments"
         made = await self.api.call("POST", where, json=payload, personal=True)
-        failpoint("accepted")
-        receipt = str(made.body.get("commentUrn") or made.headers.get("x-restli-id", ""))
-        return SendResult(receipt=receipt, receipts={id_: receipt})
+        return str(made.body.get("commentUrn") or made.headers.get("x-restli-id", ""))
 
-    async def look_up(self, dispatch: Dispatch) -> Evidence:
-        """Look the dispatch up among the page's own posts since the launch."""
-        since = (dispatch.since - timedelta(minutes=1)).timestamp() * 1000
+    async def recent(self, since: datetime) -> posts.RecentPosts | None:
         shown = (await self.api.read(f"/rest/posts?{own_posts_path(self.page, PAGE_SIZE)}")).get("elements")
-        wanted, message = little_text(posts.dispatch_text(dispatch)), dispatch.messages[0]
         if not isinstance(shown, list):
-            return Evidence()
-        recent = [post for post in shown if float(post.get("createdAt") or 0) >= since]
-        for post in recent:
-            if posts.same_text(str(post.get("commentary", "")), wanted):
-                return Evidence({message.id: str(post["id"])})
+            return None
+        new = [post for post in shown if float(post.get("createdAt") or 0) >= since.timestamp() * 1000]
         # A page full of what is newer may go on where we do not look.
-        return Evidence(absent=frozenset([message.id])) if len(recent) < PAGE_SIZE else Evidence()
+        return posts.RecentPosts(
+            [(str(post["id"]), str(post.get("commentary", ""))) for post in new], complete=len(new) < PAGE_SIZE
+        )
+
+    @classmethod
+    def as_shown(cls, text: str) -> str:
+        return little_text(text)
 
     async def read_back(self, receipt: str) -> bool | None:
         try:
@@ -161,10 +135,6 @@ def own_posts_path(page: str, count: int) -> str:
     return urlencode({"author": page, "q": "author", "count": count, "sortBy": "LAST_MODIFIED"}, quote_via=quote)
 
 
-class _Duplicate(ChannelError):
-    pass
-
-
 class LinkedinApi(HttpApi):
     def interpret(self, reply: HttpReply, failure: type[ChannelError]) -> ChannelError | None:
         reason = self.reason(reply)
@@ -177,7 +147,7 @@ class LinkedinApi(HttpApi):
             return Slower(
                 "LinkedIn's limit for today is reached", after=max(retry_after(reply.headers), RATE_LIMIT_RETRY_SECONDS)
             )
-        return _Duplicate(reason) if reply.status in (409, 422) and "duplicate" in reason.lower() else None
+        return posts.Duplicate(reason) if reply.status in (409, 422) and "duplicate" in reason.lower() else None
 
 
 def little_text(text: str) -> str:

@@ -9,7 +9,7 @@ import time
 from asyncio import to_thread
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
 
 from pydantic import SecretStr
@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from passaparola.channel import posts
 from passaparola.channel.http import resume_hint
 from passaparola.channel.message_ids import sign_message_id
-from passaparola.channel.sender import Branding, Dispatch, Evidence, Sender, SendResult, Skeleton
+from passaparola.channel.sender import Branding, Dispatch
 from passaparola.errors import Blocked, ChannelError, Misconfigured, Refused, Slower, Unavailable, Uncertain
 from passaparola.failpoints import failpoint
 from passaparola.settings import FromEnvironment, get_settings
@@ -36,43 +36,33 @@ class MastodonSettings(FromEnvironment):
     mastodon_max_chars: int = 500  # characters; an instance may allow more
 
 
-class MastodonSender(Sender):
+class MastodonSender(posts.PostSender):
     name = "mastodon"
     medium = "mastodon"
-    public = True
-    timeout = 60.0
     branding = Branding("Mastodon", "#6364ff", share="https://share.joinmastodon.org/#text={text}%20{url}")
 
     def __init__(self) -> None:
         self.client = open_client(self.timeout / 4)
 
     @classmethod
-    def _limits(cls) -> posts.PostLimits:
+    def post_limits(cls) -> posts.PostLimits:
         kinds = (".png", ".jpg", ".jpeg", ".gif", ".webp")
         return posts.PostLimits(MastodonSettings().mastodon_max_chars, 4, 16 * 1024 * 1024, kinds, count_chars)
 
-    @classmethod
-    def problems(cls, skeleton: Skeleton) -> list[str]:
-        return posts.find_problems(skeleton, "Mastodon", cls._limits())
+    async def publish(self, text: str, dispatch: Dispatch) -> str:
+        return await to_thread(self._post, text, dispatch, "")
 
-    @classmethod
-    def approval_note(cls, skeleton: Skeleton) -> str:
-        return posts.length_note(skeleton, cls._limits())
+    async def reply(self, to: str, text: str, dispatch: Dispatch) -> str:
+        return await to_thread(self._post, text, dispatch, to)
 
-    async def send(self, dispatch: Dispatch) -> SendResult:
-        return await to_thread(self._send, dispatch)
-
-    def _send(self, dispatch: Dispatch) -> SendResult:
-        message, text = dispatch.messages[0], posts.dispatch_text(dispatch)
+    def _post(self, text: str, dispatch: Dispatch, replied: str) -> str:
         media = [self._upload_picture(*posts.load_picture(picture), picture.alt) for picture in dispatch.skeleton.media]
-        how = self._reply_fields(message.headers.get("In-Reply-To", ""))
-        key = sign_message_id(get_settings().secret, message.id)
+        how = self._reply_fields(replied)
+        key = sign_message_id(get_settings().secret, dispatch.messages[0].id)
         failpoint("half_written")
-        with call_api(self.client, changes=True, personal=bool(message.headers.get("In-Reply-To"))):
+        with call_api(self.client, changes=True, personal=bool(replied)):
             words = f"{how.pop('to', '')}{text}"
-            made = self.client.status_post(words, media_ids=media or None, idempotency_key=key, **how)
-        failpoint("accepted")
-        return SendResult(receipt=str(made.id), receipts={message.id: str(made.id)})
+            return str(self.client.status_post(words, media_ids=media or None, idempotency_key=key, **how).id)
 
     def _reply_fields(self, replied: str) -> dict[str, Any]:
         """Build the fields of a reply. The contact is named in the text, by which the network notifies them."""
@@ -88,24 +78,17 @@ class MastodonSender(Sender):
         with call_api(self.client):
             return self.client.media_post(body, mime_type=kind, description=alt[:1500], file_name=name).id
 
-    async def look_up(self, dispatch: Dispatch) -> Evidence:
-        """Look the dispatch up among our own posts since the launch, by the text as we wrote it."""
-        return await to_thread(self._look_up, dispatch)
+    async def recent(self, since: datetime) -> posts.RecentPosts:
+        return await to_thread(self._recent, since)
 
-    def _look_up(self, dispatch: Dispatch) -> Evidence:
-        since, message, wanted = (
-            dispatch.since - timedelta(minutes=1),
-            dispatch.messages[0],
-            posts.dispatch_text(dispatch),
-        )
+    def _recent(self, since: datetime) -> posts.RecentPosts:
+        """List our own posts since the launch, as we wrote them: what is shown of a post is HTML."""
         with call_api(self.client):
             mine = self.client.account_statuses(self.client.me().id, exclude_reblogs=True, limit=PAGE_SIZE)
-            recent = [status for status in mine if status.created_at >= since]
-            for status in recent:
-                if posts.same_text(self.client.status_source(status.id).text, wanted):
-                    return Evidence({message.id: str(status.id)})
+            new = [status for status in mine if status.created_at >= since]
+            shown = [(str(status.id), self.client.status_source(status.id).text) for status in new]
         # A page full of what is newer may go on where we do not look.
-        return Evidence(absent=frozenset([message.id])) if len(recent) < PAGE_SIZE else Evidence()
+        return posts.RecentPosts(shown, complete=len(new) < PAGE_SIZE)
 
     async def read_back(self, receipt: str) -> bool:
         return await to_thread(self._is_visible, receipt)

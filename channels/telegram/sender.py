@@ -4,19 +4,21 @@ Telegram has no idempotency key, and a bot cannot read a channel back: what was 
 Limits: https://core.telegram.org/bots/api and https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from pydantic import SecretStr
 
 from passaparola.channel import posts
 from passaparola.channel.http import CredentialsRefused, HttpApi, HttpReply, resume_hint
-from passaparola.channel.sender import Branding, Dispatch, Sender, SendResult, Skeleton
+from passaparola.channel.sender import Branding, Dispatch, Skeleton
 from passaparola.errors import Blocked, ChannelError, Misconfigured, Refused, Slower
 from passaparola.failpoints import failpoint
 from passaparola.settings import FromEnvironment
 
-LIMITS = posts.PostLimits(4_096, 10, 10 * 1024 * 1024)
+if TYPE_CHECKING:
+    from aiohttp import FormData
+
 MAX_CAPTION_CHARS = 1_024
 
 
@@ -26,11 +28,11 @@ class TelegramSettings(FromEnvironment):
     telegram_api_url: str = "https://api.telegram.org"
 
 
-class TelegramSender(Sender):
+class TelegramSender(posts.PostSender):
     name = "telegram"
     medium = "telegram"
-    public = True
     timeout = 30.0
+    limits = posts.PostLimits(4_096, 10, 10 * 1024 * 1024)
     branding = Branding("Telegram", "#229ed9", bubble=True, share="https://t.me/share/url?url={url}&text={text}")
 
     def __init__(self) -> None:
@@ -41,47 +43,49 @@ class TelegramSender(Sender):
 
     @classmethod
     def problems(cls, skeleton: Skeleton) -> list[str]:
-        problems = posts.find_problems(skeleton, "Telegram", LIMITS)
+        problems = super().problems(skeleton)
         length = len(posts.skeleton_text(skeleton))
-        if skeleton.media and MAX_CAPTION_CHARS < length <= LIMITS.text:
+        if skeleton.media and MAX_CAPTION_CHARS < length <= cls.limits.text:
             problems.append(f"{length} characters beside a picture; Telegram takes {MAX_CAPTION_CHARS} there")
         return problems
 
     @classmethod
     def approval_note(cls, skeleton: Skeleton) -> str:
-        return f"{len(posts.skeleton_text(skeleton))} of {MAX_CAPTION_CHARS if skeleton.media else LIMITS.text}"
+        return f"{len(posts.skeleton_text(skeleton))} of {MAX_CAPTION_CHARS if skeleton.media else cls.limits.text}"
 
-    async def send(self, dispatch: Dispatch) -> SendResult:
+    async def publish(self, text: str, dispatch: Dispatch) -> str:
         from aiohttp import FormData
 
-        message, text = dispatch.messages[0], posts.dispatch_text(dispatch)
-        answered = message.headers.get("In-Reply-To", "")
-        chat, _, replied = answered.removeprefix("direct:").partition("/")
-        pictures = () if answered else dispatch.skeleton.media
-        form = FormData({"chat_id": chat or self.channel})
-        if replied:
-            form.add_field("reply_parameters", orjson.dumps({"message_id": int(replied)}).decode())
+        pictures, form = dispatch.skeleton.media, FormData({"chat_id": self.channel})
         if not pictures:
             form.add_field("text", text)
-            method = "sendMessage"
-        elif len(pictures) == 1:
+            return await self._call("sendMessage", form)
+        if len(pictures) == 1:
             name, body, kind = posts.load_picture(pictures[0])
             form.add_field("caption", text)
             form.add_field("photo", body, filename=name, content_type=kind)
-            method = "sendPhoto"
-        else:
-            album = []
-            for n, media in enumerate(pictures):
-                name, body, kind = posts.load_picture(media)
-                form.add_field(f"p{n}", body, filename=name, content_type=kind)
-                album.append({"type": "photo", "media": f"attach://p{n}", **({"caption": text} if n == 0 else {})})
-            form.add_field("media", orjson.dumps(album).decode())
-            method = "sendMediaGroup"
+            return await self._call("sendPhoto", form)
+        album = []
+        for n, media in enumerate(pictures):
+            name, body, kind = posts.load_picture(media)
+            form.add_field(f"p{n}", body, filename=name, content_type=kind)
+            album.append({"type": "photo", "media": f"attach://p{n}", **({"caption": text} if n == 0 else {})})
+        form.add_field("media", orjson.dumps(album).decode())
+        return await self._call("sendMediaGroup", form)
+
+    async def reply(self, to: str, text: str, dispatch: Dispatch) -> str:
+        from aiohttp import FormData
+
+        chat, _, replied = to.removeprefix("direct:").partition("/")
+        form = FormData({"chat_id": chat or self.channel, "text": text})
+        if replied:
+            form.add_field("reply_parameters", orjson.dumps({"message_id": int(replied)}).decode())
+        return await self._call("sendMessage", form, personal=True)
+
+    async def _call(self, method: str, form: "FormData", *, personal: bool = False) -> str:
         failpoint("half_written")
-        made = await self.api.call("POST", f"/{method}", personal=bool(answered), data=form)
-        failpoint("accepted")
-        receipt = _receipt_of(made.body.get("result"))
-        return SendResult(receipt=receipt, receipts={message.id: receipt})
+        made = await self.api.call("POST", f"/{method}", personal=personal, data=form)
+        return _receipt_of(made.body.get("result"))
 
     @classmethod
     def post_url(cls, receipt: str) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlmodel import col
 
 from passaparola import engine
@@ -29,7 +29,7 @@ from passaparola.outbox.record import record_outcome
 from passaparola.outbox.render.frozen import freezer
 from passaparola.settings import Settings
 from passaparola.store.database import Store, utc_now
-from passaparola.store.models import Address, Batch, Contact, Launch, Message
+from passaparola.store.models import Address, Audit, Batch, Contact, Launch, Message
 from tests.conftest import NOW
 from tests.people import add, cast, crowd
 
@@ -377,6 +377,17 @@ def test_nothing_is_released_without_an_approval(store: Store, settings: Setting
     made = launch.prepare(store, settings, "hello", freezer(settings), actor="t", now=utc_now())
     with pytest.raises(NotAllowed, match="must be approved"):
         engine.start_launch(store, settings, made.id or 0, actor="t", now=utc_now())
+
+
+def test_a_launch_that_a_tick_released_first_is_started_all_the_same(store: Store, settings: Settings) -> None:
+    crowd(store, 1, NOW)
+    made = approved(store, settings)
+    engine.tick(store, settings, actor="a clock", now=utc_now())
+    engine.start_launch(store, settings, made, actor="t", now=utc_now())
+    with store.read() as session:
+        assert session.get_one(Launch, made).state == "running"
+        released = select(func.count()).select_from(Audit).where(col(Audit.action) == "released")
+        assert session.execute(released).scalar_one() == 1
 
 
 def test_asking_twice_for_one_occurrence_makes_one_launch(store: Store, settings: Settings) -> None:

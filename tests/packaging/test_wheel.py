@@ -1,10 +1,13 @@
 """It installs as one name, runs outside any checkout, and takes what lies around it for nothing of its own."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import venv
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,9 +25,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def installed(wheel: Path) -> Iterator[Path]:
     """An environment of its own: the wheel, and what it depends on from the environment of the tests."""
-    folder = tmp_path_factory.mktemp("environment")
+    # Not among pytest's folders: another run closes those to the user that PostgreSQL's wheel runs as.
+    folder = Path(tempfile.mkdtemp(prefix="passaparola-wheel-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
+    folder.chmod(0o755)
     venv.create(folder, symlinks=True)
     site = next((folder / "lib").glob("python*")) / "site-packages"
     command = [
@@ -47,7 +52,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             and not (site / entry.name).exists()
         ):
             (site / entry.name).symlink_to(entry)
-    return folder
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def run(environment: Path, where: Path, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
